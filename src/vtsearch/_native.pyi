@@ -1,0 +1,74 @@
+"""The compiled engine: takes exactly typed arrays, checks only what memory safety needs.
+
+Callers go through ``vtsearch.ranking`` and ``vtsearch.metrics``, which check and explain. Labels come as
+compressed rows: ``offsets`` (n + 1,) and ``classes`` (nnz,), ascending inside a row.
+"""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Codes = NDArray[np.uint8]  # (n, bytes), C-contiguous
+PackedMask = NDArray[np.uint8]  # (ceil(n / 8),), item i is bit i % 8 (little) of byte i // 8
+Offsets = NDArray[np.int64]  # (n + 1,)
+Classes = NDArray[np.int32]  # (nnz,)
+Histogram = NDArray[np.int64]  # (q, 8 * bytes + 1)
+Sums = NDArray[np.float64]  # (q, 8 * bytes + 1)
+Scores = NDArray[np.float64]  # (q,)
+Distances = NDArray[np.int32]
+Indices = NDArray[np.int64]
+
+__version__: str
+
+def isas() -> list[str]: ...
+def active_isa() -> str: ...
+def use_isa(name: str) -> None: ...
+def default_threads() -> int: ...
+def rank(
+    query_codes: Codes, db_codes: Codes, k: int, mask: PackedMask | None, threads: int
+) -> tuple[Distances, Indices]: ...
+def within(
+    query_codes: Codes, db_codes: Codes, radius: int, mask: PackedMask | None, threads: int
+) -> tuple[Offsets, Distances, Indices]: ...
+def distances(query_codes: Codes, db_codes: Codes, threads: int) -> Distances: ...
+def histogram(query_codes: Codes, db_codes: Codes, mask: PackedMask | None, threads: int) -> Histogram: ...
+def relevance_histograms(
+    query_codes: Codes,
+    db_codes: Codes,
+    query_offsets: Offsets,
+    query_classes: Classes,
+    db_offsets: Offsets,
+    db_classes: Classes,
+    classes: int,
+    threads: int,
+) -> tuple[Histogram, Histogram]: ...
+def gain_histograms(
+    query_codes: Codes,
+    db_codes: Codes,
+    query_offsets: Offsets,
+    query_classes: Classes,
+    db_offsets: Offsets,
+    db_classes: Classes,
+    classes: int,
+    threads: int,
+) -> tuple[Sums, Sums]: ...
+def average_precision(
+    items: Histogram,
+    relevant: Histogram,
+    k: int,
+    ties: Literal["expected", "best", "worst"],
+    normalizer: Literal["retrieved", "relevant", "min"],
+) -> Scores: ...
+def average_precision_by_index(
+    query_codes: Codes,
+    db_codes: Codes,
+    query_offsets: Offsets,
+    query_classes: Classes,
+    db_offsets: Offsets,
+    db_classes: Classes,
+    classes: int,
+    k: int,
+    normalizer: Literal["retrieved", "relevant", "min"],
+    threads: int,
+) -> Scores: ...
