@@ -1,0 +1,386 @@
+"""Every answer of ``ranking`` and ``metrics`` in plain numpy: the definition of each number, for small inputs.
+
+Nothing here is fast and nothing here is shared with the engine; tests and benchmarks compare the engine with it.
+Names and arguments are those of the public functions, less ``threads`` and the checks of arguments. Codes are
+(n, bytes) uint8; a result over distances has one column for each of 0 .. 8 * bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Codes = NDArray[np.uint8]
+Counts = NDArray[np.int64]
+Scores = NDArray[np.float64]
+Ties = Literal["expected", "index", "best", "worst"]
+Normalizer = Literal["retrieved", "relevant", "min"]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Codes
+
+
+def pack(values: Array, *, bitorder: Literal["big", "little"] = "big") -> Codes:
+    """(n, bits) features, bool or 0/1 to (n, ceil(bits / 8)) codes: bit i is ``values[:, i] > 0``."""
+    return np.packbits(np.asarray(values) > 0, axis=1, bitorder=bitorder)
+
+
+def unpack(codes: Codes, bits: int, *, bitorder: Literal["big", "little"] = "big") -> NDArray[np.uint8]:
+    """(n, bytes) codes to (n, bits) of 0 and 1."""
+    return np.unpackbits(codes, axis=1, count=bits, bitorder=bitorder)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Distances and orders
+
+
+class Ranking(NamedTuple):
+    """(q, k) distances and indices, nearest first."""
+
+    distances: NDArray[np.int32]
+    indices: NDArray[np.int64]
+
+
+class Neighbors(NamedTuple):
+    """Query q has ``distances[offsets[q]:offsets[q + 1]]`` and the same slice of indices."""
+
+    offsets: NDArray[np.int64]
+    distances: NDArray[np.int32]
+    indices: NDArray[np.int64]
+
+
+def distances(query_codes: Codes, db_codes: Codes) -> NDArray[np.int32]:
+    """(q, n): the number of bits in which a query and a database code differ."""
+    result = np.zeros((len(query_codes), len(db_codes)), dtype=np.int32)
+    for query, row in zip(query_codes, result, strict=True):
+        row[:] = np.bitwise_count(db_codes ^ query).sum(axis=1)
+    return result
+
+
+def rank(query_codes: Codes, db_codes: Codes, k: int | None = None, *, mask: Array | None = None) -> Ranking:
+    """The k nearest allowed items of each query, ordered by (distance, index)."""
+    allowed = _allowed(mask, len(db_codes))
+    among_allowed = distances(query_codes, db_codes[allowed])
+    order = np.argsort(among_allowed, axis=1, kind="stable")[:, :k]  # stable: tied items stay in the order of index
+    return Ranking(np.take_along_axis(among_allowed, order, axis=1), allowed[order])
+
+
+def within(query_codes: Codes, db_codes: Codes, radius: int, *, mask: Array | None = None) -> Neighbors:
+    """All allowed items at a distance of at most ``radius``, ordered by (distance, index)."""
+    everything = rank(query_codes, db_codes, mask=mask)
+    inside = everything.distances <= radius
+    offsets = np.concatenate([[0], np.cumsum(inside.sum(axis=1))]).astype(np.int64)
+    return Neighbors(offsets, everything.distances[inside], everything.indices[inside])
+
+
+def histogram(query_codes: Codes, db_codes: Codes, *, mask: Array | None = None) -> Counts:
+    """(q, 8 * bytes + 1): how many allowed items lie at each distance."""
+    return _sum_by_distance(query_codes, db_codes[_allowed(mask, len(db_codes))], None).astype(np.int64)
+
+
+def _allowed(mask: Array | None, n: int) -> NDArray[np.int64]:
+    """Indices of the items that a mask leaves: bool (n,), or uint8 as ``numpy.packbits`` makes it."""
+    if mask is None:
+        return np.arange(n, dtype=np.int64)
+    bits = mask if mask.dtype == np.bool_ else np.unpackbits(mask, count=n)
+    return np.flatnonzero(bits).astype(np.int64)
+
+
+def _sum_by_distance(query_codes: Codes, db_codes: Codes, weights: Array | None) -> Scores:
+    """(q, 8 * bytes + 1): for each distance the sum of the (q, n) weights of the items there; None counts them."""
+    bins = 8 * db_codes.shape[1] + 1
+    result = np.zeros((len(query_codes), bins))
+    for q, row in enumerate(distances(query_codes, db_codes)):
+        result[q] = np.bincount(row, None if weights is None else weights[q], minlength=bins)
+    return result
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Relevance
+
+
+@dataclass(frozen=True)
+class RelevanceHistograms:
+    """Per query and distance: items, relevant items, and where labels are counted, sums of their gains."""
+
+    items: Counts
+    relevant: Counts
+    gains: Scores | None = None
+    exponential_gains: Scores | None = None
+    gain_counts: Counts | None = None
+    """(q, most shared labels + 1): how many items of the database share 0, 1, 2, ... labels with the query."""
+
+
+def shared_labels(query_labels: Array, db_labels: Array) -> Counts:
+    """(q, n): how many labels a query and an item share. Two items are relevant to each other if it is not 0."""
+    if query_labels.ndim == 1:
+        return np.asarray(query_labels[:, None] == db_labels[None, :], dtype=np.int64)
+    return np.asarray(query_labels.astype(np.int64) @ db_labels.T.astype(np.int64))
+
+
+def relevance_histograms(
+    query_codes: Codes, db_codes: Codes, query_labels: Array, db_labels: Array, *, gains: bool = False
+) -> RelevanceHistograms:
+    """What every metric but ``ties="index"`` needs to know: counts (and gains) of items by distance."""
+    shared = shared_labels(query_labels, db_labels)
+    items = _sum_by_distance(query_codes, db_codes, None).astype(np.int64)
+    relevant = _sum_by_distance(query_codes, db_codes, shared > 0).astype(np.int64)
+    if not gains:
+        return RelevanceHistograms(items, relevant)
+    return RelevanceHistograms(
+        items,
+        relevant,
+        gains=_sum_by_distance(query_codes, db_codes, shared),
+        exponential_gains=_sum_by_distance(query_codes, db_codes, 2.0**shared - 1),
+        gain_counts=np.array([(shared == gain).sum(axis=1) for gain in range(shared.max(initial=0) + 1)]).T,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Average precision: mean, over the relevant items met in the top k, of (relevant met so far) / position
+
+
+def average_precision(
+    query_codes: Codes,
+    db_codes: Codes,
+    query_labels: Array,
+    db_labels: Array,
+    k: int | None = None,
+    *,
+    ties: Ties = "expected",
+    normalizer: Normalizer = "retrieved",
+) -> Scores:
+    """(q,) average precision at k; tied items in the order of their index, or in all orders at once."""
+    if ties != "index":
+        histograms = relevance_histograms(query_codes, db_codes, query_labels, db_labels)
+        return average_precision_of(histograms, k, ties=ties, normalizer=normalizer)
+    relevant = shared_labels(query_labels, db_labels) > 0
+    order = rank(query_codes, db_codes).indices
+    return np.array([_in_order(row[items], k, normalizer) for row, items in zip(relevant, order, strict=True)])
+
+
+def mean_average_precision(
+    query_codes: Codes,
+    db_codes: Codes,
+    query_labels: Array,
+    db_labels: Array,
+    k: int | None = None,
+    *,
+    ties: Ties = "expected",
+    normalizer: Normalizer = "retrieved",
+) -> float:
+    """The mean over all queries, those that meet nothing relevant included."""
+    scores = average_precision(query_codes, db_codes, query_labels, db_labels, k, ties=ties, normalizer=normalizer)
+    return float(scores.mean())
+
+
+def average_precision_of(
+    histograms: RelevanceHistograms,
+    k: int | None = None,
+    *,
+    ties: Literal["expected", "best", "worst"] = "expected",
+    normalizer: Normalizer = "retrieved",
+) -> Scores:
+    """(q,) average precision at k: its mean over all orders of tied items, or the extreme ones.
+
+    Source: McSherry and Najork, ECIR 2008; He et al., CVPR 2018; the cut group under "retrieved" is derived here.
+    """
+    score = {"expected": _expected_precision, "best": _best_precision, "worst": _worst_precision}[ties]
+    return np.array(
+        [
+            score(_groups(items, relevant, relevant, k), int(relevant.sum()), normalizer)
+            for items, relevant in zip(histograms.items, histograms.relevant, strict=True)
+        ]
+    )
+
+
+def _in_order(relevant: Array, k: int | None, normalizer: Normalizer) -> float:
+    """Average precision of one order: ``relevant`` is bool, nearest item first."""
+    positions = np.flatnonzero(relevant[:k]) + 1
+    precisions = np.arange(1, len(positions) + 1) / positions
+    top = len(relevant[:k])
+    return _ratio(precisions.sum(), _divisor(len(positions), int(relevant.sum()), top, normalizer))
+
+
+def _divisor(retrieved: int, relevant: int, k: int, normalizer: Normalizer) -> int:
+    return {"retrieved": retrieved, "relevant": relevant, "min": min(relevant, k)}[normalizer]
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+    return float(numerator) / float(denominator) if denominator else 0.0
+
+
+class _Group(NamedTuple):
+    """The items at one distance, of which the first ``inside`` positions belong to the top k."""
+
+    before: int  # C: items at smaller distances
+    relevant_before: int  # P
+    gain_before: float  # G: the sum of their gains; the number of relevant items where gains are not counted
+    items: int  # n
+    relevant: int  # r
+    gain: float  # the mean gain of its relevant items; 1 where gains are not counted
+    inside: int  # m = min(n, k - C)
+
+
+def _groups(items: Array, relevant: Array, gains: Array, k: int | None) -> list[_Group]:
+    """The groups that reach into the top k, nearest first. At most the last one is cut: inside < items."""
+    groups = []
+    before, relevant_before, gain_before = 0, 0, 0.0
+    top = int(items.sum()) if k is None else k
+    for n, r, g in zip(items.tolist(), relevant.tolist(), gains.tolist(), strict=True):
+        inside = min(n, top - before)
+        if inside > 0:
+            groups.append(_Group(before, relevant_before, gain_before, n, r, _ratio(g, r), inside))
+        before, relevant_before, gain_before = before + n, relevant_before + r, gain_before + g
+    return groups
+
+
+def _expected_sum(group: _Group, n: int, r: int) -> float:
+    """The mean sum of precisions over the first m positions of a group when r of n items in random order are relevant.
+
+    Position C + j holds a relevant item with chance r / n. Each of the j - 1 others before it is then relevant with
+    chance (r - 1) / (n - 1), and adds its gain to what the position counts: G, its own gain, and theirs.
+    """
+    j = np.arange(1, group.inside + 1)
+    others = (j - 1) * (r - 1) / max(n - 1, 1)
+    counted = group.gain_before + group.gain * (1 + others)
+    return float((r / n * counted / (group.before + j)).sum())
+
+
+def _expected_precision(groups: list[_Group], relevant: int, normalizer: Normalizer) -> float:
+    """The mean over all orders: the sum is divided by what was met, which the cut group makes a chance itself."""
+    whole = [group for group in groups if group.inside == group.items]
+    cut = [group for group in groups if group.inside < group.items]
+    total = sum(_expected_sum(group, group.items, group.relevant) for group in whole)
+    if cut and normalizer == "retrieved":
+        return _expected_over_cut(total, cut[0])
+    total += sum(_expected_sum(group, group.items, group.relevant) for group in cut)
+    retrieved, top = sum(group.relevant for group in whole), sum(group.inside for group in groups)
+    return _ratio(total, _divisor(retrieved, relevant, top, normalizer))
+
+
+def _expected_over_cut(total: float, cut: _Group) -> float:
+    """The mean over t, the number of the cut group's relevant items that fall inside the cut (hypergeometric)."""
+    n, r, m = cut.items, cut.relevant, cut.inside
+    score = 0.0
+    for t in range(max(0, m - n + r), min(m, r) + 1):
+        chance = math.comb(r, t) * math.comb(n - r, m - t) / math.comb(n, m)
+        score += chance * _ratio(total + _expected_sum(cut, m, t), cut.relevant_before + t)
+    return score
+
+
+def _best_precision(groups: list[_Group], relevant: int, normalizer: Normalizer) -> float:
+    """Relevant items first in every group; under "retrieved" the best of all counts inside the cut."""
+    return max(_scores_by_relevant_inside(groups, relevant, normalizer, relevant_first=True), default=0.0)
+
+
+def _worst_precision(groups: list[_Group], relevant: int, normalizer: Normalizer) -> float:
+    """Relevant items last in every group; under "retrieved" the worst of all counts inside the cut."""
+    return min(_scores_by_relevant_inside(groups, relevant, normalizer, relevant_first=False), default=0.0)
+
+
+def _scores_by_relevant_inside(
+    groups: list[_Group], relevant: int, normalizer: Normalizer, *, relevant_first: bool
+) -> list[float]:
+    """One score for each number t of the last group's relevant items that can fall inside the top k."""
+    total = sum(_ordered_sum(group, group.relevant, relevant_first=relevant_first) for group in groups[:-1])
+    scores = []
+    for last in groups[-1:]:
+        least, most = max(0, last.inside - last.items + last.relevant), min(last.inside, last.relevant)
+        for t in range(least, most + 1):
+            divisor = _divisor(last.relevant_before + t, relevant, last.before + last.inside, normalizer)
+            scores.append(_ratio(total + _ordered_sum(last, t, relevant_first=relevant_first), divisor))
+    return scores
+
+
+def _ordered_sum(group: _Group, t: int, *, relevant_first: bool) -> float:
+    """The sum of precisions over a group's m positions with its t relevant items first, or last."""
+    skipped = 0 if relevant_first else group.inside - t
+    j = np.arange(1, t + 1)
+    return float(((group.relevant_before + j) / (group.before + skipped + j)).sum())
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The other metrics, each the mean over all orders of tied items. k > n means n.
+
+
+def precision_at(histograms: RelevanceHistograms, k: int) -> Scores:
+    """(q,) share of relevant items among the top k."""
+    return _top_sum(histograms.items, histograms.relevant, k) / _top(histograms, k)
+
+
+def recall_at(histograms: RelevanceHistograms, k: int) -> Scores:
+    """(q,) share of the relevant items that are among the top k; 0 where nothing is relevant."""
+    total: Counts = histograms.relevant.sum(axis=1)
+    return _top_sum(histograms.items, histograms.relevant, k) / np.maximum(total, 1)
+
+
+def precision_within(histograms: RelevanceHistograms, radius: int) -> Scores:
+    """(q,) share of relevant items among those within the radius; 0 where it finds none."""
+    found: Counts = histograms.items[:, : radius + 1].sum(axis=1)
+    relevant: Counts = histograms.relevant[:, : radius + 1].sum(axis=1)
+    return relevant / np.maximum(found, 1)
+
+
+def recall_within(histograms: RelevanceHistograms, radius: int) -> Scores:
+    """(q,) share of the relevant items that lie within the radius; 0 where nothing is relevant."""
+    total: Counts = histograms.relevant.sum(axis=1)
+    found: Counts = histograms.relevant[:, : radius + 1].sum(axis=1)
+    return found / np.maximum(total, 1)
+
+
+def acg_at(histograms: RelevanceHistograms, k: int) -> Scores:
+    """(q,) average cumulative gain: the mean number of labels shared by the top k."""
+    assert histograms.gains is not None
+    return _top_sum(histograms.items, histograms.gains, k) / _top(histograms, k)
+
+
+def ndcg_at(histograms: RelevanceHistograms, k: int) -> Scores:
+    """(q,) sum over the top k of (2^gain - 1) / log2(1 + position), relative to that of the best order there is."""
+    assert histograms.exponential_gains is not None
+    assert histograms.gain_counts is not None
+    scores = []
+    for items, gains, counts in zip(
+        histograms.items, histograms.exponential_gains, histograms.gain_counts, strict=True
+    ):
+        found = sum(
+            group.gain * _discounts(group.before, group.inside).sum() for group in _groups(items, items, gains, k)
+        )
+        ideal = np.repeat(np.arange(len(counts)), counts)[::-1][:k]
+        scores.append(_ratio(found, ((2.0**ideal - 1) * _discounts(0, len(ideal))).sum()))
+    return np.array(scores)
+
+
+def wap_at(histograms: RelevanceHistograms, k: int) -> Scores:
+    """(q,) weighted average precision: average precision with ACG@position in place of precision@position."""
+    assert histograms.gains is not None
+    rows = zip(histograms.items, histograms.relevant, histograms.gains, strict=True)
+    return np.array(
+        [
+            _expected_precision(_groups(items, relevant, gains, k), int(relevant.sum()), "retrieved")
+            for items, relevant, gains in rows
+        ]
+    )
+
+
+def _top(histograms: RelevanceHistograms, k: int) -> Counts:
+    """(q,) the number of positions in the top k, at least 1 as it is divided by."""
+    total: Counts = histograms.items.sum(axis=1)
+    return np.clip(total, 1, k)
+
+
+def _top_sum(items: Counts, sums: Array, k: int) -> Scores:
+    """(q,) what the top k hold of a sum by distance, of which a cut group gives its share m / n."""
+    rows = zip(items, sums, strict=True)
+    return np.array([sum(group.gain * group.inside for group in _groups(n, n, s, k)) for n, s in rows])
+
+
+def _discounts(before: int, count: int) -> Scores:
+    """1 / log2(1 + position) of the positions before + 1 .. before + count."""
+    return 1 / np.log2(1 + before + np.arange(1, count + 1))
