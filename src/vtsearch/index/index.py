@@ -1,0 +1,334 @@
+"""The index: a folder of codes with ids, labels and metadata, searched where it lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import numpy as np
+
+from vtsearch.errors import VtsearchError
+from vtsearch.index.items import (
+    checked_bits,
+    checked_codes,
+    checked_ids,
+    checked_labels,
+    checked_mask,
+    checked_metadata,
+    same_form,
+)
+from vtsearch.index.segments import (
+    CODES_FOLDER,
+    Segment,
+    map_segment,
+    remove_orphans,
+    sync_folder,
+    verify_segment,
+    write_segment,
+)
+from vtsearch.index.store import FILE_NAME, About, LabelForm, Store, pack_labels, unpack_labels
+from vtsearch.ranking import rank
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from os import PathLike
+    from types import TracebackType
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from vtsearch.index.items import Labels
+
+
+class Answers(NamedTuple):
+    """The nearest items of each query, nearest first, in the order (distance, index)."""
+
+    distances: NDArray[np.int32]
+    """(q, k)"""
+    indices: NDArray[np.int64]
+    """(q, k) positions in the index."""
+    ids: list[list[str]]
+    """q rows of k external ids."""
+
+
+class Index:
+    """Codes on disk, with the ids, labels and metadata of their items.
+
+    Example:
+        >>> with vtsearch.Index.create("flowers", bits=16) as index:
+        ...     index.add(codes, ids=paths)
+        ...     index.search(codes[:1], k=10).ids
+    """
+
+    def __init__(self, path: Path, store: Store) -> None:
+        """Use ``create`` or ``open``."""
+        self._path, self._store = path, store
+        self._about = store.about()
+        self._segments: list[Segment] = []
+        self._mapped: list[NDArray[np.uint8]] = []
+        self._map()
+
+    @classmethod
+    def create(
+        cls,
+        path: str | PathLike[str],
+        bits: int,
+        *,
+        fingerprints: Mapping[str, str] | None = None,
+        classes: Sequence[str] = (),
+        description: Mapping[str, str] | None = None,
+    ) -> Self:
+        """A new, empty index in a new folder.
+
+        Args:
+            path: a folder that does not exist yet, or is empty; its parents are made.
+            bits: length of the codes, at least 1.
+            fingerprints: name -> identity of what made the codes ("model", "preprocessing", "split").
+            classes: class names by class id.
+            description: free words, for example where the images are.
+
+        Raises:
+            ValueError: bits below 1.
+            TypeError: bits that is not an int.
+            FileExistsError: a folder with something in it.
+        """
+        bits = checked_bits(bits)
+        folder = Path(path)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise FileExistsError(f"path: expected a new or empty folder, got {folder}, which has something in it")
+        (folder / CODES_FOLDER).mkdir(parents=True)
+        about = About(
+            bits,
+            fingerprints=dict(fingerprints or {}),
+            classes=tuple(classes),
+            description=dict(description or {}),
+        )
+        store = Store.create(folder / FILE_NAME, about)
+        sync_folder(folder)
+        return cls(folder, store)
+
+    @classmethod
+    def open(cls, path: str | PathLike[str]) -> Self:
+        """An index that exists; maps its codes and reads none.
+
+        Raises:
+            FileNotFoundError: no such folder.
+            VtsearchError: a folder that is no index, or one with missing, truncated or corrupt files.
+        """
+        folder = Path(path)
+        if not folder.exists():
+            raise FileNotFoundError(2, "no such index", str(folder))
+        if not (folder / FILE_NAME).is_file():
+            raise VtsearchError(f"{folder}: expected an index (a folder with {FILE_NAME})")
+        store = Store(folder / FILE_NAME)
+        try:
+            return cls(folder, store)
+        except VtsearchError:
+            store.close()
+            raise
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._path
+
+    @property
+    def bits(self) -> int:
+        """Length of the codes."""
+        return self._about.bits
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Name -> identity of what made the codes."""
+        return dict(self._about.fingerprints)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names by class id; empty if unknown."""
+        return self._about.classes
+
+    @property
+    def description(self) -> dict[str, str]:
+        """The free words given to ``create``."""
+        return dict(self._about.description)
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The files of codes, in the order of their items."""
+        return tuple(self._segments)
+
+    def __len__(self) -> int:
+        return sum(segment.items for segment in self._segments)
+
+    def add(
+        self,
+        codes: NDArray[np.uint8],
+        ids: Sequence[str] | None = None,
+        labels: ArrayLike | None = None,
+        metadata: Sequence[Mapping[str, object]] | None = None,
+        *,
+        fingerprints: Mapping[str, str] | None = None,
+    ) -> None:
+        """Append items: all of them or, after a crash or an error, none.
+
+        Args:
+            codes: (n, ceil(bits / 8)) uint8, packed.
+            ids: n different strings, new to this index; by default the positions as decimal numbers.
+            labels: int64 (n,) or 0/1 (n, classes); all items of an index have labels of one form, or none has.
+            metadata: n mappings that JSON can keep.
+            fingerprints: of what made these codes; must be those of the index.
+
+        Raises:
+            TypeError: codes that are not uint8, ids that are not strings.
+            ValueError: other width or lengths, ids that repeat, labels of another form.
+            VtsearchError: other fingerprints; a file that cannot be written.
+        """
+        if fingerprints is not None:
+            self.check_fingerprints(fingerprints)
+        codes = checked_codes(codes, self.bits)
+        with self._store.writing():
+            self._about, segments = self._store.about(), self._store.segments()
+            first = sum(segment.items for segment in segments)
+            names, array = checked_ids(ids, first, len(codes)), checked_labels(labels, len(codes))
+            form, texts = LabelForm.of(array), checked_metadata(metadata, len(codes))
+            if first:
+                same_form(self._about.labels, form)
+                self._refuse_known(names)
+            if len(codes):
+                remove_orphans(self._path, segments)
+                self._store.add_segment(write_segment(self._path, codes))
+                self._store.add_items(first, names, pack_labels(array, len(codes)), texts)
+                self._store.set_labels(form)
+        self._about = self._store.about()
+        self._map()
+
+    def codes(self) -> NDArray[np.uint8]:
+        """(n, bytes) uint8: the mapped file where there is one segment, else a copy of all."""
+        if len(self._mapped) == 1:
+            return self._mapped[0]
+        return np.concatenate([np.empty((0, self._width), dtype=np.uint8), *self._mapped])
+
+    def ids(self) -> list[str]:
+        """The n external ids, by position."""
+        return self._store.ids(len(self))
+
+    def labels(self) -> Labels | None:
+        """int64 (n,), or uint8 0/1 (n, classes), or None for an index without labels."""
+        form = self._about.labels
+        return None if form.kind == "none" else unpack_labels(self._store.labels(len(self)), form)
+
+    def metadata(self) -> list[dict[str, object]]:
+        """The n mappings given to ``add``; empty where there was none."""
+        return self._store.metadata(len(self))
+
+    def position(self, name: str) -> int:
+        """Where the item with this id is.
+
+        Raises:
+            KeyError: an id that is not in the index.
+        """
+        found = self._store.position(name)
+        if found is None or found >= len(self):
+            raise KeyError(name)
+        return found
+
+    def search(
+        self,
+        query_codes: NDArray[np.uint8],
+        k: int | None = None,
+        *,
+        mask: NDArray[np.bool_] | None = None,
+        threads: int | None = None,
+    ) -> Answers:
+        """The k nearest items of each query, nearest first.
+
+        Args:
+            query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
+            k: results per query, at least 1; None, or more than there are, means all.
+            mask: (n,) bool; items that are False do not exist for this call.
+            threads: upper bound; by default the CPUs that this process may use.
+
+        Returns:
+            distances, indices and ids, all (q, min(k, items allowed)), ordered by (distance, index).
+
+        Raises:
+            TypeError: codes that are not uint8.
+            ValueError: another width, k below 1, a mask of another length.
+        """
+        mask = checked_mask(mask, len(self))
+        parts = self._mapped or [np.empty((0, self._width), dtype=np.uint8)]
+        distances, indices, first = [], [], 0
+        for codes in parts:
+            allowed = None if mask is None else mask[first : first + len(codes)]
+            part = rank(query_codes, codes, k, mask=allowed, threads=threads)
+            distances.append(part.distances)
+            indices.append(part.indices + first)
+            first += len(codes)
+        merged = _merge(np.concatenate(distances, axis=1), np.concatenate(indices, axis=1), k)
+        names = self._store.ids_at(np.unique(merged[1]).tolist())
+        return Answers(*merged, [[names[position] for position in row] for row in merged[1].tolist()])
+
+    def check_fingerprints(self, fingerprints: Mapping[str, str], *, whose: str = "the given codes") -> None:
+        """Refuse to mix: model and preprocessing must be the same, and the split where both have one.
+
+        Raises:
+            VtsearchError: naming both fingerprints.
+        """
+        for name in sorted({*self._about.fingerprints, *fingerprints}):
+            ours, theirs = self._about.fingerprints.get(name), fingerprints.get(name)
+            if ours != theirs and not (name == "split" and None in (ours, theirs)):
+                raise VtsearchError(
+                    f"fingerprints: {self._path} has {name} {_short(ours)}, {whose} {name} {_short(theirs)}: "
+                    "they do not belong together"
+                )
+
+    def verify(self) -> None:
+        """Read everything and compare it with its checksums.
+
+        Raises:
+            VtsearchError: naming the first file that is not what was written.
+        """
+        self._store.verify()
+        for segment in self._segments:
+            map_segment(self._path, segment, self._width)
+            verify_segment(self._path, segment)
+
+    def close(self) -> None:
+        """Let go of the files; arrays that were handed out stay valid."""
+        self._mapped.clear()
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Index({str(self._path)!r}, {len(self)} items, {self.bits} bits)"
+
+    @property
+    def _width(self) -> int:
+        return -(-self._about.bits // 8)
+
+    def _map(self) -> None:
+        self._segments = self._store.segments()
+        self._mapped = [map_segment(self._path, segment, self._width) for segment in self._segments]
+
+    def _refuse_known(self, names: list[str]) -> None:
+        known = self._store.known_id(names)
+        if known is not None:
+            raise ValueError(f"ids: expected new ids, got {known!r}, which is in {self._path}")
+
+
+def _merge(
+    distances: NDArray[np.int32], indices: NDArray[np.int64], k: int | None
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    # Segments follow each other in index order, so a stable sort by distance alone gives (distance, index).
+    order = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(distances, order, axis=1), np.take_along_axis(indices, order, axis=1)
+
+
+def _short(fingerprint: str | None) -> str:
+    return "(none)" if fingerprint is None else fingerprint[:12]
