@@ -1,0 +1,207 @@
+"""Every number that a hashing paper prints, from codes and labels in one call."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from vtsearch.metrics import (
+    RelevanceHistograms,
+    acg_at,
+    average_precision,
+    average_precision_of,
+    ndcg_at,
+    precision_at,
+    precision_within,
+    recall_at,
+    recall_within,
+    relevance_histograms,
+    wap_at,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from vtsearch.metrics import Normalizer
+
+CUT_OFFS = (1, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+PUBLISHED_CURVE = (1, *range(500, 10_001, 500))
+"""Where the published code measures precision and recall for its figure.
+
+Source: Dubey et al., "Vision Transformer Hashing for Image Retrieval", ICME 2022, figure 2.
+"""
+LOOKUP_RADIUS = 2
+
+
+@dataclass(frozen=True)
+class TiedScore:
+    """A score of a ranking whose ties can be broken in many ways."""
+
+    expected: float
+    """The exact mean over all orders of tied items."""
+    index: float
+    """Tied items in the order of their index."""
+    best: float
+    """No order of tied items gives more."""
+    worst: float
+    """No order of tied items gives less."""
+
+
+@dataclass(frozen=True)
+class CutOff:
+    """Means over the queries at the top n, expected under ties."""
+
+    n: int
+    precision: float
+    recall: float
+
+
+@dataclass(frozen=True)
+class RadiusPoint:
+    """Means over the queries of what lies within a Hamming radius; exact, as nothing is tied."""
+
+    radius: int
+    items: float
+    """How many are found."""
+    precision: float
+    recall: float
+
+
+@dataclass(frozen=True)
+class Gains:
+    """Scores where an item that shares more labels is worth more, at the evaluation's k, expected under ties."""
+
+    ndcg: float
+    acg: float
+    wap: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What ``evaluate`` found, with the choices it depends on."""
+
+    queries: int
+    database: int
+    bits: int
+    multi_label: bool
+    k: int | None
+    """Length of the list that counts; None is the whole database."""
+    normalizer: Normalizer
+    """What average precision divides by."""
+    mean_average_precision: TiedScore
+    chance: float
+    """The share of a query's relevant items in the database, averaged: the precision of a blind guess."""
+    precision_within_2: float
+    """P@radius<=2; a query that finds nothing counts 0."""
+    cut_offs: tuple[CutOff, ...]
+    published_curve: tuple[CutOff, ...]
+    """At N = 1, 500, 1000, ..., 10000, as far as the database goes."""
+    radius_curve: tuple[RadiusPoint, ...]
+    """One point per distance 0..bits."""
+    gains: Gains | None
+    """For multi-label sets."""
+    average_precisions: tuple[float, ...]
+    """Expected average precision of each query: what intervals and paired tests need."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, lists and dicts: what JSON can keep."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The reverse of ``to_dict``, also after JSON.
+
+        Raises:
+            TypeError: a key that is missing or unknown.
+        """
+        gains = values.get("gains")
+        parts = {
+            "mean_average_precision": TiedScore(**values.get("mean_average_precision", {})),
+            "cut_offs": tuple(CutOff(**point) for point in values.get("cut_offs", ())),
+            "published_curve": tuple(CutOff(**point) for point in values.get("published_curve", ())),
+            "radius_curve": tuple(RadiusPoint(**point) for point in values.get("radius_curve", ())),
+            "gains": None if gains is None else Gains(**gains),
+            "average_precisions": tuple(values.get("average_precisions", ())),
+        }
+        return cls(**{**values, **parts})
+
+
+def evaluate(
+    query_codes: NDArray[np.uint8],
+    db_codes: NDArray[np.uint8],
+    query_labels: NDArray[np.generic],
+    db_labels: NDArray[np.generic],
+    k: int | None = None,
+    *,
+    normalizer: Normalizer = "retrieved",
+    bits: int | None = None,
+    threads: int | None = None,
+) -> Evaluation:
+    """All scores of these codes: mAP@k with its tie bounds, P@N, R@N, curves, and gains for multi-label sets.
+
+    Args:
+        query_codes: (q, bytes) uint8, packed; q at least 1.
+        db_codes: (n, bytes) uint8 of the same width; n at least 1.
+        query_labels: int64 (q,), or 0/1 (q, classes).
+        db_labels: int64 (n,), or 0/1 (n, classes): the same form.
+        k: length of the list that counts, at least 1; None, or more than n, means the whole database.
+        normalizer: what average precision divides by: "retrieved", "relevant" or "min".
+        bits: length of the codes; by default 8 per byte.
+        threads: upper bound; by default the CPUs that this process may use.
+
+    Raises:
+        TypeError: codes that are not uint8, labels that are not numbers.
+        ValueError: no queries or no database, other widths or lengths, k below 1, an unknown normalizer.
+    """
+    for name, codes in (("query_codes", query_codes), ("db_codes", db_codes)):
+        if isinstance(codes, np.ndarray) and len(np.atleast_2d(codes)) == 0:
+            raise ValueError(f"{name}: expected at least one code, got none")
+    sides = (query_codes, db_codes, query_labels, db_labels)
+    by_index = average_precision(*sides, k, ties="index", normalizer=normalizer, threads=threads)
+    multi_label = np.ndim(db_labels) == 2
+    histograms = relevance_histograms(*sides, gains=multi_label, threads=threads)
+    n = len(db_codes)
+    bits = 8 * db_codes.shape[1] if bits is None else bits
+    expected = average_precision_of(histograms, k, normalizer=normalizer)
+    best = average_precision_of(histograms, k, ties="best", normalizer=normalizer)
+    worst = average_precision_of(histograms, k, ties="worst", normalizer=normalizer)
+    return Evaluation(
+        queries=len(expected),
+        database=n,
+        bits=bits,
+        multi_label=multi_label,
+        k=None if k is None else int(k),
+        normalizer=normalizer,
+        mean_average_precision=TiedScore(*map(_mean, (expected, by_index, best, worst))),
+        chance=_mean(histograms.relevant.sum(axis=1) / n),
+        precision_within_2=_mean(precision_within(histograms, LOOKUP_RADIUS)),
+        cut_offs=_cut_offs(histograms, CUT_OFFS, n),
+        published_curve=_cut_offs(histograms, PUBLISHED_CURVE, n),
+        radius_curve=tuple(_within(histograms, radius) for radius in range(bits + 1)),
+        gains=_gains(histograms, n if k is None else k) if multi_label else None,
+        average_precisions=tuple(expected.tolist()),
+    )
+
+
+def _cut_offs(histograms: RelevanceHistograms, at: Iterable[int], database: int) -> tuple[CutOff, ...]:
+    return tuple(
+        CutOff(n, _mean(precision_at(histograms, n)), _mean(recall_at(histograms, n))) for n in at if n <= database
+    )
+
+
+def _within(histograms: RelevanceHistograms, radius: int) -> RadiusPoint:
+    found = histograms.items[:, : radius + 1].sum(axis=1)
+    precision, recall = precision_within(histograms, radius), recall_within(histograms, radius)
+    return RadiusPoint(radius, _mean(found), _mean(precision), _mean(recall))
+
+
+def _gains(histograms: RelevanceHistograms, k: int) -> Gains:
+    return Gains(_mean(ndcg_at(histograms, k)), _mean(acg_at(histograms, k)), _mean(wap_at(histograms, k)))
+
+
+def _mean(scores: NDArray[np.float64] | NDArray[np.int64]) -> float:
+    return float(np.mean(scores))

@@ -1,0 +1,224 @@
+"""A report folder: ``report.json`` for programs, ``report.md`` for people, figures for both.
+
+Each number stands with all that it depends on: protocol, split, k, tie rule, normalizer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from os import PathLike
+
+    from PIL.Image import Image
+
+    from vtsearch.evaluation.evaluation import CutOff, Evaluation
+
+FORMAT = 1
+JSON_FILE = "report.json"
+MARKDOWN_FILE = "report.md"
+CURVE_FILE = "pr_curve.png"
+RETRIEVALS_FILE = "retrievals.png"
+UNKNOWN = "not given"
+
+
+@dataclass(frozen=True)
+class ReportContext:
+    """What the codes cannot tell: where they come from and what to compare them with."""
+
+    protocol: str = UNKNOWN
+    """Name of the data set with its query, train and database split."""
+    split: str = UNKNOWN
+    """Fingerprint of the split."""
+    model: str = UNKNOWN
+    """Fingerprint of the model."""
+    preprocessing: str = UNKNOWN
+    """Fingerprint of the preprocessing."""
+    framework: str = UNKNOWN
+    backbone: str = UNKNOWN
+    seed: int | None = None
+    command: str = UNKNOWN
+    """What to type to get this report again."""
+    baselines: Mapping[str, float] = field(default_factory=dict)
+    """Name -> mAP under the same protocol, k, ties and normalizer."""
+
+
+@dataclass(frozen=True)
+class RetrievalRow:
+    """A query and its answers, for the picture."""
+
+    query: Image
+    title: str
+    """Under the query: its class names or its id."""
+    answers: Sequence[Image]
+    distances: Sequence[int]
+    relevant: Sequence[bool]
+
+
+def write_report(
+    folder: str | PathLike[str],
+    evaluation: Evaluation,
+    context: ReportContext | None = None,
+    *,
+    retrievals: Sequence[RetrievalRow] = (),
+) -> Path:
+    """Write report.json, report.md, pr_curve.png and, if there are rows for it, retrievals.png.
+
+    Args:
+        folder: made if it does not exist; files of an older report are replaced one by one, each atomically.
+        evaluation: the numbers.
+        context: where they come from.
+        retrievals: queries with their answers, drawn in this order.
+
+    Returns:
+        The path of report.md.
+
+    Raises:
+        OSError: a folder that cannot be written.
+    """
+    context = context or ReportContext()
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = _write_figures(folder, evaluation, retrievals)
+    values = {
+        "format": FORMAT,
+        "context": asdict(context),
+        "evaluation": evaluation.to_dict(),
+        "environment": _environment(),
+        "figures": figures,
+    }
+    write_file(folder / JSON_FILE, (json.dumps(values, indent=1) + "\n").encode())
+    write_file(folder / MARKDOWN_FILE, markdown(evaluation, context, figures).encode())
+    return folder / MARKDOWN_FILE
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Replace a file by another in one step: readers see the old content or the new."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def map_name(evaluation: Evaluation) -> str:
+    """``mAP@1000`` or ``mAP@all``."""
+    return f"mAP@{evaluation.k or 'all'}"
+
+
+def choices(evaluation: Evaluation, context: ReportContext, ties: str = "expected") -> str:
+    """The line under every table: all that the numbers depend on."""
+    return (
+        f"protocol {context.protocol}, split {context.split[:12]}, k = {evaluation.k or 'all'}, "
+        f"ties {ties}, normalizer {evaluation.normalizer}"
+    )
+
+
+def markdown(evaluation: Evaluation, context: ReportContext, figures: Sequence[str]) -> str:
+    """The report as Markdown."""
+    note = f"*{choices(evaluation, context)}*"
+    parts = [
+        f"# Retrieval report: {context.protocol}",
+        _table(["what", "value"], _about(evaluation, context)),
+        f"## {map_name(evaluation)}",
+        _table(["", map_name(evaluation)], _scores(evaluation, context)),
+        f"*{choices(evaluation, context, 'as each row says')}*",
+        "## Precision and recall at N",
+        _table(["N", "P@N", "R@N"], _points(evaluation.cut_offs)),
+        note,
+        f"P@radius<=2 (hash lookup): {evaluation.precision_within_2:.4f}. Chance: {evaluation.chance:.4f}.",
+        *_gains(evaluation, note),
+        "## Precision-recall curve",
+        _table(["N", "precision", "recall"], _points(evaluation.published_curve)),
+        note,
+        *[f"![{name.removesuffix('.png').replace('_', ' ')}]({name})" for name in figures],
+        *([] if figures else ["Figures need matplotlib: `pip install 'vtsearch[plot]'`."]),
+        f"All numbers, also by radius and per query, are in `{JSON_FILE}`.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _about(evaluation: Evaluation, context: ReportContext) -> list[list[str]]:
+    labels = "multi-label" if evaluation.multi_label else "single-label"
+    return [
+        ["protocol", context.protocol],
+        ["queries", f"{evaluation.queries:,}"],
+        ["database", f"{evaluation.database:,} ({labels})"],
+        ["bits", str(evaluation.bits)],
+        ["framework", context.framework],
+        ["backbone", context.backbone],
+        ["seed", UNKNOWN if context.seed is None else str(context.seed)],
+        ["split", f"`{context.split}`"],
+        ["model", f"`{context.model}`"],
+        ["preprocessing", f"`{context.preprocessing}`"],
+        ["command", f"`{context.command}`"],
+    ]
+
+
+def _scores(evaluation: Evaluation, context: ReportContext) -> list[list[str]]:
+    score = evaluation.mean_average_precision
+    rows = [
+        ["**expected** over all orders of tied items", f"**{score.expected:.6f}**"],
+        ["ties by index", f"{score.index:.6f}"],
+        ["best order of ties", f"{score.best:.6f}"],
+        ["worst order of ties", f"{score.worst:.6f}"],
+    ]
+    return rows + [[f"baseline (expected): {name}", f"{value:.6f}"] for name, value in context.baselines.items()]
+
+
+def _points(points: Sequence[CutOff]) -> list[list[str]]:
+    return [[f"{point.n:,}", f"{point.precision:.4f}", f"{point.recall:.4f}"] for point in points]
+
+
+def _gains(evaluation: Evaluation, note: str) -> list[str]:
+    if evaluation.gains is None:
+        return []
+    at = evaluation.k or "all"
+    row = [f"{value:.6f}" for value in asdict(evaluation.gains).values()]
+    return ["## Graded relevance", _table([f"NDCG@{at}", f"ACG@{at}", f"WAP@{at}"], [row]), note]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _write_figures(folder: Path, evaluation: Evaluation, retrievals: Sequence[RetrievalRow]) -> list[str]:
+    if find_spec("matplotlib") is None:
+        return []
+    from vtsearch.evaluation.figures import curve_figure, retrieval_figure  # noqa: PLC0415 (matplotlib is an extra)
+
+    write_file(folder / CURVE_FILE, curve_figure(evaluation))
+    if not retrievals:
+        return [CURVE_FILE]
+    write_file(folder / RETRIEVALS_FILE, retrieval_figure(retrievals))
+    return [CURVE_FILE, RETRIEVALS_FILE]
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "vtsearch": _version("vtsearch"),
+        "numpy": _version("numpy"),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
