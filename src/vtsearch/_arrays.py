@@ -1,0 +1,227 @@
+"""The one home of argument checks: what users pass becomes exactly what the engine takes, or an error that helps."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vtsearch import _native
+
+Codes = NDArray[np.uint8]
+
+COPY_LIMIT = 64 * 2**20
+"""Bytes of database codes that are copied, at most, if their rows do not lie one after the other in memory."""
+
+_LABEL_FORMS = "int (n,), or 0/1 (n, classes)"
+_REVERSED_BITS = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little"), axis=1)
+
+
+# Codes
+
+
+def reverse_bits(codes: Codes) -> Codes:
+    """The same bytes with the order of the bits in each reversed; a copy."""
+    return np.asarray(_REVERSED_BITS[codes, 0])
+
+
+def code_pair(query_codes: NDArray[Any], db_codes: NDArray[Any]) -> tuple[Codes, Codes]:
+    """(q, bytes) and (n, bytes), C-contiguous, of one width. A single (bytes,) query is a batch of one."""
+    query_codes = np.asarray(query_codes)
+    if query_codes.ndim == 1 and query_codes.dtype == np.uint8:
+        query_codes = query_codes[None, :]
+    queries = _rows("query_codes", query_codes, copy_limit=None)
+    database = _rows("db_codes", np.asarray(db_codes), copy_limit=COPY_LIMIT)
+    if queries.shape[1] != database.shape[1]:
+        raise ValueError(
+            f"query_codes: expected {database.shape[1]} bytes per code as in db_codes, got {queries.shape[1]}"
+        )
+    return queries, database
+
+
+def codes_matrix(name: str, codes: NDArray[Any]) -> Codes:
+    """(n, bytes), C-contiguous, of any size."""
+    return _rows(name, np.asarray(codes), copy_limit=None)
+
+
+def _rows(name: str, codes: NDArray[Any], *, copy_limit: int | None) -> Codes:
+    if codes.dtype != np.uint8 and not (codes.dtype.kind == "u" and codes.ndim == 2):
+        _refuse_kind(name, codes)
+    if codes.ndim != 2 or codes.shape[1] == 0:
+        raise ValueError(f"{name}: expected (n, bytes) with at least 1 byte per code, got {codes.shape}")
+    if not codes.flags.c_contiguous:
+        if copy_limit is not None and codes.nbytes > copy_limit:
+            raise ValueError(
+                f"{name}: expected C-contiguous codes, got {codes.nbytes} bytes with strides {codes.strides}, "
+                f"too large to copy unasked; use numpy.ascontiguousarray({name}) once"
+            )
+        codes = np.ascontiguousarray(codes)
+    return codes.view(np.uint8)
+
+
+def _refuse_kind(name: str, codes: NDArray[Any]) -> None:
+    if codes.dtype.kind == "u":
+        raise ValueError(
+            f"{name}: expected (n, words) for {codes.dtype} words, got {codes.shape}, which may be one code or many; "
+            f"use {name}[None, :] or {name}[:, None]"
+        )
+    raise TypeError(
+        f"{name}: expected packed uint8 codes, got {codes.dtype}; vtsearch.pack turns features or bits into codes"
+    )
+
+
+def pack_values(values: ArrayLike) -> NDArray[Any]:
+    """(n, bits) floats without NaN, bools, or integers 0 and 1."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fbiu":
+        raise TypeError(f"values: expected float, bool or 0/1 integers, got {array.dtype}")
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise ValueError(f"values: expected (n, bits) with at least 1 bit, got {array.shape}")
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise ValueError("values: expected features without NaN, got NaN; a model that gives NaN did not train")
+    if array.dtype.kind in "iu" and not _is_binary(array):
+        signs = array.dtype.kind == "i" and np.isin(array, (-1, 1)).all()
+        repair = "signs -1 and 1" if signs else f"integers from {array.min()} to {array.max()}"
+        raise ValueError(f"values: expected integers 0 and 1, got {repair}; use vtsearch.pack(values > 0)")
+    return array
+
+
+def _is_binary(array: NDArray[Any]) -> bool:
+    return array.dtype.kind == "b" or bool(((array == 0) | (array == 1)).all())
+
+
+# Numbers and choices
+
+
+def whole_number(name: str, value: Any, least: int) -> int:
+    """An int, or a numpy integer, of at least ``least``."""
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name}: expected an int, got {value!r}")
+    number = operator.index(value)
+    if number < least:
+        raise ValueError(f"{name}: expected at least {least}, got {number}")
+    return number
+
+
+def cut_off(k: Any, n: int) -> int:
+    """Positions that count: k of at least 1; None, or more than there are, means all n."""
+    return n if k is None else min(whole_number("k", k, 1), n)
+
+
+def thread_count(threads: Any) -> int:
+    """Threads to use; None means the CPUs that this process may use."""
+    return _native.default_threads() if threads is None else whole_number("threads", threads, 1)
+
+
+def choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+
+
+def mask_bits(mask: ArrayLike | None, n: int) -> NDArray[np.uint8] | None:
+    """What the engine takes: (ceil(n / 8),) with the first item in the lowest bit, padding bits 0."""
+    if mask is None:
+        return None
+    array = np.asarray(mask)
+    if array.dtype == np.bool_:
+        if array.shape != (n,):
+            raise ValueError(f"mask: expected bool ({n},), one for each database code, got {array.shape}")
+        return np.packbits(array, bitorder="little")
+    if array.dtype != np.uint8:
+        raise TypeError(f"mask: expected bool ({n},) or uint8 as numpy.packbits makes it, got {array.dtype}")
+    if array.shape != ((n + 7) // 8,):
+        raise ValueError(
+            f"mask: expected {(n + 7) // 8} bytes of packed bits for {n} database codes, got {array.shape}; "
+            "use mask.astype(bool) if it holds one byte for each item"
+        )
+    packed = reverse_bits(array)
+    if n % 8:
+        packed[-1] &= (1 << n % 8) - 1
+    return packed
+
+
+# Labels
+
+
+@dataclass(frozen=True)
+class LabelRows:
+    """Labels of items in compressed rows: item i has ``classes[offsets[i]:offsets[i + 1]]``, ascending."""
+
+    offsets: NDArray[np.int64]
+    classes: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def rows(self, start: int, stop: int) -> LabelRows:
+        """Items start .. stop - 1."""
+        offsets = self.offsets[start : stop + 1]
+        return LabelRows(offsets - offsets[0], self.classes[offsets[0] : offsets[-1]])
+
+    def most(self) -> int:
+        """The largest number of labels that one item has."""
+        return int(np.diff(self.offsets).max(initial=0))
+
+
+def label_pair(
+    query_labels: ArrayLike, db_labels: ArrayLike, queries: int, items: int
+) -> tuple[LabelRows, LabelRows, int]:
+    """Both label arrays as rows over one list of classes, and the length of that list."""
+    query_array = _labels("query_labels", query_labels, queries, "query_codes")
+    db_array = _labels("db_labels", db_labels, items, "db_codes")
+    if query_array.shape[1:] != db_array.shape[1:]:
+        raise ValueError(
+            f"db_labels: expected the form of query_labels {query_array.shape}, "
+            f"both (n,) or both (n, classes), got {db_array.shape}"
+        )
+    if query_array.ndim == 1:
+        # Only classes that some query has can make an item relevant: any others need no number.
+        classes = np.unique(query_array)
+        return _single_rows(query_array, classes), _single_rows(db_array, classes), len(classes)
+    return _multi_rows("query_labels", query_array), _multi_rows("db_labels", db_array), query_array.shape[1]
+
+
+def _labels(name: str, labels: ArrayLike, count: int, codes: str) -> NDArray[Any]:
+    array = np.asarray(labels)
+    if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] == 0):
+        raise ValueError(f"{name}: expected {_LABEL_FORMS}, got {array.shape}")
+    if len(array) != count:
+        raise ValueError(f"{name}: expected {count} rows, one for each of {codes}, got {len(array)}")
+    if array.dtype.kind not in ("iu" if array.ndim == 1 else "biuf") and count:
+        raise TypeError(f"{name}: expected {_LABEL_FORMS}, got {array.dtype} {array.shape}")
+    if array.ndim == 2:
+        return array
+    if array.dtype == np.uint64 and array.max(initial=0) > np.iinfo(np.int64).max:
+        raise ValueError(f"{name}: expected labels that fit int64, got {array.max()}")
+    return array.astype(np.int64, copy=False)
+
+
+def _single_rows(labels: NDArray[np.int64], classes: NDArray[np.int64]) -> LabelRows:
+    if not len(classes):
+        return LabelRows(np.zeros(len(labels) + 1, dtype=np.int64), np.empty(0, dtype=np.int32))
+    place = np.searchsorted(classes, labels).astype(np.int32)
+    np.minimum(place, len(classes) - 1, out=place)
+    known = classes[place] == labels
+    offsets = np.zeros(len(labels) + 1, dtype=np.int64)
+    np.cumsum(known, out=offsets[1:])
+    return LabelRows(offsets, place[known])
+
+
+def _multi_rows(name: str, labels: NDArray[Any]) -> LabelRows:
+    offsets = np.zeros(len(labels) + 1, dtype=np.int64)
+    classes = [np.empty(0, dtype=np.int32)]
+    step = max(1, 2**22 // labels.shape[1])
+    for start in range(0, len(labels), step):
+        block = labels[start : start + step]
+        if not _is_binary(block):
+            raise ValueError(
+                f"{name}: expected 0 and 1 in (n, classes), got other values; class numbers are (n,) labels"
+            )
+        rows, columns = np.nonzero(block)
+        offsets[start + 1 : start + 1 + len(block)] = np.bincount(rows, minlength=len(block))
+        classes.append(columns.astype(np.int32))
+    np.cumsum(offsets, out=offsets)
+    return LabelRows(offsets, np.concatenate(classes))

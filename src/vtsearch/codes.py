@@ -1,0 +1,90 @@
+"""Codes: features to packed bits and back."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vtsearch import _arrays
+
+BitOrder = Literal["big", "little"]
+_BIT_ORDERS = ("big", "little")
+
+
+def pack(values: ArrayLike, *, bitorder: BitOrder = "big") -> NDArray[np.uint8]:
+    """Codes of features or bits: bit i of a code is ``values[:, i] > 0``.
+
+    Args:
+        values: (n, bits) float features, of which 0 and below give bit 0; or bool; or integers 0 and 1.
+        bitorder: "big" puts bit 0 into the highest bit of the first byte, as ``numpy.packbits`` does, and is what
+            everything here expects; "little" into the lowest, as FAISS does. Distances do not depend on it.
+
+    Returns:
+        (n, ceil(bits / 8)) uint8; the bits after the last one are 0.
+
+    Raises:
+        TypeError: values that are not numbers.
+        ValueError: not (n, bits); NaN; integers other than 0 and 1 (of signs -1 and 1, pack ``values > 0``).
+
+    Example:
+        >>> vtsearch.pack([[0.3, -1.2, 0.0, 2.5], [1.0, 1.0, -0.1, -0.2]])
+        array([[144],
+               [192]], dtype=uint8)
+    """
+    _arrays.choice("bitorder", bitorder, _BIT_ORDERS)
+    return np.packbits(_arrays.pack_values(values) > 0, axis=1, bitorder=bitorder)
+
+
+def unpack(codes: NDArray[Any], bits: int, *, bitorder: BitOrder = "big") -> NDArray[np.uint8]:
+    """The bits of codes, one byte each.
+
+    Args:
+        codes: (n, ceil(bits / 8)) uint8.
+        bits: length of a code.
+        bitorder: "big" as ``pack`` writes by default, or "little".
+
+    Returns:
+        (n, bits) uint8 of 0 and 1.
+
+    Raises:
+        TypeError: codes that are not uint8; bits that are not an int.
+        ValueError: codes of another width, or with bits set after the last one (another bit order or length).
+
+    Example:
+        >>> vtsearch.unpack(vtsearch.pack([[1, 0, 0, 1]]), 4)
+        array([[1, 0, 0, 1]], dtype=uint8)
+    """
+    _arrays.choice("bitorder", bitorder, _BIT_ORDERS)
+    rows = _arrays.codes_matrix("codes", codes)
+    count = _arrays.whole_number("bits", bits, 1)
+    if rows.shape[1] != (count + 7) // 8:
+        raise ValueError(f"codes: expected {(count + 7) // 8} bytes for {count} bits, got {rows.shape[1]}")
+    padding = 0xFF >> (count % 8) if bitorder == "big" else 0xFF & ~((1 << count % 8) - 1)
+    if count % 8 and (rows[:, -1] & padding).any():
+        raise ValueError(
+            f"codes: expected 0 in the bits after bit {count - 1}, got 1; "
+            f"they have another length or bit order than bits={count}, bitorder={bitorder!r}"
+        )
+    return np.unpackbits(rows, axis=1, count=count, bitorder=bitorder)
+
+
+def flip_bit_order(codes: NDArray[Any]) -> NDArray[np.uint8]:
+    """The same codes in the other bit order: "big" becomes "little" and the reverse.
+
+    Args:
+        codes: (n, bytes) uint8.
+
+    Returns:
+        (n, bytes) uint8, a copy.
+
+    Raises:
+        TypeError: codes that are not uint8.
+        ValueError: not (n, bytes).
+
+    Example:
+        >>> flip_bit_order(vtsearch.pack([[1, 0, 0, 1]], bitorder="little")) == vtsearch.pack([[1, 0, 0, 1]])
+        array([[ True]])
+    """
+    return _arrays.reverse_bits(_arrays.codes_matrix("codes", codes))

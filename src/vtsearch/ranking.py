@@ -1,0 +1,152 @@
+"""Codes in order of distance: the nearest, those within a radius, all distances, their counts."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vtsearch import _arrays, _native
+
+
+class Ranking(NamedTuple):
+    """Both (q, columns), nearest first; equal distances in the order of their index."""
+
+    distances: NDArray[np.int32]
+    indices: NDArray[np.int64]
+
+
+class Neighbors(NamedTuple):
+    """Lists of different lengths, one after the other: query i has the slice ``offsets[i]:offsets[i + 1]``."""
+
+    offsets: NDArray[np.int64]
+    distances: NDArray[np.int32]
+    indices: NDArray[np.int64]
+
+
+def rank(
+    query_codes: NDArray[Any],
+    db_codes: NDArray[Any],
+    k: int | None = None,
+    *,
+    mask: ArrayLike | None = None,
+    threads: int | None = None,
+) -> Ranking:
+    """The k nearest database codes of each query, nearest first.
+
+    Args:
+        query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
+        db_codes: (n, bytes) uint8 of the same width, C-contiguous; a memory map is scanned in place. Other strides
+            are copied up to 64 MiB and refused beyond. (n, words) of uint16, uint32 or uint64 is read as its bytes.
+        k: results per query, at least 1; None, or more than there are, means all.
+        mask: (n,) bool, or its ``numpy.packbits``; items that are False do not exist for this call.
+        threads: upper bound; by default the CPUs that this process may use.
+
+    Returns:
+        distances int32 and indices int64, both (q, min(k, items allowed)), ordered by (distance, index).
+
+    Raises:
+        TypeError: codes that are not uint8; k or threads that are not ints; a mask of another dtype.
+        ValueError: widths that differ, k or threads below 1, a mask of another length.
+
+    Example:
+        >>> vtsearch.rank(vtsearch.pack([[1, 1, 0, 0]]), vtsearch.pack([[1, 0, 0, 0], [1, 1, 0, 0]]), k=1).indices
+        array([[1]])
+    """
+    queries, database = _arrays.code_pair(query_codes, db_codes)
+    top = _arrays.cut_off(k, len(database))
+    allowed = _arrays.mask_bits(mask, len(database))
+    return Ranking(*_native.rank(queries, database, top, allowed, _arrays.thread_count(threads)))
+
+
+def within(
+    query_codes: NDArray[Any],
+    db_codes: NDArray[Any],
+    radius: int,
+    *,
+    mask: ArrayLike | None = None,
+    threads: int | None = None,
+) -> Neighbors:
+    """All database codes within a radius of each query, nearest first.
+
+    Args:
+        query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
+        db_codes: (n, bytes) uint8 of the same width, as for ``rank``.
+        radius: largest distance that counts, in bits; at least 0.
+        mask: (n,) bool, or its ``numpy.packbits``; items that are False do not exist for this call.
+        threads: upper bound; by default the CPUs that this process may use.
+
+    Returns:
+        offsets int64 (q + 1,), distances int32 and indices int64 (offsets[-1],). Query i has the slice
+        offsets[i]:offsets[i + 1] of both, ordered by (distance, index).
+
+    Raises:
+        TypeError: codes that are not uint8; radius or threads that are not ints; a mask of another dtype.
+        ValueError: widths that differ, a radius below 0, threads below 1, a mask of another length.
+
+    Example:
+        >>> codes = vtsearch.pack([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 1]])
+        >>> vtsearch.within(codes, codes, 1)
+        Neighbors(offsets=array([0, 2, 4, 5]), distances=array([0, 1, 0, 1, 0], dtype=int32), \
+indices=array([0, 1, 1, 0, 2]))
+    """
+    queries, database = _arrays.code_pair(query_codes, db_codes)
+    reach = min(_arrays.whole_number("radius", radius, 0), 8 * database.shape[1])
+    allowed = _arrays.mask_bits(mask, len(database))
+    return Neighbors(*_native.within(queries, database, reach, allowed, _arrays.thread_count(threads)))
+
+
+def distances(query_codes: NDArray[Any], db_codes: NDArray[Any], *, threads: int | None = None) -> NDArray[np.int32]:
+    """The distance of every query to every database code: how many bits differ.
+
+    Args:
+        query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
+        db_codes: (n, bytes) uint8 of the same width, as for ``rank``.
+        threads: upper bound; by default the CPUs that this process may use.
+
+    Returns:
+        (q, n) int32: 4 bytes for each pair.
+
+    Raises:
+        TypeError: codes that are not uint8; threads that are not an int.
+        ValueError: widths that differ, threads below 1.
+
+    Example:
+        >>> vtsearch.distances(vtsearch.pack([[1, 1, 0, 0]]), vtsearch.pack([[1, 0, 0, 0], [1, 1, 0, 0]]))
+        array([[1, 0]], dtype=int32)
+    """
+    queries, database = _arrays.code_pair(query_codes, db_codes)
+    return _native.distances(queries, database, _arrays.thread_count(threads))
+
+
+def histogram(
+    query_codes: NDArray[Any],
+    db_codes: NDArray[Any],
+    *,
+    mask: ArrayLike | None = None,
+    threads: int | None = None,
+) -> NDArray[np.int64]:
+    """How many database codes lie at each distance from each query.
+
+    Args:
+        query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
+        db_codes: (n, bytes) uint8 of the same width, as for ``rank``.
+        mask: (n,) bool, or its ``numpy.packbits``; items that are False do not exist for this call.
+        threads: upper bound; by default the CPUs that this process may use.
+
+    Returns:
+        (q, 8 * bytes + 1) int64; column d counts the items at distance d.
+
+    Raises:
+        TypeError: codes that are not uint8; threads that are not an int; a mask of another dtype.
+        ValueError: widths that differ, threads below 1, a mask of another length.
+
+    Example:
+        >>> codes = vtsearch.pack([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 1]])
+        >>> vtsearch.histogram(codes[:1], codes)
+        array([[1, 1, 0, 0, 1, 0, 0, 0, 0]])
+    """
+    queries, database = _arrays.code_pair(query_codes, db_codes)
+    allowed = _arrays.mask_bits(mask, len(database))
+    return _native.histogram(queries, database, allowed, _arrays.thread_count(threads))
