@@ -1,0 +1,43 @@
+// The nouns: views of memory that the caller owns.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace vtsearch {
+
+// `count` packed codes of `width` bytes each, one behind the other.
+struct CodeView {
+  const std::uint8_t* data;
+  std::size_t count;
+  std::size_t width;
+
+  std::size_t bins() const { return 8 * width + 1; }  // distances 0 .. 8 * width
+  const std::uint8_t* code(std::size_t i) const { return data + i * width; }
+};
+
+// One bit an item, item i at bit i % 8 of byte i / 8. Without data, every item is allowed.
+struct MaskView {
+  const std::uint8_t* data = nullptr;
+
+  bool allows(std::size_t i) const { return data == nullptr || ((data[i / 8] >> (i % 8)) & 1) != 0; }
+};
+
+// Labels as compressed rows: the classes of item i are classes[offsets[i]] .. classes[offsets[i + 1] - 1].
+struct LabelView {
+  const std::int64_t* offsets;
+  const std::int32_t* classes;
+
+  const std::int32_t* begin(std::size_t i) const { return classes + offsets[i]; }
+  const std::int32_t* end(std::size_t i) const { return classes + offsets[i + 1]; }
+};
+
+// Items begin .. end - 1.
+struct Range {
+  std::size_t begin;
+  std::size_t end;
+
+  std::size_t count() const { return end - begin; }
+};
+
+}  // namespace vtsearch

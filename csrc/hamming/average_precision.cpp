@@ -1,0 +1,162 @@
+#include "hamming/average_precision.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace vtsearch {
+namespace {
+
+// 1 / (from + 1) + ... + 1 / (from + count), to nearly full relative precision however large `from` is: term by term
+// where that is short, else the Euler-Maclaurin series of ln and 1 / x, with each difference taken before it cancels.
+double harmonic_difference(double from, double count) {
+  constexpr double series_from = 64;  // the first term left out is below 1e-16 there
+  double sum = 0.0;
+  if (count <= series_from) {
+    for (double i = count; i >= 1; --i) sum += 1.0 / (from + i);
+    return sum;
+  }
+  for (; from < series_from; ++from, --count) sum += 1.0 / (from + 1.0);
+  const double to = from + count;
+  const double a = 1.0 / from, b = 1.0 / to;
+  const double difference = count * a * b;  // a - b
+  const double a2 = a * a, b2 = b * b;
+  const double squares = difference * (a + b);  // a^2 - b^2
+  return sum + (std::log1p(count / from) - difference / 2 + squares / 12 - squares * (a2 + b2) / 120 +
+                squares * (a2 * a2 + a2 * b2 + b2 * b2) / 252);
+}
+
+// Sum over i = 1 .. count of (i - 1) / (from + i), which is count - (from + 1) (H(from + count) - H(from)).
+double weighted_difference(double from, double count, double difference) {
+  constexpr double direct = 64;
+  if (count > direct) return count - (from + 1.0) * difference;
+  double sum = 0.0;
+  for (double i = count; i >= 2; --i) sum += (i - 1.0) / (from + i);
+  return sum;
+}
+
+// A run of tied items: `before` items and `relevant_before` relevant ones come ahead of it.
+struct Group {
+  double before;
+  double relevant_before;
+  double items;
+  double relevant;
+};
+
+// The expected sum of precisions over the first `places` places of the group, over all orders of its items
+// (McSherry and Najork, ECIR 2008): a relevant item at place i has met all before, itself, and its share of the group.
+class ExpectedSum {
+ public:
+  ExpectedSum(double before, double places)
+      : harmonic_(harmonic_difference(before, places)), weighted_(weighted_difference(before, places, harmonic_)) {}
+
+  double operator()(const Group& group) const {
+    if (group.relevant == 0) return 0.0;
+    const double rest = group.items > 1 ? (group.relevant - 1) / (group.items - 1) : 0.0;
+    return group.relevant / group.items * ((group.relevant_before + 1) * harmonic_ + rest * weighted_);
+  }
+
+ private:
+  double harmonic_;
+  double weighted_;
+};
+
+// `relevant` items stand first in the group, or last of its first `places` places.
+double first_sum(const Group& group, double relevant) {
+  return relevant + (group.relevant_before - group.before) * harmonic_difference(group.before, relevant);
+}
+
+double last_sum(const Group& group, double relevant, double places) {
+  const double others = places - relevant;
+  return relevant + (group.relevant_before - group.before - others) * harmonic_difference(group.before + others, relevant);
+}
+
+// The fewest and the most relevant items that can stand in the first `places` places of the group.
+double fewest(const Group& group, double places) { return std::max(0.0, places - (group.items - group.relevant)); }
+double most(const Group& group, double places) { return std::min(places, group.relevant); }
+
+// The expected AP when the cut leaves `places` of the group's items and AP is divided by the relevant items retrieved: the
+// mean over t, how many relevant items are left, of the AP given t. The hypergeometric weights are walked from their peak
+// to both sides by their ratios, so that nothing overflows, and are normalised by their own sum.
+double expected_over_cut(double sum_before, const Group& group, double places) {
+  const ExpectedSum expected(group.before, places);
+  const auto value = [&](double t) {
+    const double met = group.relevant_before + t;
+    return met == 0 ? 0.0 : (sum_before + expected({group.before, group.relevant_before, places, t})) / met;
+  };
+  constexpr double negligible = 1e-18;
+  const double low = fewest(group, places), high = most(group, places);
+  const double others = group.items - group.relevant;
+  const double mode = (group.relevant + 1) * (places + 1) / (group.items + 2);
+  const double peak = std::clamp(std::floor(mode), low, high);
+  double weights = 1.0;
+  double sum = value(peak);
+  double weight = 1.0;
+  for (double t = peak; t < high && weight > negligible; ++t) {
+    weight *= (group.relevant - t) * (places - t) / ((t + 1) * (others - places + t + 1));
+    weights += weight;
+    sum += weight * value(t + 1);
+  }
+  weight = 1.0;
+  for (double t = peak; t > low && weight > negligible; --t) {
+    weight *= t * (others - places + t) / ((group.relevant - t + 1) * (places - t + 1));
+    weights += weight;
+    sum += weight * value(t - 1);
+  }
+  return sum / weights;
+}
+
+// The largest (or smallest) AP under "retrieved" where the cut leaves `places` of the group: how many relevant items are
+// among them is free too, so every number is tried.
+double extreme_over_cut(double sum_before, const Group& group, double places, Ties ties) {
+  const double low = fewest(group, places), high = most(group, places);
+  double extreme = ties == Ties::best ? 0.0 : 1.0;
+  for (double t = low; t <= high; ++t) {
+    const double met = group.relevant_before + t;
+    const double sum = sum_before + (ties == Ties::best ? first_sum(group, t) : last_sum(group, t, places));
+    const double value = met == 0 ? 0.0 : sum / met;
+    extreme = ties == Ties::best ? std::max(extreme, value) : std::min(extreme, value);
+  }
+  return extreme;
+}
+
+double group_sum(const Group& group, double places, Ties ties) {
+  switch (ties) {
+    case Ties::best: return first_sum(group, most(group, places));
+    case Ties::worst: return last_sum(group, fewest(group, places), places);
+    default: return ExpectedSum(group.before, places)(group);
+  }
+}
+
+}  // namespace
+
+double normalized(double sum, Normalizer normalizer, std::size_t retrieved, std::size_t relevant, std::size_t k) {
+  const std::size_t divisor = normalizer == Normalizer::retrieved  ? retrieved
+                              : normalizer == Normalizer::relevant ? relevant
+                                                                   : std::min(relevant, k);
+  return divisor == 0 ? 0.0 : sum / static_cast<double>(divisor);
+}
+
+double average_precision(const std::int64_t* items, const std::int64_t* relevant, std::size_t bins, std::size_t k,
+                         Ties ties, Normalizer normalizer) {
+  double sum = 0.0;
+  std::size_t before = 0, met = 0, all_relevant = 0;
+  for (std::size_t d = 0; d < bins; ++d) all_relevant += static_cast<std::size_t>(relevant[d]);
+  for (std::size_t d = 0; d < bins && before < k; ++d) {
+    if (items[d] == 0) continue;
+    const auto count = static_cast<std::size_t>(items[d]);
+    const std::size_t places = std::min(count, k - before);
+    const Group group{static_cast<double>(before), static_cast<double>(met), static_cast<double>(count),
+                      static_cast<double>(relevant[d])};
+    const bool cut = places < count;
+    if (cut && normalizer == Normalizer::retrieved) {
+      return ties == Ties::expected ? expected_over_cut(sum, group, static_cast<double>(places))
+                                    : extreme_over_cut(sum, group, static_cast<double>(places), ties);
+    }
+    sum += group_sum(group, static_cast<double>(places), ties);
+    before += count;
+    met += static_cast<std::size_t>(relevant[d]);
+  }
+  return normalized(sum, normalizer, met, all_relevant, k);
+}
+
+}  // namespace vtsearch

@@ -1,0 +1,29 @@
+#include "hamming/distances.h"
+
+#include <algorithm>
+
+#include "hamming/tiles.h"
+
+namespace vtsearch {
+
+void distances(const Kernels& kernels, CodeView queries, CodeView database, std::size_t threads,
+               Cancellation& cancellation, std::int32_t* out) {
+  const Plan plan = plan_work(queries.count, database.count, threads, queries.count);
+  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
+    const Range block = plan.query_block(task);
+    const Range range = plan.range(task);
+    const CodeView codes{queries.code(block.begin), block.count(), queries.width};
+    with_distance_type(database.width, [&](auto distance) {
+      using Distance = decltype(distance);
+      TileDistances<Distance> tile_distances(kernels, codes);
+      TileReader reader(database, MaskView{}, range);
+      for (Tile tile; reader.next(tile); checkpoint()) {
+        tile_distances.for_each_query(tile, [&](std::size_t q, const Distance* found) {
+          std::copy_n(found, tile.count, out + (block.begin + q) * database.count + range.begin + tile.first);
+        });
+      }
+    });
+  });
+}
+
+}  // namespace vtsearch

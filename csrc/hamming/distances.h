@@ -1,0 +1,17 @@
+// Every distance, for what needs them all.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "codes.h"
+#include "hamming/parallel.h"
+#include "simd/kernels.h"
+
+namespace vtsearch {
+
+// Fills `out`, (queries.count, database.count).
+void distances(const Kernels& kernels, CodeView queries, CodeView database, std::size_t threads,
+               Cancellation& cancellation, std::int32_t* out);
+
+}  // namespace vtsearch

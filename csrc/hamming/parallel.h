@@ -1,0 +1,66 @@
+// Threads: the only place that starts them.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <vector>
+
+#include "codes.h"
+
+namespace vtsearch {
+
+// Thrown by a computation whose caller asked it to stop.
+struct Cancelled {};
+
+// How a running computation learns that it should stop. `poll` is called by the calling thread alone, a few times a second.
+class Cancellation {
+ public:
+  explicit Cancellation(std::function<bool()> poll) : poll_(std::move(poll)) {}
+
+  // To be called between tiles; throws Cancelled.
+  void check(bool calling_thread);
+  void stop() { stopped_.store(true, std::memory_order_relaxed); }
+
+ private:
+  std::function<bool()> poll_;
+  std::atomic<bool> stopped_{false};
+  std::size_t checks_ = 0;
+  double last_poll_s_ = 0.0;
+};
+
+// What a task is given to call between tiles.
+class Checkpoint {
+ public:
+  Checkpoint(Cancellation& cancellation, bool calling_thread) : cancellation_(cancellation), calling_thread_(calling_thread) {}
+  void operator()() { cancellation_.check(calling_thread_); }
+
+ private:
+  Cancellation& cancellation_;
+  bool calling_thread_;
+};
+
+// Runs task(0) .. task(count - 1) on up to `threads` threads, this one among them; rethrows the first exception.
+void parallel_for(std::size_t count, std::size_t threads, Cancellation& cancellation,
+                  const std::function<void(std::size_t task, Checkpoint& checkpoint)>& task);
+
+// Work over queries x database, cut into blocks of queries and ranges of the database.
+struct Plan {
+  std::vector<Range> queries;
+  std::vector<Range> ranges;
+  std::size_t threads;
+
+  std::size_t tasks() const { return queries.size() * ranges.size(); }
+  Range query_block(std::size_t task) const { return queries[task / ranges.size()]; }
+  std::size_t range_number(std::size_t task) const { return task % ranges.size(); }
+  Range range(std::size_t task) const { return ranges[range_number(task)]; }
+};
+
+// Cuts queries first, and the database only where the queries alone do not keep all threads busy. Small work gets one
+// thread. A block has at most `most_queries`.
+Plan plan_work(std::size_t queries, std::size_t items, std::size_t threads, std::size_t most_queries);
+
+// As plan_work, with the database in one range (at most range_limit long) where the order of all items matters.
+Plan plan_queries(std::size_t queries, std::size_t items, std::size_t threads, std::size_t most_queries);
+
+}  // namespace vtsearch

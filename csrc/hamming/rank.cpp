@@ -1,0 +1,179 @@
+#include "hamming/rank.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "hamming/select.h"
+#include "hamming/tiles.h"
+
+namespace vtsearch {
+namespace {
+
+// Rows of results that the caller owns, `columns` long.
+struct Results {
+  std::int32_t* distances;
+  std::int64_t* indices;
+  std::size_t columns;
+
+  Results from_row(std::size_t row) const { return {distances + row * columns, indices + row * columns, columns}; }
+};
+
+// Bytes of selections that one block of queries may keep: they are touched in turn at every tile.
+constexpr std::size_t selection_bytes = 1 << 20;
+
+// From this share of the items on, sorting all of them beats selecting.
+constexpr std::size_t sorted_share = 4;
+
+bool sorts_all(std::size_t k, std::size_t items) { return k * sorted_share >= items; }
+
+template <class Distance>
+void select_range(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, Range range,
+                  std::size_t k, Checkpoint& checkpoint, Results results) {
+  const std::size_t tile_items = items_per_tile(padded_width(database.width));
+  TileDistances<Distance> tile_distances(kernels, queries);
+  std::vector<Selection<Distance>> selections(queries.count, Selection<Distance>(k, database.bins(), tile_items));
+  std::vector<std::uint32_t> positions(tile_items + items_per_group);
+  TileReader reader(database, mask, range);
+  for (Tile tile; reader.next(tile); checkpoint()) {
+    tile_distances.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
+      selections[q].add(tile_distances.kernels(), tile, distances, positions.data());
+    });
+  }
+  for (std::size_t q = 0; q < queries.count; ++q) {
+    const Results row = results.from_row(q);
+    selections[q].finish(range.begin, row.distances, row.indices);
+  }
+}
+
+// Counting sort of all items of a range: distances are kept for as many queries as one kernel call takes.
+template <class Distance>
+void sort_range(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, Range range, std::size_t k,
+                Checkpoint& checkpoint, Results results) {
+  const std::size_t items = allowed_items(mask, range);
+  const std::size_t bins = database.bins();
+  std::vector<Distance> rows(std::min(queries_per_call, queries.count) * items);
+  std::vector<std::uint32_t> numbers(mask.data == nullptr ? 0 : items);
+  std::vector<std::uint32_t> counts(bins);
+  std::vector<std::size_t> offsets(bins + 1);
+  for (std::size_t first = 0; first < queries.count; first += queries_per_call) {
+    const CodeView block{queries.code(first), std::min(queries_per_call, queries.count - first), queries.width};
+    TileDistances<Distance> tile_distances(kernels, block);
+    TileReader reader(database, mask, range);
+    std::size_t filled = 0;
+    for (Tile tile; reader.next(tile); checkpoint()) {
+      if (tile.items != nullptr) std::copy_n(tile.items, tile.count, numbers.begin() + std::ptrdiff_t(filled));
+      tile_distances.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
+        std::copy_n(distances, tile.count, rows.begin() + std::ptrdiff_t(q * items + filled));
+      });
+      filled += tile.count;
+    }
+    for (std::size_t q = 0; q < block.count; ++q) {
+      const Distance* row = rows.data() + q * items;
+      const Results out = results.from_row(first + q);
+      std::fill(counts.begin(), counts.end(), 0u);
+      tile_distances.kernels().count(row, items, bins, counts.data());
+      for (std::size_t d = 0; d < bins; ++d) {
+        offsets[d + 1] = offsets[d] + counts[d];
+        const std::size_t begin = std::min(offsets[d], k);
+        std::fill(out.distances + begin, out.distances + std::min(offsets[d + 1], k), static_cast<std::int32_t>(d));
+      }
+      for (std::size_t i = 0; i < items; ++i) {
+        const std::size_t place = offsets[row[i]]++;
+        if (place < k) out.indices[place] = static_cast<std::int64_t>(range.begin + (numbers.empty() ? i : numbers[i]));
+      }
+      checkpoint();
+    }
+  }
+}
+
+void rank_range(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, Range range, std::size_t k,
+                Checkpoint& checkpoint, Results results) {
+  with_distance_type(database.width, [&](auto distance) {
+    using Distance = decltype(distance);
+    const auto work = sorts_all(k, allowed_items(mask, range)) ? sort_range<Distance> : select_range<Distance>;
+    work(kernels, queries, database, mask, range, k, checkpoint, results);
+  });
+}
+
+// What each range found for the queries, put together: the ranges stand in order of the index, so a counting sort by
+// distance that takes them in turn keeps the order.
+class PartialResults {
+ public:
+  PartialResults(const Plan& plan, std::size_t queries, CodeView database, MaskView mask, std::size_t k)
+      : bins_(database.bins()) {
+    for (Range range : plan.ranges) {
+      Part& part = parts_.emplace_back();
+      part.columns = std::min(k, allowed_items(mask, range));
+      part.distances.resize(queries * part.columns);
+      part.indices.resize(queries * part.columns);
+    }
+  }
+
+  Results of_range(std::size_t number) {
+    Part& part = parts_[number];
+    return {part.distances.data(), part.indices.data(), part.columns};
+  }
+
+  void merge(std::size_t q, Results row) const {
+    std::vector<std::size_t> offsets(bins_ + 1, 0);
+    for_each(q, [&](std::int32_t distance, std::int64_t) { ++offsets[static_cast<std::size_t>(distance) + 1]; });
+    for (std::size_t d = 0; d < bins_; ++d) offsets[d + 1] += offsets[d];
+    for_each(q, [&](std::int32_t distance, std::int64_t index) {
+      const std::size_t place = offsets[static_cast<std::size_t>(distance)]++;
+      if (place >= row.columns) return;
+      row.distances[place] = distance;
+      row.indices[place] = index;
+    });
+  }
+
+ private:
+  struct Part {
+    std::size_t columns;
+    std::vector<std::int32_t> distances;
+    std::vector<std::int64_t> indices;
+  };
+
+  template <class Visit>
+  void for_each(std::size_t q, Visit&& visit) const {
+    for (const Part& part : parts_) {
+      for (std::size_t i = q * part.columns; i < (q + 1) * part.columns; ++i) visit(part.distances[i], part.indices[i]);
+    }
+  }
+
+  std::vector<Part> parts_;
+  std::size_t bins_;
+};
+
+}  // namespace
+
+std::size_t rank_columns(CodeView database, std::size_t k, MaskView mask) {
+  return std::min(k, allowed_items(mask, {0, database.count}));
+}
+
+void rank(const Kernels& kernels, CodeView queries, CodeView database, std::size_t columns, MaskView mask,
+          std::size_t threads, Cancellation& cancellation, std::int32_t* distances, std::int64_t* indices) {
+  if (columns == 0 || queries.count == 0) return;
+  const std::size_t bytes_per_query = columns * (sizeof(std::uint32_t) + sizeof(std::uint16_t)) + database.bins() * 8;
+  const Plan plan = plan_work(queries.count, database.count, threads, selection_bytes / bytes_per_query);
+  const Results all{distances, indices, columns};
+  const auto block_codes = [&](Range block) { return CodeView{queries.code(block.begin), block.count(), queries.width}; };
+  if (plan.ranges.size() == 1) {
+    parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
+      const Range block = plan.query_block(task);
+      rank_range(kernels, block_codes(block), database, mask, plan.range(task), columns, checkpoint,
+                 all.from_row(block.begin));
+    });
+    return;
+  }
+  PartialResults partial(plan, queries.count, database, mask, columns);
+  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
+    const Range block = plan.query_block(task);
+    const Results results = partial.of_range(plan.range_number(task));
+    if (results.columns == 0) return;
+    rank_range(kernels, block_codes(block), database, mask, plan.range(task), results.columns, checkpoint,
+               results.from_row(block.begin));
+  });
+  for (std::size_t q = 0; q < queries.count; ++q) partial.merge(q, all.from_row(q));
+}
+
+}  // namespace vtsearch

@@ -1,0 +1,254 @@
+#include "hamming/relevance.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <mutex>
+#include <vector>
+
+#include "hamming/tiles.h"
+
+namespace vtsearch {
+namespace {
+
+constexpr std::size_t word_bits = 64;
+constexpr std::size_t queries_per_block = 512;  // their histograms stay in the second-level cache
+
+template <class Visit>
+void for_each_bit(const std::uint64_t* words, std::size_t count, Visit&& visit) {
+  for (std::size_t w = 0; w < count; ++w) {
+    for (std::uint64_t word = words[w]; word != 0; word &= word - 1) {
+      visit(w * word_bits + static_cast<std::size_t>(std::countr_zero(word)));
+    }
+  }
+}
+
+// For each class that occurs in a tile, which of the tile's items have it. The relevant items of a query are then the
+// union of a few bitmaps, whatever the number of classes.
+class ClassBitmaps {
+ public:
+  ClassBitmaps(LabelView labels, std::size_t classes, std::size_t tile_items)
+      : labels_(labels), words_((tile_items + word_bits - 1) / word_bits), row_of_class_(classes, none) {}
+
+  void set_tile(Range items) {
+    for (const std::int32_t c : classes_) row_of_class_[static_cast<std::size_t>(c)] = none;
+    classes_.clear();
+    bits_.clear();
+    for (std::size_t i = items.begin; i < items.end; ++i) {
+      const std::size_t position = i - items.begin;
+      for (const std::int32_t* c = labels_.begin(i); c != labels_.end(i); ++c) {
+        bits_[row(*c) * words_ + position / word_bits] |= std::uint64_t{1} << (position % word_bits);
+      }
+    }
+  }
+
+  // Calls visit(bitmap) for each class in [begin, end) that occurs in the tile.
+  template <class Visit>
+  void for_each(const std::int32_t* begin, const std::int32_t* end, Visit&& visit) const {
+    for (const std::int32_t* c = begin; c != end; ++c) {
+      const std::int32_t found = row_of_class_[static_cast<std::size_t>(*c)];
+      if (found != none) visit(bits_.data() + static_cast<std::size_t>(found) * words_);
+    }
+  }
+
+  // The items that share a class with the query: one bitmap as it is, or several united in `scratch`; null for none.
+  const std::uint64_t* relevant(const std::int32_t* begin, const std::int32_t* end, std::vector<std::uint64_t>& scratch) const {
+    const std::uint64_t* only = nullptr;
+    std::size_t count = 0;
+    for_each(begin, end, [&](const std::uint64_t* bitmap) {
+      if (count == 0) {
+        only = bitmap;
+      } else {
+        if (count == 1) scratch.assign(only, only + words_);
+        for (std::size_t w = 0; w < words_; ++w) scratch[w] |= bitmap[w];
+      }
+      ++count;
+    });
+    return count > 1 ? scratch.data() : only;
+  }
+
+  std::size_t words() const { return words_; }
+
+ private:
+  static constexpr std::int32_t none = -1;
+
+  std::size_t row(std::int32_t c) {
+    std::int32_t& found = row_of_class_[static_cast<std::size_t>(c)];
+    if (found == none) {
+      found = static_cast<std::int32_t>(classes_.size());
+      classes_.push_back(c);
+      bits_.resize(classes_.size() * words_, 0);
+    }
+    return static_cast<std::size_t>(found);
+  }
+
+  LabelView labels_;
+  std::size_t words_;
+  std::vector<std::int32_t> row_of_class_;
+  std::vector<std::int32_t> classes_;  // those of the tile, by row
+  std::vector<std::uint64_t> bits_;
+};
+
+// Walks over the tiles of a range with the distances of each query of a block: visit(query of the block, tile, first item
+// of the tile, distances, bitmaps).
+template <class Distance, class Visit>
+void walk(const Kernels& kernels, const LabelledCodes& data, Range block, Range range, Checkpoint& checkpoint, Visit&& visit) {
+  const CodeView codes{data.queries.code(block.begin), block.count(), data.queries.width};
+  TileDistances<Distance> tile_distances(kernels, codes);
+  ClassBitmaps bitmaps(data.db_labels, data.classes, items_per_tile(padded_width(codes.width)));
+  TileReader reader(data.database, MaskView{}, range);
+  for (Tile tile; reader.next(tile); checkpoint()) {
+    const std::size_t first = range.begin + tile.first;
+    bitmaps.set_tile({first, first + tile.count});
+    tile_distances.for_each_query(
+        tile, [&](std::size_t q, const Distance* distances) { visit(q, tile, distances, bitmaps, tile_distances.kernels()); });
+  }
+}
+
+// Histograms of one block of queries over one range.
+struct BlockHistograms {
+  std::size_t bins;
+  std::vector<std::uint32_t> items;
+  std::vector<std::uint32_t> relevant;
+
+  BlockHistograms(std::size_t queries, std::size_t bins_) : bins(bins_), items(queries * bins_), relevant(queries * bins_) {}
+};
+
+template <class Distance>
+void count_block(const Kernels& kernels, const LabelledCodes& data, Range block, Range range, Checkpoint& checkpoint,
+                 BlockHistograms& counts) {
+  std::vector<std::uint64_t> scratch;
+  walk<Distance>(kernels, data, block, range, checkpoint,
+                 [&](std::size_t q, const Tile& tile, const Distance* distances, const ClassBitmaps& bitmaps,
+                     const WidthKernels<Distance>& width_kernels) {
+                   width_kernels.count(distances, tile.count, counts.bins, counts.items.data() + q * counts.bins);
+                   const std::size_t query = block.begin + q;
+                   const std::uint64_t* relevant =
+                       bitmaps.relevant(data.query_labels.begin(query), data.query_labels.end(query), scratch);
+                   if (relevant == nullptr) return;
+                   std::uint32_t* row = counts.relevant.data() + q * counts.bins;
+                   for_each_bit(relevant, bitmaps.words(), [&](std::size_t i) { ++row[distances[i]]; });
+                 });
+}
+
+template <class Distance>
+void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, Range range, Checkpoint& checkpoint,
+                double* gains, double* exponential_gains) {
+  const std::size_t bins = data.database.bins();
+  std::vector<std::uint32_t> shared;
+  walk<Distance>(kernels, data, block, range, checkpoint,
+                 [&](std::size_t q, const Tile& tile, const Distance* distances, const ClassBitmaps& bitmaps,
+                     const WidthKernels<Distance>&) {
+                   const std::size_t query = block.begin + q;
+                   shared.assign(bitmaps.words() * word_bits, 0);
+                   bitmaps.for_each(data.query_labels.begin(query), data.query_labels.end(query),
+                                    [&](const std::uint64_t* bitmap) {
+                                      for_each_bit(bitmap, bitmaps.words(), [&](std::size_t i) { ++shared[i]; });
+                                    });
+                   for (std::size_t i = 0; i < tile.count; ++i) {
+                     if (shared[i] == 0) continue;
+                     const std::size_t place = q * bins + distances[i];
+                     gains[place] += shared[i];
+                     exponential_gains[place] += std::ldexp(1.0, static_cast<int>(shared[i])) - 1.0;
+                   }
+                 });
+}
+
+// Average precision of a block of queries, in two passes: histograms tell at which position each distance begins, then
+// every item is met in the order of its index.
+template <class Distance>
+void score_block(const Kernels& kernels, const LabelledCodes& data, Range block, std::size_t k, Normalizer normalizer,
+                 Checkpoint& checkpoint, double* scores) {
+  const std::size_t bins = data.database.bins();
+  const Range all{0, data.database.count};
+  BlockHistograms counts(block.count(), bins);
+  count_block<Distance>(kernels, data, block, all, checkpoint, counts);
+
+  struct Place {
+    std::uint32_t position;  // items before the next one at this distance
+    std::uint32_t relevant;  // relevant items among them
+  };
+  std::vector<Place> places(block.count() * bins);
+  std::vector<double> sums(block.count(), 0.0);
+  std::vector<std::size_t> retrieved(block.count(), 0);
+  for (std::size_t q = 0; q < block.count(); ++q) {
+    Place next{0, 0};
+    for (std::size_t d = 0; d < bins; ++d) {
+      places[q * bins + d] = next;
+      next.position += counts.items[q * bins + d];
+      next.relevant += counts.relevant[q * bins + d];
+    }
+  }
+  std::vector<std::uint64_t> scratch;
+  walk<Distance>(kernels, data, block, all, checkpoint,
+                 [&](std::size_t q, const Tile& tile, const Distance* distances, const ClassBitmaps& bitmaps,
+                     const WidthKernels<Distance>&) {
+                   const std::size_t query = block.begin + q;
+                   const std::uint64_t* relevant =
+                       bitmaps.relevant(data.query_labels.begin(query), data.query_labels.end(query), scratch);
+                   Place* place = places.data() + q * bins;
+                   for (std::size_t i = 0; i < tile.count; ++i) {
+                     Place& here = place[distances[i]];
+                     ++here.position;
+                     if (relevant == nullptr || ((relevant[i / word_bits] >> (i % word_bits)) & 1) == 0) continue;
+                     ++here.relevant;
+                     if (here.position > k) continue;
+                     sums[q] += static_cast<double>(here.relevant) / static_cast<double>(here.position);
+                     ++retrieved[q];
+                   }
+                 });
+  for (std::size_t q = 0; q < block.count(); ++q) {
+    std::size_t relevant = 0;
+    for (std::size_t d = 0; d < bins; ++d) relevant += counts.relevant[q * bins + d];
+    scores[block.begin + q] = normalized(sums[q], normalizer, retrieved[q], relevant, k);
+  }
+}
+
+}  // namespace
+
+void relevance_histograms(const Kernels& kernels, const LabelledCodes& data, std::size_t threads,
+                          Cancellation& cancellation, std::int64_t* items, std::int64_t* relevant) {
+  const std::size_t bins = data.database.bins();
+  const Plan plan = plan_work(data.queries.count, data.database.count, threads, queries_per_block);
+  std::mutex mutex;
+  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
+    const Range block = plan.query_block(task);
+    BlockHistograms counts(block.count(), bins);
+    with_distance_type(data.database.width, [&](auto distance) {
+      count_block<decltype(distance)>(kernels, data, block, plan.range(task), checkpoint, counts);
+    });
+    const std::lock_guard lock(mutex);
+    for (std::size_t i = 0; i < counts.items.size(); ++i) {
+      items[block.begin * bins + i] += counts.items[i];
+      relevant[block.begin * bins + i] += counts.relevant[i];
+    }
+  });
+}
+
+void gain_histograms(const Kernels& kernels, const LabelledCodes& data, std::size_t threads,
+                     Cancellation& cancellation, double* gains, double* exponential_gains) {
+  // Sums of doubles are added in the order of the database, whatever the number of threads.
+  const std::size_t bins = data.database.bins();
+  const Plan plan = plan_queries(data.queries.count, data.database.count, threads, queries_per_block);
+  parallel_for(plan.queries.size(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
+    const Range block = plan.queries[task];
+    with_distance_type(data.database.width, [&](auto distance) {
+      for (const Range range : plan.ranges) {
+        gain_block<decltype(distance)>(kernels, data, block, range, checkpoint, gains + block.begin * bins,
+                                       exponential_gains + block.begin * bins);
+      }
+    });
+  });
+}
+
+void average_precision_by_index(const Kernels& kernels, const LabelledCodes& data, std::size_t k, Normalizer normalizer,
+                                std::size_t threads, Cancellation& cancellation, double* scores) {
+  const Plan plan = plan_queries(data.queries.count, data.database.count, threads, queries_per_block);
+  parallel_for(plan.queries.size(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
+    with_distance_type(data.database.width, [&](auto distance) {
+      score_block<decltype(distance)>(kernels, data, plan.queries[task], k, normalizer, checkpoint, scores);
+    });
+  });
+}
+
+}  // namespace vtsearch

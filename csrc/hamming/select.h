@@ -1,0 +1,103 @@
+// The k smallest by (distance, index) out of a stream that comes in order of index. The order lives here alone.
+//
+// Every distance seen is counted. As soon as k items lie at distances <= d, later items must lie below d to matter, since
+// they lose every tie at d: the threshold is strict and only falls. What passes it goes to a side buffer, which is thinned
+// when it is full and sorted by counting at the end. Both keep the order of arrival, and with it the order of the index.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "hamming/tiles.h"
+
+namespace vtsearch {
+
+template <class Distance>
+class Selection {
+ public:
+  Selection(std::size_t k, std::size_t bins, std::size_t tile_items)
+      : k_(k), threshold_(bins), counts_(bins, 0), capacity_(2 * k + 2 * tile_items) {}
+
+  // Takes what a tile adds. `positions` is scratch for a tile.
+  void add(const WidthKernels<Distance>& kernels, const Tile& tile, const Distance* distances, std::uint32_t* positions) {
+    const std::size_t limit = below_ < k_ ? opening_limit(kernels, tile, distances) : threshold_;
+    const std::size_t found = kernels.scan(distances, tile.count, static_cast<Distance>(limit), positions);
+    if (found == 0) return;
+    if (items_.size() + found > capacity_) thin();
+    const std::size_t size = items_.size();
+    items_.resize(size + found);
+    distances_.resize(size + found);
+    for (std::size_t i = 0; i < found; ++i) {
+      const Distance distance = distances[positions[i]];
+      items_[size + i] = tile.item(positions[i]);
+      distances_[size + i] = distance;
+      ++counts_[distance];
+    }
+    below_ += found;
+    lower_threshold();
+  }
+
+  // Writes the first min(k, kept) items; indices are counted from `first`.
+  std::size_t finish(std::size_t first, std::int32_t* distances, std::int64_t* indices) {
+    std::vector<std::size_t> offsets(counts_.size() + 1, 0);
+    for (std::size_t d = 0; d < counts_.size(); ++d) offsets[d + 1] = offsets[d] + counts_[d];
+    const std::size_t size = std::min(k_, offsets.back());
+    for (std::size_t d = 0; d < counts_.size() && offsets[d] < size; ++d) {
+      std::fill(distances + offsets[d], distances + std::min(offsets[d + 1], size), static_cast<std::int32_t>(d));
+    }
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      const std::size_t place = offsets[distances_[i]]++;
+      if (place < size) indices[place] = static_cast<std::int64_t>(first + items_[i]);
+    }
+    return size;
+  }
+
+ private:
+  // While fewer than k are kept everything would pass: a histogram of the tile tells how little of it is needed.
+  std::size_t opening_limit(const WidthKernels<Distance>& kernels, const Tile& tile, const Distance* distances) {
+    if (below_ + tile.count <= k_) return threshold_;
+    tile_counts_.assign(counts_.size(), 0);
+    kernels.count(distances, tile.count, tile_counts_.size(), tile_counts_.data());
+    std::size_t sum = 0;
+    for (std::size_t d = 0; d < threshold_; ++d) {
+      sum += counts_[d] + tile_counts_[d];
+      if (sum >= k_) return d + 1;
+    }
+    return threshold_;
+  }
+
+  void lower_threshold() {
+    while (below_ >= k_) below_ -= counts_[--threshold_];
+  }
+
+  // Forgets what can no longer be among the first k: all beyond the threshold, and at the threshold all but the first.
+  void thin() {
+    std::size_t places = k_ - below_;
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      const Distance distance = distances_[i];
+      if (distance > threshold_ || (distance == threshold_ && places == 0)) {
+        --counts_[distance];
+        continue;
+      }
+      places -= distance == threshold_;
+      items_[kept] = items_[i];
+      distances_[kept++] = distance;
+    }
+    items_.resize(kept);
+    distances_.resize(kept);
+  }
+
+  std::size_t k_;
+  std::size_t threshold_;  // items at this distance or beyond no longer pass
+  std::size_t below_ = 0;  // kept items below the threshold, fewer than k between tiles
+  std::vector<std::uint32_t> counts_;  // kept items by distance
+  std::vector<std::uint32_t> tile_counts_;
+  std::size_t capacity_;
+  std::vector<std::uint32_t> items_;  // inside the range, in order of arrival
+  std::vector<Distance> distances_;
+};
+
+}  // namespace vtsearch

@@ -1,0 +1,24 @@
+// All codes within a radius of each query, by (distance, index).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "codes.h"
+#include "hamming/parallel.h"
+#include "simd/kernels.h"
+
+namespace vtsearch {
+
+// Query q's neighbors stand at offsets[q] .. offsets[q + 1] - 1.
+struct Neighbors {
+  std::vector<std::int64_t> offsets;
+  std::vector<std::int32_t> distances;
+  std::vector<std::int64_t> indices;
+};
+
+Neighbors within(const Kernels& kernels, CodeView queries, CodeView database, std::size_t radius, MaskView mask,
+                 std::size_t threads, Cancellation& cancellation);
+
+}  // namespace vtsearch

@@ -1,0 +1,118 @@
+// AVX2: 32 bytes at a time.
+//
+//   VPSHUFB    1 cycle   a table of 16 bit counts, looked up for the low and the high half of each byte
+//   VPSADBW    3-5       sums the 8 byte counts of a 64-bit lane
+//   VPMADDUBSW 3-5       sums neighbouring byte counts into 16-bit lanes
+//
+// 64-bit codes: load, xor, 2 and, 1 shift, 2 shuffle, 1 add, 1 sad, 1 shift, 1 or for 4 codes, about 2.5 instructions a code.
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace vtsearch {
+namespace {
+
+struct Order {
+  std::uint8_t byte[16];
+};
+
+// Where each byte of a 16-byte half comes from when unit j (U bytes) of lane i (W bytes) goes to unit j * lanes + i.
+template <std::size_t W, std::size_t U>
+constexpr Order order_in_half() {
+  Order order{};
+  constexpr std::size_t lanes = 16 / W;
+  for (std::size_t i = 0; i < lanes; ++i)
+    for (std::size_t j = 0; j < W / U; ++j)
+      for (std::size_t u = 0; u < U; ++u)
+        order.byte[(j * lanes + i) * U + u] = static_cast<std::uint8_t>(i * W + j * U + u);
+  return order;
+}
+
+struct Vector {
+  __m256i lanes;
+
+  static Vector load(const std::uint8_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
+  static void store(std::uint8_t* p, Vector v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v.lanes); }
+
+  static __m256i byte_counts(__m256i x) {
+    const __m256i counts = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
+                                            0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+    const __m256i half = _mm256_set1_epi8(0x0f);
+    const __m256i low = _mm256_shuffle_epi8(counts, _mm256_and_si256(x, half));
+    const __m256i high = _mm256_shuffle_epi8(counts, _mm256_and_si256(_mm256_srli_epi16(x, 4), half));
+    return _mm256_add_epi8(low, high);
+  }
+  static std::uint64_t popcount_word(std::uint64_t x) { return static_cast<std::uint64_t>(__builtin_popcountll(x)); }
+
+  template <std::size_t W>
+  static Vector popcount(Vector v) {
+    const __m256i bytes = byte_counts(v.lanes);
+    if constexpr (W == 8) return {_mm256_sad_epu8(bytes, _mm256_setzero_si256())};
+    const __m256i pairs = _mm256_maddubs_epi16(bytes, _mm256_set1_epi8(1));
+    if constexpr (W == 4) return {_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))};
+    return {pairs};
+  }
+
+  template <std::size_t W, int n>
+  static Vector shift_left(Vector v) {
+    if constexpr (W == 8) return {_mm256_slli_epi64(v.lanes, n)};
+    if constexpr (W == 4) return {_mm256_slli_epi32(v.lanes, n)};
+    return {_mm256_slli_epi16(v.lanes, n)};
+  }
+
+  static Vector pair_sum(Vector a, Vector b) {
+    const __m256i sums = _mm256_add_epi64(_mm256_unpacklo_epi64(a.lanes, b.lanes),  //
+                                          _mm256_unpackhi_epi64(a.lanes, b.lanes));
+    return {_mm256_permute4x64_epi64(sums, _MM_SHUFFLE(3, 1, 2, 0))};
+  }
+
+  // Units are first brought together inside each half of the register, then the halves are interleaved.
+  template <std::size_t W, std::size_t U>
+  static Vector untangle(Vector v) {
+    constexpr int lanes = 16 / W;
+    alignas(16) static constexpr Order order = order_in_half<W, U>();
+    const __m256i pattern = _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(order.byte)));
+    const __m256i sorted = _mm256_shuffle_epi8(v.lanes, pattern);
+    const __m128i low = _mm256_castsi256_si128(sorted);
+    const __m128i high = _mm256_extracti128_si256(sorted, 1);
+    constexpr int run = lanes * int{U};  // bytes that stay together
+    if constexpr (run == 2) return join(_mm_unpacklo_epi16(low, high), _mm_unpackhi_epi16(low, high));
+    if constexpr (run == 4) return join(_mm_unpacklo_epi32(low, high), _mm_unpackhi_epi32(low, high));
+    return join(_mm_unpacklo_epi64(low, high), _mm_unpackhi_epi64(low, high));
+  }
+
+  static std::uint64_t below(const std::uint8_t* p, std::uint8_t threshold) {
+    const __m256i limit = _mm256_set1_epi8(static_cast<char>(threshold));
+    const __m256i values = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    const __m256i not_below = _mm256_cmpeq_epi8(_mm256_max_epu8(values, limit), values);
+    return static_cast<std::uint32_t>(~_mm256_movemask_epi8(not_below));
+  }
+  static std::uint64_t below(const std::uint16_t* p, std::uint16_t threshold) {
+    const __m256i limit = _mm256_set1_epi16(static_cast<short>(threshold));
+    const __m256i values = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    const __m256i not_below = _mm256_cmpeq_epi16(_mm256_max_epu16(values, limit), values);
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packs_epi16(not_below, _mm256_setzero_si256()), 0xd8);
+    return static_cast<std::uint16_t>(~_mm256_movemask_epi8(packed));
+  }
+  static std::size_t expand(std::uint64_t mask, std::uint32_t first, std::uint32_t* positions) {
+    std::size_t found = 0;
+    for (; mask != 0; mask = _blsr_u64(mask)) positions[found++] = first + static_cast<std::uint32_t>(_tzcnt_u64(mask));
+    return found;
+  }
+
+ private:
+  static Vector join(__m128i low, __m128i high) { return {_mm256_set_m128i(high, low)}; }
+};
+
+inline Vector operator^(Vector a, Vector b) { return {_mm256_xor_si256(a.lanes, b.lanes)}; }
+inline Vector operator|(Vector a, Vector b) { return {_mm256_or_si256(a.lanes, b.lanes)}; }
+
+}  // namespace
+}  // namespace vtsearch
+
+#include "simd/kernels.inl"
+
+namespace vtsearch {
+constinit const Kernels kernels_avx2 = table_of("avx2");
+}

@@ -1,0 +1,54 @@
+// What an instruction set offers: three primitives over a tile of codes, as plain function pointers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace vtsearch {
+
+// Codes reach a kernel padded to one of these widths in bytes. Distances of codes up to 16 bytes (128 bits) fit a byte;
+// wider codes have 16-bit distances, and those beyond 32 bytes come as any number of 8-byte words.
+inline constexpr std::size_t narrow_widths[] = {2, 4, 8, 16};
+inline constexpr std::size_t wide_width = 32;
+inline constexpr std::size_t word_width = 8;
+
+inline constexpr std::size_t queries_per_call = 4;  // held in registers while the codes stream by
+inline constexpr std::size_t items_per_group = 64;  // tiles of distances have room for a multiple of this
+
+// out[q * stride + i] = distance of query q to code i. `out` has room for `count` rounded up to a group in each row; what
+// lies behind `count` is undefined. `width` is the bytes of a code. Reads nothing behind the last code.
+template <class Distance>
+using DistancesKernel = void (*)(const std::uint8_t* queries, std::size_t query_count, const std::uint8_t* codes,
+                                 std::size_t count, std::size_t width, Distance* out, std::size_t stride);
+
+// Appends the positions i < count with distances[i] < threshold, ascending; returns how many. `positions` has room for
+// `count` rounded up to a group.
+template <class Distance>
+using ScanKernel = std::size_t (*)(const Distance* distances, std::size_t count, Distance threshold,
+                                   std::uint32_t* positions);
+
+// Adds the tile's distances to histogram[0 .. bins).
+template <class Distance>
+using CountKernel = void (*)(const Distance* distances, std::size_t count, std::size_t bins, std::uint32_t* histogram);
+
+template <class Distance>
+struct TileKernels {
+  ScanKernel<Distance> scan;
+  CountKernel<Distance> count;
+};
+
+struct Kernels {
+  const char* name;
+  DistancesKernel<std::uint8_t> narrow[4];  // one per narrow_widths
+  DistancesKernel<std::uint16_t> wide;      // 32 bytes
+  DistancesKernel<std::uint16_t> words;     // any multiple of 8 bytes
+  TileKernels<std::uint8_t> bytes;
+  TileKernels<std::uint16_t> shorts;
+};
+
+extern const Kernels kernels_scalar;
+extern const Kernels kernels_avx2;
+extern const Kernels kernels_avx512;
+extern const Kernels kernels_neon;
+
+}  // namespace vtsearch
