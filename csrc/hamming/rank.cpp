@@ -71,6 +71,7 @@ void sort_range(const Kernels& kernels, CodeView queries, CodeView database, Mas
       const Distance* row = rows.data() + q * items;
       const Results out = results.from_row(first + q);
       std::fill(counts.begin(), counts.end(), 0u);
+      offsets[0] = 0;
       tile_distances.kernels().count(row, items, bins, counts.data());
       for (std::size_t d = 0; d < bins; ++d) {
         offsets[d + 1] = offsets[d] + counts[d];

@@ -158,7 +158,7 @@ def evaluate(
         ValueError: no queries or no database, other widths or lengths, k below 1, an unknown normalizer.
     """
     for name, codes in (("query_codes", query_codes), ("db_codes", db_codes)):
-        if isinstance(codes, np.ndarray) and len(np.atleast_2d(codes)) == 0:
+        if 0 in np.shape(codes)[:1]:
             raise ValueError(f"{name}: expected at least one code, got none")
     sides = (query_codes, db_codes, query_labels, db_labels)
     by_index = average_precision(*sides, k, ties="index", normalizer=normalizer, threads=threads)

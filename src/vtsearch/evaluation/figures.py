@@ -72,7 +72,7 @@ def retrieval_figure(rows: Sequence[RetrievalRow]) -> bytes:
 
 def _draw_curve(axes: Axes, evaluation: Evaluation) -> None:
     found = [point for point in evaluation.radius_curve if point.items > 0]
-    axes.plot([p.recall for p in found], [p.precision for p in found], color=BLUE, lw=2, label="by Hamming radius")
+    axes.plot([p.recall for p in found], [p.precision for p in found], color=BLUE, lw=2, label="by Hamming radius (nothing found: 0)")
     points = evaluation.published_curve
     axes.plot(
         [p.recall for p in points],
@@ -125,5 +125,6 @@ def _squared(image: Image) -> Image:
 
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
+    FigureCanvasAgg(figure)
+    figure.savefig(buffer, format="png")
     return buffer.getvalue()
