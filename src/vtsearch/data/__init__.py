@@ -1,0 +1,31 @@
+"""Files, labels and splits: who is query, train and database, and the pixels of each. Knows no model and no metric."""
+
+from __future__ import annotations
+
+from vtsearch.data.protocols import (
+    PROTOCOLS,
+    RetrievalData,
+    RetrievalProtocol,
+    draw_dataset,
+    get_protocol,
+    open_dataset,
+    open_lists,
+)
+from vtsearch.data.sources import ImageSource, open_image_folder, open_image_list
+from vtsearch.data.splits import Split, load_split, save_split
+
+__all__ = [
+    "PROTOCOLS",
+    "ImageSource",
+    "RetrievalData",
+    "RetrievalProtocol",
+    "Split",
+    "draw_dataset",
+    "get_protocol",
+    "load_split",
+    "open_dataset",
+    "open_image_folder",
+    "open_image_list",
+    "open_lists",
+    "save_split",
+]
