@@ -392,7 +392,7 @@ def wap_at(histograms: RelevanceHistograms, k: int) -> Scores:
     cut = (inside > 0) & (inside < items)
     sums = np.where(cut, 0.0, rows.expected(items, relevant)).sum(axis=1)
     met = np.where(inside == items, relevant, 0).sum(axis=1)
-    scores = sums / np.maximum(met, 1)
+    scores: Scores = sums / np.maximum(met, 1)
     for q, d in np.argwhere(cut).tolist():
         t, chance = _hypergeometric(int(items[q, d]), int(relevant[q, d]), int(inside[q, d]))
         group = rows.at(q, d).expected(inside[q, d], t)

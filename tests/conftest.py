@@ -1,0 +1,53 @@
+"""Every instruction set in turn, and the count of native answers that were compared with the reference."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from vtsearch import _native
+
+COMPARED = pytest.StashKey[Counter]()
+
+
+def pytest_configure(config):
+    config.stash[COMPARED] = Counter()
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    compared = config.stash[COMPARED]
+    if compared:
+        counts = ", ".join(f"{isa} {compared[isa]:,} cases" for isa in _native.isas())
+        terminalreporter.write_line(f"native == reference: {counts}")
+
+
+@pytest.fixture(params=_native.isas())
+def isa(request):
+    """Run a test once for each instruction set that this machine has."""
+    before = _native.active_isa()
+    _native.use_isa(request.param)
+    yield request.param
+    _native.use_isa(before)
+
+
+@pytest.fixture
+def agree(request):
+    """Assert that the engine's arrays are those of the reference, dtypes included, and count the case."""
+    compared = request.config.stash[COMPARED]
+
+    def check(actual, expected, *, rtol=0.0):
+        actual = actual if isinstance(actual, tuple) else (actual,)
+        expected = expected if isinstance(expected, tuple) else (expected,)
+        assert len(actual) == len(expected)
+        for one, other in zip(actual, expected, strict=True):
+            assert one.dtype == other.dtype
+            assert one.shape == other.shape
+            if rtol:
+                np.testing.assert_allclose(one, other, rtol=rtol, atol=1e-15)
+            else:
+                np.testing.assert_array_equal(one, other)
+        compared[_native.active_isa()] += 1
+
+    return check

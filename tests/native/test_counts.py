@@ -1,0 +1,96 @@
+"""within, distances and the histograms equal the reference for every width, tail and instruction set."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from strategies import BLOCK_EDGES, EDGES, KINDS, WIDE_BITS, seeded_codes, seeded_queries
+
+from vtsearch import metrics, ranking, reference
+
+
+@pytest.mark.parametrize("bits", [*range(1, 161), *WIDE_BITS])
+def test_distances_within_and_histogram_are_the_reference_at_every_width_and_tail(isa, agree, bits):
+    queries = seeded_queries(bits, 3, bits)
+    for n in EDGES:
+        database = seeded_codes([bits, n], n, bits, KINDS[(bits + n) % len(KINDS)])
+        mask = np.random.default_rng(n).random(n) < 0.5
+        agree(ranking.distances(queries, database, threads=1), reference.distances(queries, database))
+        agree(ranking.histogram(queries, database, threads=1), reference.histogram(queries, database))
+        agree(ranking.histogram(queries, database, mask=mask), reference.histogram(queries, database, mask=mask))
+        for radius in {0, bits // 3, bits // 2, 8 * queries.shape[1]}:
+            agree(ranking.within(queries, database, radius, threads=1), reference.within(queries, database, radius))
+        agree(
+            ranking.within(queries, database, bits // 2, mask=np.packbits(mask)),
+            reference.within(queries, database, bits // 2, mask=mask),
+        )
+
+
+@pytest.mark.parametrize("bits", [8, 16, 24, 32, 48, 64, 72, 128, 136, 256, 512, 1000])
+@pytest.mark.parametrize("n", BLOCK_EDGES)
+def test_distances_within_and_histogram_are_the_reference_at_every_block_edge(isa, agree, bits, n):
+    queries = seeded_queries(bits, 2, bits)
+    mask = np.random.default_rng(n).random(n) < 0.1
+    for kind in ("random", "equal"):
+        database = seeded_codes([bits, n], n, bits, kind)
+        for threads in (1, 3):
+            agree(ranking.distances(queries, database, threads=threads), reference.distances(queries, database))
+            for allowed in (None, mask):
+                agree(
+                    ranking.histogram(queries, database, mask=allowed, threads=threads),
+                    reference.histogram(queries, database, mask=allowed),
+                )
+                agree(
+                    ranking.within(queries, database, bits // 2, mask=allowed, threads=threads),
+                    reference.within(queries, database, bits // 2, mask=allowed),
+                )
+
+
+@pytest.mark.parametrize("q", [0, 1, 3, 8, 33])
+def test_any_number_of_queries_is_the_reference(isa, agree, q):
+    queries, database = seeded_queries(q, q, 48), seeded_codes(q, 200, 48)
+    for threads in (1, 4):
+        agree(ranking.distances(queries, database, threads=threads), reference.distances(queries, database))
+        agree(ranking.histogram(queries, database, threads=threads), reference.histogram(queries, database))
+        agree(ranking.within(queries, database, 20, threads=threads), reference.within(queries, database, 20))
+
+
+def labels_of(form, rng, n):
+    if form == "single":
+        return rng.integers(-3, 4, n)
+    return (rng.random((n, 12)) < 0.2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("bits", [*range(1, 40), 48, 63, 64, 65, 96, 128, 129, 160, *WIDE_BITS])
+@pytest.mark.parametrize("form", ["single", "multi"])
+def test_relevance_and_gain_histograms_are_the_reference(isa, agree, bits, form):
+    rng = np.random.default_rng(bits)
+    queries, query_labels = seeded_queries(bits, 3, bits), labels_of(form, rng, 3)
+    for n in (*EDGES[:: 1 + bits % 3], 2049):
+        database = seeded_codes([bits, n], n, bits, KINDS[n % len(KINDS)])
+        db_labels = labels_of(form, rng, n)
+        expected = reference.relevance_histograms(queries, database, query_labels, db_labels, gains=True)
+        threads = 1 + n % 3
+        actual = metrics.relevance_histograms(
+            queries, database, query_labels, db_labels, gains=True, threads=threads
+        )
+        agree(
+            (actual.items, actual.relevant, actual.gains, actual.exponential_gains),
+            (expected.items, expected.relevant, expected.gains, expected.exponential_gains),
+        )
+        most = expected.gain_counts.shape[1]
+        np.testing.assert_array_equal(actual.gain_counts[:, :most], expected.gain_counts)
+        assert not actual.gain_counts[:, most:].any()
+
+
+def test_many_classes_are_the_reference(isa, agree):
+    rng = np.random.default_rng(0)
+    queries, database = seeded_queries(0, 20, 32), seeded_codes(0, 3000, 32)
+    for query_labels, db_labels in [
+        (rng.integers(0, 1000, 20), rng.integers(0, 1000, 3000)),
+        (rng.random((20, 300)) < 0.02, rng.random((3000, 300)) < 0.02),
+        (np.ones((20, 70), dtype=bool), np.ones((3000, 70), dtype=bool)),
+    ]:
+        expected = reference.relevance_histograms(queries, database, query_labels, db_labels)
+        actual = metrics.relevance_histograms(queries, database, query_labels, db_labels)
+        agree((actual.items, actual.relevant), (expected.items, expected.relevant))

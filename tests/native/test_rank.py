@@ -1,0 +1,78 @@
+"""rank equals the reference for every width, tail, k, mask and instruction set."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from strategies import BLOCK_EDGES, EDGES, KINDS, WIDE_BITS, seeded_codes, seeded_queries
+
+from vtsearch import _native, ranking, reference
+
+
+def cut_offs(n):
+    return sorted({1, min(2, n + 1), max(1, n // 2), max(1, n - 1), n + 1, n + 3})
+
+
+@pytest.mark.parametrize("bits", [*range(1, 161), *WIDE_BITS])
+def test_rank_is_the_reference_at_every_width_and_tail(isa, agree, bits):
+    queries = seeded_queries(bits, 3, bits)
+    for n in EDGES:
+        database = seeded_codes([bits, n], n, bits, KINDS[(bits + n) % len(KINDS)])
+        expected = reference.rank(queries, database)
+        for k in cut_offs(n):
+            actual = ranking.rank(queries, database, k, threads=1)
+            agree(actual, reference.Ranking(expected.distances[:, :k], expected.indices[:, :k]))
+
+
+@pytest.mark.parametrize("bits", [8, 16, 24, 32, 48, 64, 72, 128, 136, 256, 512, 1000])
+@pytest.mark.parametrize("kind", KINDS)
+def test_rank_is_the_reference_at_every_block_edge(isa, agree, bits, kind):
+    queries = seeded_queries(bits, 2, bits)
+    for n in BLOCK_EDGES:
+        database = seeded_codes([bits, n], n, bits, kind)
+        expected = reference.rank(queries, database)
+        for k in (1, 10, 100, 1000, n - 1, n):
+            for threads in (1, 3):
+                actual = ranking.rank(queries, database, k, threads=threads)
+                agree(actual, reference.Ranking(expected.distances[:, :k], expected.indices[:, :k]))
+
+
+@pytest.mark.parametrize("bits", [5, 16, 32, 64, 128, 200])
+@pytest.mark.parametrize("kind", KINDS)
+def test_rank_is_the_reference_at_every_k(isa, agree, bits, kind):
+    queries, database = seeded_queries(bits, 2, bits), seeded_codes(bits, 70, bits, kind)
+    for k in range(1, 74):
+        agree(ranking.rank(queries, database, k), reference.rank(queries, database, k))
+
+
+@pytest.mark.parametrize("bits", [7, 16, 32, 64, 80, 128, 256])
+@pytest.mark.parametrize("n", [1, 8, 65, 300, 4097])
+def test_rank_is_the_reference_under_masks(isa, agree, bits, n):
+    queries, database = seeded_queries(bits, 3, bits), seeded_codes(bits, n, bits, "few")
+    rng = np.random.default_rng(n)
+    for share in (0.0, 0.005, 0.1, 0.5, 0.99, 1.0):
+        mask = rng.random(n) < share
+        for k in (1, 5, n, n + 3):
+            expected = reference.rank(queries, database, k, mask=mask)
+            for form in (mask, np.packbits(mask)):
+                agree(ranking.rank(queries, database, k, mask=form), expected)
+
+
+@pytest.mark.parametrize("q", [0, 1, 2, 3, 4, 5, 7, 8, 9, 31, 64, 65])
+@pytest.mark.parametrize("bits", [16, 32, 64, 96, 128])
+def test_rank_is_the_reference_for_any_number_of_queries_and_threads(isa, agree, q, bits):
+    queries, database = seeded_queries(q, q, bits), seeded_codes(q, 500, bits)
+    expected = reference.rank(queries, database, 20)
+    for threads in (1, 2, 5, 64):
+        agree(ranking.rank(queries, database, 20, threads=threads), expected)
+
+
+def test_rank_is_the_same_on_every_instruction_set_and_thread_count_for_a_large_database(agree):
+    before = _native.active_isa()
+    queries, database = seeded_queries(0, 2, 64), seeded_codes(0, 300_000, 64)
+    expected = reference.rank(queries, database, 1000)
+    for isa in _native.isas():
+        _native.use_isa(isa)
+        for threads in (1, 2, 7):
+            agree(ranking.rank(queries, database, 1000, threads=threads), expected)
+    _native.use_isa(before)
