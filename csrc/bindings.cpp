@@ -54,8 +54,12 @@ void require(bool holds, const char* message) {
   if (!holds) throw std::invalid_argument(message);
 }
 
-std::size_t size(py::ssize_t n) { return static_cast<std::size_t>(n); }
-py::ssize_t ssize(std::size_t n) { return static_cast<py::ssize_t>(n); }
+std::size_t size(py::ssize_t n) {
+  return static_cast<std::size_t>(n);
+}
+py::ssize_t ssize(std::size_t n) {
+  return static_cast<py::ssize_t>(n);
+}
 
 CodeView view(const Codes& codes) {
   require(codes.ndim() == 2, "codes: expected (n, bytes)");
@@ -170,8 +174,9 @@ std::pair<Distances, Indices> rank_codes(const Codes& query_codes, const Codes& 
   return {std::move(distances), std::move(indices)};
 }
 
-std::tuple<Offsets, Distances, Indices> codes_within(const Codes& query_codes, const Codes& db_codes, py::ssize_t radius,
-                                                     const std::optional<PackedMask>& mask, py::ssize_t threads) {
+std::tuple<Offsets, Distances, Indices> codes_within(const Codes& query_codes, const Codes& db_codes,
+                                                     py::ssize_t radius, const std::optional<PackedMask>& mask,
+                                                     py::ssize_t threads) {
   const auto [queries, database] = views(query_codes, db_codes);
   const MaskView allowed = view(mask, database.count);
   Neighbors found;
@@ -243,7 +248,8 @@ Scores scores_of(const Histogram& items, const Histogram& relevant, py::ssize_t 
               items.shape(1) == relevant.shape(1),
           "histograms: expected two of shape (q, bins)");
   for (py::ssize_t i = 0; i < items.size(); ++i) {
-    require(relevant.data()[i] >= 0 && relevant.data()[i] <= items.data()[i], "histograms: expected 0 <= relevant <= items");
+    require(relevant.data()[i] >= 0 && relevant.data()[i] <= items.data()[i],
+            "histograms: expected 0 <= relevant <= items");
   }
   const std::size_t bins = size(items.shape(1));
   const std::size_t cut = k == 0 ? SIZE_MAX : not_negative(k);

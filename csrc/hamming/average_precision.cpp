@@ -67,16 +67,21 @@ double first_sum(const Group& group, double relevant) {
 
 double last_sum(const Group& group, double relevant, double places) {
   const double others = places - relevant;
-  return relevant + (group.relevant_before - group.before - others) * harmonic_difference(group.before + others, relevant);
+  return relevant +
+         (group.relevant_before - group.before - others) * harmonic_difference(group.before + others, relevant);
 }
 
 // The fewest and the most relevant items that can stand in the first `places` places of the group.
-double fewest(const Group& group, double places) { return std::max(0.0, places - (group.items - group.relevant)); }
-double most(const Group& group, double places) { return std::min(places, group.relevant); }
+double fewest(const Group& group, double places) {
+  return std::max(0.0, places - (group.items - group.relevant));
+}
+double most(const Group& group, double places) {
+  return std::min(places, group.relevant);
+}
 
-// The expected AP when the cut leaves `places` of the group's items and AP is divided by the relevant items retrieved: the
-// mean over t, how many relevant items are left, of the AP given t. The hypergeometric weights are walked from their peak
-// to both sides by their ratios, so that nothing overflows, and are normalised by their own sum.
+// The expected AP when the cut leaves `places` of the group's items and AP is divided by the relevant items retrieved:
+// the mean over t, how many relevant items are left, of the AP given t. The hypergeometric weights are walked from
+// their peak to both sides by their ratios, so that nothing overflows, and are normalised by their own sum.
 double expected_over_cut(double sum_before, const Group& group, double places) {
   const ExpectedSum expected(group.before, places);
   const auto value = [&](double t) {
@@ -105,8 +110,8 @@ double expected_over_cut(double sum_before, const Group& group, double places) {
   return sum / weights;
 }
 
-// The largest (or smallest) AP under "retrieved" where the cut leaves `places` of the group: how many relevant items are
-// among them is free too, so every number is tried.
+// The largest (or smallest) AP under "retrieved" where the cut leaves `places` of the group: how many relevant items
+// are among them is free too, so every number is tried.
 double extreme_over_cut(double sum_before, const Group& group, double places, Ties ties) {
   const double low = fewest(group, places), high = most(group, places);
   double extreme = ties == Ties::best ? 0.0 : 1.0;
@@ -121,9 +126,12 @@ double extreme_over_cut(double sum_before, const Group& group, double places, Ti
 
 double group_sum(const Group& group, double places, Ties ties) {
   switch (ties) {
-    case Ties::best: return first_sum(group, most(group, places));
-    case Ties::worst: return last_sum(group, fewest(group, places), places);
-    default: return ExpectedSum(group.before, places)(group);
+    case Ties::best:
+      return first_sum(group, most(group, places));
+    case Ties::worst:
+      return last_sum(group, fewest(group, places), places);
+    default:
+      return ExpectedSum(group.before, places)(group);
   }
 }
 

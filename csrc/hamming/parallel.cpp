@@ -22,17 +22,21 @@ double now_s() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-std::size_t divide_up(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
+std::size_t divide_up(std::size_t a, std::size_t b) {
+  return (a + b - 1) / b;
+}
 
 std::vector<Range> cut(std::size_t count, std::size_t length) {
   std::vector<Range> ranges;
-  for (std::size_t begin = 0; begin < count; begin += length) ranges.push_back({begin, std::min(begin + length, count)});
+  for (std::size_t begin = 0; begin < count; begin += length)
+    ranges.push_back({begin, std::min(begin + length, count)});
   return ranges;
 }
 
 std::size_t useful_threads(std::size_t queries, std::size_t items, std::size_t threads) {
   const double pairs = static_cast<double>(queries) * static_cast<double>(items);
-  return std::clamp<std::size_t>(static_cast<std::size_t>(pairs / pairs_per_thread), 1, std::max<std::size_t>(threads, 1));
+  return std::clamp<std::size_t>(static_cast<std::size_t>(pairs / pairs_per_thread), 1,
+                                 std::max<std::size_t>(threads, 1));
 }
 
 std::size_t block_length(std::size_t queries, std::size_t threads, std::size_t most_queries) {

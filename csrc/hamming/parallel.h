@@ -13,7 +13,8 @@ namespace vtsearch {
 // Thrown by a computation whose caller asked it to stop.
 struct Cancelled {};
 
-// How a running computation learns that it should stop. `poll` is called by the calling thread alone, a few times a second.
+// How a running computation learns that it should stop. `poll` is called by the calling thread alone, a few times a
+// second.
 class Cancellation {
  public:
   explicit Cancellation(std::function<bool()> poll) : poll_(std::move(poll)) {}
@@ -32,7 +33,8 @@ class Cancellation {
 // What a task is given to call between tiles.
 class Checkpoint {
  public:
-  Checkpoint(Cancellation& cancellation, bool calling_thread) : cancellation_(cancellation), calling_thread_(calling_thread) {}
+  Checkpoint(Cancellation& cancellation, bool calling_thread)
+      : cancellation_(cancellation), calling_thread_(calling_thread) {}
   void operator()() { cancellation_.check(calling_thread_); }
 
  private:

@@ -21,10 +21,12 @@ struct Results {
 // Bytes of selections that one block of queries may keep: they are touched in turn at every tile.
 constexpr std::size_t selection_bytes = 1 << 20;
 
-// From this share of the items on, sorting all of them beats selecting.
-constexpr std::size_t sorted_share = 4;
+// From this share of the items on, counting all distances first beats selecting as they come.
+constexpr std::size_t sorted_share = 32;
 
-bool sorts_all(std::size_t k, std::size_t items) { return k * sorted_share >= items; }
+bool sorts(std::size_t k, std::size_t items) {
+  return k * sorted_share >= items;
+}
 
 template <class Distance>
 void select_range(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, Range range,
@@ -45,19 +47,58 @@ void select_range(const Kernels& kernels, CodeView queries, CodeView database, M
   }
 }
 
-// Counting sort of all items of a range: distances are kept for as many queries as one kernel call takes.
+// The first k of one row of distances, by a counting sort that looks only at what can be among them.
+template <class Distance>
+class RowSorter {
+ public:
+  RowSorter(const WidthKernels<Distance>& kernels, std::size_t bins)
+      : kernels_(kernels), counts_(bins), offsets_(bins + 1), positions_(chunk + items_per_group) {}
+
+  // `number(i)` is the index of the item at place i of the row.
+  template <class Number>
+  void sort(const Distance* row, std::size_t items, std::size_t k, Number&& number, Results out) {
+    std::fill(counts_.begin(), counts_.end(), 0u);
+    kernels_.count(row, items, counts_.size(), counts_.data());
+    std::size_t d = 0;
+    for (offsets_[0] = 0; offsets_[d] < k; ++d) {
+      offsets_[d + 1] = offsets_[d] + counts_[d];
+      std::fill(out.distances + offsets_[d], out.distances + std::min(offsets_[d + 1], k),
+                static_cast<std::int32_t>(d));
+    }
+    for (std::size_t first = 0; first < items; first += chunk) {
+      const std::size_t found =
+          kernels_.scan(row + first, std::min(chunk, items - first), static_cast<Distance>(d), positions_.data());
+      for (std::size_t i = 0; i < found; ++i) {
+        const std::size_t item = first + positions_[i];
+        const std::size_t place = offsets_[row[item]]++;
+        if (place < k) out.indices[place] = number(item);
+      }
+    }
+  }
+
+ private:
+  static constexpr std::size_t chunk = 4096;
+
+  WidthKernels<Distance> kernels_;
+  std::vector<std::uint32_t> counts_;
+  std::vector<std::size_t> offsets_;
+  std::vector<std::uint32_t> positions_;
+};
+
+// Keeps the distances of a whole range, for as many queries as one kernel call takes, and sorts them.
 template <class Distance>
 void sort_range(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, Range range, std::size_t k,
                 Checkpoint& checkpoint, Results results) {
   const std::size_t items = allowed_items(mask, range);
-  const std::size_t bins = database.bins();
   std::vector<Distance> rows(std::min(queries_per_call, queries.count) * items);
   std::vector<std::uint32_t> numbers(mask.data == nullptr ? 0 : items);
-  std::vector<std::uint32_t> counts(bins);
-  std::vector<std::size_t> offsets(bins + 1);
+  const auto number = [&](std::size_t i) {
+    return static_cast<std::int64_t>(range.begin + (mask.data == nullptr ? i : numbers[i]));
+  };
   for (std::size_t first = 0; first < queries.count; first += queries_per_call) {
     const CodeView block{queries.code(first), std::min(queries_per_call, queries.count - first), queries.width};
     TileDistances<Distance> tile_distances(kernels, block);
+    RowSorter<Distance> sorter(tile_distances.kernels(), database.bins());
     TileReader reader(database, mask, range);
     std::size_t filled = 0;
     for (Tile tile; reader.next(tile); checkpoint()) {
@@ -67,22 +108,8 @@ void sort_range(const Kernels& kernels, CodeView queries, CodeView database, Mas
       });
       filled += tile.count;
     }
-    for (std::size_t q = 0; q < block.count; ++q) {
-      const Distance* row = rows.data() + q * items;
-      const Results out = results.from_row(first + q);
-      std::fill(counts.begin(), counts.end(), 0u);
-      offsets[0] = 0;
-      tile_distances.kernels().count(row, items, bins, counts.data());
-      for (std::size_t d = 0; d < bins; ++d) {
-        offsets[d + 1] = offsets[d] + counts[d];
-        const std::size_t begin = std::min(offsets[d], k);
-        std::fill(out.distances + begin, out.distances + std::min(offsets[d + 1], k), static_cast<std::int32_t>(d));
-      }
-      for (std::size_t i = 0; i < items; ++i) {
-        const std::size_t place = offsets[row[i]]++;
-        if (place < k) out.indices[place] = static_cast<std::int64_t>(range.begin + (numbers.empty() ? i : numbers[i]));
-      }
-      checkpoint();
+    for (std::size_t q = 0; q < block.count; ++q, checkpoint()) {
+      sorter.sort(rows.data() + q * items, items, k, number, results.from_row(first + q));
     }
   }
 }
@@ -91,7 +118,7 @@ void rank_range(const Kernels& kernels, CodeView queries, CodeView database, Mas
                 Checkpoint& checkpoint, Results results) {
   with_distance_type(database.width, [&](auto distance) {
     using Distance = decltype(distance);
-    const auto work = sorts_all(k, allowed_items(mask, range)) ? sort_range<Distance> : select_range<Distance>;
+    const auto work = sorts(k, allowed_items(mask, range)) ? sort_range<Distance> : select_range<Distance>;
     work(kernels, queries, database, mask, range, k, checkpoint, results);
   });
 }
@@ -157,7 +184,9 @@ void rank(const Kernels& kernels, CodeView queries, CodeView database, std::size
   const std::size_t bytes_per_query = columns * (sizeof(std::uint32_t) + sizeof(std::uint16_t)) + database.bins() * 8;
   const Plan plan = plan_work(queries.count, database.count, threads, selection_bytes / bytes_per_query);
   const Results all{distances, indices, columns};
-  const auto block_codes = [&](Range block) { return CodeView{queries.code(block.begin), block.count(), queries.width}; };
+  const auto block_codes = [&](Range block) {
+    return CodeView{queries.code(block.begin), block.count(), queries.width};
+  };
   if (plan.ranges.size() == 1) {
     parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
       const Range block = plan.query_block(task);

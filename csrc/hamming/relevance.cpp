@@ -52,7 +52,8 @@ class ClassBitmaps {
   }
 
   // The items that share a class with the query: one bitmap as it is, or several united in `scratch`; null for none.
-  const std::uint64_t* relevant(const std::int32_t* begin, const std::int32_t* end, std::vector<std::uint64_t>& scratch) const {
+  const std::uint64_t* relevant(const std::int32_t* begin, const std::int32_t* end,
+                                std::vector<std::uint64_t>& scratch) const {
     const std::uint64_t* only = nullptr;
     std::size_t count = 0;
     for_each(begin, end, [&](const std::uint64_t* bitmap) {
@@ -89,10 +90,11 @@ class ClassBitmaps {
   std::vector<std::uint64_t> bits_;
 };
 
-// Walks over the tiles of a range with the distances of each query of a block: visit(query of the block, tile, first item
-// of the tile, distances, bitmaps).
+// Walks over the tiles of a range with the distances of each query of a block: visit(query of the block, tile, first
+// item of the tile, distances, bitmaps).
 template <class Distance, class Visit>
-void walk(const Kernels& kernels, const LabelledCodes& data, Range block, Range range, Checkpoint& checkpoint, Visit&& visit) {
+void walk(const Kernels& kernels, const LabelledCodes& data, Range block, Range range, Checkpoint& checkpoint,
+          Visit&& visit) {
   const CodeView codes{data.queries.code(block.begin), block.count(), data.queries.width};
   TileDistances<Distance> tile_distances(kernels, codes);
   ClassBitmaps bitmaps(data.db_labels, data.classes, items_per_tile(padded_width(codes.width)));
@@ -100,8 +102,9 @@ void walk(const Kernels& kernels, const LabelledCodes& data, Range block, Range 
   for (Tile tile; reader.next(tile); checkpoint()) {
     const std::size_t first = range.begin + tile.first;
     bitmaps.set_tile({first, first + tile.count});
-    tile_distances.for_each_query(
-        tile, [&](std::size_t q, const Distance* distances) { visit(q, tile, distances, bitmaps, tile_distances.kernels()); });
+    tile_distances.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
+      visit(q, tile, distances, bitmaps, tile_distances.kernels());
+    });
   }
 }
 
@@ -111,7 +114,8 @@ struct BlockHistograms {
   std::vector<std::uint32_t> items;
   std::vector<std::uint32_t> relevant;
 
-  BlockHistograms(std::size_t queries, std::size_t bins_) : bins(bins_), items(queries * bins_), relevant(queries * bins_) {}
+  BlockHistograms(std::size_t queries, std::size_t bins_)
+      : bins(bins_), items(queries * bins_), relevant(queries * bins_) {}
 };
 
 template <class Distance>
@@ -225,8 +229,8 @@ void relevance_histograms(const Kernels& kernels, const LabelledCodes& data, std
   });
 }
 
-void gain_histograms(const Kernels& kernels, const LabelledCodes& data, std::size_t threads,
-                     Cancellation& cancellation, double* gains, double* exponential_gains) {
+void gain_histograms(const Kernels& kernels, const LabelledCodes& data, std::size_t threads, Cancellation& cancellation,
+                     double* gains, double* exponential_gains) {
   // Sums of doubles are added in the order of the database, whatever the number of threads.
   const std::size_t bins = data.database.bins();
   const Plan plan = plan_queries(data.queries.count, data.database.count, threads, queries_per_block);

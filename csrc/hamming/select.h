@@ -1,8 +1,9 @@
 // The k smallest by (distance, index) out of a stream that comes in order of index. The order lives here alone.
 //
-// Every distance seen is counted. As soon as k items lie at distances <= d, later items must lie below d to matter, since
-// they lose every tie at d: the threshold is strict and only falls. What passes it goes to a side buffer, which is thinned
-// when it is full and sorted by counting at the end. Both keep the order of arrival, and with it the order of the index.
+// Every distance seen is counted. As soon as k items lie at distances <= d, later items must lie below d to matter,
+// since they lose every tie at d: the threshold is strict and only falls. What passes it goes to a side buffer, which
+// is thinned when it is full and sorted by counting at the end. Both keep the order of arrival, and with it the order
+// of the index.
 #pragma once
 
 #include <algorithm>
@@ -21,8 +22,10 @@ class Selection {
       : k_(k), threshold_(bins), counts_(bins, 0), capacity_(2 * k + 2 * tile_items) {}
 
   // Takes what a tile adds. `positions` is scratch for a tile.
-  void add(const WidthKernels<Distance>& kernels, const Tile& tile, const Distance* distances, std::uint32_t* positions) {
-    const std::size_t limit = below_ < k_ ? opening_limit(kernels, tile, distances) : threshold_;
+  void add(const WidthKernels<Distance>& kernels, const Tile& tile, const Distance* distances,
+           std::uint32_t* positions) {
+    const bool open = threshold_ == counts_.size();
+    const std::size_t limit = open ? opening_limit(kernels, tile, distances) : threshold_;
     const std::size_t found = kernels.scan(distances, tile.count, static_cast<Distance>(limit), positions);
     if (found == 0) return;
     if (items_.size() + found > capacity_) thin();
@@ -55,7 +58,7 @@ class Selection {
   }
 
  private:
-  // While fewer than k are kept everything would pass: a histogram of the tile tells how little of it is needed.
+  // Before the first k are found everything would pass: a histogram of the tile tells how little of it is needed.
   std::size_t opening_limit(const WidthKernels<Distance>& kernels, const Tile& tile, const Distance* distances) {
     if (below_ + tile.count <= k_) return threshold_;
     tile_counts_.assign(counts_.size(), 0);
@@ -91,8 +94,8 @@ class Selection {
   }
 
   std::size_t k_;
-  std::size_t threshold_;  // items at this distance or beyond no longer pass
-  std::size_t below_ = 0;  // kept items below the threshold, fewer than k between tiles
+  std::size_t threshold_;              // items at this distance or beyond no longer pass
+  std::size_t below_ = 0;              // kept items below the threshold, fewer than k between tiles
   std::vector<std::uint32_t> counts_;  // kept items by distance
   std::vector<std::uint32_t> tile_counts_;
   std::size_t capacity_;

@@ -1,4 +1,5 @@
-// The database as tiles: pieces that fit the first-level cache, padded to a width that has a kernel, without masked items.
+// The database as tiles: pieces that fit the first-level cache, padded to a width that has a kernel, without masked
+// items.
 #pragma once
 
 #include <cstddef>
@@ -45,7 +46,7 @@ std::size_t items_per_tile(std::size_t padded_width);
 std::size_t allowed_items(MaskView mask, Range range);
 
 struct Tile {
-  const std::uint8_t* codes;   // padded
+  const std::uint8_t* codes;  // padded
   std::size_t count;
   const std::uint32_t* items;  // item numbers inside the range; null if they run on from `first`
   std::uint32_t first;

@@ -32,7 +32,8 @@ void find(const Kernels& kernels, CodeView queries, CodeView database, MaskView 
 }
 
 // Counting sort by distance of what the ranges found for one query; `found` holds one entry a range.
-void sort_into(const std::vector<const Found*>& found, std::size_t bins, std::int32_t* distances, std::int64_t* indices) {
+void sort_into(const std::vector<const Found*>& found, std::size_t bins, std::int32_t* distances,
+               std::int64_t* indices) {
   std::vector<std::size_t> offsets(bins + 1, 0);
   for (const Found* part : found) {
     for (const std::uint16_t distance : part->distances) ++offsets[distance + 1u];

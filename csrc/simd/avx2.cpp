@@ -4,7 +4,8 @@
 //   VPSADBW    3-5       sums the 8 byte counts of a 64-bit lane
 //   VPMADDUBSW 3-5       sums neighbouring byte counts into 16-bit lanes
 //
-// 64-bit codes: load, xor, 2 and, 1 shift, 2 shuffle, 1 add, 1 sad, 1 shift, 1 or for 4 codes, about 2.5 instructions a code.
+// 64-bit codes: load, xor, 2 and, 1 shift, 2 shuffle, 1 add, 1 sad, 1 shift, 1 or for 4 codes, about 2.5 instructions a
+// code.
 #include <immintrin.h>
 
 #include <cstddef>
@@ -105,8 +106,12 @@ struct Vector {
   static Vector join(__m128i low, __m128i high) { return {_mm256_set_m128i(high, low)}; }
 };
 
-inline Vector operator^(Vector a, Vector b) { return {_mm256_xor_si256(a.lanes, b.lanes)}; }
-inline Vector operator|(Vector a, Vector b) { return {_mm256_or_si256(a.lanes, b.lanes)}; }
+inline Vector operator^(Vector a, Vector b) {
+  return {_mm256_xor_si256(a.lanes, b.lanes)};
+}
+inline Vector operator|(Vector a, Vector b) {
+  return {_mm256_or_si256(a.lanes, b.lanes)};
+}
 
 }  // namespace
 }  // namespace vtsearch

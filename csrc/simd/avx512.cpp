@@ -4,8 +4,8 @@
 //   VPERMB         3-6,      1 a cycle   any order of 64 bytes: the transposition in one step
 //   VPCOMPRESSB    3-6,      1/2 a cycle in its register form (the memory form is microcoded on Zen 4 and not used)
 //
-// 64-bit codes: 8 xor, 8 popcount, 7 shift, 7 or, 1 permute, 1 store for 64 codes. With one 512-bit popcount a cycle the
-// bound is 8 codes a cycle; all 32 instructions on two ports make it 4.
+// 64-bit codes: 8 xor, 8 popcount, 7 shift, 7 or, 1 permute, 1 store for 64 codes. With one 512-bit popcount a cycle
+// the bound is 8 codes a cycle; all 32 instructions on two ports make it 4.
 #include <immintrin.h>
 
 #include <cstddef>
@@ -93,8 +93,12 @@ struct Vector {
   }
 };
 
-inline Vector operator^(Vector a, Vector b) { return {_mm512_xor_si512(a.lanes, b.lanes)}; }
-inline Vector operator|(Vector a, Vector b) { return {_mm512_or_si512(a.lanes, b.lanes)}; }
+inline Vector operator^(Vector a, Vector b) {
+  return {_mm512_xor_si512(a.lanes, b.lanes)};
+}
+inline Vector operator|(Vector a, Vector b) {
+  return {_mm512_or_si512(a.lanes, b.lanes)};
+}
 
 }  // namespace
 }  // namespace vtsearch

@@ -15,8 +15,8 @@ inline constexpr std::size_t word_width = 8;
 inline constexpr std::size_t queries_per_call = 4;  // held in registers while the codes stream by
 inline constexpr std::size_t items_per_group = 64;  // tiles of distances have room for a multiple of this
 
-// out[q * stride + i] = distance of query q to code i. `out` has room for `count` rounded up to a group in each row; what
-// lies behind `count` is undefined. `width` is the bytes of a code. Reads nothing behind the last code.
+// out[q * stride + i] = distance of query q to code i. `out` has room for `count` rounded up to a group in each row;
+// what lies behind `count` is undefined. `width` is the bytes of a code. Reads nothing behind the last code.
 template <class Distance>
 using DistancesKernel = void (*)(const std::uint8_t* queries, std::size_t query_count, const std::uint8_t* codes,
                                  std::size_t count, std::size_t width, Distance* out, std::size_t stride);

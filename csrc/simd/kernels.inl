@@ -10,9 +10,9 @@
 //   below(p, threshold)       bit i: p[i] < threshold, for `bytes / sizeof(*p)` items
 //   expand(mask, first, p)    writes first + (position of each set bit); returns how many
 //
-// Distances of narrow codes are counted lane by lane, W codes deep: the counts of vector j are shifted to byte j of their
-// lane, so that W vectors of codes become one vector of byte distances, which one transposition puts in order.
-// A group, the codes that become one vector of distances, is therefore Vector::bytes codes for every narrow width.
+// Distances of narrow codes are counted lane by lane, W codes deep: the counts of vector j are shifted to byte j of
+// their lane, so that W vectors of codes become one vector of byte distances, which one transposition puts in order. A
+// group, the codes that become one vector of distances, is therefore Vector::bytes codes for every narrow width.
 #pragma once
 
 #include "simd/kernels.h"
@@ -80,7 +80,8 @@ template <std::size_t W, class Distance>
 [[gnu::always_inline]] inline void group(const u8* codes, const Query<W>& query, Distance* out) {
   constexpr std::size_t lane = W < 8 ? W : 8;
   constexpr std::size_t unit = sizeof(Distance);
-  Vector::store(reinterpret_cast<u8*>(out), Vector::untangle<lane, unit>(stacked<W, unit, lane / unit - 1>(codes, query)));
+  Vector::store(reinterpret_cast<u8*>(out),
+                Vector::untangle<lane, unit>(stacked<W, unit, lane / unit - 1>(codes, query)));
 }
 
 template <std::size_t W, class Distance, std::size_t Q>
@@ -102,10 +103,14 @@ template <std::size_t W, class Distance>
 void distances(const u8* queries, std::size_t query_count, const u8* codes, std::size_t count, std::size_t,
                Distance* out, std::size_t stride) {
   switch (query_count) {
-    case 1: return distances_to<W, Distance, 1>(queries, codes, count, out, stride);
-    case 2: return distances_to<W, Distance, 2>(queries, codes, count, out, stride);
-    case 3: return distances_to<W, Distance, 3>(queries, codes, count, out, stride);
-    default: return distances_to<W, Distance, 4>(queries, codes, count, out, stride);
+    case 1:
+      return distances_to<W, Distance, 1>(queries, codes, count, out, stride);
+    case 2:
+      return distances_to<W, Distance, 2>(queries, codes, count, out, stride);
+    case 3:
+      return distances_to<W, Distance, 3>(queries, codes, count, out, stride);
+    default:
+      return distances_to<W, Distance, 4>(queries, codes, count, out, stride);
   }
 }
 

@@ -66,8 +66,12 @@ struct Vector {
   }
 };
 
-inline Vector operator^(Vector a, Vector b) { return {a.word ^ b.word}; }
-inline Vector operator|(Vector a, Vector b) { return {a.word | b.word}; }
+inline Vector operator^(Vector a, Vector b) {
+  return {a.word ^ b.word};
+}
+inline Vector operator|(Vector a, Vector b) {
+  return {a.word | b.word};
+}
 
 }  // namespace
 }  // namespace vtsearch
