@@ -71,9 +71,7 @@ def test_relevance_and_gain_histograms_are_the_reference(isa, agree, bits, form)
         db_labels = labels_of(form, rng, n)
         expected = reference.relevance_histograms(queries, database, query_labels, db_labels, gains=True)
         threads = 1 + n % 3
-        actual = metrics.relevance_histograms(
-            queries, database, query_labels, db_labels, gains=True, threads=threads
-        )
+        actual = metrics.relevance_histograms(queries, database, query_labels, db_labels, gains=True, threads=threads)
         agree(
             (actual.items, actual.relevant, actual.gains, actual.exponential_gains),
             (expected.items, expected.relevant, expected.gains, expected.exponential_gains),

@@ -1,0 +1,73 @@
+"""Average precision equals the reference for every tie rule, normalizer, k and instruction set."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import KINDS, retrievals, seeded_codes, seeded_queries
+
+from vtsearch import _native, metrics, reference
+
+TIES = ("expected", "index", "best", "worst")
+NORMALIZERS = ("retrieved", "relevant", "min")
+
+
+def labels_of(form, rng, n):
+    if form == "single":
+        return rng.integers(0, 5, n)
+    return (rng.random((n, 9)) < 0.15).astype(np.int64)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 8, 12, 16, 31, 32, 33, 64, 100, 128, 256, 513])
+@pytest.mark.parametrize("form", ["single", "multi"])
+def test_average_precision_is_the_reference(isa, agree, bits, form):
+    rng = np.random.default_rng(bits)
+    queries, query_labels = seeded_queries(bits, 3, bits), labels_of(form, rng, 3)
+    for n in (1, 2, 8, 65, 130):
+        database, db_labels = seeded_codes(n, n, bits, KINDS[(n + bits) % len(KINDS)]), labels_of(form, rng, n)
+        for k in (1, 2, n // 2 or 1, n, n + 3, None):
+            for ties in TIES:
+                for normalizer in NORMALIZERS:
+                    arguments = (queries, database, query_labels, db_labels, k)
+                    options = {"ties": ties, "normalizer": normalizer}
+                    actual = metrics.average_precision(*arguments, **options, threads=1 + n % 3)
+                    agree(actual, reference.average_precision(*arguments, **options), rtol=1e-12)
+
+
+@pytest.mark.parametrize("bits", [16, 64])
+@pytest.mark.parametrize("k", [1, 100, 1000, 4097, None])
+def test_average_precision_of_thousands_is_the_reference(isa, agree, bits, k):
+    rng = np.random.default_rng(bits)
+    queries, database = seeded_queries(bits, 4, bits), seeded_codes(bits, 6000, bits)
+    query_labels, db_labels = rng.integers(0, 10, 4), rng.integers(0, 10, 6000)
+    for ties in TIES:
+        for normalizer in NORMALIZERS:
+            options = {"ties": ties, "normalizer": normalizer}
+            actual = metrics.average_precision(queries, database, query_labels, db_labels, k, **options)
+            expected = reference.average_precision(queries, database, query_labels, db_labels, k, **options)
+            agree(actual, expected, rtol=1e-12)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    retrieval=retrievals(), k=st.integers(1, 70), ties=st.sampled_from(TIES), normalizer=st.sampled_from(NORMALIZERS)
+)
+def test_average_precision_of_any_small_retrieval_is_the_reference(retrieval, k, ties, normalizer):
+    expected = reference.average_precision(*retrieval, k, ties=ties, normalizer=normalizer)
+    before = _native.active_isa()
+    for isa in _native.isas():
+        _native.use_isa(isa)
+        actual = metrics.average_precision(*retrieval, k, ties=ties, normalizer=normalizer)
+        np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-15)
+    _native.use_isa(before)
+
+
+def test_one_query_uses_many_threads_and_gives_the_same_bits(isa, agree):
+    rng = np.random.default_rng(1)
+    queries, database = seeded_queries(1, 1, 32), seeded_codes(1, 50_000, 32)
+    query_labels, db_labels = rng.integers(0, 3, 1), rng.integers(0, 3, 50_000)
+    for ties in TIES:
+        alone = metrics.average_precision(queries, database, query_labels, db_labels, ties=ties, threads=1)
+        agree(metrics.average_precision(queries, database, query_labels, db_labels, ties=ties, threads=5), alone)

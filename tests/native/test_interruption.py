@@ -1,0 +1,65 @@
+"""Long calls release the interpreter and answer Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+from strategies import seeded_codes
+
+from vtsearch import ranking
+
+LONG_CALL = """
+import numpy as np
+from vtsearch import metrics, ranking
+rng = np.random.default_rng(0)
+codes = rng.integers(0, 256, (200_000, 128), dtype=np.uint8)
+labels = np.arange(len(codes)) % 10
+print("started", flush=True)
+try:
+    {call}
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+else:
+    print("finished", flush=True)
+"""
+
+CALLS = {
+    "rank": "ranking.rank(codes, codes, 10, threads={threads})",
+    "histogram": "ranking.histogram(codes, codes, threads={threads})",
+    "within": "ranking.within(codes, codes, 3, threads={threads})",
+    "average precision": "metrics.average_precision(codes, codes, labels, labels, threads={threads})",
+    "average precision by index": "metrics.average_precision(codes, codes, labels, labels, ties='index', threads={threads})",
+}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("call", CALLS)
+def test_ctrl_c_ends_a_long_call_with_keyboard_interrupt(call, threads):
+    program = LONG_CALL.format(call=CALLS[call].format(threads=threads))
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "started\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=0.5)
+        process.send_signal(signal.SIGINT)
+        try:
+            output, _ = process.communicate(timeout=10)
+        finally:
+            process.kill()
+    assert output == "interrupted\n"
+    assert process.returncode == 0
+
+
+def test_other_threads_run_during_a_call():
+    codes = seeded_codes(0, 3000, 1024)
+    done = threading.Event()
+    worker = threading.Thread(target=lambda: (ranking.rank(codes, codes, 10, threads=1), done.set()))
+    worker.start()
+    turns = 0
+    while not done.is_set():
+        turns += 1
+    worker.join()
+    assert turns > 100
