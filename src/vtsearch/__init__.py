@@ -1,3 +1,60 @@
-"""Vision Transformer Hashing: learn short binary codes for images, then rank, search and evaluate them."""
+"""Vision Transformer Hashing: learn short binary codes for images, then rank, search and evaluate them.
+
+With numpy alone: `pack`, `rank`, `mean_average_precision` and their friends. With the extra ``train``: `load_model` and
+the commands that train and encode. Nothing here imports torch before it is needed.
+"""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vtsearch._native import __version__
+from vtsearch.codes import pack, unpack
+from vtsearch.errors import VtsearchError
+from vtsearch.evaluation import Evaluation, evaluate
+from vtsearch.index import Index
+from vtsearch.metrics import average_precision, mean_average_precision
+from vtsearch.ranking import Neighbors, Ranking, distances, histogram, rank, within
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vtsearch.models import HashModel
+
+__all__ = [
+    "pack",
+    "unpack",
+    "rank",
+    "within",
+    "distances",
+    "histogram",
+    "average_precision",
+    "mean_average_precision",
+    "evaluate",
+    "Index",
+    "load_model",
+    "Ranking",
+    "Neighbors",
+    "Evaluation",
+    "VtsearchError",
+    "__version__",
+]
+
+
+def load_model(path: str | Path) -> HashModel:
+    """A trained model from its folder, ready to encode images; needs the extra ``train``.
+
+    Args:
+        path: a model folder, as training writes it (``best`` or ``final`` of a run).
+
+    Returns:
+        The model in evaluation mode; its ``encode`` turns images into codes, (n, bytes) uint8.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        VtsearchError: the folder is not a model, or is damaged.
+        ModuleNotFoundError: the extra ``train`` is not installed.
+    """
+    from vtsearch.models import load_model as load  # noqa: PLC0415  torch is imported here, not by the numpy side
+
+    return load(path)

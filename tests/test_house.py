@@ -1,0 +1,100 @@
+"""What holds for the package as a whole: its stub, its imports, its version, its documents."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import vtsearch
+from vtsearch import _native
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "vtsearch"
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env={**os.environ, **environment}
+    )
+
+
+def test_importing_the_package_imports_neither_torch_nor_timm_nor_matplotlib():
+    heavy = "{'torch', 'timm', 'torchvision', 'matplotlib', 'accelerate', 'jsonargparse'}"
+    result = run(f"import sys, vtsearch; assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)")
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_version_is_written_once():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert vtsearch.__version__ == project["version"] == _native.__version__
+
+
+def stub_signatures() -> dict[str, list[str]]:
+    tree = ast.parse((PACKAGE / "_native.pyi").read_text())
+    return {node.name: [a.arg for a in node.args.args] for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def compiled_signatures() -> dict[str, list[str]]:
+    signatures = {}
+    for name, function in vars(_native).items():
+        if callable(function) and not name.startswith("_"):
+            arguments = function.__doc__.splitlines()[0].split("(", 1)[1].split(") ->")[0]
+            signatures[name] = re.findall(r"(\w+):", arguments)
+    return signatures
+
+
+def test_the_stub_names_every_compiled_function_and_argument():
+    assert compiled_signatures() == stub_signatures()
+
+
+def test_an_unknown_instruction_set_is_refused_with_the_choices():
+    with pytest.raises(ValueError, match="isa: this build and CPU can run .*scalar, not 'sse9'"):
+        _native.use_isa("sse9")
+
+
+@pytest.mark.parametrize("isa", _native.isas())
+def test_the_environment_forces_an_instruction_set(isa):
+    result = run("from vtsearch import _native; print(_native.active_isa())", VTSEARCH_ISA=isa)
+    assert result.stdout.strip() == isa, result.stderr
+
+
+def test_an_instruction_set_forced_in_vain_is_an_error():
+    result = run("import vtsearch", VTSEARCH_ISA="sse9")
+    assert result.returncode != 0
+    assert "not 'sse9'" in result.stderr
+
+
+@pytest.mark.parametrize("module", ["codes", "ranking", "metrics", "reference", "evaluation", "index"])
+def test_examples_in_docstrings_give_what_they_show(module):
+    assert doctest.testmod(importlib.import_module(f"vtsearch.{module}")).failed == 0
+
+
+def test_every_public_name_has_a_docstring():
+    undocumented = [name for name in vtsearch.__all__ if name != "__version__" and not getattr(vtsearch, name).__doc__]
+    assert undocumented == []
+
+
+def python_blocks(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("block", python_blocks(ROOT / "README.md"))
+def test_python_of_the_readme_runs(block):
+    result = run(block)
+    assert result.returncode == 0, result.stderr
+
+
+def test_commands_of_the_readme_exist():
+    from vtsearch.cli import COMMANDS
+
+    named = set(re.findall(r"^ *(?:VTSEARCH_DATA=\S+ )?vtsearch ([a-z]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert named <= set(COMMANDS)
