@@ -1,0 +1,32 @@
+"""The training objectives: one module each, one base class, one table. Importing this package does not import torch.
+
+A framework knows features, labels, positions and its own state; no data set, no backbone, no device, no file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from vtsearch.frameworks.base import Framework
+
+FRAMEWORKS: Mapping[str, str] = {"csq": "CSQ", "hashnet": "HashNet"}
+"""Command-line name, which is also the module, -> class."""
+
+
+def framework_class(name: str) -> type[Framework]:
+    """The framework of that name; imports its module, and so torch.
+
+    Raises:
+        ValueError: an unknown name; the message lists the known ones.
+    """
+    if name not in FRAMEWORKS:
+        close = difflib.get_close_matches(name, FRAMEWORKS, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise ValueError(f"framework: expected one of {', '.join(FRAMEWORKS)}, got {name!r}{hint}")
+    chosen: type[Framework] = getattr(importlib.import_module(f"{__name__}.{name}"), FRAMEWORKS[name])
+    return chosen

@@ -1,0 +1,146 @@
+"""Class codes that lie far apart: rows of a Hadamard matrix, and a seeded search where those do not suffice.
+
+Sources: Yuan et al., Central Similarity Quantization, CVPR 2020, https://arxiv.org/abs/1908.00347, algorithm 1;
+Paley, On orthogonal matrices, 1933; the Gilbert-Varshamov bound for the guaranteed distance of the search.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+DRAWS = 4096  # candidates per round of the search
+ROUNDS = 8  # rounds without a guarantee before a distance is given up
+ENUMERATED_BITS = 16  # up to here all codes are candidates, in random order
+
+
+def class_centers(classes: int, bits: int, seed: int = 0) -> Tensor:
+    """One code per class, no two alike: float32 (classes, bits) of -1 and +1.
+
+    Where a Hadamard matrix H of that order is at hand (powers of two, p + 1 for primes p = 3 mod 4, and doublings:
+    1, 2, 4, 8, 12, 16, 20, 24, 32, 40, 44, 48, ...) and there are at most 2 * bits classes, the first rows of [H; -H]:
+    any two differ in bits / 2 bits or in all. Otherwise codes are drawn at random (``seed``), Hadamard rows first, and
+    kept if they differ from all kept ones in at least d bits; d starts at bits / 2 and is lowered when the draws find
+    no more. It never falls below ``guaranteed_distance(classes, bits)``.
+
+    Raises:
+        ValueError: more classes than codes of that length, or counts below 1.
+    """
+    if classes < 1 or bits < 1:
+        raise ValueError(f"classes, bits: expected at least 1, got {classes} and {bits}")
+    if classes > 2**bits:
+        raise ValueError(f"classes: expected at most 2**bits = {2**bits} different centers, got {classes}")
+    matrix = hadamard(bits)
+    rows = np.empty((0, bits), np.int8) if matrix is None else np.concatenate([matrix, -matrix])
+    if len(rows) < classes:
+        rows = _search(rows, classes, bits, np.random.Generator(np.random.PCG64(seed)))
+    return torch.from_numpy(rows[:classes].astype(np.float32))
+
+
+def majority_centers(centers: Tensor, labels: Tensor, tie: Tensor) -> Tensor:
+    """The center of each item: bit by bit the majority of its classes' centers.
+
+    Args:
+        centers: (classes, bits) of -1 and +1.
+        labels: (b, classes) of 0 and 1.
+        tie: (bits,) of -1 and +1; taken where the vote is even, so all of it for an item without labels.
+
+    Returns:
+        (b, bits) of -1 and +1.
+    """
+    votes = labels @ centers
+    return torch.where(votes == 0, tie, votes.sign())
+
+
+def hadamard(order: int) -> NDArray[np.int8] | None:
+    """A Hadamard matrix, int8 (order, order) of -1 and +1, or None where this module has no construction.
+
+    Powers of two give Sylvester's matrix, in the row order of ``scipy.linalg.hadamard``.
+    """
+    if order == 1:
+        return np.ones((1, 1), np.int8)
+    if order & (order - 1) and order % 4 == 0 and _is_prime(order - 1):
+        return _paley(order - 1)
+    half = hadamard(order // 2) if order % 2 == 0 else None
+    return None if half is None else np.block([[half, half], [half, -half]])
+
+
+def minimum_distance(centers: Tensor) -> int:
+    """The smallest Hamming distance between two rows of -1 and +1; the number of bits if there is only one row."""
+    bits = centers.shape[1]
+    products = centers.double() @ centers.double().T
+    products.fill_diagonal_(-bits)
+    return int((bits - products.max()) / 2)
+
+
+def guaranteed_distance(classes: int, bits: int) -> int:
+    """The largest d at which each random draw of the search succeeds with probability one half or more.
+
+    That is (classes - 1) * V(bits, d - 1) <= 2**(bits - 1), V the number of codes within d - 1 bits of a given one;
+    at least 1, which only says that no two centers are alike.
+    """
+    ball, distance = 1, 1
+    while distance < bits // 2 and 2 * (classes - 1) * (ball + math.comb(bits, distance)) <= 2**bits:
+        ball += math.comb(bits, distance)
+        distance += 1
+    return distance
+
+
+def _search(rows: NDArray[np.int8], classes: int, bits: int, random: np.random.Generator) -> NDArray[np.int8]:
+    guaranteed = guaranteed_distance(classes, bits)
+    for distance in range(max(bits // 2, 1), guaranteed, -1):
+        found = _grow(rows, classes, bits, distance, random, ROUNDS)
+        if len(found) == classes:
+            return found
+    # At the guaranteed distance every draw has an even chance (or all codes are enumerated), so this ends.
+    return _grow(rows, classes, bits, guaranteed, random, None)
+
+
+def _grow(
+    rows: NDArray[np.int8], classes: int, bits: int, distance: int, random: np.random.Generator, rounds: int | None
+) -> NDArray[np.int8]:
+    """Rows and then random codes, greedily, all at least ``distance`` apart; stops at ``classes`` of them."""
+    kept = rows.astype(np.float32)
+    while len(kept) < classes and (rounds is None or rounds > 0):
+        candidates = _candidates(bits, random)
+        for candidate in candidates[_are_far(candidates, kept, distance)]:
+            if len(kept) < classes and _are_far(candidate[None], kept, distance)[0]:
+                kept = np.concatenate([kept, candidate[None]])
+        rounds = None if rounds is None else rounds - 1
+    return kept.astype(np.int8)
+
+
+def _candidates(bits: int, random: np.random.Generator) -> NDArray[np.float32]:
+    """Random codes of -1 and +1, (m, bits); few bits: all codes, in random order."""
+    if bits <= ENUMERATED_BITS:
+        numbers = random.permutation(2**bits)
+        return ((numbers[:, None] >> np.arange(bits)) & 1).astype(np.float32) * 2 - 1
+    return random.integers(0, 2, size=(DRAWS, bits)).astype(np.float32) * 2 - 1
+
+
+def _are_far(candidates: NDArray[np.float32], kept: NDArray[np.float32], distance: int) -> NDArray[np.bool_]:
+    """Which candidates differ from every kept row in at least ``distance`` bits."""
+    if not len(kept):
+        return np.ones(len(candidates), np.bool_)
+    far: NDArray[np.bool_] = (candidates @ kept.T).max(axis=1) <= candidates.shape[1] - 2 * distance
+    return far
+
+
+def _paley(prime: int) -> NDArray[np.int8]:
+    """Order prime + 1, for a prime = 3 mod 4, from the squares modulo it."""
+    squares = {(i * i) % prime for i in range(1, prime)}
+    character = np.array([0] + [1 if i in squares else -1 for i in range(1, prime)], np.int8)
+    matrix = np.ones((prime + 1, prime + 1), np.int8)
+    matrix[1:, 1:] = character[(np.arange(prime)[None] - np.arange(prime)[:, None]) % prime] - np.eye(prime, dtype=np.int8)
+    return matrix
+
+
+def _is_prime(number: int) -> bool:
+    return number > 1 and all(number % divisor for divisor in range(2, math.isqrt(number) + 1))
