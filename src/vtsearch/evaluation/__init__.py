@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from vtsearch.evaluation.evaluation import CutOff, Evaluation, Gains, RadiusPoint, TiedScore, evaluate
-from vtsearch.evaluation.report import ReportContext, RetrievalRow, write_report
+from vtsearch.evaluation.report import ReportContext, write_report
+from vtsearch.evaluation.retrievals import PicturedSide, RetrievalRow, are_relevant, label_text, retrieval_rows
 
 __all__ = [
     "CutOff",
     "Evaluation",
     "Gains",
+    "PicturedSide",
     "RadiusPoint",
     "ReportContext",
     "RetrievalRow",
     "TiedScore",
+    "are_relevant",
     "evaluate",
+    "label_text",
+    "retrieval_rows",
     "write_report",
 ]

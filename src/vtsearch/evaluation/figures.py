@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from vtsearch.evaluation.evaluation import Evaluation
-    from vtsearch.evaluation.report import RetrievalRow
+    from vtsearch.evaluation.retrievals import RetrievalRow
 
 RIGHT, WRONG, QUERY = "#2a9d4a", "#d1362f", "#30343b"
 BLUE, ORANGE, GREY = "#2563a8", "#e07b00", "#8a8f98"
@@ -54,14 +54,16 @@ def retrieval_figure(rows: Sequence[RetrievalRow]) -> bytes:
     )
     for line, row in enumerate(rows):
         _draw_image(figure.add_subplot(grid[line, 0]), row.query, QUERY, row.title, bold=True)
-        answers = zip(row.answers, row.distances, row.relevant, strict=True)
-        for column, (image, distance, relevant) in enumerate(answers, start=1):
-            _draw_image(figure.add_subplot(grid[line, column]), image, RIGHT if relevant else WRONG, str(distance))
+        colors = [GREY] * len(row.answers) if row.relevant is None else [RIGHT if r else WRONG for r in row.relevant]
+        for column, (image, distance, color) in enumerate(
+            zip(row.answers, row.distances, colors, strict=True), start=1
+        ):
+            _draw_image(figure.add_subplot(grid[line, column]), image, color, str(distance))
     figure.text(0.02, 1 - 0.2 / size[1], "query", fontsize=9, weight="bold", va="center", color=QUERY)
     figure.text(
         0.985,
         1 - 0.2 / size[1],
-        "answers, nearest first, with their Hamming distance; green: relevant, red: not",
+        _caption(rows),
         fontsize=9,
         ha="right",
         va="center",
@@ -70,9 +72,20 @@ def retrieval_figure(rows: Sequence[RetrievalRow]) -> bytes:
     return _png(figure)
 
 
+def _caption(rows: Sequence[RetrievalRow]) -> str:
+    text = "answers, nearest first, with their Hamming distance"
+    return text if all(row.relevant is None for row in rows) else f"{text}; green: relevant, red: not"
+
+
 def _draw_curve(axes: Axes, evaluation: Evaluation) -> None:
     found = [point for point in evaluation.radius_curve if point.items > 0]
-    axes.plot([p.recall for p in found], [p.precision for p in found], color=BLUE, lw=2, label="by Hamming radius (nothing found: 0)")
+    axes.plot(
+        [p.recall for p in found],
+        [p.precision for p in found],
+        color=BLUE,
+        lw=2,
+        label="by Hamming radius (nothing found: 0)",
+    )
     points = evaluation.published_curve
     axes.plot(
         [p.recall for p in points],

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from os import PathLike
 
-    from PIL.Image import Image
-
     from vtsearch.evaluation.evaluation import CutOff, Evaluation
+    from vtsearch.evaluation.retrievals import RetrievalRow
 
 FORMAT = 1
 JSON_FILE = "report.json"
@@ -49,18 +48,6 @@ class ReportContext:
     """What to type to get this report again."""
     baselines: Mapping[str, float] = field(default_factory=dict)
     """Name -> mAP under the same protocol, k, ties and normalizer."""
-
-
-@dataclass(frozen=True)
-class RetrievalRow:
-    """A query and its answers, for the picture."""
-
-    query: Image
-    title: str
-    """Under the query: its class names or its id."""
-    answers: Sequence[Image]
-    distances: Sequence[int]
-    relevant: Sequence[bool]
 
 
 def write_report(

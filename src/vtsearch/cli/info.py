@@ -1,0 +1,156 @@
+"""``vtsearch info``: this installation, or what a folder is."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from vtsearch import _native
+from vtsearch.cli.parser import CommandParser
+from vtsearch.errors import VtsearchError
+from vtsearch.index import Index
+
+EXAMPLE = """  vtsearch info
+  vtsearch info codes/database
+  vtsearch info runs/cifar/final --json"""
+PACKAGES = ("numpy", "torch", "torchvision", "timm", "accelerate", "matplotlib", "pillow", "pyarrow", "scikit-learn")
+
+
+def parser() -> CommandParser:
+    """The words that this command understands."""
+    words = CommandParser("info", "Describe this installation, or a model, an index, a run or a report.", EXAMPLE)
+    words.add_argument("folder", nargs="?", help="a model, an index, a run or a report; by default this installation")
+    words.add_argument("--json", action="store_true", help="print JSON")
+    return words
+
+
+def run(argv: list[str]) -> int:
+    """Describe; prints one line per fact."""
+    given = parser().parse_args(argv)
+    facts = installation() if given.folder is None else describe(Path(given.folder))
+    print(json.dumps(facts, indent=1) if given.json else _text(facts))
+    return 0
+
+
+def installation() -> dict[str, Any]:
+    """The first lines of every bug report."""
+    return {
+        "vtsearch": _version("vtsearch"),
+        "python": f"{platform.python_version()} ({platform.system()} {platform.machine()})",
+        "instruction sets": _native.isas(),
+        "active": _native.active_isa(),
+        "VTSEARCH_ISA": os.environ.get("VTSEARCH_ISA", "not set"),
+        "threads": _native.default_threads(),
+        **{name: _version(name) for name in PACKAGES},
+        "devices": _devices(),
+        "VTSEARCH_DATA": os.environ.get("VTSEARCH_DATA", "not set"),
+    }
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """What a folder is and what is in it.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        VtsearchError: a folder of none of the known kinds.
+    """
+    if not folder.exists():
+        raise FileNotFoundError(2, "no such folder", str(folder))
+    kinds = {
+        "index.sqlite": _index,
+        "model.safetensors": _model,
+        "config.yaml": _run_folder,
+        "report.json": _report,
+    }
+    for name, describer in kinds.items():
+        if (folder / name).is_file():
+            return describer(folder)
+    raise VtsearchError(f"{folder}: expected a model, an index, a run or a report (a folder with {', '.join(kinds)})")
+
+
+def _index(folder: Path) -> dict[str, Any]:
+    with Index.open(folder) as index:
+        labels = index.labels()
+        return {
+            "index": str(folder),
+            "items": len(index),
+            "bits": index.bits,
+            "segments": len(index.segments),
+            "labels": "none" if labels is None else "one per item" if labels.ndim == 1 else "0/1 per class",
+            "classes": len(index.classes),
+            **{f"fingerprint of {name}": value for name, value in index.fingerprints.items()},
+            **index.description,
+        }
+
+
+def _model(folder: Path) -> dict[str, Any]:
+    facts = {"model": str(folder), "megabytes": round((folder / "model.safetensors").stat().st_size / 1e6, 1)}
+    return facts | _read_json(folder / "config.json")
+
+
+def _run_folder(folder: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = {"run": str(folder)}
+    facts |= {name: (folder / name).is_dir() for name in ("last", "best", "final", "codes")}
+    if (folder / "report.json").is_file():
+        facts |= _report(folder)
+    facts["configuration"] = (folder / "config.yaml").read_text().splitlines()
+    return facts
+
+
+def _report(folder: Path) -> dict[str, Any]:
+    report = _read_json(folder / "report.json")
+    evaluation, context = report["evaluation"], report["context"]
+    return {
+        "report": str(folder / "report.json"),
+        **{name: context[name] for name in ("protocol", "split", "model", "framework", "backbone")},
+        **{name: evaluation[name] for name in ("queries", "database", "bits", "k", "normalizer")},
+        "mAP": evaluation["mean_average_precision"],
+    }
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text())
+    except ValueError as error:
+        raise VtsearchError(f"{path}: expected JSON, got {error}") from error
+    if not isinstance(values, dict):
+        raise VtsearchError(f"{path}: expected a JSON object, got {type(values).__name__}")
+    return values
+
+
+def _devices() -> list[str]:
+    if find_spec("torch") is None:
+        return ["cpu (torch is not installed: pip install 'vtsearch[train]')"]
+    import torch
+
+    return ["cpu", *(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _text(facts: dict[str, Any]) -> str:
+    width = max(map(len, facts))
+    lines = []
+    for name, value in facts.items():
+        first, *more = _lines(value)
+        lines += [f"{name:<{width}}  {first}".rstrip(), *(f"{'':<{width}}  {line}" for line in more)]
+    return "\n".join(lines)
+
+
+def _lines(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [f"{name}: {part}" for name, part in value.items()] or ["-"]
+    if isinstance(value, list):
+        short = sum(len(str(part)) for part in value) < 60
+        return [", ".join(map(str, value))] if short else list(map(str, value))
+    return [str(value)]

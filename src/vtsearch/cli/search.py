@@ -1,0 +1,158 @@
+"""``vtsearch search``: the items of an index that are nearest to an image, an item or a code."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from vtsearch.cli.images import ImageFiles, load_image, reopen
+from vtsearch.cli.parser import CommandParser
+from vtsearch.evaluation import RetrievalRow, are_relevant, label_text
+from vtsearch.evaluation.report import write_file
+from vtsearch.index import Answers, Index
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+EXAMPLE = """  vtsearch search photo.jpg --index codes/database
+  vtsearch search test/00017 --index codes/database -k 20 --picture answers.png
+  vtsearch search 9f3c6a0277e1d405 --index codes/database --json"""
+
+
+class Query(NamedTuple):
+    """What is asked for."""
+
+    code: NDArray[np.uint8]
+    """(1, bytes)"""
+    image: Path | None = None
+    """The file, if it is one."""
+    item: int | None = None
+    """The position, if it is an item of the index."""
+
+
+def parser() -> CommandParser:
+    """The words that this command understands."""
+    words = CommandParser("search", "Show the items of an index that are nearest to a query.", EXAMPLE)
+    words.add_argument("query", help="an image file, the id of an item of the index, or a code in hexadecimal")
+    words.add_argument("--index", required=True, help="folder of the index")
+    words.add_argument("--model", help="model folder for an image; by default the one that made the index")
+    words.add_argument("-k", "--k", type=int, default=10, help="how many answers")
+    words.add_argument("--threads", type=int, help="upper bound; by default the CPUs that may be used")
+    words.add_argument("--json", action="store_true", help="print JSON")
+    words.add_argument("--picture", help="PNG file to draw the answers into")
+    return words
+
+
+def run(argv: list[str]) -> int:
+    """Search; prints a table of rank, distance, id and label."""
+    given = parser().parse_args(argv)
+    with Index.open(given.index) as index:
+        query = _query(given.query, index, given.model)
+        answers = index.search(query.code, given.k, threads=given.threads)
+        labels = _labels(index, answers)
+        if given.picture is not None:
+            _draw(Path(given.picture), given.query, query, index, answers)
+    rows = list(zip(answers.distances[0].tolist(), answers.ids[0], labels, strict=True))
+    if given.json:
+        found = [
+            {"rank": rank, "distance": distance, "id": name, "label": label}
+            for rank, (distance, name, label) in enumerate(rows, start=1)
+        ]
+        print(json.dumps({"query": given.query, "code": query.code.tobytes().hex(), "answers": found}, indent=1))
+    else:
+        _print(rows)
+    return 0
+
+
+def _query(word: str, index: Index, model: str | None) -> Query:
+    if Path(word).is_file():
+        return Query(_encode(Path(word), index, model), image=Path(word))
+    try:
+        item = index.position(word)
+    except KeyError:
+        return Query(_parse_code(word, index))
+    return Query(np.array(index.codes()[item : item + 1]), item=item)
+
+
+def _parse_code(word: str, index: Index) -> NDArray[np.uint8]:
+    width = -(-index.bits // 8)
+    try:
+        content = bytes.fromhex(word)
+    except ValueError:
+        content = b""
+    if len(content) != width:
+        raise ValueError(
+            f"query: expected an image file, an item of {index.path} or a code of {2 * width} hexadecimal digits, "
+            f"got {word!r}"
+        )
+    return np.frombuffer(content, dtype=np.uint8)[None, :]
+
+
+def _encode(path: Path, index: Index, folder: str | None) -> NDArray[np.uint8]:
+    folder = folder or index.description.get("model")
+    if folder is None:
+        raise ValueError(f"model: expected a folder to encode {path} with; {index.path} does not remember its own")
+    from vtsearch.models import load_model
+    from vtsearch.training.encode import encode_positions
+
+    model = load_model(folder)
+    fingerprints = {"model": model.fingerprint(), "preprocessing": model.preprocessing.fingerprint()}
+    index.check_fingerprints(fingerprints, whose=str(folder))
+    return encode_positions(model, ImageFiles(Path(), [str(path)]), [0])
+
+
+def _labels(index: Index, answers: Answers) -> list[str]:
+    labels = index.labels()
+    if labels is None:
+        return [""] * len(answers.ids[0])
+    return [label_text(labels[item], index.classes) for item in answers.indices[0]]
+
+
+def _print(rows: list[tuple[int, str, str]]) -> None:
+    width = max([2, *(len(name) for _, name, _ in rows)])
+    print(f"rank  distance  {'id':<{width}}  label")
+    for rank, (distance, name, label) in enumerate(rows, start=1):
+        print(f"{rank:4}  {distance:8}  {name:<{width}}  {label}".rstrip())
+
+
+def _draw(path: Path, word: str, query: Query, index: Index, answers: Answers) -> None:
+    retrieval_figure = figures().retrieval_figure
+    load = reopen(index)
+    items = answers.indices[0].tolist()
+    labels = index.labels()
+    row = RetrievalRow(
+        query=_image(query, load),
+        title=Path(word).name,
+        answers=[load(item) for item in items],
+        distances=answers.distances[0].tolist(),
+        relevant=None if labels is None or query.item is None else are_relevant(labels[query.item], labels[items]),
+    )
+    write_file(path, retrieval_figure([row]))
+
+
+def _image(query: Query, load: Callable[[int], Image]) -> Image:
+    if query.image is not None:
+        return load_image(query.image)
+    if query.item is not None:
+        return load(query.item)
+    raise ValueError("picture: expected an image or an item as query, got a code, which nobody can see")
+
+
+def figures() -> ModuleType:
+    """The module that draws.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is missing; says how to install it.
+    """
+    if find_spec("matplotlib") is None:
+        raise ModuleNotFoundError("needs matplotlib: pip install 'vtsearch[plot]'")
+    return import_module("vtsearch.evaluation.figures")

@@ -1,0 +1,78 @@
+"""Queries with their nearest answers, ready to be looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from vtsearch.ranking import rank
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class RetrievalRow:
+    """A query and its answers, for a picture."""
+
+    query: Image
+    title: str
+    """Under the query: its class names or its id."""
+    answers: Sequence[Image]
+    distances: Sequence[int]
+    relevant: Sequence[bool] | None = None
+    """None where nobody knows."""
+
+
+class PicturedSide(NamedTuple):
+    """Codes whose images can be loaded."""
+
+    codes: NDArray[np.uint8]
+    """(n, bytes)"""
+    labels: NDArray[np.generic]
+    """int64 (n,), or 0/1 (n, classes)"""
+    load: Callable[[int], Image]
+    """The image of an item."""
+
+
+def retrieval_rows(
+    query: PicturedSide, database: PicturedSide, items: Sequence[int], classes: Sequence[str] = (), answers: int = 10
+) -> list[RetrievalRow]:
+    """Some queries with their nearest answers.
+
+    Args:
+        query: the side that asks.
+        database: the side that answers.
+        items: which queries, by position.
+        classes: names for the titles, by class id; by default the ids.
+        answers: how many of them.
+    """
+    found = rank(query.codes[np.asarray(items, dtype=np.int64)], database.codes, answers)
+    return [
+        RetrievalRow(
+            query=query.load(item),
+            title=label_text(query.labels[item], classes),
+            answers=[database.load(position) for position in indices],
+            distances=distances,
+            relevant=are_relevant(query.labels[item], database.labels[indices]),
+        )
+        for item, distances, indices in zip(items, found.distances.tolist(), found.indices.tolist(), strict=True)
+    ]
+
+
+def are_relevant(label: np.generic | NDArray[np.generic], labels: NDArray[np.generic]) -> list[bool]:
+    """Whether each of ``labels`` shares a class with ``label``."""
+    if labels.ndim == 1:
+        return [bool(same) for same in labels == label]
+    return [bool(row.any()) for row in (labels != 0) & (np.asarray(label) != 0)]
+
+
+def label_text(label: np.generic | NDArray[np.generic], classes: Sequence[str] = ()) -> str:
+    """The class name, or the names of all classes of a 0/1 row."""
+    numbers = [int(label)] if np.ndim(label) == 0 else np.flatnonzero(label).tolist()
+    return ", ".join(classes[number] if number < len(classes) else str(number) for number in numbers)

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import numpy as np
+import pytest
+
+from vtsearch import reference
+from vtsearch.errors import VtsearchError
+from vtsearch.index import Index
+
+BITS = 20
+
+
+def codes_of(seed: int, n: int, bits: int = BITS) -> np.ndarray:
+    return reference.pack(np.random.default_rng(seed).integers(0, 2, (n, bits)))
+
+
+@pytest.fixture
+def index(tmp_path):
+    with Index.create(tmp_path / "index", BITS, fingerprints={"model": "a" * 64}) as index:
+        yield index
+
+
+def test_what_is_added_comes_back_after_reopening(tmp_path):
+    codes, labels = codes_of(0, 5), np.array([3, 1, 4, 1, 5])
+    described = {"classes": ("x", "y"), "description": {"images": "here"}, "fingerprints": {"split": "s"}}
+    with Index.create(tmp_path / "index", BITS, **described) as index:
+        index.add(codes, ["a", "b", "c", "d", "é"], labels, [{"page": 1}, {}, {"note": None}, {}, {}])
+    with Index.open(tmp_path / "index") as index:
+        assert (len(index), index.bits, index.classes) == (5, BITS, ("x", "y"))
+        assert (index.description, index.fingerprints) == ({"images": "here"}, {"split": "s"})
+        assert index.codes().tolist() == codes.tolist()
+        assert index.ids() == ["a", "b", "c", "d", "é"]
+        assert index.labels().dtype == np.int64
+        assert index.labels().tolist() == labels.tolist()
+        assert index.metadata()[:3] == [{"page": 1}, {}, {"note": None}]
+        index.verify()
+
+
+def test_ids_are_positions_unless_given(index):
+    index.add(codes_of(0, 2))
+    index.add(codes_of(1, 2))
+    assert index.ids() == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize("classes", [1, 8, 9, 80])
+def test_multi_label_labels_come_back(tmp_path, classes):
+    labels = np.random.default_rng(classes).integers(0, 2, (30, classes)).astype(np.float64).astype(np.int8)
+    with Index.create(tmp_path / "index", BITS) as index:
+        index.add(codes_of(0, 20), labels=labels[:20])
+        index.add(codes_of(1, 10), labels=labels[20:])
+        assert index.labels().dtype == np.uint8
+        assert index.labels().tolist() == labels.tolist()
+
+
+def test_an_index_without_labels_has_none(index):
+    index.add(codes_of(0, 2))
+    assert index.labels() is None
+
+
+def test_an_empty_index_answers_with_nothing(index):
+    assert len(index) == 0
+    assert index.codes().shape == (0, 3)
+    assert index.search(codes_of(0, 2), k=3).ids == [[], []]
+    index.verify()
+
+
+def test_one_segment_is_mapped_and_not_read(index):
+    index.add(codes_of(0, 9))
+    assert isinstance(index.codes(), np.memmap)
+
+
+@pytest.mark.parametrize("sizes", [(40,), (1, 39), (13, 13, 14), (0, 20, 20), (1,) * 40])
+@pytest.mark.parametrize("k", [1, 7, 40, 99, None])
+def test_answers_are_ordered_by_distance_and_index_over_all_segments(tmp_path, sizes, k):
+    codes, queries = codes_of(0, 40, 5), codes_of(1, 6, 5)
+    with Index.create(tmp_path / "index", 5) as index:
+        for part in np.split(codes, np.cumsum(sizes)[:-1]):
+            index.add(part)
+        answers = index.search(queries, k)
+    expected = reference.rank(queries, codes, k)
+    assert answers.distances.tolist() == expected.distances.tolist()
+    assert answers.indices.tolist() == expected.indices.tolist()
+    assert answers.ids == [[str(i) for i in row] for row in expected.indices.tolist()]
+    assert (answers.distances.dtype, answers.indices.dtype) == (np.int32, np.int64)
+
+
+def test_masked_items_do_not_exist(tmp_path):
+    codes, mask = codes_of(0, 30), np.random.default_rng(2).random(30) < 0.4
+    with Index.create(tmp_path / "index", BITS) as index:
+        index.add(codes[:11])
+        index.add(codes[11:])
+        answers = index.search(codes[:3], mask=mask)
+    assert answers.indices.tolist() == reference.rank(codes[:3], codes, mask=mask).indices.tolist()
+
+
+def test_a_single_query_is_a_batch_of_one(index):
+    codes = codes_of(0, 4)
+    index.add(codes)
+    assert index.search(codes[2], k=1).ids == [["2"]]
+
+
+def test_the_position_of_an_id_is_found(index):
+    index.add(codes_of(0, 2), ["a", "b"])
+    assert index.position("b") == 1
+    with pytest.raises(KeyError, match="c"):
+        index.position("c")
+
+
+def test_items_of_another_writer_appear_when_this_one_writes(index):
+    with Index.open(index.path) as other:
+        other.add(codes_of(0, 2), ["a", "b"])
+    index.add(codes_of(1, 1), ["c"])
+    assert index.ids() == ["a", "b", "c"]
+
+
+def test_a_reader_keeps_the_items_it_opened(index):
+    index.add(codes_of(0, 2))
+    with Index.open(index.path) as reader:
+        index.add(codes_of(1, 3))
+        assert (len(reader), len(reader.ids()), len(reader.codes())) == (2, 2, 2)
+
+
+BAD = {
+    "codes of another dtype": ({"codes": np.zeros((2, 3), np.int64)}, TypeError, "codes: expected a uint8"),
+    "codes as a list": ({"codes": [[1, 2, 3]]}, TypeError, "codes: expected a uint8 array"),
+    "codes of another width": ({"codes": np.zeros((2, 4), np.uint8)}, ValueError, r"codes: expected \(n, 3\)"),
+    "one code without a row": ({"codes": np.zeros(3, np.uint8)}, ValueError, r"codes: expected \(n, 3\)"),
+    "padding that is not 0": ({"codes": np.full((2, 3), 255, np.uint8)}, ValueError, "codes: expected 4 padding bits"),
+    "too few ids": ({"ids": ["a"]}, ValueError, "ids: expected 2"),
+    "ids in one string": ({"ids": "ab"}, ValueError, "ids: expected 2 strings"),
+    "ids that are numbers": ({"ids": [1, 2]}, TypeError, "ids: expected strings, got int"),
+    "an id twice": ({"ids": ["a", "a"]}, ValueError, "ids: expected different ids, got 'a' twice"),
+    "too few labels": ({"labels": [1]}, ValueError, r"labels: expected \(2,\)"),
+    "labels that are floats": ({"labels": [0.5, 1.0]}, TypeError, "labels: expected integers"),
+    "negative labels": ({"labels": [-1, 1]}, ValueError, "labels: expected class ids of at least 0, got -1"),
+    "counts for labels": ({"labels": [[0, 2], [1, 0]]}, ValueError, "labels: expected 0 and 1"),
+    "too little metadata": ({"metadata": [{}]}, ValueError, "metadata: expected 2"),
+    "metadata that JSON cannot keep": ({"metadata": [{"a": object()}, {}]}, TypeError, "metadata: expected what JSON"),
+    "another model": ({"fingerprints": {"model": "b" * 64}}, VtsearchError, "model aaaaaaaaaaaa.*model bbbbbbbbbbbb"),
+    "no model": ({"fingerprints": {}}, VtsearchError, r"model \(none\)"),
+}
+
+
+@pytest.mark.parametrize(("changes", "kind", "message"), BAD.values(), ids=BAD)
+def test_wrong_items_are_named_and_nothing_is_added(index, changes, kind, message):
+    with pytest.raises(kind, match=message):
+        index.add(**({"codes": codes_of(0, 2)} | changes))
+    assert len(index) == 0
+    with Index.open(index.path) as again:
+        assert len(again) == 0
+
+
+def test_an_id_of_an_earlier_segment_is_refused(index):
+    index.add(codes_of(0, 2), ["a", "b"])
+    with pytest.raises(ValueError, match="ids: expected new ids, got 'b'"):
+        index.add(codes_of(1, 2), ["c", "b"])
+    assert index.ids() == ["a", "b"]
+
+
+@pytest.mark.parametrize("labels", [None, [[0, 1], [1, 1]], [[0, 1, 1], [1, 1, 0]]])
+def test_labels_of_another_form_are_refused(tmp_path, labels):
+    with Index.create(tmp_path / "index", BITS) as index:
+        index.add(codes_of(0, 2), labels=[0, 1])
+        with pytest.raises(ValueError, match="labels: expected one label per item as in the index, got"):
+            index.add(codes_of(1, 2), ["c", "d"], labels)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        ({"k": 0}, ValueError, "k"),
+        ({"query_codes": np.zeros((1, 2), np.uint8)}, ValueError, "query_codes"),
+        ({"query_codes": np.zeros((1, 3), np.float32)}, TypeError, "query_codes"),
+        ({"mask": np.ones(2, bool)}, ValueError, r"mask: expected shape \(3,\), got \(2,\)"),
+        ({"mask": np.ones(3, np.int64)}, TypeError, "mask: expected a bool array, got int64"),
+        ({"mask": [True] * 3}, TypeError, "mask: expected a bool array, got list"),
+    ],
+)
+def test_a_wrong_search_is_named(index, arguments, kind, message):
+    index.add(codes_of(0, 3))
+    with pytest.raises(kind, match=message):
+        index.search(**({"query_codes": codes_of(1, 1)} | arguments))
+
+
+@pytest.mark.parametrize(("bits", "kind"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), (True, TypeError)])
+def test_bits_are_at_least_one(tmp_path, bits, kind):
+    with pytest.raises(kind, match="bits: expected"):
+        Index.create(tmp_path / "index", bits)
+    assert not (tmp_path / "index").exists()
+
+
+def test_a_folder_with_something_in_it_is_not_taken(tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(FileExistsError, match="path: expected a new or empty folder"):
+        Index.create(tmp_path, BITS)
+
+
+def test_fingerprints_must_agree_but_a_split_may_be_unknown(tmp_path):
+    with Index.create(tmp_path / "index", BITS, fingerprints={"model": "m", "split": "s"}) as index:
+        index.check_fingerprints({"model": "m"})
+        index.check_fingerprints({"model": "m", "split": "s"})
+        with pytest.raises(VtsearchError, match="split s, the given codes split t"):
+            index.check_fingerprints({"model": "m", "split": "t"})
+        with pytest.raises(VtsearchError, match="preprocessing"):
+            index.check_fingerprints({"model": "m", "preprocessing": "p"})
+
+
+def test_the_truth_is_readable_without_this_package(index):
+    index.add(codes_of(0, 2), ["a", "b"], [7, 8])
+    with sqlite3.connect(index.path / "index.sqlite") as db:
+        about = {name: json.loads(value) for name, value in db.execute("SELECT * FROM about")}
+        (file,) = [row[0] for row in db.execute("SELECT file FROM segments")]
+        items = db.execute("SELECT position, id, label FROM items").fetchall()
+    db.close()
+    assert (about["bits"], about["bit_order"], about["threshold"]) == (BITS, "big", "feature > 0")
+    assert items == [(0, "a", 7), (1, "b", 8)]
+    assert np.load(index.path / "codes" / file).tolist() == codes_of(0, 2).tolist()
