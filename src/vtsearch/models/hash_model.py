@@ -1,0 +1,231 @@
+"""A backbone and a hash head: images in, features out, codes by their sign."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vtsearch.codes import pack
+from vtsearch.errors import VtsearchError
+from vtsearch.models.backbones import backbone_preprocessing, create_backbone, published_preprocessing
+from vtsearch.models.heads import ClassTokenHead, HeadInit, TokensHead, initialize
+from vtsearch.models.weights import load_backbone_weights, state_bytes
+from vtsearch.preprocessing import to_tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from vtsearch.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What a model is made of."""
+
+    backbone: str = "vit_base_patch16_224.orig_in21k"
+    """Name of a timm Vision Transformer, with or without a tag of weights."""
+    bits: int = 64
+    """Length of the features and of the codes, at least 1."""
+    head: Literal["tokens", "cls"] = "tokens"
+    """"tokens" sees all tokens, at one image size; "cls" the class token alone."""
+    image_size: int | None = None
+    """Side of the input in pixels; None is the backbone's own."""
+    weights: str | None = None
+    """A local file with the backbone's weights (.safetensors, .pth or .npz); used instead of ``pretrained``."""
+    pretrained: bool = True
+    """Fetch timm's weights for the backbone; False starts from random ones."""
+    head_init: HeadInit = "fan_in"
+    """How the head starts: "fan_in" near scale 1, "published" as the authors' code, several times larger."""
+    dropout: float = 0.5
+    """Share of the flattened tokens that training zeroes (head "tokens")."""
+    hidden: int = 1024
+    """Width of the inner layer (head "tokens")."""
+    backbone_dropout: float = 0.0
+    """Dropout inside the backbone; the published training has 0.1."""
+    preprocessing: Literal["backbone", "published"] = "backbone"
+    """"backbone" is what its weights were trained with; "published" ImageNet's mean and std, bilinear, for all."""
+
+    def __post_init__(self) -> None:
+        for name, value in (("bits", self.bits), ("hidden", self.hidden)):
+            if value < 1:
+                raise ValueError(f"{name}: expected at least 1, got {value}")
+        for name, rate in (("dropout", self.dropout), ("backbone_dropout", self.backbone_dropout)):
+            if not 0 <= rate < 1:
+                raise ValueError(f"{name}: expected at least 0 and below 1, got {rate}")
+        choices = {"head": ("tokens", "cls"), "head_init": ("fan_in", "published")}
+        for name, known in (choices | {"preprocessing": ("backbone", "published")}).items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
+
+
+class HashModel(nn.Module):
+    """Images to features; ``encode`` goes on to codes. Made by ``build_model`` or ``load_model``.
+
+    Attributes:
+        config: what it was made from.
+        preprocessing: what its images must go through.
+        backbone: the timm model, to all tokens.
+        head: tokens to features.
+    """
+
+    def __init__(self, config: ModelConfig, backbone: nn.Module, head: nn.Module, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.config = config
+        self.preprocessing = preprocessing
+        self.backbone = backbone
+        self.head = head
+
+    @property
+    def bits(self) -> int:
+        """Length of the features and of the codes."""
+        return self.config.bits
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features, float (b, bits), of preprocessed images, float (b, 3, image_size, image_size).
+
+        Raises:
+            ValueError: images of another shape.
+        """
+        size = self.preprocessing.image_size
+        if images.ndim != 4 or images.shape[1:] != (3, size, size):
+            raise ValueError(
+                f"images: expected shape (b, 3, {size}, {size}), got {tuple(images.shape)}; "
+                "a model has one image size: build it with another image_size, or preprocess to this one"
+            )
+        features: Tensor = self.head(self.backbone(images))
+        return features
+
+    def encode(self, images: Tensor | Iterable[Image | str | Path | Tensor], batch_size: int = 64) -> NDArray[np.uint8]:
+        """Codes of images: bit i is ``feature[i] > 0``, packed as ``vtsearch.pack`` does.
+
+        Runs in evaluation mode without gradients on the device where the model is.
+
+        Args:
+            images: Pillow images or paths of image files, which are preprocessed here; or preprocessed float tensors:
+                one (n, 3, image_size, image_size), or an iterable of batches of that shape.
+            batch_size: images per step; batches that come as an iterable stay as they are.
+
+        Returns:
+            uint8 (n, ceil(bits / 8)).
+
+        Raises:
+            TypeError: an item of another kind.
+            ValueError: tensors of another shape, or ``batch_size`` below 1.
+            VtsearchError: an image file that cannot be read.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
+        was_training = self.training
+        device = next(self.parameters()).device
+        self.eval()
+        try:
+            with torch.inference_mode():
+                parts = [
+                    pack(self(batch.to(device)).float().cpu().numpy())
+                    for batch in _batches(images, self.preprocessing, batch_size)
+                ]
+        finally:
+            self.train(was_training)
+        return np.concatenate(parts) if parts else np.empty((0, (self.bits + 7) // 8), np.uint8)
+
+    def fingerprint(self) -> str:
+        """sha256 of the weights, the preprocessing and the architecture: what decides the codes, and nothing else."""
+        digest = hashlib.sha256()
+        architecture = {name: getattr(self.config, name) for name in ("bits", "head", "hidden")}
+        architecture["backbone"] = self.config.backbone.partition(".")[0]
+        digest.update(json.dumps([architecture, self.preprocessing.to_dict()], sort_keys=True).encode())
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            digest.update(state_bytes(tensor))
+        return digest.hexdigest()
+
+
+def build_model(config: ModelConfig, preprocessing: Preprocessing | None = None) -> HashModel:
+    """A model with its backbone's weights loaded and its head drawn from torch's generator; in training mode.
+
+    Args:
+        config: what to build.
+        preprocessing: instead of the one that the config names; its image size must be the model's.
+
+    Raises:
+        ValueError: an unknown backbone (with close matches) or one that does not suit the config.
+        FileNotFoundError: no such weights file.
+        VtsearchError: the weights do not suit the backbone, or cannot be fetched.
+    """
+    fetch = config.pretrained and config.weights is None
+    backbone: Any = create_backbone(
+        config.backbone, image_size=config.image_size, pretrained=fetch, dropout=config.backbone_dropout
+    )
+    if config.weights is not None:
+        load_backbone_weights(backbone, config.weights)
+    size = int(backbone.patch_embed.img_size[0])
+    config = replace(config, image_size=size)
+    if preprocessing is None:
+        is_published = config.preprocessing == "published"
+        preprocessing = published_preprocessing(size) if is_published else backbone_preprocessing(backbone, size)
+    if preprocessing.image_size != size:
+        raise ValueError(f"preprocessing: expected image_size {size}, the model's, got {preprocessing.image_size}")
+    return HashModel(config, backbone, _build_head(config, backbone), preprocessing)
+
+
+def config_fields(config: ModelConfig) -> dict[str, Any]:
+    """The fields as JSON values."""
+    return asdict(config)
+
+
+def _build_head(config: ModelConfig, backbone: Any) -> nn.Module:
+    width = int(backbone.num_features)
+    if config.head == "tokens":
+        tokens = int(backbone.patch_embed.num_patches + backbone.num_prefix_tokens)
+        head = TokensHead(tokens, width, config.bits, hidden=config.hidden, dropout=config.dropout)
+        initialize(head.inner, config.head_init, is_followed_by_relu=True)
+        return head
+    if getattr(backbone, "cls_token", None) is None:
+        raise ValueError(f"head: {config.backbone} has no class token; expected 'tokens', got 'cls'")
+    single = ClassTokenHead(width, config.bits)
+    initialize(single.outer, config.head_init, is_followed_by_relu=False)
+    return single
+
+
+def _batches(images: Any, preprocessing: Preprocessing, batch_size: int) -> Iterator[Tensor]:
+    """Preprocessed batches (b, 3, image_size, image_size)."""
+    if isinstance(images, Tensor):
+        yield from images.split(batch_size) if len(images) else ()
+        return
+    waiting: list[Tensor] = []
+    for image in images:
+        if isinstance(image, Tensor):
+            yield image
+            continue
+        waiting.append(preprocessing.prepare(to_tensor(_open(image))))
+        if len(waiting) == batch_size:
+            yield torch.stack(waiting)
+            waiting = []
+    if waiting:
+        yield torch.stack(waiting)
+
+
+def _open(image: Any) -> Image:
+    from PIL import Image as pillow  # noqa: N813, PLC0415 (encoding tensors needs no Pillow)
+
+    if isinstance(image, pillow.Image):
+        return image
+    if not isinstance(image, (str, Path)):
+        raise TypeError(f"images: expected Pillow images, paths or tensors, got {type(image).__name__}")
+    try:
+        with pillow.open(image) as opened:
+            return opened.convert("RGB")
+    except FileNotFoundError:
+        raise
+    except (OSError, SyntaxError) as reason:
+        raise VtsearchError(f"images: cannot read {image}: {reason}") from reason
