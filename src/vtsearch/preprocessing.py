@@ -7,6 +7,8 @@ the same pixels. Resizing is antialiased and rounds to uint8, as Pillow's (and s
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -66,6 +68,10 @@ class Preprocessing:
             ValueError: a value out of range.
         """
         return cls(**{**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
+
+    def fingerprint(self) -> str:
+        """sha256 of the fields: codes of images that were prepared differently do not belong together."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
     def resize(self, images: Tensor, side: int) -> Tensor:
         """uint8 (..., 3, h, w) with its shorter side resized to ``side``; the longer keeps the proportion."""
