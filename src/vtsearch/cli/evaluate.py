@@ -23,6 +23,7 @@ from vtsearch.evaluation import (
     retrieval_rows,
     write_report,
 )
+from vtsearch.evaluation.report import UNKNOWN, choices
 from vtsearch.index import Index
 from vtsearch.metrics import Normalizer
 
@@ -118,8 +119,8 @@ def as_text(evaluation: Evaluation, context: ReportContext) -> str:
         ]
     lines += [
         f"{'chance':<14}{evaluation.chance:.6f}",
-        f"{evaluation.queries:,} queries, {evaluation.database:,} items, {evaluation.bits} bits, "
-        f"normalizer {evaluation.normalizer}, protocol {context.protocol}, split {context.split[:12]}, "
+        f"{evaluation.queries:,} queries, {evaluation.database:,} items, {evaluation.bits} bits",
+        choices(evaluation, context, "as said"),
         f"model {context.model[:12]}",
     ]
     return "\n".join(lines)
@@ -196,9 +197,15 @@ def _context(database: Side, command: Sequence[str]) -> ReportContext:
     if database.index is None:
         return ReportContext(protocol="arrays", command=" ".join(command))
     words, fingerprints = database.index.description, database.index.fingerprints
-    given = {name: fingerprints[name] for name in ("split", "model", "preprocessing") if name in fingerprints}
-    given |= {name: words[name] for name in ("protocol", "backbone", "framework") if name in words}
-    return ReportContext(**({"protocol": str(database.index.path)} | given), command=" ".join(command))
+    return ReportContext(
+        protocol=words.get("protocol", str(database.index.path)),
+        split=fingerprints.get("split", UNKNOWN),
+        model=fingerprints.get("model", UNKNOWN),
+        preprocessing=fingerprints.get("preprocessing", UNKNOWN),
+        framework=words.get("framework", UNKNOWN),
+        backbone=words.get("backbone", UNKNOWN),
+        command=" ".join(command),
+    )
 
 
 def _rows(queries: Side, database: Side, count: int) -> list[RetrievalRow]:
