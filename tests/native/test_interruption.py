@@ -16,8 +16,11 @@ LONG_CALL = """
 import numpy as np
 from vtsearch import metrics, ranking
 rng = np.random.default_rng(0)
-codes = rng.integers(0, 256, (200_000, 128), dtype=np.uint8)
+codes = rng.integers(0, 256, (400_000, 64), dtype=np.uint8)
+queries = codes[:50_000]
 labels = np.arange(len(codes)) % 10
+pair = queries, codes
+labelled = *pair, labels[:50_000], labels
 print("started", flush=True)
 try:
     {call}
@@ -28,11 +31,11 @@ else:
 """
 
 CALLS = {
-    "rank": "ranking.rank(codes, codes, 10, threads={threads})",
-    "histogram": "ranking.histogram(codes, codes, threads={threads})",
-    "within": "ranking.within(codes, codes, 3, threads={threads})",
-    "average precision": "metrics.average_precision(codes, codes, labels, labels, threads={threads})",
-    "average precision by index": "metrics.average_precision(codes, codes, labels, labels, ties='index', threads={threads})",
+    "rank": "ranking.rank(*pair, 10, threads={threads})",
+    "histogram": "ranking.histogram(*pair, threads={threads})",
+    "within": "ranking.within(*pair, 3, threads={threads})",
+    "average precision": "metrics.average_precision(*labelled, threads={threads})",
+    "average precision by index": "metrics.average_precision(*labelled, ties='index', threads={threads})",
 }
 
 
