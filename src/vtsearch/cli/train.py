@@ -1,0 +1,146 @@
+"""``vtsearch train``: a model from a protocol, with its codes and a report."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import timm
+from jsonargparse import ActionYesNo, set_parsing_settings
+
+from vtsearch.cli.parser import CommandParser
+from vtsearch.frameworks import FRAMEWORKS, framework_class
+from vtsearch.models import ModelConfig
+from vtsearch.training import run_folder as files
+from vtsearch.training.config import OptimizerConfig, ScheduleConfig, TrainConfig, flat
+from vtsearch.training.loop import train
+from vtsearch.training.presets import PRESETS, preset
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from vtsearch.training.outcome import RunResult
+
+EXAMPLE = """  vtsearch train --protocol digits --framework csq --bits 32 --image_size 32 --no-pretrained
+  vtsearch train --protocol cifar10@54000 --framework hashnet --options.continuation 5 --bits 64 --output runs/one
+  vtsearch train --output runs/one --resume
+  vtsearch train --preset paper --print_config > paper.yaml; vtsearch train --config paper.yaml --seed 1
+
+The options of a framework are shown by its own help: vtsearch train --framework hashnet --help"""
+
+# Which defaults and which flags there are depends on these words, so they are read before all others.
+FIRST_WORDS: dict[str, Any] = {"framework": "csq", "preset": "modern", "weights": None}
+
+
+def run(argv: list[str]) -> int:
+    """Train; prints the mAP of the model beside its baselines."""
+    first = _first_words(argv)
+    words = parser(first)
+    given = words.parse_args([*first.implied, *argv]).as_dict()
+    config = _config(given)
+    output = Path(given["output"] or f"runs/{config.protocol}-{config.framework}-{config.model.bits}")
+    result = train(config, output, resume=given["resume"], progress=sys.stderr)
+    if given["json"]:
+        print(json.dumps({"run": str(output), **dataclasses.asdict(result)}))
+    else:
+        print(_table(result, config, output))
+    return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class _First:
+    """The words that decide about the others."""
+
+    framework: str
+    preset: str
+    weights: str | None
+    implied: tuple[str, ...] = ()
+    """Words that stand before the user's own: a resumed run brings its configuration."""
+
+
+def parser(first: _First) -> CommandParser:
+    """The words that this command understands, for a framework and with a preset's values as defaults."""
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    options = framework_class(first.framework).Options
+    words = CommandParser("train", "Train a model that turns images into binary codes.", EXAMPLE)
+    words.add_argument("--config", action="config", help="YAML file with any of the values below")
+    words.add_argument("--output", default=None, help="folder of the run; by default runs/PROTOCOL-FRAMEWORK-BITS")
+    words.add_argument("--resume", action="store_true", help="continue the run that --output already is")
+    words.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    words.add_argument("--preset", choices=list(PRESETS), default=first.preset, help="recipe that the defaults are of")
+    words.add_argument("--framework", choices=list(FRAMEWORKS), default=first.framework, help="training objective")
+    words.add_class_arguments(TrainConfig, skip={"model", "framework", "options"}, instantiate=False)
+    words.add_class_arguments(ModelConfig, skip={"pretrained"}, instantiate=False)
+    words.add_argument(
+        "--pretrained", action=ActionYesNo(no_prefix="no-"), default=True, help="begin with trained backbone weights"
+    )
+    words.add_class_arguments(options, "options", instantiate=False)
+    defaults = _dotted(flat(preset(first.preset, first.framework)))
+    backbone = Path(first.weights or "").name.removesuffix(".safetensors").removesuffix(".pth")
+    if timm.is_model(backbone):
+        defaults["backbone"] = backbone
+    words.set_defaults(defaults)
+    return words
+
+
+def _first_words(argv: list[str]) -> _First:
+    """Framework, preset and weights: from the flags, else from the file, else the defaults."""
+    words = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for name in (*FIRST_WORDS, "config", "output"):
+        words.add_argument(f"--{name}")
+    words.add_argument("--resume", action="store_true")
+    given = vars(words.parse_known_args(argv)[0])
+    implied: tuple[str, ...] = ()
+    if given["resume"] and given["output"] and (saved := Path(given["output"]) / files.CONFIG).is_file():
+        implied = ("--config", str(saved))
+    tree: dict[str, Any] = {}
+    for path in (*implied[1:], given["config"]):
+        if path is not None:
+            tree |= files.read_yaml(Path(path))
+    chosen = {name: given[name] or tree.get(name) or default for name, default in FIRST_WORDS.items()}
+    return _First(chosen["framework"], chosen["preset"], chosen["weights"], implied)
+
+
+def _config(given: Mapping[str, Any]) -> TrainConfig:
+    model = ModelConfig(**_fields(ModelConfig, given))
+    run_fields = _fields(TrainConfig, given) | {
+        "model": model,
+        "options": framework_class(given["framework"]).Options(**given["options"]),
+        "optimizer": OptimizerConfig(**given["optimizer"]),
+        "schedule": ScheduleConfig(**given["schedule"]),
+    }
+    return TrainConfig(**run_fields)
+
+
+def _fields(kind: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    return {field.name: given[field.name] for field in dataclasses.fields(kind) if field.name in given}
+
+
+def _dotted(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            values |= _dotted(value, f"{prefix}{name}.")
+        else:
+            values[prefix + name] = value
+    return values
+
+
+def _table(result: RunResult, config: TrainConfig, output: Path) -> str:
+    rows = {"trained model": result.final, **result.baselines}
+    width = max(map(len, rows))
+    scores = [f"{name:{width}}  {s['expected']:.4f}   {s['worst']:.4f} to {s['best']:.4f}" for name, s in rows.items()]
+    best = f"best/ (epoch {result.best_epoch}, mAP {result.best:.4f} on {result.chosen_on})"
+    run_words = f"protocol {config.protocol}, {config.framework}, {config.model.bits} bits, seed {config.seed}"
+    lines = [
+        f"{'':{width}}  mAP@{result.k or 'all'}  by order of ties",
+        *scores,
+        f"{run_words}, ties expected, normalizer retrieved",
+        f"trained {result.epochs} epochs in {result.seconds:.0f} s, {result.images_per_second:.0f} images/s",
+        f"{output}: report.md, final/ (the model), codes/ (its codes), {best}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,140 @@
+"""The parts of a run, built from its configuration: data, model, framework, optimizer, loader, journal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import DistributedDataParallelKwargs, set_seed
+
+from vtsearch.data import load_split, open_dataset
+from vtsearch.data.torch_dataset import ImageDataset
+from vtsearch.frameworks import framework_class
+from vtsearch.models import build_model
+from vtsearch.training import run_folder as files
+from vtsearch.training.batches import HOLD_OUT_SEED, MODEL_SEED, EpochBatches, batch_loader, derived_seed
+from vtsearch.training.journal import Journal
+from vtsearch.training.judging import Judge
+from vtsearch.training.objective import Objective
+from vtsearch.training.optimization import build_optimizer
+from vtsearch.training.precision import resolve_precision
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+    from torch.utils.data import DataLoader
+
+    from vtsearch.data import RetrievalData
+    from vtsearch.data.torch_dataset import ImageBatch
+    from vtsearch.frameworks.base import Framework
+    from vtsearch.models import HashModel
+    from vtsearch.training.config import TrainConfig
+    from vtsearch.training.progress import Progress
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run works with."""
+
+    config: TrainConfig
+    data: RetrievalData
+    fit: NDArray[np.int64]
+    """Positions of the images that are trained on."""
+    held_out: NDArray[np.int64]
+    """Positions of training images that only choose the best epoch."""
+    model: HashModel
+    framework: Framework
+    objective: Objective
+    prepared: torch.nn.Module
+    """The objective as accelerate runs it."""
+    optimizer: torch.optim.Optimizer
+    items: ImageDataset
+    batches: EpochBatches
+    loader: DataLoader[ImageBatch]
+    accelerator: Accelerator
+    judge: Judge
+    journal: Journal
+    progress: Progress
+
+
+def assemble(config: TrainConfig, folder: Path, progress: Progress) -> Parts:
+    """Build the parts; the folder is claimed as soon as everything that a user may have got wrong has been read.
+
+    Raises:
+        ValueError: an unknown framework, protocol or backbone, options that do not fit.
+        FileNotFoundError: no data, no weights.
+    """
+    framework_type = framework_class(config.framework)
+    accelerator = _accelerator(config)
+    data = _data(config, folder)
+    fit, held_out = divide(data.split.train, config.validation, seed=config.seed)
+    set_seed(derived_seed(config.seed, MODEL_SEED))
+    model = build_model(config.model)
+    options = config.options if config.options is not None else framework_type.Options()
+    framework = framework_type(config.model.bits, len(data.source.classes), len(fit), options, seed=config.seed)
+    objective = Objective(model, framework)
+    if accelerator.is_main_process:
+        files.claim(folder, config, data.split)
+    accelerator.wait_for_everyone()
+    batches = EpochBatches(
+        len(fit),
+        config.batch_size,
+        seed=config.seed,
+        process=accelerator.process_index,
+        processes=accelerator.num_processes,
+    )
+    items = ImageDataset(data.source, fit, model.preprocessing, augment=config.augment, seed=config.seed)
+    prepared, optimizer = accelerator.prepare(objective, build_optimizer(objective, config.optimizer))
+    return Parts(
+        config=config,
+        data=data,
+        fit=fit,
+        held_out=held_out,
+        model=model,
+        framework=framework,
+        objective=objective,
+        prepared=prepared,
+        optimizer=optimizer,
+        items=items,
+        batches=batches,
+        loader=batch_loader(items, batches, device=accelerator.device, workers=config.workers),
+        accelerator=accelerator,
+        judge=Judge(model, data, accelerator, progress, config.precision),
+        journal=Journal(folder / files.METRICS if accelerator.is_main_process else None),
+        progress=progress,
+    )
+
+
+def divide(train: NDArray[np.int64], share: float, *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Training positions to train on, and those held out; both keep their order.
+
+    Raises:
+        ValueError: a share above 0 that is less than one image, or leaves none.
+    """
+    held = round(share * len(train))
+    if share > 0 and not 0 < held < len(train):
+        raise ValueError(f"validation: expected a share that makes 1 to {len(train) - 1} images, got {share}")
+    order = np.random.Generator(np.random.PCG64(derived_seed(seed, HOLD_OUT_SEED))).permutation(len(train))
+    return train[np.sort(order[held:])], train[np.sort(order[:held])]
+
+
+def _accelerator(config: TrainConfig) -> Accelerator:
+    arithmetic = resolve_precision(config.precision, PartialState().device)
+    # accelerate keeps the precision of a process's first run for all later ones, and refuses another
+    AcceleratorState._reset_state()  # noqa: SLF001 (it offers no public way)
+    return Accelerator(
+        mixed_precision="bf16" if arithmetic == "bf16" else "no",
+        # banks are gathered by the frameworks themselves; there is no batch norm to keep in step
+        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+    )
+
+
+def _data(config: TrainConfig, folder: Path) -> RetrievalData:
+    """The data with the split of the run if it was begun already, else with a newly drawn one."""
+    file = folder / files.SPLIT
+    split = load_split(file) if file.exists() else None
+    return open_dataset(config.protocol, Path(config.data) if config.data else None, seed=config.seed, split=split)

@@ -1,0 +1,139 @@
+"""What a training run is: frozen dataclasses whose attribute docstrings are the help of `vtsearch train`."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from vtsearch.data.transforms import Augment
+from vtsearch.models import ModelConfig
+
+Precision = Literal["auto", "bf16", "fp32"]
+OptimizerName = Literal["adamw", "adam", "sgd"]
+ScheduleName = Literal["one_cycle", "cosine", "constant"]
+
+# What may change between the start of a run and its continuation, because no number depends on it.
+FREE_ON_RESUME = frozenset({"data", "workers", "checkpoint_minutes", "checkpoint_steps", "log_every"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """How weights move."""
+
+    name: OptimizerName = "adamw"
+    """Optimizer."""
+    lr: float = 2e-4
+    """Highest learning rate of the run."""
+    weight_decay: float = 0.05
+    """Decay of weight matrices; biases and norms (tensors of one dimension) are left alone."""
+    layer_decay: float = 1.0
+    """Learning rate of a backbone layer relative to the layer above it; 1 gives all layers the same."""
+    clip: float = 1.0
+    """Largest norm of the gradient; 0 does not clip."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig:
+    """How the learning rate moves."""
+
+    name: ScheduleName = "one_cycle"
+    """Curve over the whole run: up and down again (one_cycle), straight up and a cosine down (cosine), or flat."""
+    warmup: float = 0.2
+    """Share of the run in which the rate rises; unused by constant."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """A complete training run but for the folder that it is written to."""
+
+    model: ModelConfig
+    """Backbone and hash head."""
+    framework: str = "csq"
+    """Training objective."""
+    options: Any = None
+    """The objective's own options (its `Options` dataclass); None means their defaults."""
+    protocol: str = "cifar10@54000"
+    """Data set with its query, train and database split and its k."""
+    data: str | None = None
+    """Folder that holds the data sets; by default $VTSEARCH_DATA."""
+    augment: Augment = "flip"
+    """What happens to training images at random."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """How weights move."""
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    """How the learning rate moves."""
+    epochs: int = 10
+    """Passes over the training images."""
+    batch_size: int = 64
+    """Images per step and process."""
+    seed: int = 0
+    """Decides the split, the initial head, the order of images, augmentation and dropout."""
+    precision: Precision = "auto"
+    """Arithmetic of the forward pass; auto takes bf16 where the device has it."""
+    evaluate_every: int = 0
+    """Epochs between evaluations, whose best model is kept in best/; 0 evaluates at the end alone."""
+    validation: float = 0.0
+    """Share of the training images held out to choose the best epoch; 0 chooses on the protocol's queries."""
+    baselines: bool = True
+    """Whether to judge the untrained model and random codes beside the trained one."""
+    workers: int | None = None
+    """Processes that load images; by default none on a CPU, and as many as there are CPUs (at most 8) for a GPU."""
+    checkpoint_minutes: float = 5.0
+    """Longest time between checkpoints inside an epoch; each epoch ends with one too."""
+    checkpoint_steps: int = 0
+    """Steps between checkpoints inside an epoch; 0 goes by time alone."""
+    log_every: int = 50
+    """Steps between lines of metrics.jsonl."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that no run can have."""
+        for name, least in _AT_LEAST.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{name}: expected at least {least}, got {value}")
+        if not 0.0 <= self.validation < 1.0:
+            raise ValueError(f"validation: expected a share from 0 to below 1, got {self.validation}")
+        if not 0.0 <= self.schedule.warmup < 1.0:
+            raise ValueError(f"schedule.warmup: expected a share from 0 to below 1, got {self.schedule.warmup}")
+        if self.optimizer.lr <= 0.0:
+            raise ValueError(f"optimizer.lr: expected more than 0, got {self.optimizer.lr}")
+        for name, value, choices in (
+            ("precision", self.precision, get_args(Precision)),
+            ("augment", self.augment, get_args(Augment)),
+            ("optimizer.name", self.optimizer.name, get_args(OptimizerName)),
+            ("schedule.name", self.schedule.name, get_args(ScheduleName)),
+        ):
+            if value not in choices:
+                raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+
+
+_AT_LEAST = {
+    "epochs": 1,
+    "batch_size": 1,
+    "seed": 0,
+    "evaluate_every": 0,
+    "workers": 0,
+    "checkpoint_minutes": 0,
+    "checkpoint_steps": 0,
+    "log_every": 1,
+}
+
+
+def flat(config: TrainConfig) -> dict[str, Any]:
+    """The tree that config.yaml and the command line share: the model's fields stand beside the run's own."""
+    tree = dataclasses.asdict(config)
+    model = tree.pop("model")
+    return {**model, **tree}
+
+
+def differing_keys(mine: dict[str, Any], other: dict[str, Any], prefix: str = "") -> list[str]:
+    """Dotted names of the values that two flat trees do not share, in the order of `mine`, absent ones included."""
+    names = []
+    for name in dict.fromkeys([*mine, *other]):
+        a, b = mine.get(name), other.get(name)
+        if isinstance(a, dict) and isinstance(b, dict):
+            names += differing_keys(a, b, f"{prefix}{name}.")
+        elif a != b:
+            names.append(prefix + name)
+    return names

@@ -1,0 +1,81 @@
+"""Images of a source through a model: packed codes, in the order of the positions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from vtsearch.codes import pack
+from vtsearch.data.torch_dataset import ImageDataset
+from vtsearch.training.batches import batch_loader
+from vtsearch.training.precision import autocast, resolve_precision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from vtsearch.data import ImageSource
+    from vtsearch.models import HashModel
+    from vtsearch.training.config import Precision
+
+
+def encode_positions(
+    model: HashModel,
+    source: ImageSource,
+    positions: Sequence[int] | NDArray[np.int64],
+    *,
+    batch_size: int = 128,
+    device: torch.device | str | None = None,
+    precision: Precision = "auto",
+    workers: int | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> NDArray[np.uint8]:
+    """Codes (n, bytes) uint8 of the images at n positions, in that order.
+
+    If there is more than one batch, the last is filled up with repeats: the rounding of a matrix product depends on
+    its shape, and so an image has the same code whatever else is encoded with it.
+
+    Args:
+        model: moved to `device` and left there; its mode (train or eval) is put back afterwards.
+        source: the images.
+        positions: (n,) positions in the source.
+        batch_size: images at a time.
+        device: by default where the model is.
+        precision: arithmetic of the forward pass; auto takes bf16 where the device has it.
+        workers: loading processes; by default none on a CPU.
+        progress: called after each batch with the number of images in it.
+
+    Raises:
+        ValueError: batch_size below 1, positions outside the source.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
+    where = torch.device(device) if device is not None else next(model.parameters()).device
+    items = ImageDataset(source, np.asarray(positions, dtype=np.int64), model.preprocessing)
+    batches = _batches(len(items), batch_size)
+    codes = np.zeros((len(items), -(-model.bits // 8)), dtype=np.uint8)
+    arithmetic = resolve_precision(precision, where)
+    was_training = model.training
+    model.to(where).eval()
+    try:
+        with torch.inference_mode(), autocast(where, arithmetic):
+            for images, _, rows in batch_loader(items, batches, device=where, workers=workers):
+                features = model(images.to(where, non_blocking=True))  # (b, bits)
+                codes[rows.numpy()] = pack(features.float().cpu().numpy())
+                if progress is not None:
+                    progress(len(rows.unique()))
+    finally:
+        model.train(was_training)
+    return codes
+
+
+def _batches(n: int, batch_size: int) -> list[list[int]]:
+    """Rows 0 to n - 1 in batches of one size; the last repeats rows of its own to reach it, unless it is the only."""
+    batches = [list(range(start, min(start + batch_size, n))) for start in range(0, n, batch_size)]
+    if len(batches) > 1:
+        short = batches[-1]
+        batches[-1] = (short * batch_size)[:batch_size]
+    return batches

@@ -1,0 +1,97 @@
+"""Optimizers and learning rate curves by name; both are tables."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from timm.optim import param_groups_layer_decay  # type: ignore[attr-defined]
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
+
+    from vtsearch.training.config import OptimizerConfig, ScheduleConfig
+    from vtsearch.training.objective import Objective
+
+Group = dict[str, Any]
+
+OPTIMIZERS: dict[str, Callable[[list[Group]], torch.optim.Optimizer]] = {
+    "adamw": lambda groups: torch.optim.AdamW(groups, fused=True),
+    "adam": lambda groups: torch.optim.Adam(groups, fused=True),
+    "sgd": lambda groups: torch.optim.SGD(groups, momentum=0.9, nesterov=True),
+}
+
+
+def build_optimizer(objective: Objective, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """An optimizer over the model's and the framework's parameters; each group keeps its highest rate as `peak_lr`."""
+    model = objective.model
+    groups: list[Group] = param_groups_layer_decay(
+        model.backbone,
+        weight_decay=config.weight_decay,
+        no_weight_decay_list=_undecayed(model.backbone),
+        layer_decay=config.layer_decay,
+    )
+    in_backbone = {id(parameter) for parameter in model.backbone.parameters()}
+    rest = [parameter for parameter in objective.parameters() if id(parameter) not in in_backbone]
+    groups += [
+        {"params": [p for p in rest if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    chosen: list[Group] = []
+    for group in groups:
+        peak = config.lr * group.get("lr_scale", 1.0)
+        parameters = [p for p in group["params"] if p.requires_grad]
+        if parameters:
+            chosen.append({"params": parameters, "weight_decay": group["weight_decay"], "lr": peak, "peak_lr": peak})
+    return OPTIMIZERS[config.name](chosen)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, schedule: ScheduleConfig, share: float) -> float:
+    """Give each group its rate at a share of the run from 0 to below 1; returns what share of the peak it is.
+
+    The curve is a function of the share alone, so there is no state of a scheduler to save.
+    """
+    factor = SCHEDULES[schedule.name](share, schedule.warmup)
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak_lr"] * factor
+    return factor
+
+
+def one_cycle(share: float, warmup: float) -> float:
+    """Half a cosine from 1/25 up to 1, then half a cosine down to 1e-5.
+
+    Source: Smith and Topin, Super-convergence, 2018, with the curve of torch's OneCycleLR.
+    """
+    if share < warmup:
+        return _half_cosine(1 / 25, 1.0, share / warmup)
+    return _half_cosine(1.0, 1e-5, (share - warmup) / (1 - warmup))
+
+
+def cosine(share: float, warmup: float) -> float:
+    """A straight line from 0 up to 1, then half a cosine down to 0."""
+    return share / warmup if share < warmup else _half_cosine(1.0, 0.0, (share - warmup) / (1 - warmup))
+
+
+def constant(share: float, warmup: float) -> float:  # noqa: ARG001 (the table's signature)
+    """Always 1."""
+    return 1.0
+
+
+SCHEDULES: dict[str, Callable[[float, float], float]] = {
+    "one_cycle": one_cycle,
+    "cosine": cosine,
+    "constant": constant,
+}
+
+
+def _half_cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def _undecayed(backbone: nn.Module) -> tuple[str, ...]:
+    """Names that the backbone's authors do not decay (class token, position embedding)."""
+    names = getattr(backbone, "no_weight_decay", None)
+    return tuple(names()) if callable(names) else ()

@@ -1,0 +1,145 @@
+"""What a finished run leaves behind: indexes of its codes, a report, and result.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vtsearch.evaluation import ReportContext, write_report
+from vtsearch.evaluation.report import write_file
+from vtsearch.evaluation.retrievals import PicturedSide, retrieval_rows
+from vtsearch.index import Index
+from vtsearch.training import run_folder as files
+from vtsearch.training.checkpoint import replace_folder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from vtsearch.data import RetrievalData
+    from vtsearch.evaluation import Evaluation
+    from vtsearch.evaluation.retrievals import RetrievalRow
+    from vtsearch.models import HashModel
+    from vtsearch.training.config import TrainConfig
+    from vtsearch.training.judging import Sides
+
+PICTURED_QUERIES = 10
+
+Score = dict[str, float]
+"""mAP under each rule for ties: "expected", "index", "best", "worst"."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a finished run found; result.json holds the same."""
+
+    final: Score
+    """Of the model after the last epoch, on the protocol's query and database."""
+    k: int | None
+    """Length of the list that mAP counts; None is the whole database."""
+    baselines: dict[str, Score]
+    """Of the model before training and of random codes, on the same."""
+    best: float
+    """mAP (expected) by which the model in best/ was chosen."""
+    best_epoch: int
+    chosen_on: str
+    """Whose mAP that is: "validation" (held-out training images) or "query" (the protocol's own)."""
+    epochs: int
+    seconds: float
+    """Spent training, over all continuations, evaluation not included."""
+    images_per_second: float
+
+
+def score(evaluation: Evaluation) -> Score:
+    """The mAP of an evaluation under each rule for ties."""
+    return asdict(evaluation.mean_average_precision)
+
+
+def write_result(run: Path, result: RunResult) -> None:
+    """Write result.json: from now on the run is finished."""
+    write_file(run / files.RESULT, (json.dumps(asdict(result), indent=1) + "\n").encode())
+
+
+def read_result(run: Path) -> RunResult | None:
+    """What a finished run found, or None if it is not finished."""
+    path = run / files.RESULT
+    if not path.exists():
+        return None
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return RunResult(**values)
+
+
+def write_codes(run: Path, config: TrainConfig, model: HashModel, data: RetrievalData, sides: Sides) -> None:
+    """Put the codes of query and database into one index each, under `codes/`."""
+    fingerprints = _fingerprints(model, data)
+    words = {
+        "protocol": data.protocol.name,
+        "model": str((run / files.FINAL).absolute()),
+        "backbone": config.model.backbone,
+    } | ({"data": str(Path(config.data).absolute())} if config.data else {})
+
+    def write(fresh: Path) -> None:
+        for part, codes, positions in (
+            ("query", sides.query, data.split.query),
+            ("database", sides.database, data.split.database),
+        ):
+            with Index.create(
+                fresh / part,
+                model.bits,
+                fingerprints=fingerprints,
+                classes=data.source.classes,
+                description=words | {"part": part},
+            ) as index:
+                ids = [data.source.id(int(position)) for position in positions]
+                index.add(codes, ids=ids, labels=data.source.labels[positions])
+
+    replace_folder(run / files.CODES, write)
+
+
+def write_run_report(
+    run: Path,
+    config: TrainConfig,
+    model: HashModel,
+    data: RetrievalData,
+    *,
+    sides: Sides,
+    evaluation: Evaluation,
+    baselines: dict[str, Score],
+) -> None:
+    """Write report.json, report.md and the pictures."""
+    fingerprints = _fingerprints(model, data)
+    context = ReportContext(
+        protocol=data.protocol.name,
+        split=fingerprints["split"],
+        model=fingerprints["model"],
+        preprocessing=fingerprints["preprocessing"],
+        framework=config.framework,
+        backbone=config.model.backbone,
+        seed=config.seed,
+        command=f"vtsearch train --config {run / files.CONFIG} --output NEW_FOLDER",
+        baselines={name: values["expected"] for name, values in baselines.items()},
+    )
+    write_report(run, evaluation, context, retrievals=_pictured(data, sides))
+
+
+def _pictured(data: RetrievalData, sides: Sides) -> list[RetrievalRow]:
+    """Queries spread over the protocol with their nearest answers."""
+
+    def side(codes: NDArray[np.uint8], positions: NDArray[np.int64]) -> PicturedSide:
+        source = data.source
+        return PicturedSide(codes, source.labels[positions], lambda item: source.load(int(positions[item])))
+
+    query, database = side(sides.query, data.split.query), side(sides.database, data.split.database)
+    chosen = np.linspace(0, len(sides.query) - 1, min(PICTURED_QUERIES, len(sides.query)), dtype=np.int64)
+    return retrieval_rows(query, database, chosen.tolist(), data.source.classes)
+
+
+def _fingerprints(model: HashModel, data: RetrievalData) -> dict[str, str]:
+    return {
+        "model": model.fingerprint(),
+        "preprocessing": model.preprocessing.fingerprint(),
+        "split": data.split.fingerprint,
+    }

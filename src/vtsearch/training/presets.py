@@ -1,0 +1,61 @@
+"""Complete recipes by name: `modern` is what we recommend, `paper` repeats what the publication's code did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vtsearch.frameworks import framework_class
+from vtsearch.models import ModelConfig
+from vtsearch.training.config import OptimizerConfig, ScheduleConfig, TrainConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def modern(framework: str = "csq") -> TrainConfig:
+    """AdamW with one cycle of the learning rate, bf16, flips, and the pixel statistics that the backbone knows."""
+    return TrainConfig(
+        framework=framework,
+        options=framework_class(framework).Options(),
+        model=ModelConfig(backbone="vit_tiny_patch16_224.augreg_in21k_ft_in1k", bits=64),
+    )
+
+
+def paper(framework: str = "csq") -> TrainConfig:
+    """What the authors' code does, its flaws included, each of them one field here.
+
+    Source: Dubey et al., Vision Transformer Hashing for Image Retrieval, ICME 2022, and its public code.
+    """
+    return TrainConfig(
+        framework=framework,
+        options=framework_class(framework).Options(),
+        model=ModelConfig(
+            backbone="vit_base_patch16_224.orig_in21k",
+            bits=64,
+            head_init="published",  # drawn by fan-out, so that tanh starts saturated
+            backbone_dropout=0.1,
+            preprocessing="published",  # ImageNet's, although these weights were trained with mean = deviation = 0.5
+        ),
+        augment="none",
+        optimizer=OptimizerConfig(name="adam", lr=1e-5, weight_decay=0.0, clip=0.0),
+        schedule=ScheduleConfig(name="constant"),
+        epochs=150,
+        batch_size=32,
+        precision="fp32",
+        evaluate_every=30,
+        validation=0.0,  # the best epoch is chosen on the test queries
+    )
+
+
+PRESETS: dict[str, Callable[[str], TrainConfig]] = {"modern": modern, "paper": paper}
+
+
+def preset(name: str, framework: str) -> TrainConfig:
+    """The complete configuration of a recipe for a framework.
+
+    Raises:
+        ValueError: an unknown preset or framework, with the choices.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, got {name!r}")
+    return PRESETS[name](framework)

@@ -1,0 +1,83 @@
+"""What a person sees of a run: a bar on a terminal, one plain line per epoch elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TextIO
+
+REFRESH_S = 0.5
+
+
+class Progress:
+    """Told by the loop what happens; writes it to a stream, or nowhere if there is none."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self._terminal = stream is not None and stream.isatty()
+        self._bar: Any = None
+        self._total = self._done = self._begun_with = 0
+        self._paused = 0.0
+        self._began = self._shown = time.monotonic()
+
+    def start(self, total: int, done: int) -> None:
+        """Training begins, with `done` of its `total` images already behind it."""
+        self._total, self._done, self._begun_with = total, done, done
+        self._began, self._paused = time.monotonic(), 0.0
+        if self._terminal:
+            self._bar = tqdm(total=total, initial=done, unit=" images", file=self._stream, dynamic_ncols=True)
+
+    def step(self, images: int, label: str, loss: Callable[[], float]) -> None:
+        """A batch is done; `loss` is only asked when it is shown, because asking waits for the device."""
+        self._done += images
+        if self._bar is None:
+            return
+        self._bar.update(images)
+        if time.monotonic() - self._shown > REFRESH_S:
+            self._shown = time.monotonic()
+            self._bar.set_description(label, refresh=False)
+            self._bar.set_postfix_str(f"loss {loss():.4f}")
+
+    def epoch(self, label: str, loss: float) -> None:
+        """An epoch is done."""
+        if self._bar is None:
+            left = timedelta(seconds=round((self._total - self._done) / max(self.images_per_second, 1e-9)))
+            self.note(f"{label}  loss {loss:.4f}  {self.images_per_second:.0f} images/s  {left} left")
+
+    def note(self, text: str) -> None:
+        """A line of its own."""
+        if self._stream is None:
+            return
+        if self._bar is not None:
+            self._bar.write(text, file=self._stream)
+        else:
+            self._stream.write(f"{text}\n")
+            self._stream.flush()
+
+    @contextmanager
+    def counting(self, label: str, total: int) -> Iterator[Callable[[int], object]]:
+        """A block of other work on `total` images, which calls what it is given with every few; not training time."""
+        began = time.monotonic()
+        with tqdm(
+            total=total, desc=label, unit=" images", file=self._stream, disable=not self._terminal, leave=False
+        ) as bar:
+            yield bar.update
+        self._paused += time.monotonic() - began
+
+    def stop(self) -> None:
+        """Training is over."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    @property
+    def images_per_second(self) -> float:
+        """Training speed since `start`, without what `counting` took."""
+        return (self._done - self._begun_with) / max(time.monotonic() - self._began - self._paused, 1e-9)

@@ -1,0 +1,131 @@
+"""The folder of a run: what is in it, who may start in it, and with which configuration it may be continued.
+
+- config.yaml: the complete configuration
+- env.json: versions, instruction set, threads, device
+- split.json: who is query, train and database
+- metrics.jsonl: what happened
+- last/: all that continuing needs
+- best/, final/: model folders: weights, configuration and preprocessing
+- codes/: indexes of the final model's codes: query, database
+- result.json: the scores; there when the run is finished
+- report.json, report.md, pr_curve.png, retrievals.png
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import torch
+import yaml  # type: ignore[import-untyped]
+
+from vtsearch import _native
+from vtsearch.data import Split, save_split
+from vtsearch.errors import VtsearchError
+from vtsearch.evaluation.report import write_file
+from vtsearch.training.config import FREE_ON_RESUME, TrainConfig, differing_keys, flat
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONFIG = "config.yaml"
+ENVIRONMENT = "env.json"
+SPLIT = "split.json"
+METRICS = "metrics.jsonl"
+LAST = "last"
+BEST = "best"
+FINAL = "final"
+CODES = "codes"
+RESULT = "result.json"
+
+_PACKAGES = ("vtsearch", "numpy", "torch", "torchvision", "timm", "accelerate")
+
+
+def check(folder: Path, config: TrainConfig, *, resume: bool) -> None:
+    """Whether this run may start, or go on, in `folder`.
+
+    Raises:
+        FileExistsError: something is there and `resume` was not asked for.
+        VtsearchError: what is there is no run, or a run of another configuration.
+    """
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not resume:
+        raise FileExistsError(f"output: {folder} is not empty; continue it with --resume, or choose another --output")
+    saved, wanted = read_config(folder), plain(config)
+    differing = [key for key in differing_keys(saved, wanted) if key not in FREE_ON_RESUME]
+    if differing:
+        key, more = differing[0], f" (and {', '.join(differing[1:])} differ too)" if differing[1:] else ""
+        raise VtsearchError(
+            f"{key}: the run in {folder} has {_look_up(saved, key)!r}, this configuration {_look_up(wanted, key)!r}"
+            f"{more}; continue the run as it was begun, or choose another --output"
+        )
+
+
+def claim(folder: Path, config: TrainConfig, split: Split) -> None:
+    """Make a new folder, or one that `check` has let pass, the home of this run; config.yaml comes last."""
+    if (folder / CONFIG).exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    save_split(split, folder / SPLIT)
+    write_file(folder / ENVIRONMENT, (json.dumps(environment(), indent=1) + "\n").encode())
+    write_file(folder / CONFIG, yaml.safe_dump(plain(config), sort_keys=False).encode())
+
+
+def plain(config: TrainConfig) -> dict[str, Any]:
+    """The configuration as config.yaml holds it: mappings, lists, strings and numbers."""
+    tree: dict[str, Any] = json.loads(json.dumps(flat(config), default=os.fspath))
+    return tree
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The configuration tree of a run.
+
+    Raises:
+        VtsearchError: the folder is no run.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        raise VtsearchError(f"output: {folder} is not a run (it has no {CONFIG}); choose another --output")
+    return read_yaml(path)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The names and values of a YAML file.
+
+    Raises:
+        TypeError: the file holds something else.
+    """
+    tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(tree, dict):
+        raise TypeError(f"config: expected names and values in {path}, got {type(tree).__name__}")
+    return tree
+
+
+def environment() -> dict[str, Any]:
+    """What else the numbers of a run may depend on: versions, instruction set, threads, device."""
+    gpu = torch.cuda.is_available()
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "isa": _native.active_isa(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if gpu else torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _look_up(tree: Any, dotted: str) -> Any:
+    for name in dotted.split("."):
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    return tree
