@@ -29,6 +29,7 @@ def pack(values: ArrayLike, *, bitorder: BitOrder = "big") -> NDArray[np.uint8]:
         ValueError: not (n, bits); NaN; integers other than 0 and 1 (of signs -1 and 1, pack ``values > 0``).
 
     Example:
+        >>> import vtsearch
         >>> vtsearch.pack([[0.3, -1.2, 0.0, 2.5], [1.0, 1.0, -0.1, -0.2]])
         array([[144],
                [192]], dtype=uint8)
@@ -53,6 +54,7 @@ def unpack(codes: NDArray[Any], bits: int, *, bitorder: BitOrder = "big") -> NDA
         ValueError: codes of another width, or with bits set after the last one (another bit order or length).
 
     Example:
+        >>> import vtsearch
         >>> vtsearch.unpack(vtsearch.pack([[1, 0, 0, 1]]), 4)
         array([[1, 0, 0, 1]], dtype=uint8)
     """
@@ -84,7 +86,8 @@ def flip_bit_order(codes: NDArray[Any]) -> NDArray[np.uint8]:
         ValueError: not (n, bytes).
 
     Example:
-        >>> flip_bit_order(vtsearch.pack([[1, 0, 0, 1]], bitorder="little")) == vtsearch.pack([[1, 0, 0, 1]])
+        >>> import vtsearch
+        >>> vtsearch.codes.flip_bit_order(vtsearch.pack([[1, 0, 0, 1]], bitorder="little")) == vtsearch.pack([[1, 0, 0, 1]])
         array([[ True]])
     """
     return _arrays.reverse_bits(_arrays.codes_matrix("codes", codes))

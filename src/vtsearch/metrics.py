@@ -62,6 +62,7 @@ def average_precision(
         McSherry and Najork, ECIR 2008; He et al., CVPR 2018.
 
     Example:
+        >>> import vtsearch
         >>> codes = vtsearch.pack([[0, 0, 0], [0, 0, 1], [0, 1, 0], [1, 1, 1]])
         >>> vtsearch.average_precision(codes[:1], codes, [7], [1, 7, 5, 7])  # items 1 and 2 are tied
         array([0.45833333])
@@ -117,6 +118,7 @@ def mean_average_precision(
         ValueError: as ``average_precision``; no queries.
 
     Example:
+        >>> import vtsearch
         >>> codes = vtsearch.pack([[0, 0, 0], [0, 0, 1], [1, 1, 0], [1, 1, 1]])
         >>> vtsearch.mean_average_precision(codes, codes, [0, 0, 1, 1], [0, 0, 1, 1])
         1.0
@@ -183,8 +185,9 @@ def relevance_histograms(
         ValueError: shapes that do not fit; labels neither int (n,) nor 0/1 (n, classes); threads below 1.
 
     Example:
+        >>> import vtsearch
         >>> codes = vtsearch.pack([[0, 0, 0], [0, 0, 1], [0, 1, 0], [1, 1, 1]])
-        >>> relevance_histograms(codes[:1], codes, [7], [1, 7, 5, 7]).relevant
+        >>> vtsearch.metrics.relevance_histograms(codes[:1], codes, [7], [1, 7, 5, 7]).relevant
         array([[0, 1, 0, 1, 0, 0, 0, 0, 0]])
     """
     queries, database = _arrays.code_pair(query_codes, db_codes)

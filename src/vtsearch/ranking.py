@@ -51,6 +51,7 @@ def rank(
         ValueError: widths that differ, k or threads below 1, a mask of another length.
 
     Example:
+        >>> import vtsearch
         >>> vtsearch.rank(vtsearch.pack([[1, 1, 0, 0]]), vtsearch.pack([[1, 0, 0, 0], [1, 1, 0, 0]]), k=1).indices
         array([[1]])
     """
@@ -86,6 +87,7 @@ def within(
         ValueError: widths that differ, a radius below 0, threads below 1, a mask of another length.
 
     Example:
+        >>> import vtsearch
         >>> codes = vtsearch.pack([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 1]])
         >>> vtsearch.within(codes, codes, 1)
         Neighbors(offsets=array([0, 2, 4, 5]), distances=array([0, 1, 0, 1, 0], dtype=int32), \
@@ -113,6 +115,7 @@ def distances(query_codes: NDArray[Any], db_codes: NDArray[Any], *, threads: int
         ValueError: widths that differ, threads below 1.
 
     Example:
+        >>> import vtsearch
         >>> vtsearch.distances(vtsearch.pack([[1, 1, 0, 0]]), vtsearch.pack([[1, 0, 0, 0], [1, 1, 0, 0]]))
         array([[1, 0]], dtype=int32)
     """
@@ -143,6 +146,7 @@ def histogram(
         ValueError: widths that differ, threads below 1, a mask of another length.
 
     Example:
+        >>> import vtsearch
         >>> codes = vtsearch.pack([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 1]])
         >>> vtsearch.histogram(codes[:1], codes)
         array([[1, 1, 0, 0, 1, 0, 0, 0, 0]])
