@@ -87,7 +87,7 @@ def flip_bit_order(codes: NDArray[Any]) -> NDArray[np.uint8]:
 
     Example:
         >>> import vtsearch
-        >>> vtsearch.codes.flip_bit_order(vtsearch.pack([[1, 0, 0, 1]], bitorder="little")) == vtsearch.pack([[1, 0, 0, 1]])
-        array([[ True]])
+        >>> vtsearch.codes.flip_bit_order(vtsearch.pack([[1, 0, 0, 1]], bitorder="little"))
+        array([[144]], dtype=uint8)
     """
     return _arrays.reverse_bits(_arrays.codes_matrix("codes", codes))
