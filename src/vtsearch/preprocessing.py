@@ -52,7 +52,7 @@ class Preprocessing:
             raise ValueError(f"crop_pct: expected a number above 0 and at most 1, got {self.crop_pct}")
         if self.interpolation not in ("bilinear", "bicubic"):
             raise ValueError(f"interpolation: expected 'bilinear' or 'bicubic', got {self.interpolation!r}")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+        if {len(tuple(self.mean)), len(tuple(self.std))} != {3} or min(self.std) <= 0:
             raise ValueError(f"mean, std: expected three numbers each, std above 0, got {self.mean} and {self.std}")
 
     def to_dict(self) -> dict[str, Any]:

@@ -119,7 +119,9 @@ def _read_parquet(train: list[Path], test: list[Path]) -> Cifar10Source:
         table = pyarrow.concat_tables([parquet.read_table(path, columns=["img", "label"]) for path in [*train, *test]])
         train_images = sum(parquet.read_metadata(path).num_rows for path in train)
     except (OSError, pyarrow.ArrowException) as reason:
-        raise VtsearchError(f"{train[0].parent}: not CIFAR-10 in parquet files with img and label: {reason}") from reason
+        raise VtsearchError(
+            f"{train[0].parent}: not CIFAR-10 in parquet files with img and label: {reason}"
+        ) from reason
     labels = table["label"].to_numpy().astype(np.int64)
     encoded = pyarrow.chunked_array([chunk.field("bytes") for chunk in table["img"].chunks]).combine_chunks()
     return Cifar10Source(labels, encoded, np.empty((len(labels), 3, 32, 32), np.uint8), train_images)

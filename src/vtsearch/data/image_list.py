@@ -79,7 +79,9 @@ class ImageListSource:
     def _add(self, name: str, labels: list[str], root: Path, where: str) -> int:
         columns = len(self._labels[0]) if self._labels else len(labels)
         if not labels or len(labels) != columns:
-            raise ValueError(f"{where}: expected {columns or 'at least 1'} label columns after the path, got {len(labels)}")
+            raise ValueError(
+                f"{where}: expected {columns or 'at least 1'} label columns after the path, got {len(labels)}"
+            )
         wrong = set(labels) - {"0", "1"}
         if wrong:
             raise ValueError(f"{where}: expected labels 0 or 1, got {min(wrong)!r}")

@@ -62,10 +62,22 @@ PROTOCOLS: Mapping[str, RetrievalProtocol] = {
     protocol.name: protocol
     for protocol in (
         RetrievalProtocol(
-            "cifar10@54000", "cifar10", None, 100, 500, "rest", "CIFAR-10: 1,000 query, 5,000 train, 54,000 other database"
+            "cifar10@54000",
+            "cifar10",
+            None,
+            100,
+            500,
+            "rest",
+            "CIFAR-10: 1,000 query, 5,000 train, 54,000 other database",
         ),
         RetrievalProtocol(
-            "cifar10@all", "cifar10", None, 100, 500, "rest+train", "CIFAR-10: 1,000 query, 5,000 train, 59,000 database"
+            "cifar10@all",
+            "cifar10",
+            None,
+            100,
+            500,
+            "rest+train",
+            "CIFAR-10: 1,000 query, 5,000 train, 59,000 database",
         ),
         RetrievalProtocol(
             "cifar10@50000", "cifar10", None, 1000, 5000, "train", "CIFAR-10: 10,000 query, 50,000 train and database"

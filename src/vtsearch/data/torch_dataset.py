@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -73,7 +73,8 @@ class ImageDataset(Dataset[ImageBatch]):
         self.seed = seed
         labels = torch.from_numpy(np.array(source.labels[positions]))
         self.labels = labels if labels.ndim == 1 else labels.float()
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # seen by workers that outlive an epoch
+        epoch: Any = torch.zeros((), dtype=torch.int64)
+        self._epoch: Tensor = epoch.share_memory_()  # seen by workers that outlive an epoch
         self._draws: tuple[int, Tensor] | None = None
 
     def __len__(self) -> int:
@@ -103,7 +104,7 @@ class ImageDataset(Dataset[ImageBatch]):
         return torch.cat(
             [
                 augment_square(to_tensor(self.source.load(int(position)))[None], self.preprocessing, self.augment, draw)
-                for position, draw in zip(positions, draws.split(1), strict=True)
+                for position, draw in zip(positions, draws[:, None], strict=True)
             ]
         )
 

@@ -96,23 +96,28 @@ def guaranteed_distance(classes: int, bits: int) -> int:
 def _search(rows: NDArray[np.int8], classes: int, bits: int, random: np.random.Generator) -> NDArray[np.int8]:
     guaranteed = guaranteed_distance(classes, bits)
     for distance in range(max(bits // 2, 1), guaranteed, -1):
-        found = _grow(rows, classes, bits, distance, random, ROUNDS)
-        if len(found) == classes:
+        found = _grow(rows, classes, distance, random, ROUNDS)
+        if len(found) >= classes:
             return found
     # At the guaranteed distance every draw has an even chance (or all codes are enumerated), so this ends.
-    return _grow(rows, classes, bits, guaranteed, random, None)
+    return _grow(rows, classes, guaranteed, random, None)
 
 
 def _grow(
-    rows: NDArray[np.int8], classes: int, bits: int, distance: int, random: np.random.Generator, rounds: int | None
+    rows: NDArray[np.int8], classes: int, distance: int, random: np.random.Generator, rounds: int | None
 ) -> NDArray[np.int8]:
-    """Rows and then random codes, greedily, all at least ``distance`` apart; stops at ``classes`` of them."""
+    """Rows and then random codes, greedily, all at least ``distance`` apart; at least ``classes`` if all goes well."""
     kept = rows.astype(np.float32)
+    bits = rows.shape[1]
+    # Sylvester's rows and their complements are a group under multiplication: with a code that is far from all of
+    # a union of its cosets, the code's whole coset is. Unions of cosets pack far better than single codes.
+    is_group = bits & (bits - 1) == 0
+    coset = kept if is_group else np.ones((1, bits), np.float32)
     while len(kept) < classes and (rounds is None or rounds > 0):
         candidates = _candidates(bits, random)
         for candidate in candidates[_are_far(candidates, kept, distance)]:
             if len(kept) < classes and _are_far(candidate[None], kept, distance)[0]:
-                kept = np.concatenate([kept, candidate[None]])
+                kept = np.concatenate([kept, candidate * coset])
         rounds = None if rounds is None else rounds - 1
     return kept.astype(np.int8)
 
@@ -138,7 +143,9 @@ def _paley(prime: int) -> NDArray[np.int8]:
     squares = {(i * i) % prime for i in range(1, prime)}
     character = np.array([0] + [1 if i in squares else -1 for i in range(1, prime)], np.int8)
     matrix = np.ones((prime + 1, prime + 1), np.int8)
-    matrix[1:, 1:] = character[(np.arange(prime)[None] - np.arange(prime)[:, None]) % prime] - np.eye(prime, dtype=np.int8)
+    matrix[1:, 1:] = character[(np.arange(prime)[None] - np.arange(prime)[:, None]) % prime] - np.eye(
+        prime, dtype=np.int8
+    )
     return matrix
 
 

@@ -64,4 +64,5 @@ class CSQ(Framework):
             similarity = functional.binary_cross_entropy_with_logits(2 * features, probability)
         else:
             similarity = functional.binary_cross_entropy((activated + 1) / 2, probability)
-        return similarity + self.options.quantization * (activated.abs() - 1).square().mean()
+        quantization: float = self.options.quantization
+        return similarity + quantization * (activated.abs() - 1).square().mean()

@@ -80,9 +80,13 @@ class HashNet(Framework):
         sums = [(weight * losses).sum() for weight in weights]
         counts = [weight.sum() for weight in weights]
         if self.options.positive_weight == "balanced":
-            return sum((total / count.clamp(min=1) for total, count in zip(sums, counts, strict=True)), losses.new_zeros(()))
+            return sum(
+                (total / count.clamp(min=1) for total, count in zip(sums, counts, strict=True)), losses.new_zeros(())
+            )
         positive = float(self.options.positive_weight)
-        return (positive * sums[0] + sums[1]) / (positive * counts[0] + counts[1]).clamp(min=torch.finfo(losses.dtype).tiny)
+        return (positive * sums[0] + sums[1]) / (positive * counts[0] + counts[1]).clamp(
+            min=torch.finfo(losses.dtype).tiny
+        )
 
     def _sides(
         self, activated: Tensor, labels: Tensor, positions: Tensor
@@ -98,7 +102,13 @@ class HashNet(Framework):
         if self.options.unseen == "dissimilar":
             exists = torch.ones_like(exists)
         # Copies: the next step overwrites the bank, and the backward pass of this one may still be to come.
-        return activated, labels, self.bank.features.to(labels.dtype, copy=True), self.bank.labels.to(labels.dtype), exists
+        return (
+            activated,
+            labels,
+            self.bank.features.to(labels.dtype, copy=True),
+            self.bank.labels.to(labels.dtype),
+            exists,
+        )
 
 
 def _check_number(name: str, value: float | str, word: str) -> None:

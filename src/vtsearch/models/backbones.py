@@ -8,7 +8,9 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
+import huggingface_hub
 import timm
+from timm.data.config import resolve_data_config
 
 from vtsearch.errors import VtsearchError
 from vtsearch.preprocessing import Preprocessing
@@ -16,6 +18,7 @@ from vtsearch.preprocessing import Preprocessing
 if TYPE_CHECKING:
     from torch import nn
 
+HUB_FILE = "model.safetensors"
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -37,9 +40,9 @@ def create_backbone(name: str, *, image_size: int | None, pretrained: bool, drop
     _check_name(name, pretrained)
     size = {} if image_size is None else {"img_size": image_size}
     rates = {"pos_drop_rate": dropout, "proj_drop_rate": dropout} if dropout else {}
-    arguments = {"num_classes": 0, "global_pool": "", **size, **rates}
+    arguments: dict[str, Any] = {"num_classes": 0, "global_pool": "", **size, **rates}
     try:
-        backbone: nn.Module = timm.create_model(name, pretrained=False, **arguments)
+        backbone: Any = timm.create_model(name, pretrained=False, **arguments)
     except TypeError as reason:
         raise ValueError(f"backbone: expected a Vision Transformer of timm, got {name!r}") from reason
     if not hasattr(backbone, "num_prefix_tokens") or not hasattr(backbone, "blocks"):
@@ -49,12 +52,13 @@ def create_backbone(name: str, *, image_size: int | None, pretrained: bool, drop
         backbone = _fetch(name, arguments)
     for block in backbone.blocks if dropout else ():
         block.attn.proj_drop.p = 0.0  # the published training has none on the attention's projection
-    return backbone
+    created: nn.Module = backbone
+    return created
 
 
 def backbone_preprocessing(backbone: nn.Module, image_size: int) -> Preprocessing:
     """What the backbone's weights were trained with, at another image size."""
-    data: dict[str, Any] = timm.data.resolve_model_data_config(backbone)
+    data: dict[str, Any] = resolve_data_config(model=backbone)  # type: ignore[no-untyped-call]
     return Preprocessing(
         image_size=image_size,
         mean=tuple(data["mean"]),
@@ -77,7 +81,9 @@ def _check_name(name: str, pretrained: bool) -> None:
         raise ValueError(f"backbone: expected the name of a timm model, got {name!r}{hint}")
     tagged = timm.list_pretrained(f"{architecture}.*")
     if tag and name not in tagged:
-        raise ValueError(f"backbone: expected {architecture} with one of timm's tags ({', '.join(tagged)}), got {name!r}")
+        raise ValueError(
+            f"backbone: expected {architecture} with one of timm's tags ({', '.join(tagged)}), got {name!r}"
+        )
     if pretrained and not tagged:
         raise ValueError(f"backbone: timm has no weights for {name!r}; use --weights FILE or --no-pretrained")
 
@@ -90,10 +96,23 @@ def _check_size(backbone: Any, name: str, image_size: int | None) -> None:
 
 def _fetch(name: str, arguments: dict[str, Any]) -> nn.Module:
     try:
+        pretrained = timm.get_pretrained_cfg(name)
+        _check_hub(pretrained.hf_hub_id if pretrained else None)
         backbone: nn.Module = timm.create_model(name, pretrained=True, **arguments)
-    except Exception as reason:  # the hub's client has no common error class
+    except Exception as reason:  # the hub's client has no error class of its own for a network that is down
         raise VtsearchError(
             f"backbone: cannot fetch the weights of {name} ({type(reason).__name__}); "
             "give a file with --weights FILE, or start from random weights with --no-pretrained"
         ) from reason
     return backbone
+
+
+def _check_hub(repository: str | None) -> None:
+    """Fail at once where the hub cannot be reached: its client itself would try again for most of a minute."""
+    cached = repository and huggingface_hub.try_to_load_from_cache(repository, HUB_FILE)
+    if not repository or isinstance(cached, str):
+        return
+    try:
+        huggingface_hub.get_hf_file_metadata(huggingface_hub.hf_hub_url(repository, HUB_FILE))
+    except huggingface_hub.errors.EntryNotFoundError:
+        return  # older repositories have another file name; timm knows which

@@ -185,22 +185,22 @@ def config_fields(config: ModelConfig) -> dict[str, Any]:
 
 def _build_head(config: ModelConfig, backbone: Any) -> nn.Module:
     width = int(backbone.num_features)
+    head: TokensHead | ClassTokenHead
     if config.head == "tokens":
         tokens = int(backbone.patch_embed.num_patches + backbone.num_prefix_tokens)
         head = TokensHead(tokens, width, config.bits, hidden=config.hidden, dropout=config.dropout)
-        initialize(head.inner, config.head_init, is_followed_by_relu=True)
-        return head
-    if getattr(backbone, "cls_token", None) is None:
+    elif getattr(backbone, "cls_token", None) is None:
         raise ValueError(f"head: {config.backbone} has no class token; expected 'tokens', got 'cls'")
-    single = ClassTokenHead(width, config.bits)
-    initialize(single.outer, config.head_init, is_followed_by_relu=False)
-    return single
+    else:
+        head = ClassTokenHead(width, config.bits)
+    initialize(head, config.head_init)
+    return head
 
 
 def _batches(images: Any, preprocessing: Preprocessing, batch_size: int) -> Iterator[Tensor]:
     """Preprocessed batches (b, 3, image_size, image_size)."""
     if isinstance(images, Tensor):
-        yield from images.split(batch_size) if len(images) else ()
+        yield from (images[start : start + batch_size] for start in range(0, len(images), batch_size))
         return
     waiting: list[Tensor] = []
     for image in images:

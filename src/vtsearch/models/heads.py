@@ -59,16 +59,21 @@ class ClassTokenHead(nn.Module):
         return features
 
 
-def initialize(first: nn.Linear, init: HeadInit, *, is_followed_by_relu: bool) -> None:
-    """Draw the first linear layer of a head anew.
+def initialize(head: TokensHead | ClassTokenHead, init: HeadInit) -> None:
+    """Draw the weights of a head.
 
-    "fan_in" keeps the features' scale near 1 for any number of tokens: He's uniform before a ReLU, torch's default
-    otherwise. "published" is what the authors' code does: bounds from the number of outputs, normal biases; features
-    then start at a standard deviation of 3 and more, where tanh has little slope.
+    "fan_in" lets features start near scale 1 for any number of tokens: He's bound before the ReLU, then N(0, 0.01) and
+    no bias, as HashNet's authors do. "published" is what the code of the paper does: the first layer's bound comes from
+    its number of outputs, its biases are N(0, 1); features start at a standard deviation of 3 and more, where tanh has
+    little slope.
     """
+    first = head.inner if isinstance(head, TokensHead) else head.outer
     if init == "published":
         nn.init.kaiming_uniform_(first.weight, mode="fan_out")
         nn.init.normal_(first.bias)
-    elif is_followed_by_relu:
+        return
+    if first is not head.outer:
         nn.init.kaiming_uniform_(first.weight, nonlinearity="relu")
         nn.init.zeros_(first.bias)
+    nn.init.normal_(head.outer.weight, std=0.01)
+    nn.init.zeros_(head.outer.bias)
