@@ -12,6 +12,11 @@ from vtsearch import _native
 COMPARED = pytest.StashKey[Counter]()
 
 
+def pytest_ignore_collect(collection_path, config):
+    """pytest --benchmark-only passes the tests by, rather than naming each as skipped."""
+    return True if config.getoption("benchmark_only", default=False) else None
+
+
 def pytest_configure(config):
     config.stash[COMPARED] = Counter()
 

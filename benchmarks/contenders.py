@@ -1,0 +1,81 @@
+"""The other ways to the same answers: the fastest numpy we know, and the evaluation loop of the hashing literature."""
+
+from __future__ import annotations
+
+import numpy as np
+
+WORDS = {2: np.uint16, 4: np.uint32}
+
+
+def as_words(codes):
+    """(n, bytes) codes as (words, n) integers of the widest type that divides them: one xor for many bits."""
+    return np.ascontiguousarray(codes.view(WORDS.get(codes.shape[1], np.uint64)).T)
+
+
+def distances_numpy(query, database):
+    """(n,) uint8: a word at a time, without the widening sum where a code is one word."""
+    distances = np.bitwise_count(database[0] ^ query[0])
+    for word, row in zip(query[1:], database[1:], strict=True):
+        distances += np.bitwise_count(row ^ word)
+    return distances
+
+
+def rank_numpy(query_codes, db_codes, k):
+    """The k nearest by (distance, index).
+
+    Tried for 64 bits, 54,000 codes, k = 10, microseconds per query: threshold from the counts by distance (this one)
+    219; numpy.partition of uint8 distances and the same steps after it 626; stable radix argsort of all 716;
+    numpy.partition of distance * n + index 748; numpy.argpartition, which breaks ties at random, 1,146.
+    """
+    queries, database = as_words(query_codes).T, as_words(db_codes)
+    found = np.empty((len(queries), k), dtype=np.int32), np.empty((len(queries), k), dtype=np.int64)
+    for q, query in enumerate(queries):
+        distances = distances_numpy(query, database)
+        threshold = np.searchsorted(np.cumsum(np.bincount(distances)), k)
+        inside = np.flatnonzero(distances <= threshold)
+        order = inside[np.argsort(distances[inside], kind="stable")[:k]]
+        found[0][q], found[1][q] = distances[order], order
+    return found
+
+
+def rank_all_numpy(query_codes, db_codes):
+    """Everything by (distance, index): a stable argsort of uint8 is a radix sort."""
+    queries, database = as_words(query_codes).T, as_words(db_codes)
+    found = np.empty((len(queries), len(db_codes)), np.int32), np.empty((len(queries), len(db_codes)), np.int64)
+    for q, query in enumerate(queries):
+        distances = distances_numpy(query, database)
+        order = np.argsort(distances, kind="stable")
+        found[0][q], found[1][q] = distances[order], order
+    return found
+
+
+def map_numpy(query_codes, db_codes, query_labels, db_labels):
+    """mAP over everything, ties by index: the literature's loop with integer distances, labels and a radix sort."""
+    queries, database = as_words(query_codes).T, as_words(db_codes)
+    total = 0.0
+    for query, label in zip(queries, query_labels, strict=True):
+        order = np.argsort(distances_numpy(query, database), kind="stable")
+        positions = np.flatnonzero(db_labels[order] == label) + 1
+        total += (np.arange(1, len(positions) + 1) / positions).mean() if len(positions) else 0.0
+    return total / len(queries)
+
+
+def map_literature(query_signs, db_signs, query_one_hot, db_one_hot, topk):
+    """CalcTopMap of DeepHash-pytorch, CSQ and VTS, line by line: float codes of -1 and 1, one-hot labels.
+
+    Its sort is not stable, so tied items come in an order that depends on the processor.
+    """
+    topkmap = 0.0
+    for query in range(len(query_signs)):
+        gnd = (np.dot(query_one_hot[query, :], db_one_hot.transpose()) > 0).astype(np.float32)
+        hamm = 0.5 * (db_signs.shape[1] - np.dot(query_signs[query, :], db_signs.transpose()))
+        ind = np.argsort(hamm)
+        gnd = gnd[ind]
+        tgnd = gnd[0:topk]
+        tsum = np.sum(tgnd).astype(int)
+        if tsum == 0:
+            continue
+        count = np.linspace(1, tsum, tsum)
+        tindex = np.asarray(np.where(tgnd == 1)) + 1.0
+        topkmap += np.mean(count / tindex)
+    return topkmap / len(query_signs)
