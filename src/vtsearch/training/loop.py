@@ -76,7 +76,9 @@ def train(
     files.check(place, config, resume=resume)
     if resume and (finished := read_result(place)) is not None:
         return finished
-    return Run(assemble(config, place, Progress(progress)), place).finish()
+    parts = assemble(config, place, Progress(progress))
+    with parts.journal:
+        return Run(parts, place).finish()
 
 
 class Run:
@@ -95,18 +97,17 @@ class Run:
 
     def finish(self) -> RunResult:
         """Do what is left of the run."""
-        with self.parts.journal:
-            if self.config.baselines and not self.place.baselines:
-                self._judge_baselines()
-                self._save()
-            images, batch_size = len(self.parts.fit), self.config.batch_size
-            done = self.place.epoch * images + min(self.place.batch * batch_size, images)
-            self.progress.start(self.config.epochs * images, done)
-            while self.place.epoch < self.config.epochs:
-                self._train_epoch()
-                self._end_epoch()
-            self.progress.stop()
-            return self._conclude()
+        if self.config.baselines and not self.place.baselines:
+            self._judge_baselines()
+            self._save()
+        images, batch_size = len(self.parts.fit), self.config.batch_size
+        done = self.place.epoch * images + min(self.place.batch * batch_size, images)
+        self.progress.start(self.config.epochs * images, done)
+        while self.place.epoch < self.config.epochs:
+            self._train_epoch()
+            self._end_epoch()
+        self.progress.stop()
+        return self._conclude()
 
     def _train_epoch(self) -> None:
         place, parts = self.place, self.parts

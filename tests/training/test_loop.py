@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+
+from vtsearch import load_model
+from vtsearch.data import load_split, open_dataset, save_split
+from vtsearch.errors import VtsearchError
+from vtsearch.index import Index
+from vtsearch.training import run_folder as files
+from vtsearch.training.assembly import divide
+from vtsearch.training.config import OptimizerConfig
+from vtsearch.training.encode import encode_positions
+from vtsearch.training.journal import read_journal
+from vtsearch.training.loop import train
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_config, tmp_path_factory):
+    """(folder, result, what a person saw) of a run with an evaluation in between."""
+    folder = tmp_path_factory.mktemp("loop") / "run"
+    seen = io.StringIO()
+    config = replace(tiny_config, evaluate_every=1)
+    return config, folder, train(config, folder, progress=seen), seen.getvalue()
+
+
+def test_training_beats_both_baselines(finished):
+    _, _, result, _ = finished
+    assert result.final["expected"] > result.baselines["untrained model"]["expected"]
+    assert result.final["expected"] > result.baselines["random codes"]["expected"]
+    assert result.baselines["random codes"]["expected"] == pytest.approx(0.1, abs=0.02)
+
+
+def test_every_score_has_its_tie_bounds(finished):
+    _, _, result, _ = finished
+    for scores in (result.final, *result.baselines.values()):
+        assert scores["worst"] <= scores["expected"] <= scores["best"]
+
+
+def test_the_journal_tells_the_run_in_order(finished):
+    _, folder, _, _ = finished
+    events = read_journal(folder / files.METRICS)
+    kinds = [event["event"] for event in events]
+    steps_of_an_epoch = ["step"] * 4
+    assert kinds == [
+        "baseline",
+        "baseline",
+        *steps_of_an_epoch,
+        "evaluation",
+        "epoch",
+        *steps_of_an_epoch,
+        "epoch",
+        "evaluation",
+    ]
+    assert [event["step"] for event in events if event["event"] == "step"] == list(range(2, 17, 2))
+
+
+def test_a_person_without_a_terminal_sees_a_line_per_epoch_and_evaluation(finished):
+    *_, seen = finished
+    lines = seen.splitlines()
+    assert [line.split()[1] for line in lines] == ["1/2", "1/2", "2/2", "2/2"]
+    assert "images/s" in lines[1]
+    assert "left" in lines[1]
+    assert "ties:" in lines[0]
+
+
+def test_the_codes_are_indexes_that_the_final_model_makes_again(finished):
+    config, folder, _, _ = finished
+    data, model = open_dataset("digits"), load_model(folder / files.FINAL)
+    for part, positions in (("query", data.split.query), ("database", data.split.database)):
+        with Index.open(folder / files.CODES / part) as index:
+            codes = encode_positions(model, data.source, positions, precision=config.precision)
+            np.testing.assert_array_equal(index.codes(), codes)
+            np.testing.assert_array_equal(index.labels(), data.source.labels[positions])
+            assert index.fingerprints["model"] == model.fingerprint()
+            assert index.fingerprints["split"] == data.split.fingerprint
+
+
+def test_the_report_holds_the_scores_and_the_baselines(finished):
+    _, folder, result, _ = finished
+    report = json.loads((folder / "report.json").read_text())
+    assert report["evaluation"]["mean_average_precision"] == result.final
+    assert report["context"]["baselines"] == {name: s["expected"] for name, s in result.baselines.items()}
+    assert (folder / "report.md").exists()
+
+
+def test_the_best_model_is_the_one_of_the_best_evaluation(finished):
+    _, folder, result, _ = finished
+    scores = {e["epoch"]: e["expected"] for e in read_journal(folder / files.METRICS) if e["event"] == "evaluation"}
+    assert result.best_epoch == max(scores, key=scores.__getitem__)
+    assert result.best == max(scores.values())
+    same = load_model(folder / files.BEST).fingerprint() == load_model(folder / files.FINAL).fingerprint()
+    assert same == (result.best_epoch == 2)
+
+
+def test_a_finished_run_is_not_run_again(finished):
+    config, folder, result, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert train(config, folder, resume=True) == result
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_a_run_that_was_killed_while_it_wrote_its_report_concludes_again(finished, tmp_path):
+    config, folder, result, _ = finished
+    shutil.copytree(folder, tmp_path / "run")
+    (tmp_path / "run" / files.RESULT).unlink()
+    assert train(config, tmp_path / "run", resume=True) == result
+    journals = [(place / files.METRICS).read_text() for place in (folder, tmp_path / "run")]
+    assert journals[0] == journals[1]
+
+
+def test_a_split_that_is_not_the_runs_is_refused(finished, tmp_path):
+    config, folder, _, _ = finished
+    run = tmp_path / "run"
+    shutil.copytree(folder, run)
+    (run / files.RESULT).unlink()
+    save_split(open_dataset("digits", seed=5).split, run / files.SPLIT)
+    with pytest.raises(VtsearchError, match="not the split that this run was trained with"):
+        train(config, run, resume=True)
+
+
+def test_the_split_of_a_run_is_its_seeds(finished):
+    config, folder, _, _ = finished
+    assert load_split(folder / files.SPLIT) == open_dataset("digits", seed=config.seed).split
+
+
+def test_a_started_folder_is_refused_without_resume(finished):
+    config, folder, _, _ = finished
+    with pytest.raises(FileExistsError, match="--resume"):
+        train(config, folder)
+
+
+def test_validation_chooses_the_best_epoch_on_held_out_training_images(tiny_config, tmp_path):
+    config = replace(tiny_config, validation=0.2, evaluate_every=1, epochs=2, baselines=False)
+    result = train(config, tmp_path / "run")
+    events = [e for e in read_journal(tmp_path / "run" / files.METRICS) if e["event"] == "evaluation"]
+    assert [(e["on"], e["epoch"]) for e in events] == [("validation", 1), ("validation", 2), ("query", 2)]
+    assert result.chosen_on == "validation"
+    assert result.baselines == {}
+
+
+def test_held_out_images_are_not_trained_on():
+    train_positions = np.arange(100, 200)
+    fit, held_out = divide(train_positions, 0.25, seed=0)
+    assert len(held_out) == 25
+    assert sorted([*fit, *held_out]) == train_positions.tolist()
+    assert not np.array_equal(divide(train_positions, 0.25, seed=1)[1], held_out)
+    np.testing.assert_array_equal(divide(train_positions, 0.0, seed=0)[0], train_positions)
+
+
+def test_a_validation_share_without_an_image_is_refused():
+    with pytest.raises(ValueError, match=r"validation: expected a share that makes 1 to 9 images, got 0.01"):
+        divide(np.arange(10), 0.01, seed=0)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_before_it_reaches_a_checkpoint(tiny_config, tmp_path):
+    config = replace(tiny_config, optimizer=OptimizerConfig(name="sgd", lr=1e30, clip=0.0), baselines=False)
+    with pytest.raises(VtsearchError, match="loss: not finite in epoch 1 by step"):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run" / files.LAST).exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"framework": "magic"}, "framework: expected one of"),
+        ({"protocol": "magic"}, "protocol: expected one of"),
+        ({"options": object()}, "options: expected CSQOptions, got object"),
+    ],
+)
+def test_nothing_is_written_before_the_words_are_understood(tiny_config, tmp_path, changes, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        train(replace(tiny_config, **changes), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_of_another_precision_may_follow_in_one_process(tiny_config, tmp_path):
+    config = replace(tiny_config, precision="bf16", epochs=1, baselines=False)
+    assert train(config, tmp_path / "run").final["expected"] > 0.1
+
+
+def test_the_global_generators_do_not_matter(finished, tmp_path):
+    config, folder, _, _ = finished
+    torch.manual_seed(12345)
+    again = replace(config, evaluate_every=0, baselines=False)
+    train(again, tmp_path / "run")
+    weights = [load_model(run / files.FINAL).fingerprint() for run in (folder, tmp_path / "run")]
+    assert weights[0] == weights[1]
+
+
+def test_a_result_is_what_result_json_holds(finished):
+    _, folder, result, _ = finished
+    assert json.loads((folder / files.RESULT).read_text()) == asdict(result)

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+
+from vtsearch.frameworks import FRAMEWORKS, framework_class
+from vtsearch.training.presets import PRESETS, preset
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_preset_is_complete_for_every_framework(name, framework):
+    config = preset(name, framework)
+    assert config.framework == framework
+    assert isinstance(config.options, framework_class(framework).Options)
+
+
+def test_paper_repeats_what_the_published_code_does():
+    config = preset("paper", "csq")
+    assert (config.optimizer.name, config.optimizer.lr, config.optimizer.weight_decay) == ("adam", 1e-5, 0.0)
+    assert (config.batch_size, config.epochs, config.evaluate_every) == (32, 150, 30)
+    assert (config.schedule.name, config.augment, config.precision) == ("constant", "none", "fp32")
+    assert (config.model.head_init, config.model.preprocessing) == ("published", "published")
+    assert config.model.backbone_dropout == 0.1
+
+
+def test_modern_trains_on_the_backbones_own_pixels():
+    assert preset("modern", "csq").model.preprocessing == "backbone"
+
+
+def test_an_unknown_preset_lists_the_choices():
+    with pytest.raises(ValueError, match="preset: expected one of modern, paper, got 'best'"):
+        preset("best", "csq")
+
+
+def test_an_unknown_framework_lists_the_choices():
+    with pytest.raises(ValueError, match="csq, hashnet"):
+        preset("modern", "magic")

@@ -1,0 +1,101 @@
+"""Killed with SIGKILL at any moment and continued, a run reaches the bytes that it would have reached anyway."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from vtsearch.frameworks import framework_class
+from vtsearch.training import run_folder as files
+from vtsearch.training.checkpoint import load_state
+from vtsearch.training.journal import read_journal
+from vtsearch.training.loop import train
+
+KILLS = 4
+TIMES = ("seconds", "images_per_second")
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """Processes that have imported everything when they start, so that a kill seldom hits an import."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["vtsearch.training.loop"])
+        first = context.Process(target=int)
+        first.start()
+        first.join()
+        yield context
+
+
+def start(processes, config, folder):
+    process = processes.Process(target=train, args=(config, folder), kwargs={"resume": True})
+    process.start()
+    return process
+
+
+def equal(one, other):
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one if key not in TIMES)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(equal, one, other))
+    return one == other
+
+
+def journal_without_times(folder):
+    return [{k: v for k, v in event.items() if k not in TIMES} for event in read_journal(folder / files.METRICS)]
+
+
+@pytest.mark.parametrize("framework", ["csq", "hashnet"])
+def test_a_run_killed_at_random_moments_ends_like_one_that_was_not(processes, tiny_config, tmp_path, framework):
+    options = framework_class(framework).Options
+    config = replace(
+        tiny_config,
+        framework=framework,
+        options=options(continuation=1) if framework == "hashnet" else options(),
+        evaluate_every=1,
+        validation=0.1,
+        augment="flip",
+        checkpoint_steps=3,
+        epochs=2,
+    )
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    began = time.monotonic()
+    process = start(processes, config, whole)
+    process.join()
+    assert process.exitcode == 0
+    duration = time.monotonic() - began
+
+    random, deaths = np.random.default_rng(0), 0
+    while not (killed / files.RESULT).exists():
+        process = start(processes, config, killed)
+        process.join(duration * random.uniform(0.1, 0.7) if deaths < KILLS else None)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            deaths += 1
+        else:
+            assert process.exitcode == 0
+    assert deaths >= 2
+
+    names = {"model": files.FINAL, "best": files.BEST}
+    for name in names.values():
+        one, other = ((run / name / "model.safetensors").read_bytes() for run in (whole, killed))
+        assert one == other
+    states = [load_state(run / files.LAST) for run in (whole, killed)]
+    for state in states:
+        del state["metrics_bytes"]  # the lines hold times
+    assert equal(*states)
+    assert journal_without_times(whole) == journal_without_times(killed)
+    results = [json.loads((run / files.RESULT).read_text()) for run in (whole, killed)]
+    assert equal(*results)
+    leftovers = [path.name for path in killed.iterdir() if path.name.endswith((".new", ".old", ".tmp"))]
+    assert leftovers == []
