@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vtsearch.data import PROTOCOLS, RetrievalData, Split, get_protocol, open_dataset, open_lists
+from vtsearch.data.sources import ImageSource, PixelSource, need
+from vtsearch.errors import VtsearchError
+
+COCO = Path(os.environ.get("VTSEARCH_DATA", ""), "coco736")
+
+
+def test_every_protocol_is_found_under_its_name():
+    assert list(PROTOCOLS) == ["cifar10@54000", "cifar10@all", "cifar10@50000", "digits"]
+    assert all(get_protocol(name).name == name for name in PROTOCOLS)
+
+
+def test_an_unknown_protocol_lists_the_choices():
+    with pytest.raises(ValueError, match=r"protocol: expected one of cifar10@54000, .*, got 'digit' \(did you mean"):
+        get_protocol("digit")
+
+
+def test_digits_are_split_as_published_in_the_table():
+    data = open_dataset("digits")
+    assert (len(data.split.query), len(data.split.train), len(data.split.database)) == (100, 500, 1197)
+    assert data.protocol.k is None
+    assert isinstance(data.source, ImageSource)
+    assert isinstance(data.source, PixelSource)
+
+
+def test_digits_have_all_grey_values_and_match_their_images():
+    source = open_dataset("digits").source
+    pixels = source.pixels(np.arange(len(source)))
+    assert (pixels.min(), pixels.max()) == (0, 255)
+    assert np.array_equal(np.asarray(source.load(5)).transpose(2, 0, 1), pixels[5])
+    assert source.id(5) == "digits/00005"
+
+
+def test_the_fingerprint_covers_the_labels():
+    data = open_dataset("digits")
+    again = open_dataset("digits", split=data.split)
+    assert again.fingerprint == data.fingerprint
+    again.source.labels = again.source.labels[::-1]
+    assert RetrievalData(data.protocol, again.source, data.split).fingerprint != data.fingerprint
+
+
+def test_a_split_of_a_larger_data_set_is_refused():
+    with pytest.raises(VtsearchError, match="split: has position 5000, and digits has 1797 images"):
+        open_dataset("digits", split=Split([0], [1], [5000]))
+
+
+def test_a_missing_extra_is_named():
+    with pytest.raises(ModuleNotFoundError, match=r"needs no_such_module: pip install 'vtsearch\[train\]'"):
+        need("no_such_module.inner")
+
+
+@pytest.mark.skipif(not COCO.is_dir(), reason="VTSEARCH_DATA has no coco736")
+def test_list_files_of_a_real_multi_label_set_are_read():
+    data = open_lists(COCO / "query.txt", COCO / "database.txt")
+    assert (len(data.split.query), len(data.split.train), len(data.split.database)) == (136, 600, 600)
+    assert data.source.labels.shape == (736, 80)
+    assert (data.source.labels.sum(axis=1) > 1).sum() == 625
+    assert min(data.source.load(0).size) <= 288

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from vtsearch.frameworks import FRAMEWORKS, framework_class
+from vtsearch.frameworks.csq import CSQOptions
+
+NAMES = sorted(FRAMEWORKS)
+
+
+@pytest.fixture(params=NAMES)
+def framework(request):
+    return framework_class(request.param)(8, 3, 12)
+
+
+def batch(rows=6, seed=0):
+    random = torch.Generator().manual_seed(seed)
+    features = torch.randn(rows, 8, generator=random)
+    return features, torch.randint(3, (rows,), generator=random), torch.randperm(12, generator=random)[:rows]
+
+
+def test_the_table_imports_no_torch():
+    code = "import sys, vtsearch.frameworks; raise SystemExit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_unknown_framework_lists_the_choices():
+    with pytest.raises(ValueError, match=r"framework: expected one of csq, hashnet, got 'cqs' \(did you mean 'csq'"):
+        framework_class("cqs")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options_reject_a_typo(name):
+    with pytest.raises(TypeError, match="quantisation"):
+        framework_class(name).Options(quantisation=1.0)
+
+
+def test_options_of_another_framework_are_refused():
+    with pytest.raises(TypeError, match="options: expected HashNetOptions, got CSQOptions"):
+        framework_class("hashnet")(8, 3, 12, CSQOptions())
+
+
+@pytest.mark.parametrize("name", ["bits", "classes", "train_size"])
+def test_sizes_below_one_are_refused(name):
+    sizes = {"bits": 8, "classes": 3, "train_size": 12} | {name: 0}
+    with pytest.raises(ValueError, match=f"{name}: expected at least 1, got 0"):
+        framework_class("csq")(**sizes)
+
+
+def test_class_numbers_and_columns_give_the_same_loss(framework):
+    features, labels, positions = batch()
+    before = {name: tensor.clone() for name, tensor in framework.state_dict().items()}
+    by_number = framework(features, labels, positions)
+    framework.load_state_dict(before)
+    columns = torch.nn.functional.one_hot(labels, 3).to(torch.uint8)
+    assert torch.equal(framework(features, columns, positions), by_number)
+
+
+def test_wrong_shapes_are_named(framework):
+    features, labels, positions = batch()
+    with pytest.raises(ValueError, match=r"features: expected shape \(b, 8\), got \(6, 7\)"):
+        framework(features[:, :7], labels, positions)
+    with pytest.raises(ValueError, match=r"positions: expected shape \(6,\), got \(5,\)"):
+        framework(features, labels, positions[:5])
+    with pytest.raises(ValueError, match=r"labels: expected shape \(6,\) or \(6, 3\), got \(6, 4\)"):
+        framework(features, torch.zeros(6, 4), positions)
+    with pytest.raises(ValueError, match="labels: expected 0 to 2, got 0 to 3"):
+        framework(features, torch.tensor([0, 1, 2, 3, 0, 1]), positions)
+
+
+def test_the_gradient_is_that_of_finite_differences(framework):
+    framework = framework.double()
+    features, labels, positions = batch()
+    if getattr(framework, "bank", None) is not None:
+        # The bank remembers the batch itself, as a constant: difference against a bank filled with other images only.
+        framework(*batch(rows=12, seed=1))
+        framework.bank.remember = lambda *_: None
+    assert torch.autograd.gradcheck(
+        lambda values: framework(values, labels, positions), features.double().requires_grad_(), atol=1e-7
+    )
+
+
+def test_a_saved_state_continues_to_the_same_number(framework):
+    framework.start_epoch(45)
+    framework(*batch(seed=1))
+    other = type(framework)(8, 3, 12, seed=99)
+    other.load_state_dict(framework.state_dict())
+    assert torch.equal(framework(*batch(seed=2)), other(*batch(seed=2)))
+
+
+def test_half_precision_features_are_computed_in_float32(framework):
+    features, labels, positions = batch()
+    rounded = features.bfloat16().float()
+    state = {name: tensor.clone() for name, tensor in framework.state_dict().items()}
+    expected = framework(rounded, labels, positions)
+    framework.load_state_dict(state)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        actual = framework(features.bfloat16(), labels, positions)
+    assert actual.dtype == torch.float32
+    assert torch.equal(actual, expected)
+
+
+def test_items_without_labels_leave_the_loss_finite(framework):
+    features, _, positions = batch()
+    features.requires_grad_()
+    loss = framework(features, torch.zeros(6, 3), positions)
+    loss.backward()
+    assert loss.isfinite()
+    assert features.grad.isfinite().all()
+
+
+def test_training_lowers_the_loss(framework):
+    _, labels, positions = batch()
+    features = torch.nn.Parameter(0.01 * batch()[0])
+    optimizer = torch.optim.Adam([features], lr=0.1)
+    losses = []
+    for _ in range(50):
+        optimizer.zero_grad()
+        losses.append(framework(features, labels, positions))
+        losses[-1].backward()
+        optimizer.step()
+    assert losses[-1] < 0.7 * losses[0]
