@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from vtsearch.cli import main
+from vtsearch.training import run_folder as files
+
+TINY = [
+    *("--protocol", "digits", "--backbone", "test_vit", "--no-pretrained", "--image_size", "32"),
+    *("--bits", "12", "--hidden", "32", "--epochs", "1", "--precision", "fp32"),
+]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def printed_config(capsys, *words):
+    """What --print_config prints, read back."""
+    import yaml
+
+    assert main(["train", *words, "--print_config"]) == 0
+    return yaml.safe_load(capsys.readouterr().out)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("train") / "run"
+    assert main(["train", *TINY, "--framework", "hashnet", "--options.continuation", "7", "--output", str(folder)]) == 0
+    return folder
+
+
+def test_a_run_holds_what_was_asked(run):
+    config = files.read_config(run)
+    assert config["framework"] == "hashnet"
+    assert config["options"]["continuation"] == 7
+    assert (config["bits"], config["backbone"], config["pretrained"]) == (12, "test_vit", False)
+
+
+def test_a_finished_run_prints_its_result_again(run, capsys):
+    assert main(["train", "--output", str(run), "--resume"]) == 0
+    out = capsys.readouterr().out
+    assert "trained model" in out
+    assert "untrained model" in out
+    assert "random codes" in out
+    assert "ties expected, normalizer retrieved" in out
+
+
+def test_json_is_one_object_with_the_scores(run, capsys):
+    assert main(["train", "--output", str(run), "--resume", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["run"] == str(run)
+    assert {"expected", "index", "best", "worst"} == result["final"].keys()
+
+
+def test_a_started_folder_needs_resume(run, capsys):
+    assert main(["train", *TINY, "--output", str(run)]) == 2
+    assert capsys.readouterr().err == (
+        f"vtsearch train: output: {run} is not empty; continue it with --resume, or choose another --output\n"
+    )
+
+
+def test_a_resumed_run_names_the_value_that_differs(run, capsys):
+    assert main(["train", "--output", str(run), "--resume", "--epochs", "5"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"vtsearch train: epochs: the run in {run} has 1, this configuration 5;")
+    assert error.count("\n") == 1
+
+
+def test_the_configuration_of_a_run_starts_another(run, capsys):
+    config = printed_config(capsys, "--config", str(run / files.CONFIG), "--seed", "3")
+    saved = files.read_config(run)
+    assert config.pop("seed") == 3
+    assert saved.pop("seed") == 0
+    assert saved.items() <= config.items()
+
+
+def test_printed_configurations_are_read_back_unchanged(tmp_path, capsys):
+    config = printed_config(capsys, "--framework", "hashnet", "--options.continuation", "3", "--preset", "paper")
+    (tmp_path / "paper.yaml").write_text(json.dumps(config))
+    assert printed_config(capsys, "--config", str(tmp_path / "paper.yaml")) == config
+
+
+def test_the_framework_may_stand_in_the_file_with_its_options(tmp_path, capsys):
+    (tmp_path / "run.yaml").write_text("framework: hashnet\noptions: {continuation: 9}\nbits: 24\n")
+    config = printed_config(capsys, "--config", str(tmp_path / "run.yaml"))
+    assert (config["framework"], config["options"]["continuation"], config["bits"]) == ("hashnet", 9, 24)
+
+
+def test_flags_come_before_files_and_files_before_presets(tmp_path, capsys):
+    (tmp_path / "run.yaml").write_text("preset: paper\nepochs: 7\nbatch_size: 16\n")
+    config = printed_config(capsys, "--config", str(tmp_path / "run.yaml"), "--epochs", "8")
+    assert (config["epochs"], config["batch_size"], config["optimizer"]["lr"]) == (8, 16, 1e-5)
+
+
+def test_the_backbone_is_that_of_the_weights_file_unless_it_is_named(capsys):
+    weights = "some/vit_small_patch16_224.augreg_in21k.safetensors"
+    assert printed_config(capsys, "--weights", weights)["backbone"] == "vit_small_patch16_224.augreg_in21k"
+    assert printed_config(capsys, "--weights", weights, "--backbone", "test_vit")["backbone"] == "test_vit"
+    default = printed_config(capsys)["backbone"]
+    assert printed_config(capsys, "--weights", "mine.safetensors")["backbone"] == default
+
+
+def test_help_shows_the_options_of_the_framework_with_their_documentation(capsys):
+    assert main(["train", "--framework", "hashnet", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "--options.continuation" in out
+    assert "--options.quantization" not in out
+    assert "Epochs between two steps of the scale" in out
+    assert "example:" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--framework", "magic"], "framework: expected one of csq, hashnet, got 'magic'"),
+        (["--protocol", "magic"], "protocol: expected one of cifar10@54000"),
+        (["--preset", "best"], "preset: expected one of modern, paper, got 'best'"),
+        (["--options.magic", "1"], "--options.magic"),
+        (["--options.quantization", "-1"], "quantization: expected at least 0, got -1.0"),
+        (["--epochs", "0"], "epochs: expected at least 1, got 0"),
+        (["--epochs", "many"], "epochs"),
+        (["--backbone", "vit_tny_patch16_224"], "backbone: expected the name of a timm model"),
+        (["--config", "missing.yaml"], "missing.yaml"),
+        (["--head", "tail"], "head"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--protocol", "digits", "--no-pretrained", "--image_size", "32", *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("vtsearch train: ")
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_key_of_a_file_is_named(tmp_path, capsys):
+    (tmp_path / "run.yaml").write_text("epoch: 7\n")
+    assert main(["train", "--config", str(tmp_path / "run.yaml")]) == 2
+    assert "epoch" in capsys.readouterr().err
