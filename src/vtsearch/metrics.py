@@ -192,7 +192,8 @@ def relevance_histograms(
     """
     queries, database = _arrays.code_pair(query_codes, db_codes)
     query_rows, db_rows, classes = _arrays.label_pair(query_labels, db_labels, len(queries), len(database))
-    parts = (queries, database, *_parts(query_rows), *_parts(db_rows), classes, _arrays.thread_count(threads))
+    count = _arrays.thread_count(threads)
+    parts = (queries, database, *_parts(query_rows), *_parts(db_rows), classes, count)
     items, relevant = _native.relevance_histograms(*parts)
     if not gains:
         return RelevanceHistograms(items, relevant)
@@ -200,7 +201,7 @@ def relevance_histograms(
     if min(query_rows.most(), db_rows.most()) <= 1:
         counts = np.stack([(items - relevant).sum(axis=1), relevant.sum(axis=1)], axis=1)
     else:
-        counts = _gain_counts(query_rows, db_rows, classes)
+        counts = _gain_counts(query_rows, db_rows, classes, count)
     return RelevanceHistograms(items, relevant, linear, exponential, counts)
 
 
@@ -465,25 +466,33 @@ def _histogram_blocks(
         )
 
 
-def _gain_counts(query_rows: _arrays.LabelRows, db_rows: _arrays.LabelRows, classes: int) -> Counts:
-    """(q, most shared labels + 1): a product of label matrices, tile by tile."""
-    bins = min(query_rows.most(), db_rows.most()) + 1
-    counts = np.zeros((len(query_rows), bins), dtype=np.int64)
-    query_step, db_step = 128, max(1, _DENSE_ELEMENTS // max(128, classes))
-    for db_start in range(0, len(db_rows), db_step):
-        database = _dense(db_rows.rows(db_start, min(db_start + db_step, len(db_rows))), classes)
-        for start in range(0, len(query_rows), query_step):
-            stop = min(start + query_step, len(query_rows))
-            shared = (_dense(query_rows.rows(start, stop), classes) @ database.T).astype(np.int64)
-            shared += bins * np.arange(stop - start)[:, None]
-            counts[start:stop] += np.bincount(shared.ravel(), minlength=bins * (stop - start)).reshape(-1, bins)
+def _gain_counts(query_rows: _arrays.LabelRows, db_rows: _arrays.LabelRows, classes: int, threads: int) -> Counts:
+    """(q, most shared labels + 1): label rows are codes too, and a query with s labels that lies at distance d from an
+    item with t labels shares (s + t - d) / 2 with it."""
+    queries, database = _label_codes(query_rows, classes), _label_codes(db_rows, classes)
+    query_sizes, db_sizes = np.diff(query_rows.offsets), np.diff(db_rows.offsets)
+    most = min(query_rows.most(), db_rows.most())
+    counts = np.zeros((len(queries), most + 1), dtype=np.int64)
+    for size in np.unique(db_sizes).tolist():
+        by_distance = _native.histogram(queries, database[db_sizes == size], None, threads)
+        gain = np.arange(min(size, most) + 1)
+        distance = query_sizes[:, None] + size - 2 * gain
+        possible = (distance >= 0) & (distance < by_distance.shape[1])
+        found = np.take_along_axis(by_distance, np.where(possible, distance, 0), axis=1)
+        counts[:, : len(gain)] += np.where(possible, found, 0)
     return counts
 
 
-def _dense(rows: _arrays.LabelRows, classes: int) -> NDArray[np.float32]:
-    matrix = np.zeros((len(rows), classes), dtype=np.float32)
-    matrix[np.repeat(np.arange(len(rows)), np.diff(rows.offsets)), rows.classes] = 1
-    return matrix
+def _label_codes(rows: _arrays.LabelRows, classes: int) -> _arrays.Codes:
+    """(n, ceil(classes / 8)) packed label rows."""
+    codes = np.empty((len(rows), (classes + 7) // 8), dtype=np.uint8)
+    step = max(1, _DENSE_ELEMENTS // classes)
+    for start in range(0, len(rows), step):
+        block = rows.rows(start, min(start + step, len(rows)))
+        dense = np.zeros((len(block), classes), dtype=np.bool_)
+        dense[np.repeat(np.arange(len(block)), np.diff(block.offsets)), block.classes] = True
+        codes[start : start + len(block)] = np.packbits(dense, axis=1)
+    return codes
 
 
 def _top(histograms: RelevanceHistograms, k: int) -> Counts:
