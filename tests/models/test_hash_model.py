@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vtsearch.codes import pack
+from vtsearch.errors import VtsearchError
+from vtsearch.models import ModelConfig, build_model
+from vtsearch.preprocessing import Preprocessing, to_tensor
+
+NAME = "vit_tiny_patch16_224"
+UNTRAINED = "vit_base_patch16_18x2_224"  # timm knows it, and has no weights for it
+REAL = Path(os.environ.get("VTSEARCH_DATA", ""), "backbones", f"{NAME}.augreg_in21k_ft_in1k.safetensors")
+
+
+def build(seed=0, preprocessing=None, **fields):
+    torch.manual_seed(seed)
+    options = {"backbone": NAME, "bits": 12, "image_size": 32, "pretrained": False, "hidden": 16, **fields}
+    return build_model(ModelConfig(**options), preprocessing)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build().eval()
+
+
+def pictures(count=3):
+    random = np.random.default_rng(0)
+    return [Image.fromarray(random.integers(256, size=(20 + i, 30, 3), dtype=np.uint8)) for i in range(count)]
+
+
+@pytest.mark.parametrize("head", ["tokens", "cls"])
+def test_images_become_features(head):
+    model = build(head=head)
+    assert model.bits == 12
+    assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 12)
+
+
+def test_the_tokens_head_is_the_published_one(model):
+    layers = [type(layer).__name__ for layer in model.head.children()]
+    assert layers == ["Dropout", "Linear", "ReLU", "Linear"]
+    assert (model.head.inner.in_features, model.head.inner.out_features) == (5 * 192, 16)  # 4 patches, 1 class token
+    assert model.head.dropout.p == 0.5
+    tokens = torch.randn(2, 5, 192)
+    inner = (tokens.reshape(2, -1) @ model.head.inner.weight.T + model.head.inner.bias).relu()
+    torch.testing.assert_close(model.head(tokens), inner @ model.head.outer.weight.T + model.head.outer.bias)
+
+
+def test_the_class_token_head_sees_the_class_token_alone():
+    head = build(head="cls").head
+    tokens = torch.randn(2, 5, 192)
+    changed = torch.cat([tokens[:, :1], torch.randn(2, 4, 192)], dim=1)
+    assert torch.equal(head(tokens), head(changed))
+    assert sum(parameter.numel() for parameter in head.parameters()) == 192 * 12 + 12
+
+
+def test_the_published_start_has_its_bounds():
+    head = build(head_init="published", hidden=64).head
+    assert head.inner.weight.abs().max().item() == pytest.approx(math.sqrt(6 / 64), rel=0.01)
+    assert 0.5 < head.inner.bias.std() < 1.5
+    assert head.outer.weight.abs().max() <= 1 / math.sqrt(64)
+
+
+def test_the_default_start_keeps_features_small_for_any_number_of_tokens():
+    for size, tokens in ((32, 5), (112, 50)):
+        torch.manual_seed(0)
+        head = build(image_size=size, hidden=1024).eval().head
+        with torch.no_grad():
+            assert 0.1 < head(torch.randn(64, tokens, 192)).std() < 1
+    published = build(image_size=112, hidden=1024, head_init="published").eval().head
+    with torch.no_grad():
+        assert published(torch.randn(64, 50, 192)).std() > 1.5
+
+
+def test_the_published_dropout_spares_the_attention():
+    block = build(backbone_dropout=0.1).backbone.blocks[0]
+    assert block.mlp.drop1.p == block.mlp.drop2.p == 0.1
+    assert block.attn.proj_drop.p == 0.0
+
+
+def test_preprocessing_is_the_backbones_or_the_published_one():
+    assert build(backbone=f"{NAME}.augreg_in21k_ft_in1k").preprocessing == Preprocessing(32)
+    config = ModelConfig(NAME, 12, image_size=32, pretrained=False, hidden=16, preprocessing="published")
+    published = build_model(config).preprocessing
+    assert (published.mean, published.interpolation) == ((0.485, 0.456, 0.406), "bilinear")
+
+
+def test_the_image_size_is_the_backbones_own_unless_given():
+    assert build(image_size=None, head="cls").preprocessing.image_size == 224
+
+
+def test_another_image_size_is_refused(model):
+    with pytest.raises(ValueError, match=r"images: expected shape \(b, 3, 32, 32\), got \(2, 3, 48, 48\); a model has"):
+        model(torch.zeros(2, 3, 48, 48))
+
+
+def test_an_image_size_must_be_a_multiple_of_the_patch():
+    with pytest.raises(ValueError, match="image_size: expected a multiple of 16, the patch of vit_tiny_patch16_224"):
+        build(image_size=40)
+
+
+def test_preprocessing_of_another_size_is_refused():
+    with pytest.raises(ValueError, match="preprocessing: expected image_size 32, the model's, got 48"):
+        build(preprocessing=Preprocessing(48))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("vit_tiny_patch16_225", "expected the name of a timm model, got .*; did you mean vit_tiny_patch16_224"),
+        ("zzz", "expected the name of a timm model, got 'zzz'"),
+        ("vit_tiny_patch16_224.nope", r"with one of timm's tags \(vit_tiny_patch16_224.augreg_in21k, "),
+        ("resnet18", "expected a Vision Transformer of timm, got 'resnet18'"),
+        ("swin_tiny_patch4_window7_224", "expected a Vision Transformer of timm, got 'swin"),
+    ],
+)
+def test_an_unsuitable_backbone_is_named(name, message):
+    with pytest.raises(ValueError, match=message):
+        build(backbone=name)
+
+
+def test_a_backbone_without_weights_says_what_to_do():
+    with pytest.raises(ValueError, match=r"timm has no weights for .*; use --weights FILE or --no-pretrained"):
+        build(backbone=UNTRAINED, pretrained=True)
+
+
+def test_an_unreachable_hub_says_what_to_do(monkeypatch, tmp_path):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(VtsearchError) as error:
+        build(pretrained=True)
+    assert "--weights FILE" in str(error.value)
+    assert "--no-pretrained" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_backbone_without_class_token_has_no_cls_head():
+    with pytest.raises(ValueError, match=r"head: .* has no class token; expected 'tokens', got 'cls'"):
+        build(backbone="vit_base_patch16_siglip_224", image_size=16, head="cls")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("bits", 0, "bits: expected at least 1, got 0"),
+        ("hidden", 0, "hidden: expected at least 1, got 0"),
+        ("dropout", 1.0, "dropout: expected at least 0 and below 1, got 1.0"),
+        ("backbone_dropout", -0.1, "backbone_dropout: expected at least 0 and below 1, got -0.1"),
+        ("head", "all", "head: expected one of tokens, cls, got 'all'"),
+        ("head_init", "zero", "head_init: expected one of fan_in, published, got 'zero'"),
+        ("preprocessing", "imagenet", "preprocessing: expected one of backbone, published, got 'imagenet'"),
+    ],
+)
+def test_config_values_out_of_range_are_named(field, value, message):
+    with pytest.raises(ValueError) as error:
+        ModelConfig(**{field: value})
+    assert str(error.value) == message
+
+
+def test_codes_are_the_packed_signs_of_features(model):
+    images = torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        features = model(images).numpy()
+    codes = model.encode(images, batch_size=2)
+    assert codes.dtype == np.uint8
+    assert np.array_equal(codes, pack(features))
+
+
+def test_images_paths_and_tensors_encode_alike(model, tmp_path):
+    images = pictures()
+    paths = [tmp_path / f"{number}.png" for number in range(3)]
+    for image, path in zip(images, paths, strict=True):
+        image.save(path)
+    tensors = torch.stack([model.preprocessing.prepare(to_tensor(image)) for image in images])
+    expected = model.encode(tensors)
+    assert np.array_equal(model.encode(images, batch_size=2), expected)
+    assert np.array_equal(model.encode(map(str, paths)), expected)
+    assert np.array_equal(model.encode(iter(tensors.split(2))), expected)
+
+
+def test_no_images_give_no_codes(model):
+    assert model.encode([]).shape == (0, 2)
+    assert model.encode(torch.empty(0, 3, 32, 32)).shape == (0, 2)
+
+
+def test_encoding_leaves_the_mode_as_it_was():
+    model = build().train()
+    images = torch.randn(4, 3, 32, 32)
+    assert np.array_equal(model.encode(images), model.encode(images))  # no dropout
+    assert model.training
+
+
+def test_what_cannot_be_encoded_is_named(model, tmp_path):
+    with pytest.raises(TypeError, match="images: expected Pillow images, paths or tensors, got int"):
+        model.encode([3])
+    with pytest.raises(ValueError, match="batch_size: expected at least 1, got 0"):
+        model.encode([], batch_size=0)
+    with pytest.raises(FileNotFoundError, match=r"none\.png"):
+        model.encode([tmp_path / "none.png"])
+    (tmp_path / "text.png").write_text("hello")
+    with pytest.raises(VtsearchError, match=r"images: cannot read .*text\.png"):
+        model.encode([tmp_path / "text.png"])
+
+
+def test_the_fingerprint_is_that_of_weights_and_preprocessing(model):
+    assert build().fingerprint() == model.fingerprint()
+    assert build(seed=1).fingerprint() != model.fingerprint()
+    assert build_model(model.config, Preprocessing(32, crop_pct=1.0)).fingerprint() != model.fingerprint()
+    changed = build()
+    with torch.no_grad():
+        changed.head.outer.bias[0] += 1e-3
+    assert changed.fingerprint() != model.fingerprint()
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason="VTSEARCH_DATA has no backbone weights")
+def test_real_weights_tell_images_apart_at_another_size():
+    model = build(backbone=f"{NAME}.augreg_in21k_ft_in1k", weights=str(REAL), image_size=64).eval()
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+    flat, stripes = torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64)
+    stripes[..., ::8] = 1
+    with torch.no_grad():
+        one, other = (model.backbone(images)[:, 0] for images in (flat, stripes))
+    assert torch.cosine_similarity(one, other).item() < 0.9
