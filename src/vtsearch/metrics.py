@@ -467,8 +467,10 @@ def _histogram_blocks(
 
 
 def _gain_counts(query_rows: _arrays.LabelRows, db_rows: _arrays.LabelRows, classes: int, threads: int) -> Counts:
-    """(q, most shared labels + 1): label rows are codes too, and a query with s labels that lies at distance d from an
-    item with t labels shares (s + t - d) / 2 with it."""
+    """(q, most shared labels + 1), counted as codes, since label rows are bits too.
+
+    A query with s labels that lies at distance d from an item with t labels shares (s + t - d) / 2 of them with it.
+    """
     queries, database = _label_codes(query_rows, classes), _label_codes(db_rows, classes)
     query_sizes, db_sizes = np.diff(query_rows.offsets), np.diff(db_rows.offsets)
     most = min(query_rows.most(), db_rows.most())
