@@ -111,6 +111,12 @@ def test_codes_of_different_widths_are_refused(call):
 
 
 @EVERY_CALL
+def test_codes_that_are_too_wide_are_refused(call):
+    with pytest.raises(ValueError, match="query_codes: expected at most 8191 bytes per code, got 8192"):
+        call(np.zeros((1, 8192), dtype=np.uint8), np.zeros((2, 8192), dtype=np.uint8))
+
+
+@EVERY_CALL
 @pytest.mark.parametrize("shape", [(), (2, 2, 2), (3, 0)])
 def test_codes_of_another_shape_are_refused(call, shape):
     with pytest.raises(ValueError, match=r"query_codes: expected \(n, bytes\) with at least 1 byte per code"):

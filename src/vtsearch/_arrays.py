@@ -16,6 +16,9 @@ Codes = NDArray[np.uint8]
 COPY_LIMIT = 64 * 2**20
 """Bytes of database codes that are copied, at most, if their rows do not lie one after the other in memory."""
 
+WIDEST = 8191
+"""Bytes of the widest code whose distances the engine counts, in 16 bits."""
+
 _LABEL_FORMS = "int (n,), or 0/1 (n, classes)"
 _REVERSED_BITS = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little"), axis=1)
 
@@ -39,6 +42,8 @@ def code_pair(query_codes: NDArray[Any], db_codes: NDArray[Any]) -> tuple[Codes,
         raise ValueError(
             f"query_codes: expected {database.shape[1]} bytes per code as in db_codes, got {queries.shape[1]}"
         )
+    if queries.shape[1] > WIDEST:
+        raise ValueError(f"query_codes: expected at most {WIDEST} bytes per code, got {queries.shape[1]}")
     return queries, database
 
 

@@ -48,7 +48,7 @@ def rank(
 
     Raises:
         TypeError: codes that are not uint8; k or threads that are not ints; a mask of another dtype.
-        ValueError: widths that differ, k or threads below 1, a mask of another length.
+        ValueError: widths that differ or exceed 8,191 bytes, k or threads below 1, a mask of another length.
 
     Example:
         >>> import vtsearch
@@ -84,7 +84,7 @@ def within(
 
     Raises:
         TypeError: codes that are not uint8; radius or threads that are not ints; a mask of another dtype.
-        ValueError: widths that differ, a radius below 0, threads below 1, a mask of another length.
+        ValueError: widths that differ or exceed 8,191 bytes, a radius below 0, threads below 1, a mask of another length.
 
     Example:
         >>> import vtsearch
@@ -112,7 +112,7 @@ def distances(query_codes: NDArray[Any], db_codes: NDArray[Any], *, threads: int
 
     Raises:
         TypeError: codes that are not uint8; threads that are not an int.
-        ValueError: widths that differ, threads below 1.
+        ValueError: widths that differ or exceed 8,191 bytes, threads below 1.
 
     Example:
         >>> import vtsearch
@@ -143,7 +143,7 @@ def histogram(
 
     Raises:
         TypeError: codes that are not uint8; threads that are not an int; a mask of another dtype.
-        ValueError: widths that differ, threads below 1, a mask of another length.
+        ValueError: widths that differ or exceed 8,191 bytes, threads below 1, a mask of another length.
 
     Example:
         >>> import vtsearch

@@ -55,6 +55,16 @@ def test_any_number_of_queries_is_the_reference(isa, agree, q):
         agree(ranking.within(queries, database, 20, threads=threads), reference.within(queries, database, 20))
 
 
+@pytest.mark.parametrize("width", [255, 256, 4095, 4096, 4097, 8191])
+def test_the_largest_distances_of_wide_codes_are_the_reference(isa, agree, width):
+    queries = seeded_queries(width, 3, 8 * width)
+    database = np.concatenate([~queries, queries, seeded_codes(width, 50, 8 * width)])
+    agree(ranking.distances(queries, database), reference.distances(queries, database))
+    agree(ranking.histogram(queries, database), reference.histogram(queries, database))
+    agree(ranking.within(queries, database, 8 * width), reference.within(queries, database, 8 * width))
+    agree(ranking.rank(queries, database, 60), reference.rank(queries, database, 60))
+
+
 def labels_of(form, rng, n):
     if form == "single":
         return rng.integers(-3, 4, n)
