@@ -19,6 +19,7 @@ from vtsearch.training import run_folder as files
 from vtsearch.training.config import OptimizerConfig, ScheduleConfig, TrainConfig, flat
 from vtsearch.training.loop import train
 from vtsearch.training.presets import PRESETS, preset
+from vtsearch.training.processes import this_process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +45,8 @@ def run(argv: list[str]) -> int:
     config = _config(given)
     output = Path(given["output"] or f"runs/{config.protocol}-{config.framework}-{config.model.bits}")
     result = train(config, output, resume=given["resume"], progress=sys.stderr)
+    if not this_process().is_main_process:
+        return 0
     if given["json"]:
         print(json.dumps({"run": str(output), **dataclasses.asdict(result)}))
     else:
@@ -93,7 +96,8 @@ def _first_words(argv: list[str]) -> _First:
     for name in (*FIRST_WORDS, "config", "output"):
         words.add_argument(f"--{name}")
     words.add_argument("--resume", action="store_true")
-    given = vars(words.parse_known_args(argv)[0])
+    known, others = words.parse_known_args(argv)
+    given = vars(known)
     implied: tuple[str, ...] = ()
     if given["resume"] and given["output"] and (saved := Path(given["output"]) / files.CONFIG).is_file():
         implied = ("--config", str(saved))
@@ -102,7 +106,17 @@ def _first_words(argv: list[str]) -> _First:
         if path is not None:
             tree |= files.read_yaml(Path(path))
     chosen = {name: given[name] or tree.get(name) or default for name, default in FIRST_WORDS.items()}
+    _check_options(chosen["framework"], others)
     return _First(chosen["framework"], chosen["preset"], chosen["weights"], implied)
+
+
+def _check_options(framework: str, words: list[str]) -> None:
+    """Refuse an option that the framework does not have, with those that it has."""
+    names = [field.name for field in dataclasses.fields(framework_class(framework).Options)]
+    for word in words:
+        flag, name = word.partition("=")[0], word.partition("=")[0].removeprefix("--options.")
+        if flag.startswith("--options.") and name not in names:
+            raise ValueError(f"options: {framework} has {', '.join(names)}, not {name!r}")
 
 
 def _config(given: Mapping[str, Any]) -> TrainConfig:

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState, PartialState
-from accelerate.utils import DistributedDataParallelKwargs, set_seed
+from accelerate.utils import set_seed
 
 from vtsearch.data import load_split, open_dataset
 from vtsearch.data.torch_dataset import ImageDataset
@@ -21,10 +19,11 @@ from vtsearch.training.journal import Journal
 from vtsearch.training.judging import Judge
 from vtsearch.training.objective import Objective
 from vtsearch.training.optimization import build_optimizer
-from vtsearch.training.precision import resolve_precision
+from vtsearch.training.processes import accelerator_for
 
 if TYPE_CHECKING:
     import torch
+    from accelerate import Accelerator
     from numpy.typing import NDArray
     from torch.utils.data import DataLoader
 
@@ -69,7 +68,7 @@ def assemble(config: TrainConfig, folder: Path, progress: Progress) -> Parts:
         FileNotFoundError: no data, no weights.
     """
     framework_type = framework_class(config.framework)
-    accelerator = _accelerator(config)
+    accelerator = accelerator_for(config.precision)
     data = _data(config, folder)
     fit, held_out = divide(data.split.train, config.validation, seed=config.seed)
     set_seed(derived_seed(config.seed, MODEL_SEED))
@@ -120,17 +119,6 @@ def divide(train: NDArray[np.int64], share: float, *, seed: int) -> tuple[NDArra
         raise ValueError(f"validation: expected a share that makes 1 to {len(train) - 1} images, got {share}")
     order = np.random.Generator(np.random.PCG64(derived_seed(seed, HOLD_OUT_SEED))).permutation(len(train))
     return train[np.sort(order[held:])], train[np.sort(order[:held])]
-
-
-def _accelerator(config: TrainConfig) -> Accelerator:
-    arithmetic = resolve_precision(config.precision, PartialState().device)
-    # accelerate keeps the precision of a process's first run for all later ones, and refuses another
-    AcceleratorState._reset_state()  # noqa: SLF001 (it offers no public way)
-    return Accelerator(
-        mixed_precision="bf16" if arithmetic == "bf16" else "no",
-        # banks are gathered by the frameworks themselves; there is no batch norm to keep in step
-        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
-    )
 
 
 def _data(config: TrainConfig, folder: Path) -> RetrievalData:

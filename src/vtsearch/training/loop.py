@@ -23,6 +23,7 @@ from vtsearch.training.batches import STEP_SEED, derived_seed
 from vtsearch.training.checkpoint import load_state, replace_folder, save_state
 from vtsearch.training.optimization import set_learning_rate
 from vtsearch.training.outcome import RunResult, read_result, score, write_codes, write_result, write_run_report
+from vtsearch.training.processes import this_process
 from vtsearch.training.progress import Progress
 
 if TYPE_CHECKING:
@@ -72,11 +73,12 @@ def train(
         ValueError: an unknown framework, protocol or backbone.
         OSError: a checkpoint that cannot be written; the previous one is intact.
     """
-    place = Path(folder)
-    files.check(place, config, resume=resume)
+    place, is_main = Path(folder), this_process().is_main_process
+    if is_main:  # for the others there may already be what it writes next
+        files.check(place, config, resume=resume)
     if resume and (finished := read_result(place)) is not None:
         return finished
-    parts = assemble(config, place, Progress(progress))
+    parts = assemble(config, place, Progress(progress if is_main else None))
     with parts.journal:
         return Run(parts, place).finish()
 
