@@ -84,7 +84,8 @@ def within(
 
     Raises:
         TypeError: codes that are not uint8; radius or threads that are not ints; a mask of another dtype.
-        ValueError: widths that differ or exceed 8,191 bytes, a radius below 0, threads below 1, a mask of another length.
+        ValueError: widths that differ or exceed 8,191 bytes, a radius below 0, threads below 1, a mask of another
+            length.
 
     Example:
         >>> import vtsearch
