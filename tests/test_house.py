@@ -57,7 +57,7 @@ def test_the_stub_names_every_compiled_function_and_argument():
 
 
 def test_an_unknown_instruction_set_is_refused_with_the_choices():
-    with pytest.raises(ValueError, match="isa: this build and CPU can run .*scalar, not 'sse9'"):
+    with pytest.raises(ValueError, match=r"isa: this build and CPU can run .*scalar, not 'sse9'"):
         _native.use_isa("sse9")
 
 
@@ -96,5 +96,7 @@ def test_python_of_the_readme_runs(block):
 def test_commands_of_the_readme_exist():
     from vtsearch.cli import COMMANDS
 
-    named = set(re.findall(r"^ *(?:VTSEARCH_DATA=\S+ )?vtsearch ([a-z]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    named = set(
+        re.findall(r"^ *(?:VTSEARCH_DATA=\S+ )?vtsearch ([a-z]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    )
     assert named <= set(COMMANDS)
