@@ -8,7 +8,7 @@ namespace vtsearch {
 
 void distances(const Kernels& kernels, CodeView queries, CodeView database, std::size_t threads,
                Cancellation& cancellation, std::int32_t* out) {
-  const Plan plan = plan_work(queries.count, database.count, threads, queries.count);
+  const Plan plan = plan_work(queries.count, database.count, threads, queries_per_block);
   parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
     const Range block = plan.query_block(task);
     const Range range = plan.range(task);

@@ -10,7 +10,7 @@ namespace vtsearch {
 void histogram(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, std::size_t threads,
                Cancellation& cancellation, std::int64_t* out) {
   const std::size_t bins = database.bins();
-  const Plan plan = plan_work(queries.count, database.count, threads, queries.count);
+  const Plan plan = plan_work(queries.count, database.count, threads, queries_per_block);
   std::mutex mutex;
   parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
     const Range block = plan.query_block(task);

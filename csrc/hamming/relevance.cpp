@@ -12,7 +12,6 @@ namespace vtsearch {
 namespace {
 
 constexpr std::size_t word_bits = 64;
-constexpr std::size_t queries_per_block = 512;  // their histograms stay in the second-level cache
 
 template <class Visit>
 void for_each_bit(const std::uint64_t* words, std::size_t count, Visit&& visit) {

@@ -52,7 +52,7 @@ void sort_into(const std::vector<const Found*>& found, std::size_t bins, std::in
 
 Neighbors within(const Kernels& kernels, CodeView queries, CodeView database, std::size_t radius, MaskView mask,
                  std::size_t threads, Cancellation& cancellation) {
-  const Plan plan = plan_work(queries.count, database.count, threads, queries.count);
+  const Plan plan = plan_work(queries.count, database.count, threads, queries_per_block);
   std::vector<Found> found(queries.count * plan.ranges.size());  // range by range
   parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
     const Range block = plan.query_block(task);
