@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 import shutil
 from dataclasses import asdict, replace
 
@@ -64,10 +65,33 @@ def test_the_journal_tells_the_run_in_order(finished):
 def test_a_person_without_a_terminal_sees_a_line_per_epoch_and_evaluation(finished):
     *_, seen = finished
     lines = seen.splitlines()
-    assert [line.split()[1] for line in lines] == ["1/2", "1/2", "2/2", "2/2"]
-    assert "images/s" in lines[1]
-    assert "left" in lines[1]
-    assert "ties:" in lines[0]
+    assert lines[0].startswith("digits: 500 train, 100 query, 1,197 database; 1 x ")
+    assert [line.split("  ")[0] for line in lines[1:]] == [
+        "untrained model",
+        "random codes",
+        "epoch 1/2 on query",
+        "epoch 1/2",
+        "epoch 2/2",
+        "epoch 2/2 on query",
+    ]
+    assert "images/s" in lines[4]
+    assert "left" in lines[4]
+    assert "by order of ties" in lines[3]
+
+
+def test_a_disk_that_fills_up_costs_nothing_but_time(finished, tmp_path):
+    config, folder, result, _ = finished
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**21, hard))  # the state outgrows it with the optimizer's first step
+    try:
+        with pytest.raises(OSError, match=r"could not write .*last: File too large; the previous one is intact"):
+            train(config, tmp_path / "run")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    again = train(config, tmp_path / "run", resume=True)
+    assert again.final == result.final
+    weights = [load_model(run / files.FINAL).fingerprint() for run in (folder, tmp_path / "run")]
+    assert weights[0] == weights[1]
 
 
 def test_the_codes_are_indexes_that_the_final_model_makes_again(finished):

@@ -23,6 +23,7 @@ from vtsearch.training.batches import STEP_SEED, derived_seed
 from vtsearch.training.checkpoint import load_state, replace_folder, save_state
 from vtsearch.training.optimization import set_learning_rate
 from vtsearch.training.outcome import RunResult, read_result, score, write_codes, write_result, write_run_report
+from vtsearch.training.precision import resolve_precision
 from vtsearch.training.processes import this_process
 from vtsearch.training.progress import Progress
 
@@ -99,6 +100,7 @@ class Run:
 
     def finish(self) -> RunResult:
         """Do what is left of the run."""
+        self.progress.note(self._what())
         if self.config.baselines and not self.place.baselines:
             self._judge_baselines()
             self._save()
@@ -217,15 +219,13 @@ class Run:
         self.place.baselines = {name: score(evaluation) for name, evaluation in found.items()}
         for name, values in self.place.baselines.items():
             self.parts.journal.write("baseline", of=name, **values)
+            self.progress.note(_line(name, untrained.k, values))
 
     def _judged(self, on: str, evaluation: Evaluation, epoch: int) -> None:
         """Take note of an evaluation, and of the model if it is the best so far."""
         found = score(evaluation)
         self.parts.journal.write("evaluation", on=on, epoch=epoch, **found)
-        self.progress.note(
-            f"epoch {epoch}/{self.config.epochs}  mAP@{evaluation.k or 'all'} {found['expected']:.4f}"
-            f" (ties: {found['worst']:.4f} to {found['best']:.4f}) on {on}"
-        )
+        self.progress.note(_line(f"epoch {epoch}/{self.config.epochs} on {on}", evaluation.k, found))
         if found["expected"] > self.place.best:
             self.place.best, self.place.best_epoch = found["expected"], epoch
             if self.parts.accelerator.is_main_process:
@@ -233,6 +233,15 @@ class Run:
 
     # -----------------------------------------------------------------------------------------------------------------
     # Notes and checkpoints
+
+    def _what(self) -> str:
+        split, accelerator = self.parts.data.split, self.parts.accelerator
+        begun = f", from epoch {self.place.epoch + 1}, step {self.place.step}" if self.place.step else ""
+        return (
+            f"{self.config.protocol}: {len(self.parts.fit):,} train, {len(split.query):,} query,"
+            f" {len(split.database):,} database; {accelerator.num_processes} x {accelerator.device.type},"
+            f" {resolve_precision(self.config.precision, accelerator.device)}; {self.folder}{begun}"
+        )
 
     def _steps(self) -> int:
         return self.config.epochs * len(self.parts.batches)
@@ -285,3 +294,8 @@ class Run:
     def _stateful(self) -> dict[str, Any]:
         parts = self.parts
         return {"model": parts.model, "framework": parts.framework, "optimizer": parts.optimizer}
+
+
+def _line(what: str, k: int | None, values: dict[str, float]) -> str:
+    bounds = f"{values['worst']:.4f} to {values['best']:.4f}"
+    return f"{what}  mAP@{k or 'all'} {values['expected']:.4f} (by order of ties {bounds})"
