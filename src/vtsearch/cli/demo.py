@@ -92,7 +92,7 @@ def _places(output: Path) -> list[str]:
 def _next(output: Path) -> list[str]:
     codes = output / "codes"
     with Index.open(codes / "database") as index:
-        item = index.ids()[0]
+        item = index.ids()[10]
     return [
         "try next",
         f"  vtsearch search {item} --index {codes / 'database'} --picture {output / 'answers.png'}",

@@ -77,7 +77,6 @@ def run(argv: list[str]) -> int:
     queries = _open("queries", given.queries, "query_labels", given.query_labels)
     database = _open("database", given.database, "database_labels", given.database_labels)
     _refuse_mixing(queries, database)
-    _warn_of_leakage(queries, database)
     evaluation = evaluate(
         queries.codes,
         database.codes,
@@ -88,6 +87,7 @@ def run(argv: list[str]) -> int:
         bits=database.bits,
         threads=given.threads,
     )
+    _warn_of_leakage(queries, database)
     context = _context(database, ["vtsearch evaluate", *argv])
     if given.report is not None:
         rows = _rows(queries, database, given.pictures)
@@ -139,7 +139,10 @@ def _open(name: str, word: str, labels_name: str, labels: str | None) -> Side:
         if labels is None:
             raise ValueError(f"{labels_name}: expected a .npy file of labels beside {word}, got nothing")
         codes, bits = _codes(name, load_array(word))
-        return Side(codes, load_array(labels), bits)
+        truth = load_array(labels)
+        if len(truth) != len(codes):
+            raise ValueError(f"{labels_name}: expected {len(codes)} rows as in {word}, got {len(truth)}")
+        return Side(codes, truth, bits)
     if labels is not None:
         raise ValueError(f"{labels_name}: expected no labels beside an index, which has its own, got {labels}")
     index = Index.open(word)
@@ -150,24 +153,33 @@ def _open(name: str, word: str, labels_name: str, labels: str | None) -> Side:
 
 
 def _codes(name: str, array: NDArray[Any]) -> tuple[NDArray[np.uint8], int]:
-    if array.dtype.kind == "f":
-        return pack(array), array.shape[-1]
     if array.ndim != 2:
         raise ValueError(f"{name}: expected (n, bytes) codes or (n, bits) features, got {array.shape}")
-    return array, 8 * array.shape[1]  # of another dtype: evaluate says so
+    if array.dtype == np.uint8:
+        return array, 8 * array.shape[1]
+    if array.dtype.kind != "f":
+        raise TypeError(f"{name}: expected uint8 codes or features that are floats, got {array.dtype}")
+    if np.isnan(array).any():
+        raise ValueError(f"{name}: expected features without NaN, got NaN")
+    return pack(array), array.shape[1]
 
 
 def load_array(path: str) -> NDArray[Any]:
-    """A .npy file, mapped.
+    """A .npy file of at least one axis, mapped.
 
     Raises:
         FileNotFoundError: no such file.
         VtsearchError: another kind of file, or a truncated one.
     """
+    with Path(path).open("rb") as file:
+        if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
+            raise VtsearchError(f"{path}: expected a .npy file, got something else")
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise VtsearchError(f"{path}: expected a .npy file, got {error}") from error
+        raise VtsearchError(f"{path}: expected a whole .npy file of numbers, got a damaged one ({error})") from error
+    if array.ndim == 0:
+        raise VtsearchError(f"{path}: expected a row per item, got a single number")
     return array
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from argparse import RawDescriptionHelpFormatter
+from difflib import get_close_matches
 from typing import NoReturn
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
@@ -29,5 +31,24 @@ class CommandParser(ArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # noqa: ARG002 (jsonargparse's signature)
         """Print what was wrong and where help is, and exit with code 2."""
-        print(f"{self.prog}: {' '.join(message.split())} (see {self.prog} --help)", file=sys.stderr)
+        flags = [flag for action in self._actions for flag in action.option_strings]
+        print(f"{self.prog}: {house_style(message, flags)} (see {self.prog} --help)", file=sys.stderr)
         sys.exit(2)
+
+
+def house_style(message: str, flags: list[str]) -> str:
+    """A message of jsonargparse in the words of our own: ``argument: expected ..., got ...``."""
+    text = " ".join(message.split())
+    if kind := re.fullmatch(r"""Parser key "(.+?)": Expected a <class '(\w+)'>\. Got value: (.*)""", text):
+        return f"{kind[1]}: expected {_ARTICLES.get(kind[2], kind[2])}, got {kind[3]!r}"
+    if choice := re.fullmatch(r'Parser key "(.+?)": Expected a typing\.Literal\[(.+)\]\. Got value: (.*)', text):
+        return f"{choice[1]}: expected one of {choice[2].replace(chr(39), '')}, got {choice[3]!r}"
+    if missing := re.fullmatch(r"the following arguments are required: (.+)", text):
+        return f"{missing[1]}: expected a value, got nothing"
+    if unknown := re.fullmatch(r"unrecognized arguments: (\S+).*", text, re.IGNORECASE):
+        close = get_close_matches(unknown[1], flags, n=1)
+        return f"{unknown[1]}: no such argument" + (f"; did you mean {close[0]}?" if close else "")
+    return text
+
+
+_ARTICLES = {"int": "an int", "float": "a number", "bool": "true or false", "str": "text"}

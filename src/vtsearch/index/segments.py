@@ -63,7 +63,9 @@ def map_segment(index_folder: Path, segment: Segment, width: int) -> NDArray[np.
     try:
         codes = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise VtsearchError(f"{path}: expected {segment.items} codes of {width} bytes, got {error}") from error
+        raise VtsearchError(
+            f"{path}: expected {segment.items} codes of {width} bytes, got a missing or damaged file ({error})"
+        ) from error
     if codes.dtype != np.uint8 or codes.shape != (segment.items, width):
         raise VtsearchError(
             f"{path}: expected {segment.items} codes of {width} bytes, got an array {codes.shape} of {codes.dtype}"

@@ -1,0 +1,423 @@
+"""What users get wrong, and what they are told. ``VTSEARCH_WRITE_DOCS=1 pytest tests/cli/test_bad_input.py`` writes
+the answers into docs/errors.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import resource
+import shlex
+import shutil
+import sqlite3
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vtsearch.cli import main, one_line
+from vtsearch.codes import pack
+from vtsearch.data import draw_dataset, get_protocol, load_split, open_dataset, open_image_folder, open_image_list
+from vtsearch.errors import VtsearchError
+from vtsearch.evaluation import evaluate
+from vtsearch.frameworks import framework_class
+from vtsearch.index import Index
+from vtsearch.metrics import average_precision, mean_average_precision
+from vtsearch.models import ModelConfig, build_model, load_model, save_model
+from vtsearch.ranking import distances, rank, within
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
+CODES = pack(np.random.default_rng(0).integers(0, 2, (6, 64)))
+LABELS = np.array([0, 1, 2, 0, 1, 2])
+MANY = np.eye(3, dtype=np.uint8)[LABELS]
+NONE = np.zeros((0, 8), np.uint8)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with models, indexes, arrays and pictures, good and bad ones."""
+
+    root: Path
+
+    def __truediv__(self, name: str) -> Path:
+        return self.root / name
+
+
+def build(root: Path) -> Place:
+    for name, seed in (("model", 0), ("other-model", 1)):
+        torch.manual_seed(seed)
+        save_model(build_model(ModelConfig("test_vit", 64, image_size=32, pretrained=False, hidden=16)), root / name)
+    draw = np.random.default_rng(0)
+    for name in ("cat/1.png", "cat/2.png", "dog/1.png"):
+        (root / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(root / "pictures" / name)
+    (root / "half.png").write_bytes((root / "pictures/cat/1.png").read_bytes()[:1000])
+    (root / "list.txt").write_text("pictures/cat/1.png 1 0\npictures/dog/1.png 0 2\n")
+    (root / "split.json").write_text('{"query": [')
+    (root / "empty").mkdir()
+    model = load_model(root / "model")
+    fingerprints = {"model": model.fingerprint(), "preprocessing": model.preprocessing.fingerprint()}
+    for name, bits, given in (
+        ("index", 64, fingerprints),
+        ("other-index", 64, {"model": "0" * 64, "preprocessing": "1" * 64}),
+        ("narrow-index", 32, fingerprints),
+    ):
+        with Index.create(root / name, bits, fingerprints=given) as index:
+            index.add(CODES[:, : bits // 8], [f"item {i}" for i in range(6)], LABELS)
+    with Index.create(root / "unlabelled-index", 64) as index:
+        index.add(CODES)
+    for name in ("corrupt-index", "truncated-index"):
+        shutil.copytree(root / "index", root / name)
+    (root / "corrupt-index/index.sqlite").write_bytes(b"not a database, but long enough to look like one" * 20)
+    (segment,) = (root / "truncated-index/codes").iterdir()
+    segment.rename(segment.with_name("0123456789abcdef.npy"))
+    with contextlib.closing(sqlite3.connect(root / "truncated-index/index.sqlite")) as db, db:
+        db.execute("UPDATE segments SET file = '0123456789abcdef.npy'")
+    segment = segment.with_name("0123456789abcdef.npy")
+    segment.write_bytes(segment.read_bytes()[:150])
+    shutil.copytree(root / "model", root / "damaged-model")
+    weights = root / "damaged-model/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    np.save(root / "codes.npy", CODES)
+    np.save(root / "labels.npy", LABELS)
+    np.save(root / "five.npy", LABELS[:5])
+    np.save(root / "nan.npy", np.full((6, 64), np.nan))
+    np.save(root / "ints.npy", np.zeros((6, 8), np.int64))
+    (root / "words.npy").write_text("these are no codes")
+    return Place(root)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """Something a user does: a call that raises, or words of a command that ends with code 2."""
+
+    what: str
+    act: Callable[[Place], object] | str
+    says: str
+    """Regular expression; names the argument or the file."""
+    kind: type[Exception] | None = None
+
+
+def call(what, act, kind, says):
+    return Mistake(what, act, says, kind)
+
+
+LIBRARY = [
+    call("features with NaN", lambda _: pack(np.full((1, 8), np.nan)), ValueError, "values"),
+    call("codes of another dtype", lambda _: rank(CODES.astype(np.float32), CODES), TypeError, "query_codes"),
+    call("codes as a list", lambda _: rank(CODES.tolist(), CODES), TypeError, "query_codes"),
+    call("codes of another width", lambda _: rank(CODES, CODES[:, :4]), ValueError, "db_codes|query_codes"),
+    call("codes with three axes", lambda _: distances(CODES[None], CODES), ValueError, "query_codes"),
+    call("k = 0", lambda _: rank(CODES, CODES, 0), ValueError, "k: "),
+    call("k = -1", lambda _: rank(CODES, CODES, -1), ValueError, "k: "),
+    call("k = 1.5", lambda _: rank(CODES, CODES, 1.5), TypeError, "k: "),
+    call("a mask of another length", lambda _: rank(CODES, CODES, mask=np.ones(5, bool)), ValueError, "mask"),
+    call("a mask of numbers", lambda _: rank(CODES, CODES, mask=np.ones(6)), TypeError, "mask"),
+    call("a negative radius", lambda _: within(CODES, CODES, -1), ValueError, "radius"),
+    call("no threads", lambda _: rank(CODES, CODES, threads=0), ValueError, "threads"),
+    call(
+        "labels of other length",
+        lambda _: average_precision(CODES, CODES, LABELS[:5], LABELS),
+        ValueError,
+        "query_labels",
+    ),
+    call("labels of two forms", lambda _: average_precision(CODES, CODES, LABELS, MANY), ValueError, "labels"),
+    call("labels as names", lambda _: evaluate(CODES, CODES, LABELS, np.array(["cat"] * 6)), TypeError, "db_labels"),
+    call("counts as labels", lambda _: evaluate(CODES, CODES, MANY, 2 * MANY), ValueError, "db_labels"),
+    call("an empty database", lambda _: evaluate(CODES, NONE, LABELS, LABELS[:0]), ValueError, "db_codes"),
+    call("no queries", lambda _: mean_average_precision(NONE, CODES, LABELS[:0], LABELS), ValueError, "query_codes"),
+    call(
+        "an unknown tie rule",
+        lambda _: average_precision(CODES, CODES, LABELS, LABELS, ties="random"),
+        ValueError,
+        "ties",
+    ),
+    call(
+        "an unknown normalizer",
+        lambda _: evaluate(CODES, CODES, LABELS, LABELS, normalizer="max"),
+        ValueError,
+        "normalizer",
+    ),
+    call("an index of 0 bits", lambda p: Index.create(p / "new", 0), ValueError, "bits"),
+    call("a new index where one is", lambda p: Index.create(p / "index", 64), FileExistsError, "path.*index"),
+    call("an id twice", lambda p: add(p, CODES[:2], ["a", "a"]), ValueError, "ids.*'a'"),
+    call("an id that is taken", lambda p: add(p, CODES[:1], ["item 3"]), ValueError, "ids.*'item 3'"),
+    call("codes of another width in an index", lambda p: add(p, CODES[:, :4]), ValueError, "codes"),
+    call("several labels in a single-label index", lambda p: add(p, CODES, labels=MANY), ValueError, "labels"),
+    call(
+        "codes of another model in an index",
+        lambda p: add(p, CODES, fingerprints={"model": "0" * 64}),
+        VtsearchError,
+        "model",
+    ),
+    call("an index that is not there", lambda p: Index.open(p / "nowhere"), FileNotFoundError, "nowhere"),
+    call("a folder that is no index", lambda p: Index.open(p / "model"), VtsearchError, "model: expected an index"),
+    call("a corrupt index", lambda p: Index.open(p / "corrupt-index"), VtsearchError, r"corrupt-index/index\.sqlite"),
+    call(
+        "a truncated segment",
+        lambda p: Index.open(p / "truncated-index"),
+        VtsearchError,
+        r"codes/0123456789abcdef\.npy",
+    ),
+    call("an unknown protocol", lambda _: get_protocol("cifar10"), ValueError, "protocol.*cifar10@54000"),
+    call(
+        "a data set that is not there", lambda p: open_dataset("cifar10@all", p / "empty"), FileNotFoundError, "empty"
+    ),
+    call("a damaged split", lambda p: load_split(p / "split.json"), VtsearchError, r"split\.json"),
+    call(
+        "a folder of images that is not there", lambda p: open_image_folder(p / "nowhere"), FileNotFoundError, "nowhere"
+    ),
+    call("a folder without images", lambda p: open_image_folder(p / "empty"), ValueError, "empty"),
+    call("a list with a label of 2", lambda p: open_image_list(p / "list.txt"), ValueError, r"list\.txt:2"),
+    call(
+        "not enough images in a class",
+        lambda p: draw_dataset(
+            open_image_folder(p / "pictures"), name="pictures", queries_per_class=1, train_per_class=1
+        ),
+        ValueError,
+        "'dog' has 1 images",
+    ),
+    call("an unknown framework", lambda _: framework_class("cqs"), ValueError, "framework.*csq"),
+    call(
+        "an unknown backbone",
+        lambda _: model_of(backbone="vit_tinny_patch16_224"),
+        ValueError,
+        "backbone.*vit_tiny_patch16_224",
+    ),
+    call("a model of 0 bits", lambda _: ModelConfig("test_vit", 0), ValueError, "bits"),
+    call("an image size between patches", lambda _: model_of(image_size=33), ValueError, "image_size"),
+    call("images of another size", lambda p: load_model(p / "model")(torch.zeros(1, 3, 48, 48)), ValueError, "images"),
+    call(
+        "weights that are no weights",
+        lambda p: model_of(weights=str(p / "half.png")),
+        (ValueError, VtsearchError),
+        r"half\.png",
+    ),
+    call("a model that is not there", lambda p: load_model(p / "nowhere"), FileNotFoundError, "nowhere"),
+    call("a folder that is no model", lambda p: load_model(p / "index"), VtsearchError, "index"),
+    call("a model with damaged weights", lambda p: load_model(p / "damaged-model"), VtsearchError, "damaged-model"),
+]
+SIDES = "--queries codes.npy --query_labels labels.npy"
+COMMANDS = [
+    Mistake("an unknown command", "serch photo.jpg", "unknown command 'serch'; did you mean 'search'"),
+    Mistake("an unknown argument", "search photo.jpg --indx index", "--indx: no such argument; did you mean --index"),
+    Mistake("an abbreviated argument", "evaluate --quer index", "--quer: no such argument; did you mean --queries"),
+    Mistake("a missing argument", "search photo.jpg", "index: expected a value"),
+    Mistake("a word for a number", "search photo.jpg --index index -k ten", "k: expected an int, got 'ten'"),
+    Mistake("a fraction for k", "search photo.jpg --index index -k 1.5", r"k: expected an int, got '1\.5'"),
+    Mistake("no answers wanted", "search 'item 1' --index index -k 0", "k: "),
+    Mistake("a query that is nothing", "search photo.jpg --index index", "query: .*16 hexadecimal digits.*photo.jpg"),
+    Mistake("a code of another length", "search 00ff --index index", "query: .*16 hexadecimal digits.*00ff"),
+    Mistake("an index that is not there", "search photo.jpg --index nowhere", "nowhere: no such index"),
+    Mistake("a corrupt index", "search 'item 1' --index corrupt-index", r"corrupt-index/index\.sqlite"),
+    Mistake("an index that forgot its model", "search pictures/cat/1.png --index index", "model: expected a folder"),
+    Mistake(
+        "the model of other codes",
+        "search pictures/cat/1.png --index index --model other-model",
+        "fingerprints: .*other-model model",
+    ),
+    Mistake("a truncated image", "search half.png --index index --model model", r"half\.png"),
+    Mistake("a picture of a code", "search " + "0" * 16 + " --index index --picture a.png", "say where its images"),
+    Mistake("images that are not there", "encode photos --model model --output new", "images: .*photos"),
+    Mistake("an image that is not there", "encode a.png b.png --model model --output new", r"a\.png: no such image"),
+    Mistake("a model that is not there", "encode digits --model nowhere --output new", "nowhere"),
+    Mistake("an output that exists", "encode digits --model model --output index", "output: .*--overwrite"),
+    Mistake(
+        "an output that is no index",
+        "encode digits --model model --output pictures --overwrite",
+        "output: expected an index",
+    ),
+    Mistake(
+        "an unknown part",
+        "encode digits --part rest --model model --output new",
+        "part: .*query, train, database",
+    ),
+    Mistake("no images at a time", "encode digits --model model --output new --batch_size 0", "batch_size"),
+    Mistake("an image that is broken", "encode half.png --model model --output new", r"half\.png"),
+    Mistake("indexes of different models", "evaluate --queries index --database other-index", "fingerprints: "),
+    Mistake("codes of different lengths", "evaluate --queries index --database narrow-index", "bits: .*64.*32"),
+    Mistake(
+        "an index without labels",
+        "evaluate --queries index --database unlabelled-index",
+        "database: .*with labels",
+    ),
+    Mistake("codes without labels", "evaluate --queries codes.npy --database index", "query_labels: "),
+    Mistake(
+        "labels for an index",
+        "evaluate --queries index --database index --query_labels labels.npy",
+        "query_labels: .*has its own",
+    ),
+    Mistake(
+        "labels of other length",
+        f"evaluate {SIDES} --database codes.npy --database_labels five.npy",
+        "database_labels: .*6.*5",
+    ),
+    Mistake(
+        "features with NaN",
+        f"evaluate {SIDES} --database nan.npy --database_labels labels.npy",
+        "database: .*NaN",
+    ),
+    Mistake(
+        "codes that are not uint8",
+        f"evaluate {SIDES} --database ints.npy --database_labels labels.npy",
+        "database: .*int64",
+    ),
+    Mistake(
+        "a file of something else",
+        f"evaluate {SIDES} --database words.npy --database_labels labels.npy",
+        r"words\.npy: expected a \.npy file",
+    ),
+    Mistake("a list of length 0", "evaluate --queries index --database index -k 0", "k: "),
+    Mistake(
+        "an unknown normalizer",
+        "evaluate --queries index --database index --normalizer max",
+        "normalizer: expected one of retrieved, relevant, min, got 'max'",
+    ),
+    Mistake(
+        "a report where a file is",
+        f"evaluate {SIDES} --database codes.npy --database_labels labels.npy --report list.txt",
+        r"list\.txt: File exists",
+    ),
+    Mistake("a folder of no known kind", "info pictures", "pictures: expected a model, an index"),
+    Mistake("an unknown framework", "train --framework cqs --output new", "framework: .*csq"),
+    Mistake(
+        "an option of another framework",
+        "train --framework csq --options.continuation 5 --output new",
+        "continuation",
+    ),
+    Mistake("a model of 0 bits", "train --protocol digits --bits 0 --output new", "bits: expected at least 1, got 0"),
+    Mistake("a run where something is", "train --protocol digits --output pictures", "output: .*pictures"),
+    Mistake("an unknown protocol", "train --protocol cifar --no-pretrained --output new", "protocol: .*cifar10@54000"),
+]
+
+
+def add(place, codes, ids=None, **more):
+    with Index.open(place / "index") as index:
+        index.add(codes, ids, **({"labels": LABELS[: len(codes)]} | more))
+
+
+def model_of(**changes):
+    return build_model(
+        ModelConfig(**({"backbone": "test_vit", "bits": 8, "image_size": 32, "pretrained": False} | changes))
+    )
+
+
+def outcome(mistake: Mistake, place: Place) -> tuple[object, str]:
+    """Class of the error, or exit code, and the message, without what differs from machine to machine."""
+    if isinstance(mistake.act, str):
+        err = io.StringIO()
+        with contextlib.redirect_stderr(err), contextlib.chdir(place.root):
+            kind: object = main(shlex.split(mistake.act))
+        text = err.getvalue()
+    else:
+        try:
+            mistake.act(place)
+        except Exception as error:  # noqa: BLE001 (whatever it is, a test looks at it)
+            kind, text = type(error), one_line(error)
+        else:
+            kind, text = None, ""
+    text = text.replace(f"{place.root}/", "").strip()
+    return kind, re.sub(r"\b(?!0{12})[0-9a-f]{12}\b", "5f3a...", text)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield build(tmp_path_factory.mktemp("mistakes"))
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def outcomes(place):
+    return {mistake: outcome(mistake, place) for mistake in LIBRARY + COMMANDS}
+
+
+@pytest.mark.parametrize("mistake", LIBRARY, ids=lambda mistake: mistake.what)
+def test_a_call_names_what_is_wrong(mistake, outcomes):
+    kind, text = outcomes[mistake]
+    assert isinstance(kind, type), "nothing was raised"
+    assert issubclass(kind, mistake.kind)
+    assert re.search(mistake.says, text)
+    assert len(text) < 400
+
+
+@pytest.mark.parametrize("mistake", COMMANDS, ids=lambda mistake: mistake.what)
+def test_a_command_names_what_is_wrong_on_one_line(mistake, outcomes):
+    code, text = outcomes[mistake]
+    assert code == 2
+    assert re.search(mistake.says, text)
+    assert text.startswith("vtsearch")
+    assert len(text.splitlines()) == 1
+
+
+def test_mistakes_leave_nothing_behind(outcomes, place):
+    assert not (place / "new").exists()
+    assert not [path for path in place.root.iterdir() if path.name.startswith(".")]
+    with Index.open(place / "index") as index:
+        index.verify()
+        assert len(index) == 6
+
+
+def test_the_page_of_errors_is_what_is_printed(outcomes):
+    text = page(outcomes)
+    if os.environ.get("VTSEARCH_WRITE_DOCS"):
+        PAGE.parent.mkdir(exist_ok=True)
+        PAGE.write_text(text)
+    assert PAGE.read_text() == text
+
+
+def page(outcomes) -> str:
+    """docs/errors.md."""
+    lines = [
+        "# What goes wrong, and what is said",
+        "",
+        "Every message names the argument or the file, what was expected and what came. A command prints one line on",
+        "standard error and ends with code 2; `VTSEARCH_DEBUG=1` shows where it was raised. The tests run all of this:",
+        "`VTSEARCH_WRITE_DOCS=1 pytest tests/cli/test_bad_input.py` writes the page.",
+        "",
+        "## Commands",
+        "",
+        "| mistake | command | what it prints |",
+        "| --- | --- | --- |",
+        *[f"| {m.what} | `vtsearch {cell(m.act)}` | {cell(outcomes[m][1])} |" for m in COMMANDS],
+        "",
+        "## Library",
+        "",
+        "| mistake | error | message |",
+        "| --- | --- | --- |",
+        *[f"| {m.what} | `{outcomes[m][0].__name__}` | {cell(outcomes[m][1])} |" for m in LIBRARY],
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def test_a_full_disk_is_named_and_leaves_the_old_report(place, tmp_path):
+    words = [sys.executable, "-m", "vtsearch", "evaluate", "--queries", str(place / "index")]
+    words += ["--database", str(place / "index"), "--report", str(tmp_path)]
+    subprocess.run(words, check=True, capture_output=True)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    done = subprocess.run(
+        words,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500)),
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == f"vtsearch evaluate: {tmp_path}/pr_curve.png: File too large"
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

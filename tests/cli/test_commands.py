@@ -1,0 +1,329 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vtsearch import reference
+from vtsearch.cli import main
+from vtsearch.cli.evaluate import load_array
+from vtsearch.data import open_dataset
+from vtsearch.errors import VtsearchError
+from vtsearch.index import Index
+from vtsearch.models import ModelConfig, build_model, save_model
+
+BITS = 20
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    torch.manual_seed(0)
+    save_model(build_model(ModelConfig("test_vit", BITS, image_size=32, pretrained=False, hidden=16)), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def codes(model, tmp_path_factory):
+    """Indexes of the digits' query and database."""
+    folder = tmp_path_factory.mktemp("codes")
+    for part in ("query", "database"):
+        assert main(["encode", "digits", "--part", part, "--model", str(model), "--output", str(folder / part)]) == 0
+    return folder
+
+
+def printed(capsys, *words):
+    """What a command prints, on stdout and stderr."""
+    capsys.readouterr()
+    assert main([str(word) for word in words]) == 0
+    return capsys.readouterr()
+
+
+def test_the_parts_of_a_protocol_are_encoded(codes, model):
+    split, source = (data := open_dataset("digits")).split, data.source
+    for part, positions in (("query", split.query), ("database", split.database)):
+        with Index.open(codes / part) as index:
+            index.verify()
+            assert index.ids() == [source.id(int(position)) for position in positions]
+            assert index.labels().tolist() == source.labels[positions].tolist()
+            assert index.classes == source.classes
+            assert set(index.fingerprints) == {"model", "preprocessing", "split"}
+            assert index.fingerprints["split"] == split.fingerprint
+            assert index.description["model"] == str(model)
+
+
+def test_codes_do_not_depend_on_the_batch_size(codes, model, tmp_path):
+    main(
+        [
+            "encode",
+            "digits",
+            "--part",
+            "query",
+            "--model",
+            str(model),
+            "--output",
+            str(tmp_path / "q"),
+            "--batch_size",
+            "7",
+        ]
+    )
+    with Index.open(codes / "query") as one, Index.open(tmp_path / "q") as other:
+        assert one.codes().tolist() == other.codes().tolist()
+
+
+def test_encoding_says_how_much_and_how_fast(model, tmp_path, capsys):
+    said = printed(capsys, "encode", "digits", "--part", "query", "--model", model, "--output", tmp_path / "q")
+    assert re.search(rf"q: 100 codes of {BITS} bits, model [0-9a-f]{{12}}\n$", said.out)
+    assert re.fullmatch(r"[\d,]+ images/s\n", said.err)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder with two classes of three images."""
+    draw = np.random.default_rng(0)
+    for name in ("cat/1.png", "cat/2.png", "cat/3.png", "dog/1.png", "dog/2.png", "dog/3.png"):
+        path = tmp_path / "pictures" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(path)
+    return tmp_path / "pictures"
+
+
+def encoded(model, tmp_path, *words):
+    assert main(["encode", *map(str, words), "--model", str(model), "--output", str(tmp_path / "index")]) == 0
+    with Index.open(tmp_path / "index") as index:
+        return index.ids(), index.labels(), index.classes
+
+
+def test_a_folder_of_classes_is_encoded(model, pictures, tmp_path):
+    ids, labels, classes = encoded(model, tmp_path, pictures)
+    assert (ids[:2], classes) == (["cat/1.png", "cat/2.png"], ("cat", "dog"))
+    assert labels.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_a_folder_without_classes_is_encoded_without_labels(model, pictures, tmp_path):
+    assert encoded(model, tmp_path, pictures / "cat") == (["1.png", "2.png", "3.png"], None, ())
+
+
+def test_a_list_is_encoded_with_several_labels_per_item(model, pictures, tmp_path):
+    (tmp_path / "list.txt").write_text("cat/1.png 1 0 1\ndog/2.png 0 1 1\n")
+    ids, labels, _ = encoded(model, tmp_path, tmp_path / "list.txt", "--data", pictures)
+    assert (ids, labels.tolist()) == (["cat/1.png", "dog/2.png"], [[1, 0, 1], [0, 1, 1]])
+
+
+def test_image_files_are_encoded_under_the_names_given(model, pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(pictures)
+    assert encoded(model, tmp_path, "dog/2.png", pictures / "cat/1.png")[0] == [
+        "dog/2.png",
+        str(pictures / "cat/1.png"),
+    ]
+
+
+def test_an_index_is_replaced_only_when_asked(model, pictures, tmp_path, capsys):
+    encoded(model, tmp_path, pictures)
+    words = ["encode", str(pictures / "cat"), "--model", str(model), "--output", str(tmp_path / "index")]
+    assert main(words) == 2
+    assert "output:" in capsys.readouterr().err
+    assert main([*words, "--overwrite"]) == 0
+    with Index.open(tmp_path / "index") as index:
+        assert len(index) == 3
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_what_is_no_index_is_never_replaced(model, pictures, tmp_path, capsys):
+    assert main(["encode", str(pictures), "--model", str(model), "--output", str(pictures), "--overwrite"]) == 2
+    assert "output: expected an index to overwrite" in capsys.readouterr().err
+    assert len(list(pictures.rglob("*.png"))) == 6
+
+
+def test_a_failed_encoding_leaves_nothing(model, pictures, tmp_path):
+    content = (pictures / "dog/3.png").read_bytes()
+    (pictures / "dog/3.png").write_bytes(content[: len(content) // 2])
+    assert main(["encode", str(pictures), "--model", str(model), "--output", str(tmp_path / "index")]) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pictures"]
+
+
+def test_an_item_finds_itself_first(codes, capsys):
+    with Index.open(codes / "database") as index:
+        name, label = index.ids()[5], str(index.labels()[5])
+        first = index.search(index.codes()[5], 1).ids[0][0]
+    lines = printed(capsys, "search", name, "--index", codes / "database", "-k", "3").out.splitlines()
+    assert lines[0].split() == ["rank", "distance", "id", "label"]
+    assert len(lines) == 4
+    assert lines[1].split()[:3] == ["1", "0", first]
+    assert first != name or lines[1].split()[3] == label
+
+
+def test_a_code_is_searched_as_the_library_does(codes, capsys):
+    with Index.open(codes / "query") as queries, Index.open(codes / "database") as database:
+        code, expected = queries.codes()[3], database.search(queries.codes()[3], 7)
+        oracle = reference.rank(queries.codes()[3:4], database.codes(), 7)
+    words = ["search", code.tobytes().hex(), "--index", codes / "database", "-k", "7", "--json"]
+    found = json.loads(printed(capsys, *words).out)
+    assert found["code"] == code.tobytes().hex()
+    assert [answer["id"] for answer in found["answers"]] == expected.ids[0]
+    assert [answer["distance"] for answer in found["answers"]] == oracle.distances[0].tolist()
+    assert [answer["rank"] for answer in found["answers"]] == list(range(1, 8))
+
+
+def test_an_image_is_encoded_with_the_model_that_made_the_index(model, pictures, tmp_path, capsys):
+    encoded(model, tmp_path, pictures)
+    words = ["search", pictures / "dog/2.png", "--index", tmp_path / "index", "--picture", tmp_path / "answers.png"]
+    lines = printed(capsys, *words).out.splitlines()
+    assert lines[1].split() == ["1", "0", "dog/2.png", "dog"]
+    with Image.open(tmp_path / "answers.png") as picture:
+        assert len(picture.convert("RGB").getcolors(1 << 24)) > 100
+
+
+@pytest.mark.parametrize("kind", ["protocol", "folder", "flat folder", "list", "files"])
+def test_the_images_of_every_kind_of_index_are_found_again(kind, request, pictures, tmp_path, capsys):
+    model, codes, monkeypatch = map(request.getfixturevalue, ("model", "codes", "monkeypatch"))
+    (tmp_path / "list.txt").write_text("cat/1.png 1 0 1\ndog/2.png 0 1 1\n")
+    words = {
+        "folder": [pictures],
+        "flat folder": [pictures / "cat"],
+        "list": [tmp_path / "list.txt", "--data", pictures],
+        "files": ["cat/1.png", "cat/2.png"],
+    }
+    index = codes / "database"
+    if kind != "protocol":
+        monkeypatch.chdir(pictures)
+        encoded(model, tmp_path, *words[kind])
+        monkeypatch.chdir(tmp_path)
+        index = tmp_path / "index"
+    with Index.open(index) as opened:
+        name = opened.ids()[0]
+    printed(capsys, "search", name, "--index", index, "--picture", tmp_path / "answers.png")
+    assert (tmp_path / "answers.png").stat().st_size > 5000
+
+
+def test_indexes_are_evaluated_as_the_reference_does(codes, tmp_path, capsys):
+    words = ["--queries", codes / "query", "--database", codes / "database", "-k", "50"]
+    said = printed(capsys, "evaluate", *words, "--json", "--report", tmp_path / "report")
+    found = json.loads(said.out)
+    with Index.open(codes / "query") as query, Index.open(codes / "database") as database:
+        data = query.codes(), database.codes(), query.labels(), database.labels()
+        split = query.fingerprints["split"]
+        expected = reference.mean_average_precision(*data, 50)
+    assert found["mean_average_precision"]["expected"] == pytest.approx(expected, rel=1e-12)
+    assert (found["protocol"], found["split"], found["bits"]) == ("digits", split, BITS)
+    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [
+        "pr_curve.png",
+        "report.json",
+        "report.md",
+        "retrievals.png",
+    ]
+    assert "report.md" in said.err
+    text = printed(capsys, "evaluate", *words).out
+    assert f"mAP@50        {expected:.6f}  expected" in text
+    assert "protocol digits" in text
+
+
+def test_arrays_of_codes_or_features_are_evaluated(tmp_path, capsys):
+    draw = np.random.default_rng(0)
+    features = [draw.normal(size=(n, 16)) for n in (5, 30)]
+    labels = [draw.integers(0, 3, n) for n in (5, 30)]
+    found = []
+    for name, convert in (("features", np.asarray), ("codes", reference.pack)):
+        for side, values, truth in zip("qd", features, labels, strict=True):
+            np.save(tmp_path / f"{side}.npy", convert(values))
+            np.save(tmp_path / f"{side}l.npy", truth)
+        sides = ["--queries", tmp_path / "q.npy", "--database", tmp_path / "d.npy"]
+        truths = ["--query_labels", tmp_path / "ql.npy", "--database_labels", tmp_path / "dl.npy"]
+        found.append(printed(capsys, "evaluate", *sides, *truths, "--json", "--report", tmp_path / name).out)
+        assert (tmp_path / name / "report.md").exists()
+    assert found[0] == found[1]
+    expected = reference.mean_average_precision(*map(reference.pack, features), *labels)
+    assert json.loads(found[0])["mean_average_precision"]["expected"] == pytest.approx(expected)
+
+
+def test_queries_in_the_database_are_reported(codes, capsys):
+    said = printed(capsys, "evaluate", "--queries", codes / "query", "--database", codes / "query")
+    assert "warning: 100 of 100 queries are also in the database (such as digits/" in said.err
+    assert said.out.startswith("mAP@all")
+
+
+def test_names_that_nobody_gave_are_no_leakage(tmp_path, capsys):
+    for name in ("a", "b"):
+        with Index.create(tmp_path / name, 8) as index:
+            index.add(np.arange(5, dtype=np.uint8)[:, None], labels=[0, 1, 0, 1, 1])
+    assert printed(capsys, "evaluate", "--queries", tmp_path / "a", "--database", tmp_path / "b").err == ""
+
+
+def test_info_describes_the_installation(capsys):
+    facts = json.loads(printed(capsys, "info", "--json").out)
+    assert facts["active"] in facts["instruction sets"]
+    assert facts["numpy"] == np.__version__
+    assert facts["torch"] == torch.__version__.partition("+")[0]
+    assert facts["threads"] >= 1
+    assert "instruction sets" in printed(capsys, "info").out
+
+
+def test_info_describes_folders(model, codes, tmp_path, capsys):
+    assert json.loads(printed(capsys, "info", model, "--json").out)["config"]["bits"] == BITS
+    facts = json.loads(printed(capsys, "info", codes / "query", "--json").out)
+    assert (facts["items"], facts["bits"], facts["protocol"]) == (100, BITS, "digits")
+    printed(
+        capsys, "evaluate", "--queries", codes / "query", "--database", codes / "database", "--report", tmp_path / "r"
+    )
+    assert json.loads(printed(capsys, "info", tmp_path / "r", "--json").out)["database"] == 1197
+    assert "mAP" in printed(capsys, "info", tmp_path / "r").out
+
+
+def test_the_demo_trains_and_says_where_to_look(tmp_path, capsys):
+    out = printed(capsys, "demo", "--output", tmp_path / "demo", "--epochs", "1", "--bits", "8").out
+    assert "trained model" in out
+    assert "random codes" in out
+    for name in ("report.md", "retrievals.png", "pr_curve.png", "final", "codes/database"):
+        assert str(tmp_path / "demo" / name) in out
+        assert (tmp_path / "demo" / name).exists()
+    command = next(line for line in out.splitlines() if line.startswith("  vtsearch search")).split()[1:]
+    assert "label" in printed(capsys, *command).out
+    assert (tmp_path / "demo" / "answers.png").exists()
+    command = next(line for line in out.splitlines() if line.startswith("  vtsearch evaluate")).split()[1:]
+    assert "mAP@100" in printed(capsys, *command).out
+    assert "vit_tiny_patch16_224" in printed(capsys, "info", tmp_path / "demo").out
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"\x93NUMPY", "damaged"), (b"words", "something else"), (None, "a single number")],
+)
+def test_arrays_that_are_none_are_named(tmp_path, content, message):
+    path = tmp_path / "codes.npy"
+    np.save(path, np.int64(3))
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(VtsearchError, match=rf"codes\.npy: .*{message}"):
+        load_array(str(path))
+
+
+def test_a_truncated_array_is_named(tmp_path):
+    path = tmp_path / "codes.npy"
+    np.save(path, np.zeros((50, 8), np.uint8))
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(VtsearchError, match=r"codes\.npy: .*damaged"):
+        load_array(str(path))
+
+
+@pytest.mark.skipif("VTSEARCH_DATA" not in os.environ, reason="needs real data: set VTSEARCH_DATA")
+def test_real_codes_have_the_published_scores(capsys):
+    folder = Path(os.environ["VTSEARCH_DATA"]) / "ucf101-csq64"
+    words = ["evaluate", "--queries", folder / "query_features.npy", "--database", folder / "database_features.npy"]
+    words += ["--query_labels", folder / "query_labels.npy", "--database_labels", folder / "database_labels.npy"]
+    for k, expected in ((["-k", "100"], 0.873988), ([], 0.845884)):
+        found = json.loads(printed(capsys, *words, *k, "--json").out)
+        assert found["mean_average_precision"]["index"] == pytest.approx(expected, abs=1e-6)
