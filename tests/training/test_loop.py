@@ -209,10 +209,10 @@ def test_a_run_of_another_precision_may_follow_in_one_process(tiny_config, tmp_p
     assert train(config, tmp_path / "run").final["expected"] > 0.1
 
 
-def test_the_global_generators_do_not_matter(finished, tmp_path):
+def test_global_generators_and_loading_processes_do_not_matter(finished, tmp_path):
     config, folder, _, _ = finished
     torch.manual_seed(12345)
-    again = replace(config, evaluate_every=0, baselines=False)
+    again = replace(config, evaluate_every=0, baselines=False, workers=1)
     train(again, tmp_path / "run")
     weights = [load_model(run / files.FINAL).fingerprint() for run in (folder, tmp_path / "run")]
     assert weights[0] == weights[1]
