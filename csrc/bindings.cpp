@@ -45,6 +45,7 @@ using Scores = py::array_t<double, py::array::c_style>;
 using Distances = py::array_t<std::int32_t, py::array::c_style>;
 using Indices = py::array_t<std::int64_t, py::array::c_style>;
 
+// Chosen at the first call, so that an instruction set that VTSEARCH_ISA names in vain is an error a caller can catch.
 const Kernels*& active() {
   static const Kernels* kernels = &default_kernels();
   return kernels;
@@ -285,7 +286,6 @@ PYBIND11_MODULE(_native, m, py::mod_gil_not_used()) {
   using namespace vtsearch;
   m.doc() = "The compiled engine. Its interface is described in _native.pyi.";
   m.attr("__version__") = VTSEARCH_VERSION;
-  active();  // an instruction set that VTSEARCH_ISA names in vain is an error now, not at the first call
 
   m.def("isas", &isas);
   m.def("active_isa", [] { return std::string(active()->name); });

@@ -46,8 +46,8 @@ class Checkpoint {
 void parallel_for(std::size_t count, std::size_t threads, Cancellation& cancellation,
                   const std::function<void(std::size_t task, Checkpoint& checkpoint)>& task);
 
-// Queries of a block where nothing else limits them: what they keep stays in the second-level cache, and the time that one
-// tile takes stays short enough to answer Ctrl-C.
+// Queries of a block where nothing else limits them: what they keep stays in the second-level cache, and the time that
+// one tile takes stays short enough to answer Ctrl-C.
 inline constexpr std::size_t queries_per_block = 512;
 
 // Work over queries x database, cut into blocks of queries and ranges of the database.

@@ -1,6 +1,7 @@
 #include "hamming/rank.h"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "hamming/select.h"
@@ -28,12 +29,53 @@ bool sorts(std::size_t k, std::size_t items) {
   return k * sorted_share >= items;
 }
 
+// What a range is sampled with, to guess how far the k-th item lies: a few runs of neighbours, spread evenly, because
+// databases are often sorted by class.
+constexpr std::size_t sample_runs = 16;
+constexpr std::size_t sample_run_items = 128;
+constexpr std::size_t fewest_items_per_sample = 16;  // in a shorter range a sample does not pay
+
+// For each query a distance that more than k items of the range probably lie below; bins where there is no telling.
 template <class Distance>
-void select_range(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, Range range,
-                  std::size_t k, Checkpoint& checkpoint, Results results) {
+std::vector<std::size_t> guess_ceilings(TileDistances<Distance>& tile_distances, std::size_t queries, CodeView database,
+                                        MaskView mask, Range range, std::size_t k) {
+  const std::size_t bins = database.bins();
+  std::vector<std::size_t> ceilings(queries, bins);
+  const std::size_t items = allowed_items(mask, range);
+  if (items < fewest_items_per_sample * sample_runs * sample_run_items) return ceilings;
+  std::vector<std::uint32_t> counts(queries * bins);
+  std::size_t sampled = 0;
+  for (std::size_t run = 0; run < sample_runs; ++run) {
+    const std::size_t begin = range.begin + range.count() / sample_runs * run;
+    TileReader reader(database, mask, {begin, begin + sample_run_items});
+    for (Tile tile; reader.next(tile); sampled += tile.count) {
+      tile_distances.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
+        for (std::size_t i = 0; i < tile.count; ++i) ++counts[q * bins + distances[i]];
+      });
+    }
+  }
+  // Of k items the sample holds a Poisson-like number; a few deviations more, and it is rarely too low a guess.
+  const double expected = static_cast<double>(k) * static_cast<double>(sampled) / static_cast<double>(items);
+  const auto needed = static_cast<std::size_t>(expected + 3.0 * std::sqrt(expected) + 4.0);
+  for (std::size_t q = 0; q < queries; ++q) {
+    std::size_t sum = 0;
+    for (std::size_t d = 0; d < bins && ceilings[q] == bins; ++d) {
+      sum += counts[q * bins + d];
+      if (sum >= needed) ceilings[q] = d + 1;
+    }
+  }
+  return ceilings;
+}
+
+// Selects with the given ceilings; returns the queries for which they were too low, whose rows are then not filled.
+template <class Distance>
+std::vector<std::size_t> select_below(TileDistances<Distance>& tile_distances, const std::vector<std::size_t>& ceilings,
+                                      CodeView database, MaskView mask, Range range, std::size_t k,
+                                      Checkpoint& checkpoint, Results results) {
   const std::size_t tile_items = items_per_tile(padded_width(database.width));
-  TileDistances<Distance> tile_distances(kernels, queries);
-  std::vector<Selection<Distance>> selections(queries.count, Selection<Distance>(k, database.bins(), tile_items));
+  std::vector<Selection<Distance>> selections;
+  selections.reserve(ceilings.size());
+  for (const std::size_t ceiling : ceilings) selections.emplace_back(k, database.bins(), ceiling, tile_items);
   std::vector<std::uint32_t> positions(tile_items + items_per_group);
   TileReader reader(database, mask, range);
   for (Tile tile; reader.next(tile); checkpoint()) {
@@ -41,9 +83,27 @@ void select_range(const Kernels& kernels, CodeView queries, CodeView database, M
       selections[q].add(tile_distances.kernels(), tile, distances, positions.data());
     });
   }
-  for (std::size_t q = 0; q < queries.count; ++q) {
+  std::vector<std::size_t> missed;
+  for (std::size_t q = 0; q < selections.size(); ++q) {
     const Results row = results.from_row(q);
-    selections[q].finish(range.begin, row.distances, row.indices);
+    if (selections[q].complete()) {
+      selections[q].finish(range.begin, row.distances, row.indices);
+    } else {
+      missed.push_back(q);
+    }
+  }
+  return missed;
+}
+
+template <class Distance>
+void select_range(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, Range range,
+                  std::size_t k, Checkpoint& checkpoint, Results results) {
+  TileDistances<Distance> tile_distances(kernels, queries);
+  const auto ceilings = guess_ceilings(tile_distances, queries.count, database, mask, range, k);
+  const auto missed = select_below(tile_distances, ceilings, database, mask, range, k, checkpoint, results);
+  for (const std::size_t q : missed) {
+    TileDistances<Distance> again(kernels, {queries.code(q), 1, queries.width});
+    select_below(again, {database.bins()}, database, mask, range, k, checkpoint, results.from_row(q));
   }
 }
 

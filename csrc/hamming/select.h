@@ -4,6 +4,9 @@
 // since they lose every tie at d: the threshold is strict and only falls. What passes it goes to a side buffer, which
 // is thinned when it is full and sorted by counting at the end. Both keep the order of arrival, and with it the order
 // of the index.
+//
+// A ceiling, guessed from a sample, spares the stream's beginning, when nothing is known yet and nearly everything
+// would pass. A guess that proves too low is found out at the end, and the work is done again without it.
 #pragma once
 
 #include <algorithm>
@@ -18,8 +21,12 @@ namespace vtsearch {
 template <class Distance>
 class Selection {
  public:
-  Selection(std::size_t k, std::size_t bins, std::size_t tile_items)
-      : k_(k), threshold_(bins), counts_(bins, 0), capacity_(2 * k + 2 * tile_items) {}
+  // Items at `ceiling` or beyond never pass; with ceiling = bins all may.
+  Selection(std::size_t k, std::size_t bins, std::size_t ceiling, std::size_t tile_items)
+      : k_(k), ceiling_(ceiling), threshold_(ceiling), counts_(bins, 0), capacity_(2 * k + 2 * tile_items) {}
+
+  // Whether nothing is missing that the ceiling kept out.
+  bool complete() const { return threshold_ < ceiling_ || ceiling_ == counts_.size(); }
 
   // Takes what a tile adds. `positions` is scratch for a tile.
   void add(const WidthKernels<Distance>& kernels, const Tile& tile, const Distance* distances,
@@ -94,6 +101,7 @@ class Selection {
   }
 
   std::size_t k_;
+  std::size_t ceiling_;
   std::size_t threshold_;              // items at this distance or beyond no longer pass
   std::size_t below_ = 0;              // kept items below the threshold, fewer than k between tiles
   std::vector<std::uint32_t> counts_;  // kept items by distance

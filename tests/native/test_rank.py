@@ -72,3 +72,17 @@ def test_rank_of_a_large_database_is_the_reference_for_any_number_of_threads(isa
     expected = reference.rank(queries, database, 1000)
     for threads in (1, 2, 7):
         agree(ranking.rank(queries, database, 1000, threads=threads), expected)
+
+
+@pytest.mark.parametrize("bits", [16, 64, 128, 256])
+@pytest.mark.parametrize("near", [0, 64, 2000])
+def test_rank_is_the_reference_where_a_sample_of_the_database_misleads(isa, agree, bits, near):
+    n, k = 80_000, 2400
+    queries, database = seeded_queries(bits, 5, bits), seeded_codes(bits, n, bits)
+    database[0 : n // 2] = queries[0] ^ 0xFF
+    for begin in range(0, n, n // 16):  # equal codes wherever a run of neighbours might be looked at
+        database[begin : begin + near] = queries[0]
+    mask = np.random.default_rng(bits).random(n) < 0.9
+    for allowed in (None, mask):
+        expected = reference.rank(queries, database, k, mask=allowed)
+        agree(ranking.rank(queries, database, k, mask=allowed, threads=1), expected)
