@@ -4,20 +4,20 @@ Callers go through ``vtsearch.ranking`` and ``vtsearch.metrics``, which check an
 compressed rows: ``offsets`` (n + 1,) and ``classes`` (nnz,), ascending inside a row.
 """
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Codes = NDArray[np.uint8]  # (n, bytes), C-contiguous
-PackedMask = NDArray[np.uint8]  # (ceil(n / 8),), item i is bit i % 8 (little) of byte i // 8
-Offsets = NDArray[np.int64]  # (n + 1,)
-Classes = NDArray[np.int32]  # (nnz,)
-Histogram = NDArray[np.int64]  # (q, 8 * bytes + 1)
-Sums = NDArray[np.float64]  # (q, 8 * bytes + 1)
-Scores = NDArray[np.float64]  # (q,)
-Distances = NDArray[np.int32]
-Indices = NDArray[np.int64]
+Codes: TypeAlias = NDArray[np.uint8]  # (n, bytes), C-contiguous
+PackedMask: TypeAlias = NDArray[np.uint8]  # (ceil(n / 8),), item i is bit i % 8 (little) of byte i // 8
+Offsets: TypeAlias = NDArray[np.int64]  # (n + 1,)
+Classes: TypeAlias = NDArray[np.int32]  # (nnz,)
+Histogram: TypeAlias = NDArray[np.int64]  # (q, 8 * bytes + 1)
+Sums: TypeAlias = NDArray[np.float64]  # (q, 8 * bytes + 1)
+Scores: TypeAlias = NDArray[np.float64]  # (q,)
+Distances: TypeAlias = NDArray[np.int32]
+Indices: TypeAlias = NDArray[np.int64]
 
 __version__: str
 

@@ -54,9 +54,13 @@ class Index:
     """Codes on disk, with the ids, labels and metadata of their items.
 
     Example:
+        >>> import numpy as np, vtsearch
+        >>> codes = np.array([[0, 1], [0, 255], [0, 3]], dtype=np.uint8)
         >>> with vtsearch.Index.create("flowers", bits=16) as index:
-        ...     index.add(codes, ids=paths)
-        ...     index.search(codes[:1], k=10).ids
+        ...     index.add(codes, ids=["rose.jpg", "oak.jpg", "tulip.jpg"])
+        ...     answers = index.search(codes[:1], k=2)
+        >>> answers.distances.tolist(), answers.ids
+        ([[0, 1]], [['rose.jpg', 'tulip.jpg']])
     """
 
     def __init__(self, path: Path, store: Store) -> None:

@@ -1,0 +1,37 @@
+"""Retrieval metrics of codes and labels, exact under ties: knows packed codes and integers, no files and no models.
+
+docs/metrics.md has the definitions, ``vtsearch.reference`` the same in plain numpy.
+"""
+
+from __future__ import annotations
+
+from vtsearch.metrics.graded import acg_at, ndcg_at, wap_at
+from vtsearch.metrics.histograms import RelevanceHistograms, relevance_histograms
+from vtsearch.metrics.precision import (
+    Normalizer,
+    Ties,
+    average_precision,
+    average_precision_of,
+    mean_average_precision,
+    precision_at,
+    precision_within,
+    recall_at,
+    recall_within,
+)
+
+__all__ = [
+    "average_precision",
+    "mean_average_precision",
+    "RelevanceHistograms",
+    "relevance_histograms",
+    "average_precision_of",
+    "precision_at",
+    "recall_at",
+    "precision_within",
+    "recall_within",
+    "ndcg_at",
+    "acg_at",
+    "wap_at",
+    "Ties",
+    "Normalizer",
+]

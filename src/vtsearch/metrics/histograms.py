@@ -1,0 +1,165 @@
+"""Items and relevant items by distance: all that a metric needs to know, unless it breaks ties by index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vtsearch import _arrays, _native
+
+Counts = NDArray[np.int64]
+Sums = NDArray[np.float64]
+Scores = NDArray[np.float64]
+
+_HISTOGRAM_BYTES = 8 * 2**20
+_DENSE_ELEMENTS = 2**20
+
+
+@dataclass(frozen=True)
+class RelevanceHistograms:
+    """What lies at each distance from each query, as ``relevance_histograms`` counts it; metrics are made of this.
+
+    Raises:
+        ValueError: items and relevant that are not (q, bins) int64 of one shape with 0 <= relevant <= items.
+    """
+
+    items: Counts
+    """(q, bins): items at each distance."""
+    relevant: Counts
+    """(q, bins): those among them that share a label with the query."""
+    gains: Sums | None = None
+    """(q, bins): sum of the number of shared labels."""
+    exponential_gains: Sums | None = None
+    """(q, bins): sum of 2 ** (number of shared labels) - 1."""
+    gain_counts: Counts | None = None
+    """(q, most shared labels + 1): items of the database that share 0, 1, 2, ... labels with the query."""
+
+    def __post_init__(self) -> None:
+        for name, counts in (("items", self.items), ("relevant", self.relevant)):
+            if counts.dtype != np.int64 or counts.ndim != 2 or counts.shape != self.items.shape:
+                raise ValueError(f"{name}: expected int64 (q, bins) of one shape, got {counts.dtype} {counts.shape}")
+        if (self.relevant < 0).any() or (self.relevant > self.items).any():
+            raise ValueError("relevant: expected counts from 0 to those of items, got others")
+
+
+def relevance_histograms(
+    query_codes: NDArray[Any],
+    db_codes: NDArray[Any],
+    query_labels: ArrayLike,
+    db_labels: ArrayLike,
+    *,
+    gains: bool = False,
+    threads: int | None = None,
+) -> RelevanceHistograms:
+    """Items and relevant items at each distance from each query: all that the metrics under ties need.
+
+    Args:
+        query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
+        db_codes: (n, bytes) uint8 of the same width, as for ``rank``.
+        query_labels: (q,) integers, or (q, classes) of 0 and 1.
+        db_labels: (n,) or (n, classes), in the form of query_labels.
+        gains: also sum the shared labels, as ``ndcg_at``, ``acg_at`` and ``wap_at`` need.
+        threads: upper bound; by default the CPUs that this process may use.
+
+    Returns:
+        Arrays of (q, 8 * bytes + 1): 16 bytes per query and distance, 32 with gains.
+
+    Raises:
+        TypeError: codes that are not uint8; labels that are not numbers; threads that are not an int.
+        ValueError: shapes that do not fit; labels neither int (n,) nor 0/1 (n, classes); threads below 1.
+
+    Example:
+        >>> import vtsearch
+        >>> codes = vtsearch.pack([[0, 0, 0], [0, 0, 1], [0, 1, 0], [1, 1, 1]])
+        >>> vtsearch.metrics.relevance_histograms(codes[:1], codes, [7], [1, 7, 5, 7]).relevant
+        array([[0, 1, 0, 1, 0, 0, 0, 0, 0]])
+    """
+    queries, database = _arrays.code_pair(query_codes, db_codes)
+    query_rows, db_rows, classes = _arrays.label_pair(query_labels, db_labels, len(queries), len(database))
+    count = _arrays.thread_count(threads)
+    parts = (queries, database, *label_arrays(query_rows), *label_arrays(db_rows), classes, count)
+    items, relevant = _native.relevance_histograms(*parts)
+    if not gains:
+        return RelevanceHistograms(items, relevant)
+    linear, exponential = _native.gain_histograms(*parts)
+    if min(query_rows.most(), db_rows.most()) <= 1:
+        counts = np.stack([(items - relevant).sum(axis=1), relevant.sum(axis=1)], axis=1)
+    else:
+        counts = _gain_counts(query_rows, db_rows, classes, count)
+    return RelevanceHistograms(items, relevant, linear, exponential, counts)
+
+
+def histogram_blocks(
+    queries: _arrays.Codes,
+    database: _arrays.Codes,
+    labels: tuple[_arrays.LabelRows, _arrays.LabelRows, int],
+    threads: int,
+) -> Iterator[tuple[int, int, Counts, Counts]]:
+    """Histograms of a few thousand queries at a time: all of them at once may be larger than the codes."""
+    query_rows, db_rows, classes = labels
+    step = max(1, _HISTOGRAM_BYTES // (16 * (8 * database.shape[1] + 1)))
+    for start in range(0, len(queries), step):
+        stop = min(start + step, len(queries))
+        block = query_rows.rows(start, stop)
+        yield (
+            start,
+            stop,
+            *_native.relevance_histograms(
+                queries[start:stop], database, *label_arrays(block), *label_arrays(db_rows), classes, threads
+            ),
+        )
+
+
+def top_positions(histograms: RelevanceHistograms, k: int) -> Counts:
+    """(q,) positions in the top k, at least 1 as it is divided by."""
+    total: Counts = histograms.items.sum(axis=1)
+    return np.clip(total, 1, _arrays.whole_number("k", k, 1))
+
+
+def top_sum(histograms: RelevanceHistograms, sums: NDArray[Any], k: int) -> Scores:
+    """(q,) what the top k hold of a sum by distance; a cut group gives its share."""
+    items = histograms.items
+    before = np.cumsum(items, axis=1) - items
+    inside = np.clip(top_positions(histograms, k)[:, None] - before, 0, items)
+    total: Scores = (sums * (inside / np.maximum(items, 1))).sum(axis=1)
+    return total
+
+
+def label_arrays(rows: _arrays.LabelRows) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Label rows as the engine takes them."""
+    return rows.offsets, rows.classes
+
+
+def _gain_counts(query_rows: _arrays.LabelRows, db_rows: _arrays.LabelRows, classes: int, threads: int) -> Counts:
+    """(q, most shared labels + 1), counted as codes, since label rows are bits too.
+
+    A query with s labels that lies at distance d from an item with t labels shares (s + t - d) / 2 of them with it.
+    """
+    queries, database = _label_codes(query_rows, classes), _label_codes(db_rows, classes)
+    query_sizes, db_sizes = np.diff(query_rows.offsets), np.diff(db_rows.offsets)
+    most = min(query_rows.most(), db_rows.most())
+    counts = np.zeros((len(queries), most + 1), dtype=np.int64)
+    for size in np.unique(db_sizes).tolist():
+        by_distance = _native.histogram(queries, database[db_sizes == size], None, threads)
+        gain = np.arange(min(size, most) + 1)
+        distance = query_sizes[:, None] + size - 2 * gain
+        possible = (distance >= 0) & (distance < by_distance.shape[1])
+        found = np.take_along_axis(by_distance, np.where(possible, distance, 0), axis=1)
+        counts[:, : len(gain)] += np.where(possible, found, 0)
+    return counts
+
+
+def _label_codes(rows: _arrays.LabelRows, classes: int) -> _arrays.Codes:
+    """(n, ceil(classes / 8)) packed label rows."""
+    codes = np.empty((len(rows), (classes + 7) // 8), dtype=np.uint8)
+    step = max(1, _DENSE_ELEMENTS // classes)
+    for start in range(0, len(rows), step):
+        block = rows.rows(start, min(start + step, len(rows)))
+        dense = np.zeros((len(block), classes), dtype=np.bool_)
+        dense[np.repeat(np.arange(len(block)), np.diff(block.offsets)), block.classes] = True
+        codes[start : start + len(block)] = np.packbits(dense, axis=1)
+    return codes

@@ -1,0 +1,246 @@
+"""Average precision, and precision and recall at a cut-off or within a radius."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vtsearch import _arrays, _native
+from vtsearch.metrics.histograms import (
+    Counts,
+    RelevanceHistograms,
+    Scores,
+    histogram_blocks,
+    label_arrays,
+    top_positions,
+    top_sum,
+)
+
+Ties = Literal["expected", "index", "best", "worst"]
+Normalizer = Literal["retrieved", "relevant", "min"]
+
+_TIES = ("expected", "index", "best", "worst")
+_NORMALIZERS = ("retrieved", "relevant", "min")
+
+
+def average_precision(
+    query_codes: NDArray[Any],
+    db_codes: NDArray[Any],
+    query_labels: ArrayLike,
+    db_labels: ArrayLike,
+    k: int | None = None,
+    *,
+    ties: Ties = "expected",
+    normalizer: Normalizer = "retrieved",
+    threads: int | None = None,
+) -> Scores:
+    """Average precision at k of each query, over the database ranked by distance.
+
+    Two items are relevant to each other if they share a label. No ranking is built, unless ties are broken by index.
+
+    Args:
+        query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
+        db_codes: (n, bytes) uint8 of the same width, n at least 1, as for ``rank``.
+        query_labels: (q,) integers, or (q, classes) of 0 and 1.
+        db_labels: (n,) or (n, classes), in the form of query_labels.
+        k: positions that count, at least 1; None, or more than there are, means all.
+        ties: how items at one distance are ordered. "expected": the exact mean over all their orders; "index": by
+            index; "best" and "worst": the largest and smallest value that any order gives.
+        normalizer: what the sum of precisions is divided by. "retrieved": relevant items in the top k (the hashing
+            literature); "relevant": all relevant items (trec_eval); "min": the smaller of all relevant items and k.
+        threads: upper bound; by default the CPUs that this process may use.
+
+    Returns:
+        (q,) float64 from 0 to 1; 0 for a query that meets nothing relevant.
+
+    Raises:
+        TypeError: codes that are not uint8; labels that are not numbers; k or threads that are not ints.
+        ValueError: an empty database; shapes that do not fit; labels neither int (n,) nor 0/1 (n, classes); k or
+            threads below 1; unknown ties or normalizer.
+
+    Source:
+        McSherry and Najork, ECIR 2008; He et al., CVPR 2018.
+
+    Example:
+        >>> import vtsearch
+        >>> codes = vtsearch.pack([[0, 0, 0], [0, 0, 1], [0, 1, 0], [1, 1, 1]])
+        >>> vtsearch.average_precision(codes[:1], codes, [7], [1, 7, 5, 7])  # items 1 and 2 are tied
+        array([0.45833333])
+        >>> vtsearch.average_precision(codes[:1], codes, [7], [1, 7, 5, 7], ties="best")
+        array([0.5])
+    """
+    _check_choices(ties, normalizer)
+    queries, database = _arrays.code_pair(query_codes, db_codes)
+    if not len(database):
+        raise ValueError("db_codes: expected at least 1 code, got an empty database")
+    labels = _arrays.label_pair(query_labels, db_labels, len(queries), len(database))
+    top = _arrays.cut_off(k, len(database))
+    count = _arrays.thread_count(threads)
+    if ties == "index":
+        query_rows, db_rows, classes = labels
+        return _native.average_precision_by_index(
+            queries, database, *label_arrays(query_rows), *label_arrays(db_rows), classes, top, normalizer, count
+        )
+    scores = np.empty(len(queries))
+    for start, stop, items, relevant in histogram_blocks(queries, database, labels, count):
+        scores[start:stop] = _native.average_precision(items, relevant, top, ties, normalizer)
+    return scores
+
+
+def mean_average_precision(
+    query_codes: NDArray[Any],
+    db_codes: NDArray[Any],
+    query_labels: ArrayLike,
+    db_labels: ArrayLike,
+    k: int | None = None,
+    *,
+    ties: Ties = "expected",
+    normalizer: Normalizer = "retrieved",
+    threads: int | None = None,
+) -> float:
+    """The mean of ``average_precision`` over all queries, those that meet nothing relevant included.
+
+    Args:
+        query_codes: (q, bytes) uint8, q at least 1.
+        db_codes: (n, bytes) uint8, n at least 1.
+        query_labels: (q,) integers, or (q, classes) of 0 and 1.
+        db_labels: (n,) or (n, classes), in the form of query_labels.
+        k: positions that count, at least 1; None, or more than there are, means all.
+        ties: "expected", "index", "best" or "worst", as for ``average_precision``.
+        normalizer: "retrieved", "relevant" or "min", as for ``average_precision``.
+        threads: upper bound; by default the CPUs that this process may use.
+
+    Returns:
+        A float from 0 to 1.
+
+    Raises:
+        TypeError: as ``average_precision``.
+        ValueError: as ``average_precision``; no queries.
+
+    Example:
+        >>> import vtsearch
+        >>> codes = vtsearch.pack([[0, 0, 0], [0, 0, 1], [1, 1, 0], [1, 1, 1]])
+        >>> vtsearch.mean_average_precision(codes, codes, [0, 0, 1, 1], [0, 0, 1, 1])
+        1.0
+    """
+    scores = average_precision(
+        query_codes, db_codes, query_labels, db_labels, k, ties=ties, normalizer=normalizer, threads=threads
+    )
+    if not len(scores):
+        raise ValueError("query_codes: expected at least 1 query to take a mean over, got none")
+    return float(scores.mean())
+
+
+def average_precision_of(
+    histograms: RelevanceHistograms,
+    k: int | None = None,
+    *,
+    ties: Literal["expected", "best", "worst"] = "expected",
+    normalizer: Normalizer = "retrieved",
+) -> Scores:
+    """Average precision at k of each query, as ``average_precision``, from histograms made before.
+
+    Args:
+        histograms: from ``relevance_histograms``.
+        k: positions that count, at least 1; None, or more than there are, means all.
+        ties: "expected", "best" or "worst"; histograms do not know the order by index.
+        normalizer: "retrieved", "relevant" or "min".
+
+    Returns:
+        (q,) float64.
+
+    Raises:
+        TypeError: k that is not an int.
+        ValueError: k below 1; unknown ties or normalizer; ties="index".
+    """
+    _check_choices(ties, normalizer)
+    if ties == "index":  # type: ignore[comparison-overlap]
+        raise ValueError("ties: expected expected, best or worst of histograms, got 'index'; use average_precision")
+    top = 0 if k is None else _arrays.whole_number("k", k, 1)  # the engine's 0 is all
+    items, relevant = np.ascontiguousarray(histograms.items), np.ascontiguousarray(histograms.relevant)
+    return _native.average_precision(items, relevant, top, ties, normalizer)
+
+
+def precision_at(histograms: RelevanceHistograms, k: int) -> Scores:
+    """P@k of each query: the share of relevant items among the top k, expected under ties.
+
+    Args:
+        histograms: from ``relevance_histograms``.
+        k: at least 1; more than there are means all.
+
+    Returns:
+        (q,) float64.
+
+    Raises:
+        TypeError: k that is not an int.
+        ValueError: k below 1.
+    """
+    return top_sum(histograms, histograms.relevant, k) / top_positions(histograms, k)
+
+
+def recall_at(histograms: RelevanceHistograms, k: int) -> Scores:
+    """R@k of each query: the share of its relevant items that are among the top k, expected under ties.
+
+    Args:
+        histograms: from ``relevance_histograms``.
+        k: at least 1; more than there are means all.
+
+    Returns:
+        (q,) float64; 0 where nothing is relevant.
+
+    Raises:
+        TypeError: k that is not an int.
+        ValueError: k below 1.
+    """
+    total: Counts = histograms.relevant.sum(axis=1)
+    return top_sum(histograms, histograms.relevant, k) / np.maximum(total, 1)
+
+
+def precision_within(histograms: RelevanceHistograms, radius: int) -> Scores:
+    """The share of relevant items among those within a radius (hash lookup) of each query.
+
+    Args:
+        histograms: from ``relevance_histograms``.
+        radius: largest distance that counts, at least 0; 2 is usual.
+
+    Returns:
+        (q,) float64; 0 where nothing lies within the radius.
+
+    Raises:
+        TypeError: radius that is not an int.
+        ValueError: radius below 0.
+    """
+    found, relevant = _within(histograms, radius)
+    return relevant / np.maximum(found, 1)
+
+
+def recall_within(histograms: RelevanceHistograms, radius: int) -> Scores:
+    """The share of its relevant items that lie within a radius of each query.
+
+    Args:
+        histograms: from ``relevance_histograms``.
+        radius: largest distance that counts, at least 0.
+
+    Returns:
+        (q,) float64; 0 where nothing is relevant.
+
+    Raises:
+        TypeError: radius that is not an int.
+        ValueError: radius below 0.
+    """
+    _, relevant = _within(histograms, radius)
+    total: Counts = histograms.relevant.sum(axis=1)
+    return relevant / np.maximum(total, 1)
+
+
+def _check_choices(ties: str, normalizer: str) -> None:
+    _arrays.choice("ties", ties, _TIES)
+    _arrays.choice("normalizer", normalizer, _NORMALIZERS)
+
+
+def _within(histograms: RelevanceHistograms, radius: int) -> tuple[Counts, Counts]:
+    """(q,) items and relevant items at a distance of at most radius."""
+    bins = slice(_arrays.whole_number("radius", radius, 0) + 1)
+    return histograms.items[:, bins].sum(axis=1), histograms.relevant[:, bins].sum(axis=1)
