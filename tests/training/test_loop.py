@@ -9,13 +9,16 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
+from accelerate.utils import set_seed
 
-from vtsearch import load_model
+from vtsearch import load_model, mean_average_precision
 from vtsearch.data import load_split, open_dataset, save_split
 from vtsearch.errors import VtsearchError
 from vtsearch.index import Index
+from vtsearch.models import build_model
 from vtsearch.training import run_folder as files
 from vtsearch.training.assembly import divide
+from vtsearch.training.batches import MODEL_SEED, derived_seed
 from vtsearch.training.config import OptimizerConfig
 from vtsearch.training.encode import encode_positions
 from vtsearch.training.journal import read_journal
@@ -38,6 +41,19 @@ def test_training_beats_both_baselines(finished):
     assert result.baselines["random codes"]["expected"] == pytest.approx(0.1, abs=0.02)
 
 
+def test_baselines_are_those_of_the_model_before_it_was_trained(finished):
+    config, _, result, _ = finished
+    data = open_dataset("digits")
+    set_seed(derived_seed(config.seed, MODEL_SEED))
+    model = build_model(config.model)
+    codes = [
+        encode_positions(model, data.source, part, precision="fp32") for part in (data.split.query, data.split.database)
+    ]
+    labels = [data.source.labels[part] for part in (data.split.query, data.split.database)]
+    assert result.baselines["untrained model"]["expected"] == mean_average_precision(*codes, *labels)
+    assert result.baselines["pooled features"]["expected"] > 0.15
+
+
 def test_every_score_has_its_tie_bounds(finished):
     _, _, result, _ = finished
     for scores in (result.final, *result.baselines.values()):
@@ -50,8 +66,7 @@ def test_the_journal_tells_the_run_in_order(finished):
     kinds = [event["event"] for event in events]
     steps_of_an_epoch = ["step"] * 4
     assert kinds == [
-        "baseline",
-        "baseline",
+        *["baseline"] * 3,
         *steps_of_an_epoch,
         "evaluation",
         "epoch",
@@ -68,15 +83,16 @@ def test_a_person_without_a_terminal_sees_a_line_per_epoch_and_evaluation(finish
     assert lines[0].startswith("digits: 500 train, 100 query, 1,197 database; 1 x ")
     assert [line.split("  ")[0] for line in lines[1:]] == [
         "untrained model",
+        "pooled features",
         "random codes",
         "epoch 1/2 on query",
         "epoch 1/2",
         "epoch 2/2",
         "epoch 2/2 on query",
     ]
-    assert "images/s" in lines[4]
-    assert "left" in lines[4]
-    assert "by order of ties" in lines[3]
+    assert "images/s" in lines[5]
+    assert "left" in lines[5]
+    assert "by order of ties" in lines[4]
 
 
 def test_a_disk_that_fills_up_costs_nothing_but_time(finished, tmp_path):

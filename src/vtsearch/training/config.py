@@ -76,7 +76,7 @@ class TrainConfig:
     validation: float = 0.0
     """Share of the training images held out to choose the best epoch; 0 chooses on the protocol's queries."""
     baselines: bool = True
-    """Whether to judge the untrained model and random codes beside the trained one."""
+    """Whether to judge the untrained model, its backbone's pooled features and random codes beside the trained one."""
     workers: int | None = None
     """Processes that load images; by default none on a CPU, and as many as there are CPUs (at most 8) for a GPU."""
     checkpoint_minutes: float = 5.0

@@ -13,9 +13,10 @@ from vtsearch.training.batches import batch_loader
 from vtsearch.training.precision import autocast, resolve_precision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from vtsearch.data import ImageSource
     from vtsearch.models import HashModel
@@ -51,25 +52,67 @@ def encode_positions(
     Raises:
         ValueError: batch_size below 1, positions outside the source.
     """
+    codes = np.zeros((len(positions), -(-model.bits // 8)), dtype=np.uint8)
+    for rows, features in forward_positions(
+        model,
+        model,
+        source,
+        positions,
+        batch_size=batch_size,
+        device=device,
+        precision=precision,
+        workers=workers,
+        progress=progress,
+    ):
+        codes[rows] = pack(features)
+    return codes
+
+
+def forward_positions(
+    function: Callable[[Tensor], Tensor],
+    model: HashModel,
+    source: ImageSource,
+    positions: Sequence[int] | NDArray[np.int64],
+    *,
+    batch_size: int = 128,
+    device: torch.device | str | None = None,
+    precision: Precision = "auto",
+    workers: int | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Batches of rows (b,) in `positions` with what a function of the model makes of their images, (b, ...) float32.
+
+    Args:
+        function: of preprocessed images (b, 3, h, w); the model itself, or one that uses its parts.
+        model: prepares the images; moved and put back as `encode_positions` does.
+        source: the images.
+        positions: (n,) positions in the source.
+        batch_size: images at a time.
+        device: by default where the model is.
+        precision: arithmetic of the forward pass.
+        workers: loading processes.
+        progress: called after each batch with the number of images in it.
+
+    Raises:
+        ValueError: batch_size below 1, positions outside the source.
+    """
     if batch_size < 1:
         raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
     where = torch.device(device) if device is not None else next(model.parameters()).device
     items = ImageDataset(source, np.asarray(positions, dtype=np.int64), model.preprocessing)
     batches = _batches(len(items), batch_size)
-    codes = np.zeros((len(items), -(-model.bits // 8)), dtype=np.uint8)
     arithmetic = resolve_precision(precision, where)
     was_training = model.training
     model.to(where).eval()
     try:
-        with torch.inference_mode(), autocast(where, arithmetic):
-            for images, _, rows in batch_loader(items, batches, device=where, workers=workers):
-                features = model(images.to(where, non_blocking=True))  # (b, bits)
-                codes[rows.numpy()] = pack(features.float().cpu().numpy())
-                if progress is not None:
-                    progress(len(rows.unique()))
+        for images, _, rows in batch_loader(items, batches, device=where, workers=workers):
+            with torch.inference_mode(), autocast(where, arithmetic):
+                values = function(images.to(where, non_blocking=True)).float().cpu().numpy()
+            yield rows.numpy(), values
+            if progress is not None:
+                progress(len(rows.unique()))
     finally:
         model.train(was_training)
-    return codes
 
 
 def _batches(n: int, batch_size: int) -> list[list[int]]:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from accelerate.utils import gather_object
 
 from vtsearch.codes import pack
 from vtsearch.evaluation import Evaluation, evaluate
 from vtsearch.training.batches import COIN_SEED
-from vtsearch.training.encode import encode_positions
+from vtsearch.training.encode import encode_positions, forward_positions
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from numpy.typing import NDArray
+    from torch import Tensor
 
-    from vtsearch.data import RetrievalData
+    from vtsearch.data import RetrievalData, Split
     from vtsearch.models import HashModel
     from vtsearch.training.config import Precision
     from vtsearch.training.progress import Progress
@@ -42,7 +44,7 @@ class Judge:
 
     def codes(self, positions: NDArray[np.int64], label: str) -> NDArray[np.uint8]:
         """(n, bytes) uint8 codes of the images at n positions; `label` says to a person what they are."""
-        share = np.array_split(positions, self._accelerator.num_processes)[self._accelerator.process_index]
+        share = self._share(positions)
         with self._progress.counting(f"encoding {label}", len(share)) as count:
             mine = encode_positions(
                 self._model,
@@ -56,8 +58,7 @@ class Judge:
 
     def on_protocol(self) -> tuple[Sides, Evaluation]:
         """Codes of the protocol's query and database, and all their scores at its k."""
-        split = self._data.split
-        sides = Sides(self.codes(split.query, "query"), self.codes(split.database, "database"))
+        sides = Sides(*(self.codes(part, label) for part, label in _parts(self._data.split)))
         return sides, self._evaluate(sides)
 
     def on_held_out(self, held_out: NDArray[np.int64], fit: NDArray[np.int64]) -> Evaluation:
@@ -66,11 +67,55 @@ class Judge:
         query_codes, db_codes = self.codes(held_out, "validation"), self.codes(fit, "training images")
         return evaluate(query_codes, db_codes, labels[held_out], labels[fit], bits=self._model.bits)
 
-    def of_random_codes(self, seed: int) -> Evaluation:
-        """Scores of coin flips, on the protocol."""
-        coin, split = np.random.Generator(np.random.PCG64((seed, COIN_SEED))), self._data.split
-        flips = [pack(coin.random((len(side), self._model.bits)) > 0.5) for side in (split.query, split.database)]
-        return self._evaluate(Sides(*flips))
+    def of_baselines(self, seed: int) -> dict[str, Evaluation]:
+        """Scores, on the protocol, of what a trained model has to beat.
+
+        "untrained model" is the model as it is; "pooled features" are the signs of a random projection of its
+        backbone's mean tokens, centered on the database: what the backbone knows without any training of ours;
+        "random codes" are coin flips.
+        """
+        bits, split = self._model.bits, self._data.split
+        random = np.random.Generator(np.random.PCG64((seed, COIN_SEED)))
+        outputs = [self._features_and_tokens(part, label) for part, label in _parts(split)]
+        width = outputs[0].shape[1] - bits
+        center, projection = outputs[1][:, bits:].mean(axis=0), random.standard_normal((width, bits))
+        codes = {
+            "untrained model": [pack(side[:, :bits]) for side in outputs],
+            "pooled features": [pack((side[:, bits:] - center) @ projection) for side in outputs],
+            "random codes": [pack(random.random((len(side), bits)) > 0.5) for side in outputs],
+        }
+        return {name: self._evaluate(Sides(*sides)) for name, sides in codes.items()}
+
+    def _features_and_tokens(self, positions: NDArray[np.int64], label: str) -> NDArray[np.float32]:
+        """(n, bits + width) features and mean tokens of the images at n positions, in one pass."""
+        model = self._model
+        backbone: Any = model.backbone
+
+        def both(images: Tensor) -> Tensor:
+            tokens = backbone(images)  # (b, tokens, width)
+            return torch.cat([model.head(tokens), tokens.mean(dim=1)], dim=1)  # (b, bits + width)
+
+        share = self._share(positions)
+        with self._progress.counting(f"encoding {label}", len(share)) as count:
+            batches = forward_positions(
+                both,
+                model,
+                self._data.source,
+                share,
+                device=self._accelerator.device,
+                precision=self._precision,
+                progress=count,
+            )
+            mine = np.zeros((len(share), model.bits + backbone.num_features), dtype=np.float32)
+            for rows, values in batches:
+                mine[rows] = values
+        return np.concatenate(gather_object([mine]))
+
+    def _share(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """This process's part of the work."""
+        shares: list[NDArray[np.int64]] = np.array_split(positions, self._accelerator.num_processes)
+        mine: int = self._accelerator.process_index
+        return shares[mine]
 
     def _evaluate(self, sides: Sides) -> Evaluation:
         labels, split = self._data.source.labels, self._data.split
@@ -82,3 +127,7 @@ class Judge:
             self._data.protocol.k,
             bits=self._model.bits,
         )
+
+
+def _parts(split: Split) -> list[tuple[NDArray[np.int64], str]]:
+    return [(split.query, "query"), (split.database, "database")]

@@ -212,14 +212,11 @@ class Run:
     # Evaluation
 
     def _judge_baselines(self) -> None:
-        """Judge the model as it was built (its backbone's weights, an untrained head), and coin flips."""
-        judge = self.parts.judge
-        untrained = judge.on_protocol()[1]
-        found = {"untrained model": untrained, "random codes": judge.of_random_codes(self.config.seed)}
-        self.place.baselines = {name: score(evaluation) for name, evaluation in found.items()}
-        for name, values in self.place.baselines.items():
-            self.parts.journal.write("baseline", of=name, **values)
-            self.progress.note(_line(name, untrained.k, values))
+        """Judge what the trained model has to beat, while the model is as it was built."""
+        for name, evaluation in self.parts.judge.of_baselines(self.config.seed).items():
+            found = self.place.baselines[name] = score(evaluation)
+            self.parts.journal.write("baseline", of=name, **found)
+            self.progress.note(_line(name, evaluation.k, found))
 
     def _judged(self, on: str, evaluation: Evaluation, epoch: int) -> None:
         """Take note of an evaluation, and of the model if it is the best so far."""

@@ -41,7 +41,7 @@ class RunResult:
     k: int | None
     """Length of the list that mAP counts; None is the whole database."""
     baselines: dict[str, Score]
-    """Of the model before training and of random codes, on the same."""
+    """Of the model before training, its backbone's pooled features, and random codes, on the same."""
     best: float
     """mAP (expected) by which the model in best/ was chosen."""
     best_epoch: int
