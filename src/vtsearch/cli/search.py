@@ -136,7 +136,7 @@ def _draw(path: Path, word: str, query: Query, index: Index, answers: Answers) -
         distances=answers.distances[0].tolist(),
         relevant=None if labels is None or query.item is None else are_relevant(labels[query.item], labels[items]),
     )
-    write_file(path, retrieval_figure([row]))
+    write_file(path, retrieval_figure([row], f"{len(index):,} items of {index.path}, {index.bits} bits, ties index"))
 
 
 def _image(query: Query, load: Callable[[int], Image]) -> Image:

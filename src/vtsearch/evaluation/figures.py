@@ -22,9 +22,14 @@ RIGHT, WRONG, QUERY = "#2a9d4a", "#d1362f", "#30343b"
 BLUE, ORANGE, GREY = "#2563a8", "#e07b00", "#8a8f98"
 
 
-def curve_figure(evaluation: Evaluation) -> bytes:
-    """Precision against recall by radius and by N on the left, precision and recall at N on the right."""
-    figure = Figure(figsize=(10, 4.2), layout="constrained", dpi=120)
+def curve_figure(evaluation: Evaluation, note: str) -> bytes:
+    """Precision against recall by radius and by N on the left, precision and recall at N on the right.
+
+    Args:
+        evaluation: the numbers.
+        note: what they depend on, one line at the foot.
+    """
+    figure = Figure(figsize=(10, 4.4), layout="constrained", dpi=120)
     curve, cuts = figure.subplots(1, 2)
     _draw_curve(curve, evaluation)
     _draw_cut_offs(cuts, evaluation)
@@ -33,13 +38,19 @@ def curve_figure(evaluation: Evaluation) -> bytes:
         f"mAP@{evaluation.k or 'all'} = {evaluation.mean_average_precision.expected:.4f}",
         fontsize=11,
     )
+    figure.supxlabel(note, fontsize=8, color=GREY)
     return _png(figure)
 
 
-def retrieval_figure(rows: Sequence[RetrievalRow]) -> bytes:
-    """One line per query: the query, then its answers framed green (relevant) or red (not), distances beneath."""
+def retrieval_figure(rows: Sequence[RetrievalRow], note: str) -> bytes:
+    """One line per query: the query, then its answers framed green (relevant) or red (not), distances beneath.
+
+    Args:
+        rows: the queries, drawn in this order.
+        note: what the answers depend on, one line at the foot.
+    """
     columns = max(len(row.answers) for row in rows)
-    size = (1.15 * (columns + 1.35), 1.42 * len(rows) + 0.45)
+    size = (1.15 * (columns + 1.35), 1.42 * len(rows) + 0.65)
     figure = Figure(figsize=size, dpi=110)
     grid = figure.add_gridspec(
         len(rows),
@@ -48,7 +59,7 @@ def retrieval_figure(rows: Sequence[RetrievalRow]) -> bytes:
         left=0.015,
         right=0.985,
         top=1 - 0.42 / size[1],
-        bottom=0.28 / size[1],
+        bottom=0.48 / size[1],
         wspace=0.12,
         hspace=0.34,
     )
@@ -60,15 +71,8 @@ def retrieval_figure(rows: Sequence[RetrievalRow]) -> bytes:
         ):
             _draw_image(figure.add_subplot(grid[line, column]), image, color, str(distance))
     figure.text(0.02, 1 - 0.2 / size[1], "query", fontsize=9, weight="bold", va="center", color=QUERY)
-    figure.text(
-        0.985,
-        1 - 0.2 / size[1],
-        _caption(rows),
-        fontsize=9,
-        ha="right",
-        va="center",
-        color=QUERY,
-    )
+    figure.text(0.985, 1 - 0.2 / size[1], _caption(rows), fontsize=9, ha="right", va="center", color=QUERY)
+    figure.text(0.985, 0.14 / size[1], note, fontsize=8, ha="right", va="center", color=GREY)
     return _png(figure)
 
 

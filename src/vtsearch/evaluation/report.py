@@ -74,7 +74,7 @@ def write_report(
     context = context or ReportContext()
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    figures = _write_figures(folder, evaluation, retrievals)
+    figures = _write_figures(folder, evaluation, retrievals, context)
     values = {
         "format": FORMAT,
         "context": asdict(context),
@@ -183,15 +183,17 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def _write_figures(folder: Path, evaluation: Evaluation, retrievals: Sequence[RetrievalRow]) -> list[str]:
+def _write_figures(
+    folder: Path, evaluation: Evaluation, retrievals: Sequence[RetrievalRow], context: ReportContext
+) -> list[str]:
     if find_spec("matplotlib") is None:
         return []
     from vtsearch.evaluation.figures import curve_figure, retrieval_figure  # noqa: PLC0415 (matplotlib is an extra)
 
-    write_file(folder / CURVE_FILE, curve_figure(evaluation))
+    write_file(folder / CURVE_FILE, curve_figure(evaluation, choices(evaluation, context)))
     if not retrievals:
         return [CURVE_FILE]
-    write_file(folder / RETRIEVALS_FILE, retrieval_figure(retrievals))
+    write_file(folder / RETRIEVALS_FILE, retrieval_figure(retrievals, choices(evaluation, context, "index")))
     return [CURVE_FILE, RETRIEVALS_FILE]
 
 
