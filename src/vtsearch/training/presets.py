@@ -13,11 +13,16 @@ if TYPE_CHECKING:
 
 
 def modern(framework: str = "csq") -> TrainConfig:
-    """AdamW with one cycle of the learning rate, bf16, flips, and the pixel statistics that the backbone knows."""
+    """AdamW with one cycle and layer decay, bf16, random crops and flips, the pixels that the backbone was trained on."""
     return TrainConfig(
         framework=framework,
         options=framework_class(framework).Options(),
         model=ModelConfig(backbone="vit_tiny_patch16_224.augreg_in21k_ft_in1k", bits=64),
+        # Few training images and a large head: without crops the codes become the ten centers, and ties decide.
+        augment="flip+crop",
+        optimizer=OptimizerConfig(name="adamw", lr=5e-4, layer_decay=0.75),
+        schedule=ScheduleConfig(name="one_cycle", warmup=0.2),
+        epochs=10,
     )
 
 
