@@ -11,24 +11,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "simd/transpose.h"
+
 namespace vtsearch {
 namespace {
-
-struct Order {
-  std::uint8_t byte[16];
-};
-
-// Where each byte of a 16-byte half comes from when unit j (U bytes) of lane i (W bytes) goes to unit j * lanes + i.
-template <std::size_t W, std::size_t U>
-constexpr Order order_in_half() {
-  Order order{};
-  constexpr std::size_t lanes = 16 / W;
-  for (std::size_t i = 0; i < lanes; ++i)
-    for (std::size_t j = 0; j < W / U; ++j)
-      for (std::size_t u = 0; u < U; ++u)
-        order.byte[(j * lanes + i) * U + u] = static_cast<std::uint8_t>(i * W + j * U + u);
-  return order;
-}
 
 struct Vector {
   __m256i lanes;
@@ -72,7 +58,7 @@ struct Vector {
   template <std::size_t W, std::size_t U>
   static Vector untangle(Vector v) {
     constexpr int lanes = 16 / W;
-    alignas(16) static constexpr Order order = order_in_half<W, U>();
+    alignas(16) static constexpr auto order = transposed<16, W, U>();
     const __m256i pattern = _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(order.byte)));
     const __m256i sorted = _mm256_shuffle_epi8(v.lanes, pattern);
     const __m128i low = _mm256_castsi256_si128(sorted);

@@ -11,30 +11,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "simd/transpose.h"
+
 namespace vtsearch {
 namespace {
-
-struct Order {
-  std::uint8_t byte[64];
-};
-
-constexpr Order identity() {
-  Order order{};
-  for (std::size_t i = 0; i < 64; ++i) order.byte[i] = static_cast<std::uint8_t>(i);
-  return order;
-}
-
-// Where each byte comes from when unit j (U bytes) of lane i (W bytes) goes to unit j * lanes + i.
-template <std::size_t W, std::size_t U>
-constexpr Order transposed() {
-  Order order{};
-  constexpr std::size_t lanes = 64 / W;
-  for (std::size_t i = 0; i < lanes; ++i)
-    for (std::size_t j = 0; j < W / U; ++j)
-      for (std::size_t u = 0; u < U; ++u)
-        order.byte[(j * lanes + i) * U + u] = static_cast<std::uint8_t>(i * W + j * U + u);
-  return order;
-}
 
 struct Vector {
   __m512i lanes;
@@ -67,7 +47,7 @@ struct Vector {
 
   template <std::size_t W, std::size_t U>
   static Vector untangle(Vector v) {
-    alignas(64) static constexpr Order order = transposed<W, U>();
+    alignas(64) static constexpr auto order = transposed<64, W, U>();
     return {_mm512_permutexvar_epi8(_mm512_load_si512(order.byte), v.lanes)};
   }
 
@@ -81,7 +61,7 @@ struct Vector {
   // The positions of up to 64 set bits, 16 at a time.
   static std::size_t expand(std::uint64_t mask, std::uint32_t first, std::uint32_t* positions) {
     const auto found = static_cast<std::size_t>(__builtin_popcountll(mask));
-    alignas(64) static constexpr Order order = identity();
+    alignas(64) static constexpr auto order = identity<64>();
     alignas(64) std::uint8_t bits[64];
     _mm512_store_si512(bits, _mm512_maskz_compress_epi8(mask, _mm512_load_si512(order.byte)));
     const __m512i base = _mm512_set1_epi32(static_cast<int>(first));
