@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from vtsearch.data import PROTOCOLS, RetrievalData, Split, get_protocol, open_dataset, open_lists
 from vtsearch.data.sources import ImageSource, PixelSource, need
@@ -50,6 +51,44 @@ def test_the_fingerprint_covers_the_labels():
 def test_a_split_of_a_larger_data_set_is_refused():
     with pytest.raises(VtsearchError, match="split: has position 5000, and digits has 1797 images"):
         open_dataset("digits", split=Split([0], [1], [5000]))
+
+
+def pictures(folder, counts):
+    for name, count in counts.items():
+        (folder / name).mkdir()
+        for number in range(count):
+            Image.new("RGB", (4, 4), (number, 0, 0)).save(folder / name / f"{number}.png")
+    return str(folder)
+
+
+def test_a_folder_of_classes_is_drawn_by_its_smallest_class(tmp_path):
+    folder = pictures(tmp_path, {"cat": 25, "dog": 30})
+    data = open_dataset(folder, seed=3)
+    assert data.protocol.name == folder
+    assert data.source.labels[data.split.query].tolist() == [0, 0, 1, 1]
+    assert np.bincount(data.source.labels[data.split.train]).tolist() == [23, 23]
+    assert len(data.split.database) == 51
+    assert open_dataset(folder, seed=3).fingerprint == data.fingerprint
+    assert open_dataset(folder, seed=4).fingerprint != data.fingerprint
+    assert open_dataset(folder, seed=4, split=data.split).fingerprint == data.fingerprint
+
+
+def test_a_class_of_one_image_cannot_be_split(tmp_path):
+    with pytest.raises(ValueError, match=r"class 'dog' has 1 images, and 2 are needed \(1 query and 1 train\)"):
+        open_dataset(pictures(tmp_path, {"cat": 9, "dog": 1}))
+
+
+def test_list_files_in_a_folder_are_its_split(tmp_path):
+    folder = pictures(tmp_path, {"images": 4})
+    (tmp_path / "query.txt").write_text("images/0.png 1 0\n")
+    (tmp_path / "database.txt").write_text("images/1.png 1 0\nimages/2.png 0 1\n")
+    data = open_dataset(folder)
+    assert [data.source.id(position) for position in data.split.query] == ["images/0.png"]
+    assert data.split.train.tolist() == data.split.database.tolist()
+    (tmp_path / "train.txt").write_text("images/3.png 1 1\n")
+    data = open_dataset(folder)
+    assert [data.source.id(position) for position in data.split.train] == ["images/3.png"]
+    assert len(data.split.database) == 2
 
 
 def test_a_missing_extra_is_named():

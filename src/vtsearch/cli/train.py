@@ -43,7 +43,7 @@ def run(argv: list[str]) -> int:
     words = parser(first)
     given = words.parse_args([*first.implied, *argv]).as_dict()
     config = _config(given)
-    output = Path(given["output"] or f"runs/{config.protocol}-{config.framework}-{config.model.bits}")
+    output = Path(given["output"] or f"runs/{Path(config.protocol).name}-{config.framework}-{config.model.bits}")
     result = train(config, output, resume=given["resume"], progress=sys.stderr)
     if not this_process().is_main_process:
         return 0

@@ -9,6 +9,7 @@ from vtsearch.data.protocols import (
     draw_dataset,
     get_protocol,
     open_dataset,
+    open_folder,
     open_lists,
 )
 from vtsearch.data.sources import ImageSource, open_image_folder, open_image_list
@@ -24,6 +25,7 @@ __all__ = [
     "get_protocol",
     "load_split",
     "open_dataset",
+    "open_folder",
     "open_image_folder",
     "open_image_list",
     "open_lists",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,12 +13,12 @@ import numpy as np
 from vtsearch.data.cifar10 import open_cifar10
 from vtsearch.data.digits import DigitsSource
 from vtsearch.data.image_list import ImageListSource
+from vtsearch.data.sources import open_image_folder
 from vtsearch.data.splits import DatabaseRule, Split, draw_split
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from vtsearch.data.sources import ImageSource
 
@@ -102,15 +103,15 @@ def get_protocol(name: str) -> RetrievalProtocol:
     if name not in PROTOCOLS:
         close = difflib.get_close_matches(name, PROTOCOLS, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise ValueError(f"protocol: expected one of {', '.join(PROTOCOLS)}, got {name!r}{hint}")
+        raise ValueError(f"protocol: expected one of {', '.join(PROTOCOLS)} or a folder of images, got {name!r}{hint}")
     return PROTOCOLS[name]
 
 
 def open_dataset(name: str, root: Path | None = None, *, seed: int = 0, split: Split | None = None) -> RetrievalData:
-    """The images and the split of a protocol.
+    """The images and the split of a protocol, or of a folder of one's own.
 
     Args:
-        name: a key of ``PROTOCOLS``.
+        name: a key of ``PROTOCOLS``, or a folder for ``open_folder``.
         root: the folder of the data set; by default ``$VTSEARCH_DATA``, then a download into ``~/.cache/vtsearch``.
         seed: of the split's draw.
         split: one drawn before (``load_split``), instead of drawing.
@@ -120,8 +121,40 @@ def open_dataset(name: str, root: Path | None = None, *, seed: int = 0, split: S
         FileNotFoundError: ``root`` does not hold the data set.
         VtsearchError: damaged files, no copy to be had, or a split of another data set.
     """
+    if name not in PROTOCOLS and Path(name).is_dir():
+        return open_folder(name, seed=seed, split=split)
     protocol = get_protocol(name)
     source = SOURCES[protocol.source](root)
+    return RetrievalData(protocol, source, split or _draw(protocol, source, seed))
+
+
+def open_folder(folder: str | Path, *, seed: int = 0, split: Split | None = None) -> RetrievalData:
+    """A protocol over a folder of one's own images.
+
+    With ``query.txt`` and ``database.txt`` in it (and perhaps ``train.txt``), these list files are the split; without,
+    each class is a folder, and a tenth of the smallest class, at most 100, is drawn from every class as queries. The
+    others are the database, and as many per class as the smallest has are the training images.
+
+    Args:
+        folder: of list files with their images, or of one folder per class.
+        seed: of the draw, where there is one.
+        split: one drawn before, instead of drawing.
+
+    Raises:
+        ValueError: fewer than two images in a class, or a malformed list.
+        FileNotFoundError: no images.
+    """
+    folder = Path(folder).resolve()
+    lists = {part: folder / f"{part}.txt" for part in ("query", "database", "train")}
+    if lists["query"].is_file() and lists["database"].is_file():
+        training = lists["train"] if lists["train"].is_file() else None
+        data = open_lists(lists["query"], lists["database"], training, root=folder, name=str(folder))
+        return replace(data, split=split) if split else data
+    source = open_image_folder(folder)
+    smallest = int(np.bincount(source.labels, minlength=len(source.classes)).min())
+    queries = min(max(smallest // 10, 1), 100)
+    train = max(smallest - queries, 1)
+    protocol = RetrievalProtocol(str(folder), str(folder), None, queries, train, "rest+train")
     return RetrievalData(protocol, source, split or _draw(protocol, source, seed))
 
 
