@@ -16,6 +16,7 @@ from vtsearch.evaluation import (
     evaluate,
     label_text,
     retrieval_rows,
+    spread_over_classes,
     write_report,
 )
 from vtsearch.evaluation.report import write_file
@@ -134,3 +135,15 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, evaluation):
         write_report(tmp_path / "file", evaluation)
     with pytest.raises(OSError, match=r"nowhere/report\.md"):
         write_file(tmp_path / "nowhere" / "report.md", b"")
+
+
+def test_pictured_queries_are_of_every_class():
+    labels = np.repeat([2, 0, 1], 5)
+    assert labels[spread_over_classes(labels, 3)].tolist() == [0, 1, 2]
+    assert sorted(spread_over_classes(labels, 99)) == list(range(15))
+    assert spread_over_classes(labels, 0) == []
+
+
+def test_pictured_queries_with_several_labels_count_for_the_first():
+    rows = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1]])
+    assert spread_over_classes(rows, 3) == [2, 1, 0]

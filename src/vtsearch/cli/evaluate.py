@@ -21,6 +21,7 @@ from vtsearch.evaluation import (
     RetrievalRow,
     evaluate,
     retrieval_rows,
+    spread_over_classes,
     write_report,
 )
 from vtsearch.evaluation.report import UNKNOWN, choices
@@ -221,7 +222,7 @@ def _context(database: Side, command: Sequence[str]) -> ReportContext:
 
 
 def _rows(queries: Side, database: Side, count: int) -> list[RetrievalRow]:
-    """Queries spread over the set, where both indexes say where their images are."""
+    """Queries of every class, where both indexes say where their images are."""
     if count == 0 or queries.index is None or database.index is None:
         return []
     if not (knows_images(queries.index) and knows_images(database.index)):
@@ -230,5 +231,4 @@ def _rows(queries: Side, database: Side, count: int) -> list[RetrievalRow]:
         PicturedSide(side.codes, side.labels, reopen(index))
         for side, index in ((queries, queries.index), (database, database.index))
     ]
-    items = np.unique(np.linspace(0, len(queries.codes) - 1, count).astype(np.int64)).tolist()
-    return retrieval_rows(sides[0], sides[1], items, queries.index.classes)
+    return retrieval_rows(sides[0], sides[1], spread_over_classes(queries.labels, count), queries.index.classes)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from vtsearch.evaluation.evaluation import CutOff, Evaluation, Gains, RadiusPoint, TiedScore, evaluate
 from vtsearch.evaluation.report import ReportContext, write_report
-from vtsearch.evaluation.retrievals import PicturedSide, RetrievalRow, are_relevant, label_text, retrieval_rows
+from vtsearch.evaluation.retrievals import (
+    PicturedSide,
+    RetrievalRow,
+    are_relevant,
+    label_text,
+    retrieval_rows,
+    spread_over_classes,
+)
 
 __all__ = [
     "CutOff",
@@ -19,5 +26,6 @@ __all__ = [
     "evaluate",
     "label_text",
     "retrieval_rows",
+    "spread_over_classes",
     "write_report",
 ]

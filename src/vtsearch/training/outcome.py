@@ -11,7 +11,7 @@ import numpy as np
 
 from vtsearch.evaluation import ReportContext, write_report
 from vtsearch.evaluation.report import write_file
-from vtsearch.evaluation.retrievals import PicturedSide, retrieval_rows
+from vtsearch.evaluation.retrievals import PicturedSide, retrieval_rows, spread_over_classes
 from vtsearch.index import Index
 from vtsearch.training import run_folder as files
 from vtsearch.training.checkpoint import replace_folder
@@ -126,15 +126,15 @@ def write_run_report(
 
 
 def _pictured(data: RetrievalData, sides: Sides) -> list[RetrievalRow]:
-    """Queries spread over the protocol with their nearest answers."""
+    """Queries of every class with their nearest answers."""
 
     def side(codes: NDArray[np.uint8], positions: NDArray[np.int64]) -> PicturedSide:
         source = data.source
         return PicturedSide(codes, source.labels[positions], lambda item: source.load(int(positions[item])))
 
     query, database = side(sides.query, data.split.query), side(sides.database, data.split.database)
-    chosen = np.linspace(0, len(sides.query) - 1, min(PICTURED_QUERIES, len(sides.query)), dtype=np.int64)
-    return retrieval_rows(query, database, chosen.tolist(), data.source.classes)
+    chosen = spread_over_classes(query.labels, PICTURED_QUERIES)
+    return retrieval_rows(query, database, chosen, data.source.classes)
 
 
 def _fingerprints(model: HashModel, data: RetrievalData) -> dict[str, str]:
