@@ -13,7 +13,7 @@ demo: $(VENV)/.package
 test: $(VENV)/.package $(VENV)/.test
 	$(BIN)/python -m pytest
 
-bench: $(VENV)/.package $(VENV)/.test
+bench: $(VENV)/.package $(VENV)/.test $(VENV)/.bench
 	$(BIN)/python -m pytest --benchmark-only --benchmark-group-by=group --benchmark-columns=min,median,rounds
 
 lint: $(VENV)/.package $(VENV)/.test $(VENV)/.lint
@@ -45,6 +45,10 @@ $(VENV)/.package: $(VENV)/.python pyproject.toml $(NATIVE)
 
 $(VENV)/.test: $(VENV)/.python pyproject.toml
 	$(PIP) install --quiet --group test
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.python pyproject.toml
+	$(PIP) install --quiet --group bench
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.python pyproject.toml
