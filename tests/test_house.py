@@ -110,3 +110,19 @@ def test_commands_of_the_readme_exist():
         re.findall(r"^ *(?:VTSEARCH_DATA=\S+ )?vtsearch ([a-z]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
     )
     assert named <= set(COMMANDS)
+
+
+def without(module: str, code: str) -> subprocess.CompletedProcess[str]:
+    return run(f"import sys; sys.modules[{module!r}] = None\n{code}")
+
+
+def test_a_command_without_its_extra_names_the_command_that_installs_it():
+    result = without("torch", "from vtsearch.cli import main; sys.exit(main(['demo', '--output', 'nowhere']))")
+    assert result.returncode == 2
+    assert "vtsearch demo: needs torch: pip install 'vtsearch[train]'\n" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_load_model_without_its_extra_names_the_command_that_installs_it():
+    result = without("torch", "import vtsearch; vtsearch.load_model('nowhere')")
+    assert "ModuleNotFoundError: needs torch: pip install 'vtsearch[train]'" in result.stderr

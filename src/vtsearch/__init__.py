@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vtsearch._native import __version__
 from vtsearch.codes import pack, unpack
-from vtsearch.errors import VtsearchError
+from vtsearch.errors import VtsearchError, missing_extra
 from vtsearch.evaluation import Evaluation, evaluate
 from vtsearch.index import Index
 from vtsearch.metrics import average_precision, mean_average_precision
@@ -55,6 +55,8 @@ def load_model(path: str | Path) -> HashModel:
         VtsearchError: the folder is not a model, or is damaged.
         ModuleNotFoundError: the extra ``train`` is not installed.
     """
-    from vtsearch.models import load_model as load  # noqa: PLC0415  torch is imported here, not by the numpy side
-
+    try:
+        from vtsearch.models import load_model as load  # noqa: PLC0415  torch is imported here, not by the numpy side
+    except ModuleNotFoundError as missing:
+        raise missing_extra(missing.name or "torch") from missing
     return load(path)

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from vtsearch.errors import VtsearchError
+from vtsearch.errors import VtsearchError, missing_extra
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,9 +72,11 @@ def _run(name: str, words: list[str]) -> int:
 
 
 def one_line(error: BaseException) -> str:
-    """What went wrong, on one line: an operating system's error as ``path: reason``."""
+    """What went wrong, on one line: a system error as ``path: reason``, a missing module with its extra."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{os.fspath(error.filename)}: {error.strerror}"
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        error = missing_extra(error.name)
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from vtsearch.cli.images import ImageFiles, load_image, reopen
 from vtsearch.cli.parser import CommandParser
+from vtsearch.errors import missing_extra
 from vtsearch.evaluation import RetrievalRow, are_relevant, label_text
 from vtsearch.evaluation.report import write_file
 from vtsearch.index import Answers, Index
@@ -154,5 +155,5 @@ def figures() -> ModuleType:
         ModuleNotFoundError: matplotlib is missing; says how to install it.
     """
     if find_spec("matplotlib") is None:
-        raise ModuleNotFoundError("needs matplotlib: pip install 'vtsearch[plot]'")
+        raise missing_extra("matplotlib")
     return import_module("vtsearch.evaluation.figures")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from vtsearch.errors import missing_extra
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -68,6 +70,4 @@ def need(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as missing:
-        raise ModuleNotFoundError(
-            f"needs {module.partition('.')[0]}: pip install 'vtsearch[train]'", name=missing.name
-        ) from missing
+        raise missing_extra(module) from missing
