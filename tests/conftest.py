@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 
 import numpy as np
@@ -18,6 +19,8 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_configure(config):
+    # A shell that runs tests in the background has them ignore Ctrl-C; programs that the tests start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[COMPARED] = Counter()
 
 
