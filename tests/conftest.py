@@ -19,7 +19,7 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_configure(config):
-    # A shell that runs tests in the background has them ignore Ctrl-C; programs that the tests start would inherit that.
+    # A shell that runs tests in the background has them ignore Ctrl-C, and so would the programs that they start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[COMPARED] = Counter()
 
