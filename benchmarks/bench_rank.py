@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 import pytest
-from contenders import rank_all_numpy, rank_numpy
+from contenders import rank_all_numpy, rank_argpartition, rank_numpy
 
 from vtsearch import _native, ranking, reference
 
@@ -29,13 +29,15 @@ def answer():
     return answer
 
 
-@pytest.mark.parametrize("contender", [*NATIVE, "numpy", "faiss"])
+@pytest.mark.parametrize("contender", [*NATIVE, "numpy", "argpartition", "faiss"])
 @pytest.mark.parametrize("k", [10, 100, 1000])
 @pytest.mark.parametrize("bits", [16, 32, 64, 128])
 def bench_rank(measure, native, data, answer, bits, k, contender):
     queries, database, _, _ = data(bits)
     if contender == "numpy":
         call, rounds = functools.partial(rank_numpy, queries, database, k), 2
+    elif contender == "argpartition":
+        call, rounds = functools.partial(rank_argpartition, queries, database, k), 2
     elif contender == "faiss":
         call, rounds = faiss_search(queries, database, k), 3
     else:
@@ -45,12 +47,12 @@ def bench_rank(measure, native, data, answer, bits, k, contender):
     actual = measure(f"rank {bits} bits k={k}", contender, call, pairs=pairs, rounds=rounds)
     expected = answer(bits, queries, database, k)
     np.testing.assert_array_equal(actual[0], expected[0])
-    if contender != "faiss":  # which orders tied items otherwise
+    if contender not in {"argpartition", "faiss"}:  # which order tied items otherwise
         np.testing.assert_array_equal(actual[1], expected[1])
 
 
 def faiss_search(queries, database, k):
-    faiss = pytest.importorskip("faiss", reason="needs faiss: pip install 'vtsearch[bench]'")
+    faiss = pytest.importorskip("faiss", reason="needs FAISS: pip install faiss-cpu")
     faiss.omp_set_num_threads(1)
     index = faiss.IndexBinaryFlat(8 * database.shape[1])
     index.add(database)

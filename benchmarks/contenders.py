@@ -38,6 +38,18 @@ def rank_numpy(query_codes, db_codes, k):
     return found
 
 
+def rank_argpartition(query_codes, db_codes, k):
+    """The k nearest by distance, the usual way; which of the items tied at the k-th place it keeps is open."""
+    queries, database = as_words(query_codes).T, as_words(db_codes)
+    found = np.empty((len(queries), k), dtype=np.int32), np.empty((len(queries), k), dtype=np.int64)
+    for q, query in enumerate(queries):
+        distances = distances_numpy(query, database)
+        nearest = np.argpartition(distances, k - 1)[:k]
+        order = nearest[np.argsort(distances[nearest], kind="stable")]
+        found[0][q], found[1][q] = distances[order], order
+    return found
+
+
 def rank_all_numpy(query_codes, db_codes):
     """Everything by (distance, index): a stable argsort of uint8 is a radix sort."""
     queries, database = as_words(query_codes).T, as_words(db_codes)
@@ -60,22 +72,17 @@ def map_numpy(query_codes, db_codes, query_labels, db_labels):
     return total / len(queries)
 
 
-def map_literature(query_signs, db_signs, query_one_hot, db_one_hot, topk):
-    """CalcTopMap of DeepHash-pytorch, CSQ and VTS, line by line: float codes of -1 and 1, one-hot labels.
+def map_literature(query_signs, db_signs, query_one_hot, db_one_hot, k):
+    """mAP@k with the steps of the literature's evaluation loops (DeepHash-pytorch, CSQ, VTS), written anew.
 
-    Its sort is not stable, so tied items come in an order that depends on the processor.
+    Per query: relevance from a product of one-hot labels, distances from a product of float codes of -1 and 1, a sort
+    of all of them that is not stable, so that tied items come in an order that depends on the processor.
     """
-    topkmap = 0.0
-    for query in range(len(query_signs)):
-        gnd = (np.dot(query_one_hot[query, :], db_one_hot.transpose()) > 0).astype(np.float32)
-        hamm = 0.5 * (db_signs.shape[1] - np.dot(query_signs[query, :], db_signs.transpose()))
-        ind = np.argsort(hamm)
-        gnd = gnd[ind]
-        tgnd = gnd[0:topk]
-        tsum = np.sum(tgnd).astype(int)
-        if tsum == 0:
-            continue
-        count = np.linspace(1, tsum, tsum)
-        tindex = np.asarray(np.where(tgnd == 1)) + 1.0
-        topkmap += np.mean(count / tindex)
-    return topkmap / len(query_signs)
+    bits = db_signs.shape[1]
+    scores = []
+    for signs, one_hot in zip(query_signs, query_one_hot, strict=True):
+        relevant = one_hot @ db_one_hot.T > 0
+        distances = (bits - signs @ db_signs.T) / 2
+        positions = np.flatnonzero(relevant[np.argsort(distances)][:k]) + 1
+        scores.append((np.arange(1, len(positions) + 1) / positions).mean() if len(positions) else 0.0)
+    return np.mean(scores)
