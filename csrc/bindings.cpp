@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
@@ -46,8 +47,8 @@ using Distances = py::array_t<std::int32_t, py::array::c_style>;
 using Indices = py::array_t<std::int64_t, py::array::c_style>;
 
 // Chosen at the first call, so that an instruction set that VTSEARCH_ISA names in vain is an error a caller can catch.
-const Kernels*& active() {
-  static const Kernels* kernels = &default_kernels();
+std::atomic<const Kernels*>& active() {
+  static std::atomic<const Kernels*> kernels = &default_kernels();
   return kernels;
 }
 
@@ -141,7 +142,7 @@ void run(Compute&& compute) {
   });
   try {
     const py::gil_scoped_release released;
-    compute(*active(), cancellation);
+    compute(*active().load(), cancellation);
   } catch (const Cancelled&) {
     throw py::error_already_set();
   }
@@ -288,7 +289,7 @@ PYBIND11_MODULE(_native, m, py::mod_gil_not_used()) {
   m.attr("__version__") = VTSEARCH_VERSION;
 
   m.def("isas", &isas);
-  m.def("active_isa", [] { return std::string(active()->name); });
+  m.def("active_isa", [] { return std::string(active().load()->name); });
   m.def("use_isa", [](const std::string& name) { active() = &kernels_named(name); }, "name"_a);
   m.def("default_threads", &default_threads);
 
