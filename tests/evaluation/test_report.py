@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from vtsearch import reference
+from vtsearch.durable import write_file
 from vtsearch.evaluation import (
     Evaluation,
     PicturedSide,
@@ -19,7 +20,6 @@ from vtsearch.evaluation import (
     spread_over_classes,
     write_report,
 )
-from vtsearch.evaluation.report import write_file
 
 CONTEXT = ReportContext("flowers@100", "5" * 64, "d" * 64, framework="csq", baselines={"random codes": 0.25})
 

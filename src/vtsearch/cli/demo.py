@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vtsearch.cli.parser import CommandParser
+from vtsearch.evaluation import map_name
 from vtsearch.index import Index
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _config(bits: int, epochs: int, seed: int) -> TrainConfig:
 def _scores(result: RunResult) -> list[str]:
     rows = {"trained model": result.final, **result.baselines}
     return [
-        f"{'':<18}mAP@{result.k or 'all'}  between, by order of ties",
+        f"{'':<18}{map_name(result.k)}  between, by order of ties",
         *(f"{name:<18}{row['expected']:.4f}   {row['worst']:.4f} and {row['best']:.4f}" for name, row in rows.items()),
         "protocol digits, ties expected, normalizer retrieved",
         f"trained {result.epochs} epochs in {result.seconds:.0f} s",

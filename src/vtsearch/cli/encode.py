@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import time
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from vtsearch.cli.images import Images, Part, open_images
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import counting
+from vtsearch.durable import beside, swap_folder
 from vtsearch.index import Index
 
 if TYPE_CHECKING:
@@ -79,14 +79,14 @@ def encode(
     if images.split is not None:
         fingerprints["split"] = images.split
     words = dict(images.description) | {"model": str(Path(model_folder).absolute()), "backbone": model.config.backbone}
-    fresh = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    fresh = beside(output, "tmp")
     try:
         with Index.create(
             fresh, model.bits, fingerprints=fingerprints, classes=images.source.classes, description=words
         ) as index:
             ids = [images.source.id(int(position)) for position in images.positions]
             index.add(codes, ids, images.source.labels[images.positions] if images.labelled else None)
-        _replace(output, fresh)
+        swap_folder(fresh, output, beside(output, "old"))
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return len(codes)
@@ -104,11 +104,3 @@ def refuse_existing(output: Path, *, overwrite: bool) -> None:
         raise FileExistsError(f"output: {output} exists; choose another folder, or --overwrite it")
     if not (output / "index.sqlite").is_file():
         raise FileExistsError(f"output: expected an index to overwrite, got {output}, which is none")
-
-
-def _replace(output: Path, fresh: Path) -> None:
-    old = output.with_name(f".{output.name}.{os.getpid()}.old")
-    if output.exists():
-        output.rename(old)
-    fresh.rename(output)
-    shutil.rmtree(old, ignore_errors=True)

@@ -20,6 +20,7 @@ from vtsearch.evaluation import (
     ReportContext,
     RetrievalRow,
     evaluate,
+    map_name,
     retrieval_rows,
     spread_over_classes,
     write_report,
@@ -100,7 +101,7 @@ def run(argv: list[str]) -> int:
 
 def as_text(evaluation: Evaluation, context: ReportContext) -> str:
     """The numbers for a terminal."""
-    score, name = evaluation.mean_average_precision, f"mAP@{evaluation.k or 'all'}"
+    score, name = evaluation.mean_average_precision, map_name(evaluation.k)
     lines = [
         f"{name:<14}{score.expected:.6f}  expected over all orders of tied items",
         f"{'':<14}{score.index:.6f}  ties by index",

@@ -12,9 +12,9 @@ import numpy as np
 
 from vtsearch.cli.images import ImageFiles, load_image, reopen
 from vtsearch.cli.parser import CommandParser
+from vtsearch.durable import write_file
 from vtsearch.errors import missing_extra
 from vtsearch.evaluation import RetrievalRow, are_relevant, label_text
-from vtsearch.evaluation.report import write_file
 from vtsearch.index import Answers, Index
 
 if TYPE_CHECKING:

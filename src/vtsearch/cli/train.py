@@ -13,6 +13,7 @@ import timm
 from jsonargparse import ActionYesNo, set_parsing_settings
 
 from vtsearch.cli.parser import CommandParser
+from vtsearch.evaluation import map_name
 from vtsearch.frameworks import FRAMEWORKS, framework_class
 from vtsearch.models import ModelConfig
 from vtsearch.training import run_folder as files
@@ -151,7 +152,7 @@ def _table(result: RunResult, config: TrainConfig, output: Path) -> str:
     best = f"best/ (epoch {result.best_epoch}, mAP {result.best:.4f} on {result.chosen_on})"
     run_words = f"protocol {config.protocol}, {config.framework}, {config.model.bits} bits, seed {config.seed}"
     lines = [
-        f"{'':{width}}  mAP@{result.k or 'all'}  by order of ties",
+        f"{'':{width}}  {map_name(result.k)}  by order of ties",
         *scores,
         f"{run_words}, ties expected, normalizer retrieved",
         f"trained {result.epochs} epochs in {result.seconds:.0f} s, {result.images_per_second:.0f} images/s",

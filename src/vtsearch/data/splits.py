@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from vtsearch.durable import write_file
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
@@ -126,12 +126,7 @@ def save_split(split: Split, path: str | Path) -> None:
         "train": split.train.tolist(),
         "database": split.database.tolist(),
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_file(path, json.dumps(content).encode())
 
 
 def load_split(path: str | Path) -> Split:

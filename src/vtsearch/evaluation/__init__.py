@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vtsearch.evaluation.evaluation import CutOff, Evaluation, Gains, RadiusPoint, TiedScore, evaluate
+from vtsearch.evaluation.evaluation import CutOff, Evaluation, Gains, RadiusPoint, TiedScore, evaluate, map_name
 from vtsearch.evaluation.report import ReportContext, write_report
 from vtsearch.evaluation.retrievals import (
     PicturedSide,
@@ -25,6 +25,7 @@ __all__ = [
     "are_relevant",
     "evaluate",
     "label_text",
+    "map_name",
     "retrieval_rows",
     "spread_over_classes",
     "write_report",

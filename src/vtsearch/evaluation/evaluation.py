@@ -80,6 +80,11 @@ class Gains:
     wap: float
 
 
+def map_name(k: int | None) -> str:
+    """``mAP@1000``, or ``mAP@all``."""
+    return f"mAP@{k or 'all'}"
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What ``evaluate`` found, with the choices it depends on."""

@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from vtsearch.evaluation.evaluation import map_name
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -35,7 +37,7 @@ def curve_figure(evaluation: Evaluation, note: str) -> bytes:
     _draw_cut_offs(cuts, evaluation)
     figure.suptitle(
         f"{evaluation.bits} bits, {evaluation.queries:,} queries in {evaluation.database:,} items:  "
-        f"mAP@{evaluation.k or 'all'} = {evaluation.mean_average_precision.expected:.4f}",
+        f"{map_name(evaluation.k)} = {evaluation.mean_average_precision.expected:.4f}",
         fontsize=11,
     )
     figure.supxlabel(note, fontsize=8, color=GREY)

@@ -6,13 +6,15 @@ Each number stands with all that it depends on: protocol, split, k, tie rule, no
 from __future__ import annotations
 
 import json
-import os
 import platform
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from vtsearch.durable import write_file
+from vtsearch.evaluation.evaluation import map_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,25 +89,6 @@ def write_report(
     return folder / MARKDOWN_FILE
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Replace a file by another in one step: readers see the old content or the new."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-def map_name(evaluation: Evaluation) -> str:
-    """``mAP@1000`` or ``mAP@all``."""
-    return f"mAP@{evaluation.k or 'all'}"
-
-
 def choices(evaluation: Evaluation, context: ReportContext, ties: str = "expected") -> str:
     """The line under every table: all that the numbers depend on."""
     return (
@@ -120,8 +103,8 @@ def markdown(evaluation: Evaluation, context: ReportContext, figures: Sequence[s
     parts = [
         f"# Retrieval report: {context.protocol}",
         _table(["what", "value"], _about(evaluation, context)),
-        f"## {map_name(evaluation)}",
-        _table(["", map_name(evaluation)], _scores(evaluation, context)),
+        f"## {map_name(evaluation.k)}",
+        _table(["", map_name(evaluation.k)], _scores(evaluation, context)),
         f"*{choices(evaluation, context, 'as each row says')}*",
         "## Precision and recall at N",
         _table(["N", "P@N", "R@N"], _points(evaluation.cut_offs)),

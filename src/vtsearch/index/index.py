@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
+from vtsearch.durable import sync_folder
 from vtsearch.errors import VtsearchError
 from vtsearch.index.items import (
     checked_bits,
@@ -22,7 +23,6 @@ from vtsearch.index.segments import (
     Segment,
     map_segment,
     remove_orphans,
-    sync_folder,
     verify_segment,
     write_segment,
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import safetensors
 from safetensors.torch import load_file, save_file
 
+from vtsearch.durable import beside, swap_folder
 from vtsearch.errors import VtsearchError
 from vtsearch.models.hash_model import ModelConfig, build_model, config_fields
 from vtsearch.preprocessing import Preprocessing
@@ -40,15 +40,13 @@ def save_model(model: HashModel, folder: str | Path) -> None:
         "config": config_fields(model.config),
         "preprocessing": model.preprocessing.to_dict(),
     }
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    temporary = beside(folder, "tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     save_file(state, temporary / WEIGHTS, metadata={"format": "pt"})
     (temporary / CONFIG).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    for name in (WEIGHTS, CONFIG):
-        _flush(temporary / name)
-    _replace(temporary, folder)
+    swap_folder(temporary, folder, beside(folder, "old"))
 
 
 def load_model(folder: str | Path) -> HashModel:
@@ -87,19 +85,3 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != 1:
         raise VtsearchError(f"{path}: expected format {FORMAT!r}, version 1")
     return content
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _replace(temporary: Path, folder: Path) -> None:
-    """Put the finished folder in place; an older one is moved aside first, since rename cannot replace a full one."""
-    if not folder.exists():
-        temporary.rename(folder)
-        return
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-    folder.rename(old)
-    temporary.rename(folder)
-    shutil.rmtree(old)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
 
+from vtsearch.durable import swap_folder
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:
     try:
         fresh.mkdir()
         write(fresh)
-        _flush(fresh)
+        swap_folder(fresh, folder, old)
     except (OSError, RuntimeError, SafetensorError) as error:
         shutil.rmtree(fresh, ignore_errors=True)
         reason = _disk_error(error)
@@ -47,12 +47,6 @@ def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:
         raise OSError(
             reason.errno, f"could not write {folder}: {reason.strerror or reason}; {kept}; free space, then --resume"
         ) from error
-    if folder.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        folder.rename(old)
-    fresh.rename(folder)
-    _flush_directory(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def current_folder(folder: Path) -> Path | None:
@@ -98,22 +92,3 @@ def _disk_error(error: BaseException) -> OSError | None:
     if isinstance(error, SafetensorError):
         return OSError(str(error))
     return error.__context__ if isinstance(error.__context__, OSError) else None
-
-
-def _flush(folder: Path) -> None:
-    """Make files, then names, reach the disk: a rename may otherwise survive a power cut that its content does not."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        else:
-            _flush_directory(path)
-    _flush_directory(folder)
-
-
-def _flush_directory(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,6 +16,7 @@ import torch
 from accelerate.utils import set_seed
 
 from vtsearch.errors import VtsearchError
+from vtsearch.evaluation import map_name
 from vtsearch.models import save_model
 from vtsearch.training import run_folder as files
 from vtsearch.training.assembly import assemble
@@ -295,4 +296,4 @@ class Run:
 
 def _line(what: str, k: int | None, values: dict[str, float]) -> str:
     bounds = f"{values['worst']:.4f} to {values['best']:.4f}"
-    return f"{what}  mAP@{k or 'all'} {values['expected']:.4f} (by order of ties {bounds})"
+    return f"{what}  {map_name(k)} {values['expected']:.4f} (by order of ties {bounds})"

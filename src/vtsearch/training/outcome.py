@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vtsearch.durable import write_file
 from vtsearch.evaluation import ReportContext, write_report
-from vtsearch.evaluation.report import write_file
 from vtsearch.evaluation.retrievals import PicturedSide, retrieval_rows, spread_over_classes
 from vtsearch.index import Index
 from vtsearch.training import run_folder as files

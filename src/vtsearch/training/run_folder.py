@@ -24,8 +24,8 @@ import yaml  # type: ignore[import-untyped]
 
 from vtsearch import _native
 from vtsearch.data import Split, save_split
+from vtsearch.durable import write_file
 from vtsearch.errors import VtsearchError
-from vtsearch.evaluation.report import write_file
 from vtsearch.training.config import FREE_ON_RESUME, TrainConfig, differing_keys, flat
 
 if TYPE_CHECKING:
