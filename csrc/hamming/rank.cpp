@@ -4,6 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include "hamming/counter.h"
+#include "hamming/scanner.h"
 #include "hamming/select.h"
 #include "hamming/tiles.h"
 
@@ -29,38 +31,55 @@ bool sorts(std::size_t k, std::size_t items) {
   return k * sorted_share >= items;
 }
 
-// What a range is sampled with, to guess how far the k-th item lies: a few runs of neighbours, spread evenly, because
-// databases are often sorted by class.
-constexpr std::size_t sample_runs = 16;
-constexpr std::size_t sample_run_items = 128;
-constexpr std::size_t fewest_items_per_sample = 16;  // in a shorter range a sample does not pay
+// A sample of a range, to guess how far the k-th item lies: single items, spread over it, because databases are often
+// sorted. More of them for a larger k, where each item that passes in vain costs more than a better guess.
+constexpr std::size_t most_sampled_blocks = 8;
+constexpr std::size_t k_per_sampled_block = 128;
+constexpr std::size_t fewest_items_per_sampled = 4;  // in a shorter range a sample does not pay
+
+std::size_t sample_size(std::size_t items, std::size_t k) {
+  const std::size_t blocks = std::clamp<std::size_t>(k / k_per_sampled_block, 1, most_sampled_blocks);
+  return std::min(blocks * block_items, items / fewest_items_per_sampled / block_items * block_items);
+}
+
+// Codes from all over a range, one after the other, padded. Those that the mask forbids are left out.
+std::vector<std::uint8_t> sample(CodeView database, MaskView mask, Range range, std::size_t size) {
+  const std::size_t padded = padded_width(database.width);
+  const std::size_t step = range.count() / size;
+  std::vector<std::uint8_t> codes;
+  codes.reserve(size * padded);
+  for (std::size_t i = 0; i < size; ++i) {
+    const std::size_t item =
+        range.begin + i * step + i * 2654435761u % step;  // no fixed distance: databases have periods
+    if (!mask.allows(item)) continue;
+    codes.insert(codes.end(), database.code(item), database.code(item) + database.width);
+    codes.resize(codes.size() + padded - database.width);
+  }
+  return codes;
+}
 
 // For each query a distance that more than k items of the range probably lie below; bins where there is no telling.
-template <class Distance>
-std::vector<std::size_t> guess_ceilings(TileDistances<Distance>& tile_distances, std::size_t queries, CodeView database,
-                                        MaskView mask, Range range, std::size_t k) {
+std::vector<std::size_t> guess_ceilings(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask,
+                                        Range range, std::size_t k) {
   const std::size_t bins = database.bins();
-  std::vector<std::size_t> ceilings(queries, bins);
+  std::vector<std::size_t> ceilings(queries.count, bins);
   const std::size_t items = allowed_items(mask, range);
-  if (items < fewest_items_per_sample * sample_runs * sample_run_items) return ceilings;
-  std::vector<std::uint32_t> counts(queries * bins);
-  std::size_t sampled = 0;
-  for (std::size_t run = 0; run < sample_runs; ++run) {
-    const std::size_t begin = range.begin + range.count() / sample_runs * run;
-    TileReader reader(database, mask, {begin, begin + sample_run_items});
-    for (Tile tile; reader.next(tile); sampled += tile.count) {
-      tile_distances.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
-        for (std::size_t i = 0; i < tile.count; ++i) ++counts[q * bins + distances[i]];
-      });
-    }
+  const std::size_t size = sample_size(range.count(), k);
+  if (size == 0) return ceilings;
+  const auto codes = sample(database, mask, range, size);
+  const std::size_t padded = padded_width(database.width), sampled = codes.size() / padded;
+  Counter counter(kernels, queries);
+  for (std::size_t first = 0; first < sampled; first += block_items) {
+    counter.add({codes.data() + first * padded, std::min(block_items, sampled - first), nullptr, 0});
   }
+  const DistanceCounts counts = counter.finish();
   // Of k items the sample holds a Poisson-like number; a few deviations more, and it is rarely too low a guess.
   const double expected = static_cast<double>(k) * static_cast<double>(sampled) / static_cast<double>(items);
   const auto needed = static_cast<std::size_t>(expected + 3.0 * std::sqrt(expected) + 4.0);
-  for (std::size_t q = 0; q < queries; ++q) {
+  for (std::size_t q = 0; q < queries.count; ++q) {
     std::size_t sum = 0;
     for (std::size_t d = 0; d < bins && ceilings[q] == bins; ++d) {
-      sum += counts[q * bins + d];
+      sum += counts.items[q * bins + d];
       if (sum >= needed) ceilings[q] = d + 1;
     }
   }
@@ -68,23 +87,26 @@ std::vector<std::size_t> guess_ceilings(TileDistances<Distance>& tile_distances,
 }
 
 // Selects with the given ceilings; returns the queries for which they were too low, whose rows are then not filled.
-template <class Distance>
-std::vector<std::size_t> select_below(TileDistances<Distance>& tile_distances, const std::vector<std::size_t>& ceilings,
-                                      CodeView database, MaskView mask, Range range, std::size_t k,
-                                      Checkpoint& checkpoint, Results results) {
-  const std::size_t tile_items = items_per_tile(padded_width(database.width));
-  std::vector<Selection<Distance>> selections;
-  selections.reserve(ceilings.size());
-  for (const std::size_t ceiling : ceilings) selections.emplace_back(k, database.bins(), ceiling, tile_items);
-  std::vector<std::uint32_t> positions(tile_items + items_per_group);
+std::vector<std::size_t> select_below(const Kernels& kernels, CodeView queries,
+                                      const std::vector<std::size_t>& ceilings, CodeView database, MaskView mask,
+                                      Range range, std::size_t k, Checkpoint& checkpoint, Results results) {
+  Scanner scanner(kernels, queries);
+  std::vector<Selection> selections;
+  selections.reserve(queries.count);
+  for (std::size_t q = 0; q < queries.count; ++q) {
+    selections.emplace_back(k, database.bins(), ceilings[q]);
+    scanner.set_threshold(q, ceilings[q]);
+  }
   TileReader reader(database, mask, range);
   for (Tile tile; reader.next(tile); checkpoint()) {
-    tile_distances.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
-      selections[q].add(tile_distances.kernels(), tile, distances, positions.data());
+    scanner.scan(tile, [&](std::size_t q, const Hits& hits) {
+      const std::size_t before = selections[q].threshold();
+      selections[q].add(tile, hits);
+      if (selections[q].threshold() != before) scanner.set_threshold(q, selections[q].threshold());
     });
   }
   std::vector<std::size_t> missed;
-  for (std::size_t q = 0; q < selections.size(); ++q) {
+  for (std::size_t q = 0; q < queries.count; ++q) {
     const Results row = results.from_row(q);
     if (selections[q].complete()) {
       selections[q].finish(range.begin, row.distances, row.indices);
@@ -95,15 +117,13 @@ std::vector<std::size_t> select_below(TileDistances<Distance>& tile_distances, c
   return missed;
 }
 
-template <class Distance>
 void select_range(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, Range range,
                   std::size_t k, Checkpoint& checkpoint, Results results) {
-  TileDistances<Distance> tile_distances(kernels, queries);
-  const auto ceilings = guess_ceilings(tile_distances, queries.count, database, mask, range, k);
-  const auto missed = select_below(tile_distances, ceilings, database, mask, range, k, checkpoint, results);
+  const auto ceilings = guess_ceilings(kernels, queries, database, mask, range, k);
+  const auto missed = select_below(kernels, queries, ceilings, database, mask, range, k, checkpoint, results);
   for (const std::size_t q : missed) {
-    TileDistances<Distance> again(kernels, {queries.code(q), 1, queries.width});
-    select_below(again, {database.bins()}, database, mask, range, k, checkpoint, results.from_row(q));
+    const CodeView query{queries.code(q), 1, queries.width};
+    select_below(kernels, query, {database.bins()}, database, mask, range, k, checkpoint, results.from_row(q));
   }
 }
 
@@ -142,7 +162,7 @@ class RowSorter {
   WidthKernels<Distance> kernels_;
   std::vector<std::uint32_t> counts_;
   std::vector<std::size_t> offsets_;
-  std::vector<std::uint32_t> positions_;
+  std::vector<std::uint16_t> positions_;
 };
 
 // Keeps the distances of a whole range, for as many queries as one kernel call takes, and sorts them.
@@ -176,10 +196,11 @@ void sort_range(const Kernels& kernels, CodeView queries, CodeView database, Mas
 
 void rank_range(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, Range range, std::size_t k,
                 Checkpoint& checkpoint, Results results) {
+  if (!sorts(k, allowed_items(mask, range))) {
+    return select_range(kernels, queries, database, mask, range, k, checkpoint, results);
+  }
   with_distance_type(database.width, [&](auto distance) {
-    using Distance = decltype(distance);
-    const auto work = sorts(k, allowed_items(mask, range)) ? sort_range<Distance> : select_range<Distance>;
-    work(kernels, queries, database, mask, range, k, checkpoint, results);
+    sort_range<decltype(distance)>(kernels, queries, database, mask, range, k, checkpoint, results);
   });
 }
 

@@ -1,33 +1,23 @@
 #include "hamming/relevance.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <mutex>
 #include <vector>
 
+#include "hamming/bits.h"
+#include "hamming/counter.h"
 #include "hamming/tiles.h"
 
 namespace vtsearch {
 namespace {
-
-constexpr std::size_t word_bits = 64;
-
-template <class Visit>
-void for_each_bit(const std::uint64_t* words, std::size_t count, Visit&& visit) {
-  for (std::size_t w = 0; w < count; ++w) {
-    for (std::uint64_t word = words[w]; word != 0; word &= word - 1) {
-      visit(w * word_bits + static_cast<std::size_t>(std::countr_zero(word)));
-    }
-  }
-}
 
 // For each class that occurs in a tile, which of the tile's items have it. The relevant items of a query are then the
 // union of a few bitmaps, whatever the number of classes.
 class ClassBitmaps {
  public:
   ClassBitmaps(LabelView labels, std::size_t classes, std::size_t tile_items)
-      : labels_(labels), words_((tile_items + word_bits - 1) / word_bits), row_of_class_(classes, none) {}
+      : labels_(labels), words_(words_for(tile_items)), row_of_class_(classes, none) {}
 
   void set_tile(Range items) {
     for (const std::int32_t c : classes_) row_of_class_[static_cast<std::size_t>(c)] = none;
@@ -36,7 +26,7 @@ class ClassBitmaps {
     for (std::size_t i = items.begin; i < items.end; ++i) {
       const std::size_t position = i - items.begin;
       for (const std::int32_t* c = labels_.begin(i); c != labels_.end(i); ++c) {
-        bits_[row(*c) * words_ + position / word_bits] |= std::uint64_t{1} << (position % word_bits);
+        bits_[row(*c) * words_ + position / 64] |= std::uint64_t{1} << (position % 64);
       }
     }
   }
@@ -107,31 +97,24 @@ void walk(const Kernels& kernels, const LabelledCodes& data, Range block, Range 
   }
 }
 
-// Histograms of one block of queries over one range.
-struct BlockHistograms {
-  std::size_t bins;
-  std::vector<std::uint32_t> items;
-  std::vector<std::uint32_t> relevant;
-
-  BlockHistograms(std::size_t queries, std::size_t bins_)
-      : bins(bins_), items(queries * bins_), relevant(queries * bins_) {}
-};
-
-template <class Distance>
-void count_block(const Kernels& kernels, const LabelledCodes& data, Range block, Range range, Checkpoint& checkpoint,
-                 BlockHistograms& counts) {
-  std::vector<std::uint64_t> scratch;
-  walk<Distance>(kernels, data, block, range, checkpoint,
-                 [&](std::size_t q, const Tile& tile, const Distance* distances, const ClassBitmaps& bitmaps,
-                     const WidthKernels<Distance>& width_kernels) {
-                   width_kernels.count(distances, tile.count, counts.bins, counts.items.data() + q * counts.bins);
-                   const std::size_t query = block.begin + q;
-                   const std::uint64_t* relevant =
-                       bitmaps.relevant(data.query_labels.begin(query), data.query_labels.end(query), scratch);
-                   if (relevant == nullptr) return;
-                   std::uint32_t* row = counts.relevant.data() + q * counts.bins;
-                   for_each_bit(relevant, bitmaps.words(), [&](std::size_t i) { ++row[distances[i]]; });
-                 });
+// Counts of one block of queries over one range.
+DistanceCounts count_block(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
+                           Checkpoint& checkpoint) {
+  Counter counter(kernels, {data.queries.code(block.begin), block.count(), data.queries.width});
+  ClassBitmaps bitmaps(data.db_labels, data.classes, items_per_tile(padded_width(data.queries.width)));
+  RelevantItems relevant(block.count());
+  std::vector<std::vector<std::uint64_t>> unions(block.count());
+  TileReader reader(data.database, MaskView{}, range);
+  for (Tile tile; reader.next(tile); checkpoint()) {
+    const std::size_t first = range.begin + tile.first;
+    bitmaps.set_tile({first, first + tile.count});
+    for (std::size_t q = 0; q < block.count(); ++q) {
+      const std::size_t query = block.begin + q;
+      relevant[q] = bitmaps.relevant(data.query_labels.begin(query), data.query_labels.end(query), unions[q]);
+    }
+    counter.add(tile, &relevant);
+  }
+  return counter.finish();
 }
 
 template <class Distance>
@@ -143,7 +126,7 @@ void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, 
                  [&](std::size_t q, const Tile& tile, const Distance* distances, const ClassBitmaps& bitmaps,
                      const WidthKernels<Distance>&) {
                    const std::size_t query = block.begin + q;
-                   shared.assign(bitmaps.words() * word_bits, 0);
+                   shared.assign(bitmaps.words() * 64, 0);
                    bitmaps.for_each(data.query_labels.begin(query), data.query_labels.end(query),
                                     [&](const std::uint64_t* bitmap) {
                                       for_each_bit(bitmap, bitmaps.words(), [&](std::size_t i) { ++shared[i]; });
@@ -164,8 +147,7 @@ void score_block(const Kernels& kernels, const LabelledCodes& data, Range block,
                  Checkpoint& checkpoint, double* scores) {
   const std::size_t bins = data.database.bins();
   const Range all{0, data.database.count};
-  BlockHistograms counts(block.count(), bins);
-  count_block<Distance>(kernels, data, block, all, checkpoint, counts);
+  const DistanceCounts counts = count_block(kernels, data, block, all, checkpoint);
 
   struct Place {
     std::uint32_t position;  // items before the next one at this distance
@@ -193,7 +175,7 @@ void score_block(const Kernels& kernels, const LabelledCodes& data, Range block,
                    for (std::size_t i = 0; i < tile.count; ++i) {
                      Place& here = place[distances[i]];
                      ++here.position;
-                     if (relevant == nullptr || ((relevant[i / word_bits] >> (i % word_bits)) & 1) == 0) continue;
+                     if (relevant == nullptr || ((relevant[i / 64] >> (i % 64)) & 1) == 0) continue;
                      ++here.relevant;
                      if (here.position > k) continue;
                      sums[q] += static_cast<double>(here.relevant) / static_cast<double>(here.position);
@@ -212,14 +194,11 @@ void score_block(const Kernels& kernels, const LabelledCodes& data, Range block,
 void relevance_histograms(const Kernels& kernels, const LabelledCodes& data, std::size_t threads,
                           Cancellation& cancellation, std::int64_t* items, std::int64_t* relevant) {
   const std::size_t bins = data.database.bins();
-  const Plan plan = plan_work(data.queries.count, data.database.count, threads, queries_per_block);
+  const Plan plan = plan_work(data.queries.count, data.database.count, threads, queries_per_counter);
   std::mutex mutex;
   parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
     const Range block = plan.query_block(task);
-    BlockHistograms counts(block.count(), bins);
-    with_distance_type(data.database.width, [&](auto distance) {
-      count_block<decltype(distance)>(kernels, data, block, plan.range(task), checkpoint, counts);
-    });
+    const DistanceCounts counts = count_block(kernels, data, block, plan.range(task), checkpoint);
     const std::lock_guard lock(mutex);
     for (std::size_t i = 0; i < counts.items.size(); ++i) {
       items[block.begin * bins + i] += counts.items[i];

@@ -14,39 +14,34 @@
 #include <cstdint>
 #include <vector>
 
+#include "hamming/scanner.h"
 #include "hamming/tiles.h"
 
 namespace vtsearch {
 
-template <class Distance>
 class Selection {
  public:
   // Items at `ceiling` or beyond never pass; with ceiling = bins all may.
-  Selection(std::size_t k, std::size_t bins, std::size_t ceiling, std::size_t tile_items)
-      : k_(k), ceiling_(ceiling), threshold_(ceiling), counts_(bins, 0), capacity_(2 * k + 2 * tile_items) {}
+  Selection(std::size_t k, std::size_t bins, std::size_t ceiling)
+      : k_(k), ceiling_(ceiling), threshold_(ceiling), counts_(bins, 0) {}
 
   // Whether nothing is missing that the ceiling kept out.
   bool complete() const { return threshold_ < ceiling_ || ceiling_ == counts_.size(); }
 
-  // Takes what a tile adds. `positions` is scratch for a tile.
-  void add(const WidthKernels<Distance>& kernels, const Tile& tile, const Distance* distances,
-           std::uint32_t* positions) {
-    const bool open = threshold_ == counts_.size();
-    const std::size_t limit = open ? opening_limit(kernels, tile, distances) : threshold_;
-    const std::size_t found = kernels.scan(distances, tile.count, static_cast<Distance>(limit), positions);
-    if (found == 0) return;
-    if (items_.size() + found > capacity_) thin();
+  // Items at this distance or beyond no longer pass.
+  std::size_t threshold() const { return threshold_; }
+
+  // Takes what was found in a tile below a threshold that was this one, or has fallen to it since.
+  void add(const Tile& tile, const Hits& hits) {
     const std::size_t size = items_.size();
-    items_.resize(size + found);
-    distances_.resize(size + found);
-    for (std::size_t i = 0; i < found; ++i) {
-      const Distance distance = distances[positions[i]];
-      items_[size + i] = tile.item(positions[i]);
-      distances_[size + i] = distance;
-      ++counts_[distance];
+    if (size + hits.count > 2 * k_ + slack) thin();
+    for (std::size_t i = 0; i < hits.count; ++i) {
+      items_.push_back(tile.item(hits.positions[i]));
+      distances_.push_back(hits.distances[i]);
+      ++counts_[hits.distances[i]];
     }
-    below_ += found;
-    lower_threshold();
+    below_ += hits.count;
+    while (below_ >= k_) below_ -= counts_[--threshold_];
   }
 
   // Writes the first min(k, kept) items; indices are counted from `first`.
@@ -65,29 +60,12 @@ class Selection {
   }
 
  private:
-  // Before the first k are found everything would pass: a histogram of the tile tells how little of it is needed.
-  std::size_t opening_limit(const WidthKernels<Distance>& kernels, const Tile& tile, const Distance* distances) {
-    if (below_ + tile.count <= k_) return threshold_;
-    tile_counts_.assign(counts_.size(), 0);
-    kernels.count(distances, tile.count, tile_counts_.size(), tile_counts_.data());
-    std::size_t sum = 0;
-    for (std::size_t d = 0; d < threshold_; ++d) {
-      sum += counts_[d] + tile_counts_[d];
-      if (sum >= k_) return d + 1;
-    }
-    return threshold_;
-  }
-
-  void lower_threshold() {
-    while (below_ >= k_) below_ -= counts_[--threshold_];
-  }
-
   // Forgets what can no longer be among the first k: all beyond the threshold, and at the threshold all but the first.
   void thin() {
     std::size_t places = k_ - below_;
     std::size_t kept = 0;
     for (std::size_t i = 0; i < items_.size(); ++i) {
-      const Distance distance = distances_[i];
+      const std::uint16_t distance = distances_[i];
       if (distance > threshold_ || (distance == threshold_ && places == 0)) {
         --counts_[distance];
         continue;
@@ -100,15 +78,15 @@ class Selection {
     distances_.resize(kept);
   }
 
+  static constexpr std::size_t slack = 4096;  // hits beyond twice k before it pays to look for what can go
+
   std::size_t k_;
   std::size_t ceiling_;
-  std::size_t threshold_;              // items at this distance or beyond no longer pass
+  std::size_t threshold_;
   std::size_t below_ = 0;              // kept items below the threshold, fewer than k between tiles
   std::vector<std::uint32_t> counts_;  // kept items by distance
-  std::vector<std::uint32_t> tile_counts_;
-  std::size_t capacity_;
-  std::vector<std::uint32_t> items_;  // inside the range, in order of arrival
-  std::vector<Distance> distances_;
+  std::vector<std::uint32_t> items_;   // inside the range, in order of arrival
+  std::vector<std::uint16_t> distances_;
 };
 
 }  // namespace vtsearch

@@ -26,6 +26,7 @@ class AlignedArray {
  public:
   explicit AlignedArray(std::size_t size) : data_(static_cast<T*>(::operator new(size * sizeof(T), alignment))) {}
   T* data() { return data_.get(); }
+  const T* data() const { return data_.get(); }
 
  private:
   static constexpr std::align_val_t alignment{64};
@@ -97,10 +98,15 @@ WidthKernels<Distance> kernels_for(const Kernels& kernels, std::size_t padded) {
   }
 }
 
+// Whether distances of codes of this width are kept as bytes.
+inline bool has_byte_distances(std::size_t width) {
+  return padded_width(width) <= narrow_widths[3];
+}
+
 // Calls function(Distance{}) with the type that holds the distances of codes of this width.
 template <class Function>
 void with_distance_type(std::size_t width, Function&& function) {
-  if (padded_width(width) <= narrow_widths[3]) {
+  if (has_byte_distances(width)) {
     function(std::uint8_t{});
   } else {
     function(std::uint16_t{});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "hamming/scanner.h"
 #include "hamming/tiles.h"
 
 namespace vtsearch {
@@ -13,19 +14,16 @@ struct Found {
   std::vector<std::uint16_t> distances;
 };
 
-template <class Distance>
 void find(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, Range range, std::size_t radius,
           Checkpoint& checkpoint, Found* found) {
-  TileDistances<Distance> tile_distances(kernels, queries);
-  const auto threshold = static_cast<Distance>(std::min(radius + 1, database.bins()));
-  std::vector<std::uint32_t> positions(items_per_tile(padded_width(database.width)) + items_per_group);
+  Scanner scanner(kernels, queries);
+  for (std::size_t q = 0; q < queries.count; ++q) scanner.set_threshold(q, std::min(radius + 1, database.bins()));
   TileReader reader(database, mask, range);
   for (Tile tile; reader.next(tile); checkpoint()) {
-    tile_distances.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
-      const std::size_t count = tile_distances.kernels().scan(distances, tile.count, threshold, positions.data());
-      for (std::size_t i = 0; i < count; ++i) {
-        found[q].indices.push_back(static_cast<std::int64_t>(range.begin + tile.item(positions[i])));
-        found[q].distances.push_back(distances[positions[i]]);
+    scanner.scan(tile, [&](std::size_t q, const Hits& hits) {
+      for (std::size_t i = 0; i < hits.count; ++i) {
+        found[q].indices.push_back(static_cast<std::int64_t>(range.begin + tile.item(hits.positions[i])));
+        found[q].distances.push_back(hits.distances[i]);
       }
     });
   }
@@ -58,9 +56,7 @@ Neighbors within(const Kernels& kernels, CodeView queries, CodeView database, st
     const Range block = plan.query_block(task);
     const CodeView codes{queries.code(block.begin), block.count(), queries.width};
     Found* first = found.data() + plan.range_number(task) * queries.count + block.begin;
-    with_distance_type(database.width, [&](auto distance) {
-      find<decltype(distance)>(kernels, codes, database, mask, plan.range(task), radius, checkpoint, first);
-    });
+    find(kernels, codes, database, mask, plan.range(task), radius, checkpoint, first);
   });
   Neighbors neighbors;
   neighbors.offsets.assign(queries.count + 1, 0);

@@ -82,10 +82,28 @@ struct Vector {
     const __m256i packed = _mm256_permute4x64_epi64(_mm256_packs_epi16(not_below, _mm256_setzero_si256()), 0xd8);
     return static_cast<std::uint16_t>(~_mm256_movemask_epi8(packed));
   }
-  static std::size_t expand(std::uint64_t mask, std::uint32_t first, std::uint32_t* positions) {
+  static std::size_t expand(std::uint64_t mask, std::uint16_t first, std::uint16_t* positions) {
     std::size_t found = 0;
-    for (; mask != 0; mask = _blsr_u64(mask)) positions[found++] = first + static_cast<std::uint32_t>(_tzcnt_u64(mask));
+    for (; mask != 0; mask = _blsr_u64(mask)) positions[found++] = static_cast<std::uint16_t>(first + _tzcnt_u64(mask));
     return found;
+  }
+
+  static Vector sum(Vector a, Vector b, Vector c) {
+    return {_mm256_xor_si256(_mm256_xor_si256(a.lanes, b.lanes), c.lanes)};
+  }
+  static Vector majority(Vector a, Vector b, Vector c) {
+    const __m256i one = _mm256_xor_si256(a.lanes, b.lanes);
+    return {_mm256_or_si256(_mm256_and_si256(a.lanes, b.lanes), _mm256_and_si256(one, c.lanes))};
+  }
+  static Vector without(Vector a, Vector b) { return {_mm256_andnot_si256(b.lanes, a.lanes)}; }
+  static Vector broadcast(const std::uint64_t* p) { return {_mm256_set1_epi64x(static_cast<long long>(*p))}; }
+  static bool any(Vector v) { return _mm256_testz_si256(v.lanes, v.lanes) == 0; }
+  template <std::size_t Bytes>
+  static void transpose_octet(const std::uint8_t* codes, std::size_t stride, std::uint8_t* out) {
+    transpose_octet_plainly<Bytes>(codes, stride, out);
+  }
+  static void transpose_bytes(const std::uint8_t (*in)[64], std::uint8_t (*out)[64]) {
+    transpose_bytes_plainly(in, out);
   }
 
  private:
@@ -97,6 +115,12 @@ inline Vector operator^(Vector a, Vector b) {
 }
 inline Vector operator|(Vector a, Vector b) {
   return {_mm256_or_si256(a.lanes, b.lanes)};
+}
+inline Vector operator&(Vector a, Vector b) {
+  return {_mm256_and_si256(a.lanes, b.lanes)};
+}
+inline Vector operator+(Vector a, Vector b) {
+  return {_mm256_add_epi64(a.lanes, b.lanes)};
 }
 
 }  // namespace

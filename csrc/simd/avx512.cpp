@@ -58,18 +58,93 @@ struct Vector {
     return _mm512_cmplt_epu16_mask(_mm512_loadu_si512(p), _mm512_set1_epi16(static_cast<short>(threshold)));
   }
 
-  // The positions of up to 64 set bits, 16 at a time.
-  static std::size_t expand(std::uint64_t mask, std::uint32_t first, std::uint32_t* positions) {
+  // The positions of up to 64 set bits, 32 at a time.
+  static std::size_t expand(std::uint64_t mask, std::uint16_t first, std::uint16_t* positions) {
     const auto found = static_cast<std::size_t>(__builtin_popcountll(mask));
     alignas(64) static constexpr auto order = identity<64>();
     alignas(64) std::uint8_t bits[64];
     _mm512_store_si512(bits, _mm512_maskz_compress_epi8(mask, _mm512_load_si512(order.byte)));
-    const __m512i base = _mm512_set1_epi32(static_cast<int>(first));
-    for (std::size_t i = 0; i < found; i += 16) {
-      const __m512i offsets = _mm512_cvtepu8_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(bits + i)));
-      _mm512_storeu_si512(positions + i, _mm512_add_epi32(base, offsets));
+    const __m512i base = _mm512_set1_epi16(static_cast<short>(first));
+    for (std::size_t i = 0; i < found; i += 32) {
+      const __m512i offsets = _mm512_cvtepu8_epi16(_mm256_load_si256(reinterpret_cast<const __m256i*>(bits + i)));
+      _mm512_storeu_si512(positions + i, _mm512_add_epi16(base, offsets));
     }
     return found;
+  }
+
+  static Vector sum(Vector a, Vector b, Vector c) {
+    return {_mm512_ternarylogic_epi64(a.lanes, b.lanes, c.lanes, 0x96)};
+  }
+  static Vector majority(Vector a, Vector b, Vector c) {
+    return {_mm512_ternarylogic_epi64(a.lanes, b.lanes, c.lanes, 0xe8)};
+  }
+  static Vector without(Vector a, Vector b) { return {_mm512_andnot_si512(b.lanes, a.lanes)}; }
+  static Vector broadcast(const std::uint64_t* p) { return {_mm512_set1_epi64(static_cast<long long>(*p))}; }
+  static bool any(Vector v) { return _mm512_test_epi64_mask(v.lanes, v.lanes) != 0; }
+
+  // The affine instruction multiplies 8 x 8 bits by a constant: with the bit of each column it transposes them, the
+  // rows taken from the last to the first.
+  template <std::size_t Bytes>
+  static void transpose_octet(const std::uint8_t* codes, std::size_t stride, std::uint8_t* out) {
+    alignas(64) static constexpr auto order = transposed_from_last();
+    const __m512i words = octet<Bytes>(codes, stride);
+    const __m512i bytes = _mm512_permutexvar_epi8(_mm512_load_si512(order.byte), words);
+    const __m512i columns = _mm512_set1_epi64(static_cast<long long>(0x8040201008040201u));
+    _mm512_store_si512(out, _mm512_gf2p8affine_epi64_epi8(columns, bytes, 0));
+  }
+
+  // First words of 8 bytes within 8 rows, then the bytes of each 8 words, then words across all rows.
+  static void transpose_bytes(const std::uint8_t (*in)[64], std::uint8_t (*out)[64]) {
+    alignas(64) static constexpr auto order = transposed<64, 8, 1>();
+    const __m512i bytes = _mm512_load_si512(order.byte);
+    __m512i part[8][8];
+    for (int g = 0; g < 8; ++g) {
+      __m512i v[8];
+      for (int i = 0; i < 8; ++i) v[i] = _mm512_load_si512(in[8 * g + i]);
+      transpose_words(v);
+      for (int c = 0; c < 8; ++c) part[c][g] = _mm512_permutexvar_epi8(bytes, v[c]);
+    }
+    for (int c = 0; c < 8; ++c) {
+      transpose_words(part[c]);
+      for (int j = 0; j < 8; ++j) _mm512_store_si512(out[8 * c + j], part[c][j]);
+    }
+  }
+
+ private:
+  // Eight codes of `Bytes` in the lanes of 8 bytes.
+  template <std::size_t Bytes>
+  static __m512i octet(const std::uint8_t* codes, std::size_t stride) {
+    if constexpr (Bytes == 2) return _mm512_cvtepu16_epi64(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
+    if constexpr (Bytes == 4) return _mm512_cvtepu32_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes)));
+    if (stride == 8) return _mm512_loadu_si512(codes);
+    if (stride == 16) {  // the last word of the second load may lie behind the last code, and is not read
+      const __m512i even = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14);
+      return _mm512_permutex2var_epi64(_mm512_loadu_si512(codes), even, _mm512_maskz_loadu_epi64(0x7f, codes + 64));
+    }
+    const __m512i steps = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m512i offsets = _mm512_mullo_epi64(steps, _mm512_set1_epi64(static_cast<long long>(stride)));
+    return _mm512_i64gather_epi64(offsets, codes, 1);
+  }
+
+  // 8 x 8 words of 8 bytes.
+  static void transpose_words(__m512i (&v)[8]) {
+    const __m512i low_pairs = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13);
+    const __m512i high_pairs = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
+    __m512i pair[8], quad[8];
+    for (int i = 0; i < 8; i += 2) {
+      pair[i] = _mm512_unpacklo_epi64(v[i], v[i + 1]);
+      pair[i + 1] = _mm512_unpackhi_epi64(v[i], v[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) {
+      for (int odd = 0; odd < 2; ++odd) {
+        quad[i + odd] = _mm512_permutex2var_epi64(pair[i + odd], low_pairs, pair[i + 2 + odd]);
+        quad[i + 2 + odd] = _mm512_permutex2var_epi64(pair[i + odd], high_pairs, pair[i + 2 + odd]);
+      }
+    }
+    for (int i = 0; i < 4; ++i) {
+      v[i] = _mm512_shuffle_i64x2(quad[i], quad[4 + i], 0x44);
+      v[4 + i] = _mm512_shuffle_i64x2(quad[i], quad[4 + i], 0xee);
+    }
   }
 };
 
@@ -78,6 +153,12 @@ inline Vector operator^(Vector a, Vector b) {
 }
 inline Vector operator|(Vector a, Vector b) {
   return {_mm512_or_si512(a.lanes, b.lanes)};
+}
+inline Vector operator&(Vector a, Vector b) {
+  return {_mm512_and_si512(a.lanes, b.lanes)};
+}
+inline Vector operator+(Vector a, Vector b) {
+  return {_mm512_add_epi64(a.lanes, b.lanes)};
 }
 
 }  // namespace

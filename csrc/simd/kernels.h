@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "simd/sliced.h"
+
 namespace vtsearch {
 
 // Codes reach a kernel padded to one of these widths in bytes. Distances of codes up to 16 bytes (128 bits) fit a byte;
@@ -21,11 +23,11 @@ template <class Distance>
 using DistancesKernel = void (*)(const std::uint8_t* queries, std::size_t query_count, const std::uint8_t* codes,
                                  std::size_t count, std::size_t width, Distance* out, std::size_t stride);
 
-// Appends the positions i < count with distances[i] < threshold, ascending; returns how many. `positions` has room for
-// `count` rounded up to a group.
+// Writes the positions i < count with distances[i] < threshold, ascending; returns how many. `positions` has room for
+// `count`, at most 65,536, rounded up to a group.
 template <class Distance>
 using ScanKernel = std::size_t (*)(const Distance* distances, std::size_t count, Distance threshold,
-                                   std::uint32_t* positions);
+                                   std::uint16_t* positions);
 
 // Adds the tile's distances to histogram[0 .. bins).
 template <class Distance>
@@ -44,6 +46,7 @@ struct Kernels {
   DistancesKernel<std::uint16_t> words;     // any multiple of 8 bytes
   TileKernels<std::uint8_t> bytes;
   TileKernels<std::uint16_t> shorts;
+  SlicedKernels sliced;
 };
 
 extern const Kernels kernels_scalar;

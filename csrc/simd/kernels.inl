@@ -1,175 +1,11 @@
-// The kernels, written once over `struct Vector`, which each instruction-set file defines before it includes this one.
-//
-// Vector                      a register of Vector::bytes bytes
-//   load(p), store(p, v)      unaligned
-//   a ^ b, a | b
-//   popcount<W>(v)            bits set in each lane of W = 2, 4 or 8 bytes
-//   shift_left<W, n>(v)       each lane of W bytes
-//   pair_sum(a, b)            sums of neighbouring 8-byte lanes: those of a, then those of b
-//   untangle<W, U>(v)         transposes: unit j (U bytes) of lane i (W bytes) goes to unit j * lanes + i
-//   below(p, threshold)       bit i: p[i] < threshold, for `bytes / sizeof(*p)` items
-//   expand(mask, first, p)    writes first + (position of each set bit); returns how many
-//
-// Distances of narrow codes are counted lane by lane, W codes deep: the counts of vector j are shifted to byte j of
-// their lane, so that W vectors of codes become one vector of byte distances, which one transposition puts in order. A
-// group, the codes that become one vector of distances, is therefore Vector::bytes codes for every narrow width.
+// All kernels of an instruction set, over the `struct Vector` that its file defines before it includes this one.
 #pragma once
 
-#include "simd/kernels.h"
+#include "simd/rows.inl"
+#include "simd/sliced.inl"
 
 namespace vtsearch {
 namespace {
-
-using u8 = std::uint8_t;
-using u16 = std::uint16_t;
-using u32 = std::uint32_t;
-using u64 = std::uint64_t;
-
-constexpr std::size_t vector_bytes = sizeof(Vector);
-
-// A code of W bytes as the registers that stand beside a stream of codes: one, or several where a code is wider.
-template <std::size_t W>
-struct Query {
-  static constexpr std::size_t parts = W > vector_bytes ? W / vector_bytes : 1;
-  Vector part[parts];
-
-  static Query broadcast(const u8* code) {
-    u8 repeated[parts * vector_bytes];
-    for (std::size_t i = 0; i < sizeof repeated; i += W) __builtin_memcpy(repeated + i, code, W);
-    Query query;
-    for (std::size_t i = 0; i < parts; ++i) query.part[i] = Vector::load(repeated + i * vector_bytes);
-    return query;
-  }
-};
-
-// Distances in the 8-byte lanes of one vector, for the W / 8 vectors of codes that begin at `codes`.
-template <std::size_t W, std::size_t First = 0, std::size_t Count = W / 8>
-[[gnu::always_inline]] inline Vector lane_sums(const u8* codes, const Query<W>& query) {
-  if constexpr (Count == 1) {
-    return Vector::popcount<8>(Vector::load(codes + First * vector_bytes) ^ query.part[First % Query<W>::parts]);
-  } else {
-    return Vector::pair_sum(lane_sums<W, First, Count / 2>(codes, query),
-                            lane_sums<W, First + Count / 2, Count / 2>(codes, query));
-  }
-}
-
-// One vector of codes as distances in lanes; a lane is as wide as the code, at most 8 bytes.
-template <std::size_t W>
-[[gnu::always_inline]] inline Vector lane_distances(const u8* codes, const Query<W>& query) {
-  if constexpr (W <= 8) {
-    return Vector::popcount<W>(Vector::load(codes) ^ query.part[0]);
-  } else {
-    return lane_sums<W>(codes, query);
-  }
-}
-
-template <std::size_t W, std::size_t Unit, std::size_t J>
-[[gnu::always_inline]] inline Vector stacked(const u8* codes, const Query<W>& query) {
-  constexpr std::size_t lane = W < 8 ? W : 8;
-  constexpr std::size_t step = vector_bytes * (W > 8 ? W / 8 : 1);
-  const Vector distances = lane_distances<W>(codes + J * step, query);
-  if constexpr (J == 0) {
-    return distances;
-  } else {
-    return stacked<W, Unit, J - 1>(codes, query) | Vector::shift_left<lane, int(8 * Unit * J)>(distances);
-  }
-}
-
-// The distances of one group: vector_bytes / sizeof(Distance) codes.
-template <std::size_t W, class Distance>
-[[gnu::always_inline]] inline void group(const u8* codes, const Query<W>& query, Distance* out) {
-  constexpr std::size_t lane = W < 8 ? W : 8;
-  constexpr std::size_t unit = sizeof(Distance);
-  Vector::store(reinterpret_cast<u8*>(out),
-                Vector::untangle<lane, unit>(stacked<W, unit, lane / unit - 1>(codes, query)));
-}
-
-template <std::size_t W, class Distance, std::size_t Q>
-void distances_to(const u8* queries, const u8* codes, std::size_t count, Distance* out, std::size_t stride) {
-  constexpr std::size_t items = vector_bytes / sizeof(Distance);
-  Query<W> query[Q];
-  for (std::size_t q = 0; q < Q; ++q) query[q] = Query<W>::broadcast(queries + q * W);
-  std::size_t i = 0;
-  for (; i + items <= count; i += items) {
-    for (std::size_t q = 0; q < Q; ++q) group<W>(codes + i * W, query[q], out + q * stride + i);
-  }
-  if (i == count) return;
-  u8 rest[items * W] = {};
-  __builtin_memcpy(rest, codes + i * W, (count - i) * W);
-  for (std::size_t q = 0; q < Q; ++q) group<W>(rest, query[q], out + q * stride + i);
-}
-
-template <std::size_t W, class Distance>
-void distances(const u8* queries, std::size_t query_count, const u8* codes, std::size_t count, std::size_t,
-               Distance* out, std::size_t stride) {
-  switch (query_count) {
-    case 1:
-      return distances_to<W, Distance, 1>(queries, codes, count, out, stride);
-    case 2:
-      return distances_to<W, Distance, 2>(queries, codes, count, out, stride);
-    case 3:
-      return distances_to<W, Distance, 3>(queries, codes, count, out, stride);
-    default:
-      return distances_to<W, Distance, 4>(queries, codes, count, out, stride);
-  }
-}
-
-void word_distances(const u8* queries, std::size_t query_count, const u8* codes, std::size_t count, std::size_t width,
-                    u16* out, std::size_t stride) {
-  for (std::size_t i = 0; i < count; ++i) {
-    for (std::size_t q = 0; q < query_count; ++q) {
-      u64 sum = 0;
-      for (std::size_t b = 0; b < width; b += word_width) {
-        u64 x, y;
-        __builtin_memcpy(&x, codes + i * width + b, word_width);
-        __builtin_memcpy(&y, queries + q * width + b, word_width);
-        sum += Vector::popcount_word(x ^ y);
-      }
-      out[q * stride + i] = static_cast<u16>(sum);
-    }
-  }
-}
-
-template <class Distance>
-std::size_t scan(const Distance* distances, std::size_t count, Distance threshold, u32* positions) {
-  constexpr std::size_t items = vector_bytes / sizeof(Distance);
-  std::size_t found = 0;
-  std::size_t i = 0;
-  for (; i + items <= count; i += items) {
-    const u64 mask = Vector::below(distances + i, threshold);
-    if (mask != 0) found += Vector::expand(mask, static_cast<u32>(i), positions + found);
-  }
-  for (; i < count; ++i) {
-    positions[found] = static_cast<u32>(i);
-    found += distances[i] < threshold;
-  }
-  return found;
-}
-
-// Four tables, so that equal neighbours do not wait for each other's increment.
-template <class Distance, std::size_t MaxBins>
-void count_into(const Distance* distances, std::size_t count, std::size_t bins, u32* histogram) {
-  u32 table[4][MaxBins];
-  for (auto& row : table) __builtin_memset(row, 0, bins * sizeof(u32));
-  std::size_t i = 0;
-  for (; i + 4 <= count; i += 4) {
-    ++table[0][distances[i]];
-    ++table[1][distances[i + 1]];
-    ++table[2][distances[i + 2]];
-    ++table[3][distances[i + 3]];
-  }
-  for (; i < count; ++i) ++table[0][distances[i]];
-  for (std::size_t d = 0; d < bins; ++d) histogram[d] += table[0][d] + table[1][d] + table[2][d] + table[3][d];
-}
-
-void count_bytes(const u8* distances, std::size_t count, std::size_t bins, u32* histogram) {
-  count_into<u8, 256>(distances, count, bins, histogram);
-}
-
-void count_shorts(const u16* distances, std::size_t count, std::size_t bins, u32* histogram) {
-  if (bins <= 512) return count_into<u16, 512>(distances, count, bins, histogram);
-  for (std::size_t i = 0; i < count; ++i) ++histogram[distances[i]];
-}
 
 constexpr Kernels table_of(const char* name) {
   return {name,
@@ -177,7 +13,8 @@ constexpr Kernels table_of(const char* name) {
           distances<32, u16>,
           word_distances,
           {scan<u8>, count_bytes},
-          {scan<u16>, count_shorts}};
+          {scan<u16>, count_shorts},
+          sliced_kernels()};
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "simd/transpose.h"
+
 namespace vtsearch {
 namespace {
 
@@ -59,10 +61,23 @@ struct Vector {
     for (std::size_t i = 0; i < 8 / sizeof(Distance); ++i) mask |= std::uint64_t{p[i] < threshold} << i;
     return mask;
   }
-  static std::size_t expand(std::uint64_t mask, std::uint32_t first, std::uint32_t* positions) {
+  static std::size_t expand(std::uint64_t mask, std::uint16_t first, std::uint16_t* positions) {
     std::size_t found = 0;
-    for (; mask != 0; mask &= mask - 1) positions[found++] = first + static_cast<std::uint32_t>(__builtin_ctzll(mask));
+    for (; mask != 0; mask &= mask - 1) positions[found++] = static_cast<std::uint16_t>(first + __builtin_ctzll(mask));
     return found;
+  }
+
+  static Vector sum(Vector a, Vector b, Vector c) { return {a.word ^ b.word ^ c.word}; }
+  static Vector majority(Vector a, Vector b, Vector c) { return {(a.word & b.word) | ((a.word ^ b.word) & c.word)}; }
+  static Vector without(Vector a, Vector b) { return {a.word & ~b.word}; }
+  static Vector broadcast(const std::uint64_t* p) { return {*p}; }
+  static bool any(Vector v) { return v.word != 0; }
+  template <std::size_t Bytes>
+  static void transpose_octet(const std::uint8_t* codes, std::size_t stride, std::uint8_t* out) {
+    transpose_octet_plainly<Bytes>(codes, stride, out);
+  }
+  static void transpose_bytes(const std::uint8_t (*in)[64], std::uint8_t (*out)[64]) {
+    transpose_bytes_plainly(in, out);
   }
 };
 
@@ -71,6 +86,12 @@ inline Vector operator^(Vector a, Vector b) {
 }
 inline Vector operator|(Vector a, Vector b) {
   return {a.word | b.word};
+}
+inline Vector operator&(Vector a, Vector b) {
+  return {a.word & b.word};
+}
+inline Vector operator+(Vector a, Vector b) {
+  return {a.word + b.word};
 }
 
 }  // namespace

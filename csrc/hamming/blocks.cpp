@@ -1,0 +1,72 @@
+#include "hamming/blocks.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace vtsearch {
+namespace {
+
+std::size_t units_of(std::size_t width) {
+  return (width + unit_bytes - 1) / unit_bytes;
+}
+
+std::size_t form_of(std::size_t units) {
+  return static_cast<std::size_t>(std::find(std::begin(unrolled_units), std::end(unrolled_units), units) -
+                                  std::begin(unrolled_units));
+}
+
+// Which rows of a unit are those of a query with these 16 bits.
+void pick_rows(unsigned query_bits, std::uint16_t* picks) {
+  const auto offset = [](std::size_t row) { return static_cast<std::uint16_t>(row * row_bytes); };
+  for (std::size_t t = 0; t < triples; ++t) {
+    const unsigned three = (query_bits >> (3 * t)) & 7;
+    picks[t] = offset(t * rows_per_triple + static_cast<std::size_t>(std::popcount(three) % 2));
+    picks[triples + t] = offset(t * rows_per_triple + carries_row + three);
+  }
+  picks[2 * triples] = offset(last_row + (query_bits >> (unit_bits - 1)));
+}
+
+}  // namespace
+
+BlockKernels::BlockKernels(const Kernels& kernels, std::size_t width)
+    : slice(kernels.sliced.slice),
+      scan(kernels.sliced.scan[form_of(units_of(width))]),
+      count(kernels.sliced.count[form_of(units_of(width))]),
+      expand(kernels.sliced.expand) {}
+
+SlicedQuerySet::SlicedQuerySet(CodeView queries)
+    : count_(queries.count),
+      units_(units_of(queries.width)),
+      bits_(counter_bits(unit_bits * units_)),
+      picks_(count_ * units_ * picks_per_unit),
+      thresholds_(count_),
+      bias_(count_ * bits_) {
+  for (std::size_t q = 0; q < count_; ++q) {
+    for (std::size_t unit = 0; unit < units_; ++unit) {
+      const std::uint8_t* bytes = queries.code(q) + unit * unit_bytes;
+      const unsigned high = (unit + 1) * unit_bytes <= queries.width ? bytes[1] : 0u;
+      pick_rows(bytes[0] | high << 8, picks_.data() + (q * units_ + unit) * picks_per_unit);
+    }
+    set_threshold(q, queries.bins());
+  }
+}
+
+void SlicedQuerySet::set_threshold(std::size_t q, std::size_t threshold) {
+  thresholds_[q] = static_cast<std::uint16_t>(threshold);
+  const std::size_t bias = (std::size_t{1} << bits_) - threshold;
+  for (std::size_t i = 0; i < bits_; ++i) bias_[q * bits_ + i] = ((bias >> i) & 1) != 0 ? ~std::uint64_t{0} : 0;
+}
+
+SlicedBlock::SlicedBlock(std::size_t width)
+    : units_(units_of(width)), padded_(padded_width(width)), rows_(units_ * rows_per_unit * row_bytes) {}
+
+void SlicedBlock::set(const BlockKernels& kernels, const Tile& tile, std::size_t first) {
+  const std::size_t count = std::min(block_items, tile.count - first);
+  kernels.slice(tile.codes + first * padded_, count, padded_, units_, rows_.data());
+  for (std::size_t w = 0; w < block_words; ++w) {
+    const std::size_t here = std::clamp<std::size_t>(count, 64 * w, 64 * w + 64) - 64 * w;
+    items_.word[w] = here == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << here) - 1;
+  }
+}
+
+}  // namespace vtsearch

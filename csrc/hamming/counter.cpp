@@ -1,0 +1,75 @@
+#include "hamming/counter.h"
+
+#include <algorithm>
+
+#include "hamming/bits.h"
+
+namespace vtsearch {
+
+template <class Distance>
+void RowCounter<Distance>::add(const Tile& tile, const RelevantItems* relevant) {
+  distances_.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
+    distances_.kernels().count(distances, tile.count, counts_.bins, counts_.items.data() + q * counts_.bins);
+    const std::uint64_t* wanted = relevant == nullptr ? nullptr : (*relevant)[q];
+    if (wanted == nullptr) return;
+    std::uint32_t* row = counts_.relevant.data() + q * counts_.bins;
+    for_each_bit(wanted, words_for(tile.count), [&](std::size_t i) { ++row[distances[i]]; });
+  });
+}
+
+BlockCounter::BlockCounter(const Kernels& kernels, CodeView queries)
+    : kernels_(kernels, queries.width),
+      queries_(queries),
+      block_(queries.width),
+      words_(counter_words(queries_.view().units)),
+      items_(queries.count * words_),
+      relevant_here_(queries.count),
+      counts_(queries.count, queries.bins()) {}
+
+void BlockCounter::add(const Tile& tile, const RelevantItems* relevant) {
+  if (relevant != nullptr && relevant_.empty()) relevant_.resize(items_.size());
+  for (std::size_t first = 0; first < tile.count; first += block_items) {
+    block_.set(kernels_, tile, first);
+    if (relevant != nullptr) {
+      for (std::size_t q = 0; q < relevant_here_.size(); ++q) {
+        const std::uint64_t* whole = (*relevant)[q];
+        relevant_here_[q] = whole == nullptr ? nullptr : whole + first / 64;
+      }
+    }
+    kernels_.count(block_.rows(), queries_.view(), block_.items(), items_.data(),
+                   relevant == nullptr ? nullptr : relevant_here_.data(), relevant_.data());
+    if (++blocks_ == most_blocks_counted) spill();
+  }
+}
+
+DistanceCounts BlockCounter::finish() {
+  spill();
+  return std::move(counts_);
+}
+
+// Moves what the small counters hold to the large ones.
+void BlockCounter::spill() {
+  const auto move = [&](std::vector<std::uint64_t>& small, std::vector<std::uint32_t>& large) {
+    for (std::size_t i = 0; i < small.size(); ++i) {
+      const std::size_t q = i / words_, first = i % words_ / block_words * distances_per_word;
+      for (std::size_t d = first; d < std::min(first + distances_per_word, counts_.bins); ++d) {
+        large[q * counts_.bins + d] += static_cast<std::uint16_t>(small[i] >> (16 * (d - first)));
+      }
+    }
+    std::fill(small.begin(), small.end(), 0);
+  };
+  move(items_, counts_.items);
+  move(relevant_, counts_.relevant);
+  blocks_ = 0;
+}
+
+Counter::Form Counter::make(const Kernels& kernels, CodeView queries) {
+  if (queries.count >= fewest_sliced_queries) return BlockCounter(kernels, queries);
+  if (has_byte_distances(queries.width)) return RowCounter<std::uint8_t>(kernels, queries);
+  return RowCounter<std::uint16_t>(kernels, queries);
+}
+
+template class RowCounter<std::uint8_t>;
+template class RowCounter<std::uint16_t>;
+
+}  // namespace vtsearch

@@ -1,0 +1,343 @@
+// The kernels over bit planes (sliced.h), written once over `struct Vector`, which has for them, beside what rows.inl
+// asks for:
+//
+//   a & b, a + b              bits; lanes of 8 bytes
+//   sum(a, b, c)              a ^ b ^ c
+//   majority(a, b, c)         bits that are set in two of the three
+//   without(a, b)             a & ~b
+//   broadcast(p)              a word of 8 bytes in every lane
+//   any(v)                    whether a bit is set
+//   transpose_octet<B>(codes, stride, out)
+//                             8 codes of B = 2, 4 or 8 bytes, `stride` apart: bit i of byte p is bit p of code i
+//   transpose_bytes(in, out)  64 rows of 64 bytes: byte j of row i goes to byte i of row j
+#pragma once
+
+#include "simd/rows.inl"
+
+namespace vtsearch {
+namespace {
+
+constexpr std::size_t unit_stride = rows_per_unit * row_bytes;
+
+// A number at each bit position of a vector, lowest bit first.
+template <std::size_t Bits>
+struct Number {
+  static constexpr std::size_t bits = Bits;
+  Vector bit[Bits];
+};
+
+// Full adders where both have a bit, half adders beyond: total = a + b + carry, where a is not shorter than b.
+template <std::size_t I = 0, std::size_t A, std::size_t B, std::size_t Total>
+[[gnu::always_inline]] inline void add(const Number<A>& a, const Number<B>& b, Vector carry, Number<Total>& total) {
+  if constexpr (I < B) {
+    total.bit[I] = Vector::sum(a.bit[I], b.bit[I], carry);
+    carry = Vector::majority(a.bit[I], b.bit[I], carry);
+  } else if constexpr (I < A) {
+    total.bit[I] = a.bit[I] ^ carry;
+    carry = a.bit[I] & carry;
+  } else {
+    total.bit[I] = carry;
+  }
+  if constexpr (I + 1 < Total) add<I + 1>(a, b, carry, total);
+}
+
+// The sum of 15 bits of a unit.
+[[gnu::always_inline]] inline Number<4> unit_sum(const u8* rows, const u16* picks) {
+  const auto sum = [&](std::size_t t) { return Vector::load(rows + picks[t]); };
+  const auto carry = [&](std::size_t t) { return Vector::load(rows + picks[triples + t]); };
+  const Vector s0 = sum(0), s1 = sum(1), s2 = sum(2), s3 = sum(3), s4 = sum(4);
+  const Vector ones = Vector::sum(s0, s1, s2), twos_a = Vector::majority(s0, s1, s2);
+  const Vector bit0 = Vector::sum(ones, s3, s4), twos_b = Vector::majority(ones, s3, s4);
+  const Vector c0 = carry(0), c1 = carry(1), c2 = carry(2), c3 = carry(3), c4 = carry(4);
+  const Vector twos_c = Vector::sum(c0, c1, c2), fours_a = Vector::majority(c0, c1, c2);
+  const Vector twos_d = Vector::sum(c3, c4, twos_a), fours_b = Vector::majority(c3, c4, twos_a);
+  const Vector bit1 = Vector::sum(twos_b, twos_c, twos_d), fours_c = Vector::majority(twos_b, twos_c, twos_d);
+  return {{bit0, bit1, Vector::sum(fours_a, fours_b, fours_c), Vector::majority(fours_a, fours_b, fours_c)}};
+}
+
+// The bit that unit_sum leaves.
+[[gnu::always_inline]] inline Vector last_bit(const u8* rows, const u16* picks) {
+  return Vector::load(rows + picks[2 * triples]);
+}
+
+// The sum of all bits of some units but the very last; inner last bits are the carries that come into inner sums.
+template <std::size_t Units>
+[[gnu::always_inline]] inline auto sum_of_units(const u8* rows, const u16* picks) {
+  if constexpr (Units == 1) {
+    return unit_sum(rows, picks);
+  } else {
+    constexpr std::size_t left = (Units + 1) / 2;
+    const u8* middle_rows = rows + left * unit_stride;
+    const u16* middle_picks = picks + left * picks_per_unit;
+    Number<counter_bits(unit_bits * Units - 1)> total;
+    add(sum_of_units<left>(rows, picks), sum_of_units<Units - left>(middle_rows, middle_picks),
+        last_bit(middle_rows - unit_stride, middle_picks - picks_per_unit), total);
+    return total;
+  }
+}
+
+// What is left of a sum of any number of units: its bits in memory.
+struct LongSum {
+  Vector bit[most_counter_bits];
+  std::size_t bits;
+
+  template <std::size_t N>
+  void add(const Number<N>& number, Vector carry) {
+    for (std::size_t i = 0; i < bits; ++i) {
+      const Vector a = bit[i], b = i < N ? number.bit[i] : Vector::broadcast(&zeros);
+      bit[i] = Vector::sum(a, b, carry);
+      carry = Vector::majority(a, b, carry);
+    }
+  }
+
+  static constexpr u64 zeros = 0;
+};
+
+[[gnu::noinline]] LongSum long_sum(const u8* rows, const u16* picks, std::size_t units) {
+  LongSum total;
+  total.bits = counter_bits(unit_bits * units);
+  for (std::size_t i = 0; i < total.bits; ++i) total.bit[i] = Vector::broadcast(&LongSum::zeros);
+  constexpr std::size_t step = 4;
+  for (; units >= step; units -= step, rows += step * unit_stride, picks += step * picks_per_unit) {
+    const Vector carry = last_bit(rows + (step - 1) * unit_stride, picks + (step - 1) * picks_per_unit);
+    total.add(sum_of_units<step>(rows, picks), carry);
+  }
+  for (; units > 0; --units, rows += unit_stride, picks += picks_per_unit) {
+    total.add(unit_sum(rows, picks), last_bit(rows, picks));
+  }
+  return total;
+}
+
+// Distances as bits, lowest first; Units = 0 stands for any number of them.
+template <std::size_t Units>
+[[gnu::always_inline]] inline void distance_bits(const u8* rows, const u16* picks, std::size_t units, Vector* bits) {
+  if constexpr (Units == 0) {
+    const LongSum total = long_sum(rows, picks, units);
+    for (std::size_t i = 0; i < total.bits; ++i) bits[i] = total.bit[i];
+  } else {
+    const auto sum = sum_of_units<Units>(rows, picks);
+    Vector carry = last_bit(rows + (Units - 1) * unit_stride, picks + (Units - 1) * picks_per_unit);
+    for (std::size_t i = 0; i < sum.bits; ++i) {
+      bits[i] = sum.bit[i] ^ carry;
+      carry = sum.bit[i] & carry;
+    }
+    if constexpr (counter_bits(unit_bits * Units) > sum.bits) bits[sum.bits] = carry;
+  }
+}
+
+// Items whose distance plus the bias carries over: those that do not lie below the threshold.
+template <std::size_t I, std::size_t Bits>
+[[gnu::always_inline]] inline Vector carried(const Number<Bits>& sum, const u64* bias, Vector carry) {
+  if constexpr (I == Bits) {
+    return carry;
+  } else {
+    return carried<I + 1>(sum, bias, Vector::majority(sum.bit[I], Vector::broadcast(bias + I), carry));
+  }
+}
+
+template <std::size_t Units>
+[[gnu::always_inline]] inline Vector not_below(const u8* rows, const u16* picks, std::size_t units, const u64* bias) {
+  if constexpr (Units == 0) {
+    const LongSum total = long_sum(rows, picks, units);
+    Vector carry = Vector::broadcast(&LongSum::zeros);
+    for (std::size_t i = 0; i < total.bits; ++i) {
+      carry = Vector::majority(total.bit[i], Vector::broadcast(bias + i), carry);
+    }
+    return carry;
+  } else {
+    const auto sum = sum_of_units<Units>(rows, picks);
+    const Vector last = last_bit(rows + (Units - 1) * unit_stride, picks + (Units - 1) * picks_per_unit);
+    const Vector carry = carried<0>(sum, bias, last);
+    if constexpr (counter_bits(unit_bits * Units) == sum.bits) return carry;
+    return carry & Vector::broadcast(bias + sum.bits);
+  }
+}
+
+[[gnu::always_inline]] inline Vector part_of(const u64* words, std::size_t at) {
+  return Vector::load(reinterpret_cast<const u8*>(words) + at);
+}
+
+template <std::size_t Units>
+std::size_t scan_block(const u8* rows, const SlicedQueries& queries, const BlockItems& allowed, BlockItems* found,
+                       u32* query) {
+  const std::size_t units = Units == 0 ? queries.units : Units;
+  const std::size_t bits = counter_bits(unit_bits * units);
+  const u16* picks = queries.picks;
+  const u64* bias = queries.bias;
+  std::size_t entries = 0;
+  for (std::size_t q = 0; q < queries.count; ++q, picks += units * picks_per_unit, bias += bits) {
+    if (queries.thresholds[q] == 0) continue;
+    bool any = false;
+    for (std::size_t at = 0; at < row_bytes; at += vector_bytes) {
+      const Vector outside = not_below<Units>(rows + at, picks, units, bias);
+      const Vector below = Vector::without(part_of(allowed.word, at), outside);
+      Vector::store(reinterpret_cast<u8*>(found[entries].word) + at, below);
+      any |= Vector::any(below);
+    }
+    query[entries] = static_cast<u32>(q);
+    entries += any;
+  }
+  return entries;
+}
+
+// The eight ways in which the lowest three bits of a distance can stand.
+struct LowBits {
+  Vector way[8];
+
+  LowBits(Vector a, Vector b, Vector c) {
+    const Vector both = a & b, only_a = Vector::without(a, b), only_b = Vector::without(b, a);
+    const Vector none = Vector::without(Vector::without(ones(), a), b);
+    const Vector pairs[4] = {none, only_a, only_b, both};
+    for (std::size_t i = 0; i < 4; ++i) {
+      way[i] = Vector::without(pairs[i], c);
+      way[4 + i] = pairs[i] & c;
+    }
+  }
+
+  static Vector ones() {
+    constexpr u64 all = ~u64{0};
+    return Vector::broadcast(&all);
+  }
+};
+
+// Adds how many of `items` stand in each of the eight ways; `counters` are those of the first vector of the row.
+[[gnu::always_inline]] inline void count_ways(Vector items, const LowBits& low, u8* counters) {
+  for (std::size_t half = 0; half < 2; ++half, counters += row_bytes) {
+    const auto count = [&](std::size_t i) { return Vector::popcount<8>(items & low.way[4 * half + i]); };
+    const Vector counts = (count(0) | Vector::shift_left<8, 16>(count(1))) |
+                          (Vector::shift_left<8, 32>(count(2)) | Vector::shift_left<8, 48>(count(3)));
+    Vector::store(counters, Vector::load(counters) + counts);
+  }
+}
+
+template <std::size_t Units>
+void count_block(const u8* rows, const SlicedQueries& queries, const BlockItems& allowed, u64* counters,
+                 const u64* const* relevant_items, u64* relevant) {
+  const std::size_t units = Units == 0 ? queries.units : Units;
+  const std::size_t bits = counter_bits(unit_bits * units);
+  const std::size_t octets = unit_bits * units / 8 + 1;  // of distances
+  for (std::size_t q = 0; q < queries.count; ++q) {
+    const u64* wanted = relevant_items == nullptr ? nullptr : relevant_items[q];
+    for (std::size_t at = 0; at < row_bytes; at += vector_bytes) {
+      Vector distance[most_counter_bits];
+      distance_bits<Units>(rows + at, queries.picks + q * units * picks_per_unit, units, distance);
+      const LowBits low(distance[0], distance[1], distance[2]);
+      Vector high[most_counter_bits][2];  // each higher bit inverted, and as it is
+      for (std::size_t i = 3; i < bits; ++i) {
+        high[i][0] = Vector::without(LowBits::ones(), distance[i]);
+        high[i][1] = distance[i];
+      }
+      for (std::size_t octet = 0; octet < octets; ++octet) {
+        Vector items = part_of(allowed.word, at);
+        for (std::size_t i = 3; i < bits; ++i) items = items & high[i][(octet >> (i - 3)) & 1];
+        if (!Vector::any(items)) continue;
+        const std::size_t place = (q * octets + octet) * 2 * row_bytes + at;
+        count_ways(items, low, reinterpret_cast<u8*>(counters) + place);
+        if (wanted == nullptr) continue;
+        items = items & part_of(wanted, at);
+        if (Vector::any(items)) count_ways(items, low, reinterpret_cast<u8*>(relevant) + place);
+      }
+    }
+  }
+}
+
+// Width = 0 stands for any multiple of a word.
+template <std::size_t Width>
+std::size_t expand_items(const BlockItems& items, std::size_t first, const u8* codes, const u8* query,
+                         std::size_t width, u16* positions, u16* distances) {
+  constexpr std::size_t step = Width == 0 || Width > word_width ? word_width : Width;
+  const std::size_t bytes = Width == 0 ? width : Width;
+  std::size_t found = 0;
+  for (std::size_t w = 0; w < block_words; ++w) {
+    for (u64 word = items.word[w]; word != 0; word &= word - 1) {
+      const std::size_t position = 64 * w + static_cast<std::size_t>(__builtin_ctzll(word));
+      u64 distance = 0;
+      for (std::size_t b = 0; b < bytes; b += step) {
+        u64 x = 0, y = 0;
+        __builtin_memcpy(&x, codes + position * bytes + b, step);
+        __builtin_memcpy(&y, query + b, step);
+        distance += Vector::popcount_word(x ^ y);
+      }
+      positions[found] = static_cast<u16>(first + position);
+      distances[found++] = static_cast<u16>(distance);
+    }
+  }
+  return found;
+}
+
+std::size_t expand(const BlockItems& items, std::size_t first, const u8* codes, const u8* query, std::size_t width,
+                   u16* positions, u16* distances) {
+  const auto expand_of = width == 2    ? expand_items<2>
+                         : width == 4  ? expand_items<4>
+                         : width == 8  ? expand_items<8>
+                         : width == 16 ? expand_items<16>
+                                       : expand_items<0>;
+  return expand_of(items, first, codes, query, width, positions, distances);
+}
+
+// The 64 planes of 8 bytes of each code: plane p is bit p % 8 of byte p / 8. Width = 0 stands for any from 8 bytes on.
+template <std::size_t Width>
+void slice_column(const u8* codes, std::size_t count, std::size_t width, u8 (*planes)[row_bytes]) {
+  constexpr std::size_t bytes = Width == 0 ? word_width : Width;
+  alignas(64) u8 octets[row_bytes][64];
+  std::size_t octet = 0;
+  for (; 8 * octet + 8 <= count; ++octet) {
+    Vector::template transpose_octet<bytes>(codes + 8 * octet * width, width, octets[octet]);
+  }
+  if (8 * octet < count) {
+    u8 rest[8 * bytes] = {};
+    for (std::size_t i = 8 * octet; i < count; ++i) {
+      __builtin_memcpy(rest + (i - 8 * octet) * bytes, codes + i * width, bytes);
+    }
+    Vector::template transpose_octet<bytes>(rest, bytes, octets[octet++]);
+  }
+  __builtin_memset(octets[octet], 0, (row_bytes - octet) * 64);
+  Vector::transpose_bytes(octets, planes);
+}
+
+// The rows of one unit from its 16 planes.
+void make_rows(const u8 (*planes)[row_bytes], u8* rows) {
+  const Vector ones = LowBits::ones();
+  for (std::size_t at = 0; at < row_bytes; at += vector_bytes) {
+    const auto plane = [&](std::size_t p) { return Vector::load(planes[p] + at); };
+    const auto put = [&](std::size_t r, Vector v) { Vector::store(rows + r * row_bytes + at, v); };
+    for (std::size_t t = 0; t < triples; ++t) {
+      const Vector a = plane(3 * t), b = plane(3 * t + 1), c = plane(3 * t + 2);
+      const std::size_t sums = t * rows_per_triple, carries = sums + carries_row;
+      const Vector sum = Vector::sum(a, b, c);
+      put(sums, sum);
+      put(sums + 1, sum ^ ones);
+      const Vector inverted[4] = {Vector::majority(a, b, c), Vector::majority(a ^ ones, b, c),
+                                  Vector::majority(a, b ^ ones, c), Vector::majority(a, b, c ^ ones)};
+      const std::size_t query_bits[4] = {0, 1, 2, 4};
+      for (std::size_t i = 0; i < 4; ++i) {
+        put(carries + query_bits[i], inverted[i]);
+        put(carries + (query_bits[i] ^ 7), inverted[i] ^ ones);
+      }
+    }
+    put(last_row, plane(unit_bits - 1));
+    put(last_row + 1, plane(unit_bits - 1) ^ ones);
+  }
+}
+
+void slice(const u8* codes, std::size_t count, std::size_t width, std::size_t units, u8* rows) {
+  constexpr std::size_t units_per_column = word_width / unit_bytes;
+  const auto slice_column_of = width == 2 ? slice_column<2> : width == 4 ? slice_column<4> : slice_column<0>;
+  alignas(64) u8 planes[64][row_bytes];
+  for (std::size_t unit = 0; unit < units; ++unit) {
+    if (unit % units_per_column == 0) slice_column_of(codes + unit * unit_bytes, count, width, planes);
+    make_rows(planes + unit % units_per_column * unit_bits, rows + unit * unit_stride);
+  }
+}
+
+constexpr SlicedKernels sliced_kernels() {
+  return {slice,
+          {scan_block<1>, scan_block<2>, scan_block<3>, scan_block<4>, scan_block<5>, scan_block<6>, scan_block<7>,
+           scan_block<8>, scan_block<16>, scan_block<0>},
+          {count_block<1>, count_block<2>, count_block<3>, count_block<4>, count_block<5>, count_block<6>,
+           count_block<7>, count_block<8>, count_block<16>, count_block<0>},
+          expand};
+}
+
+}  // namespace
+}  // namespace vtsearch
