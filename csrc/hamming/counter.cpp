@@ -47,13 +47,20 @@ DistanceCounts BlockCounter::finish() {
   return std::move(counts_);
 }
 
-// Moves what the small counters hold to the large ones.
+// Moves what the small counters hold to the large ones: the words of one group of four distances are added up, two
+// counts of 32 bits at a time.
 void BlockCounter::spill() {
+  constexpr std::uint64_t even = 0x0000ffff0000ffffu;
   const auto move = [&](std::vector<std::uint64_t>& small, std::vector<std::uint32_t>& large) {
-    for (std::size_t i = 0; i < small.size(); ++i) {
-      const std::size_t q = i / words_, first = i % words_ / block_words * distances_per_word;
-      for (std::size_t d = first; d < std::min(first + distances_per_word, counts_.bins); ++d) {
-        large[q * counts_.bins + d] += static_cast<std::uint16_t>(small[i] >> (16 * (d - first)));
+    for (std::size_t first = 0; first < small.size(); first += block_words) {
+      std::uint64_t sums[2] = {0, 0};
+      for (std::size_t w = first; w < first + block_words; ++w) {
+        sums[0] += small[w] & even;
+        sums[1] += (small[w] >> 16) & even;
+      }
+      const std::size_t q = first / words_, d = first % words_ / block_words * distances_per_word;
+      for (std::size_t i = 0; i < distances_per_word && d + i < counts_.bins; ++i) {
+        large[q * counts_.bins + d + i] += static_cast<std::uint32_t>(sums[i % 2] >> (i / 2 * 32));
       }
     }
     std::fill(small.begin(), small.end(), 0);

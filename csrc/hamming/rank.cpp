@@ -7,6 +7,7 @@
 #include "hamming/counter.h"
 #include "hamming/scanner.h"
 #include "hamming/select.h"
+#include "hamming/sort.h"
 #include "hamming/tiles.h"
 
 namespace vtsearch {
@@ -22,10 +23,10 @@ struct Results {
 };
 
 // Bytes of selections that one block of queries may keep: they are touched in turn at every tile.
-constexpr std::size_t selection_bytes = 1 << 20;
+constexpr std::size_t selection_bytes = 4 << 20;
 
-// From this share of the items on, counting all distances first beats selecting as they come.
-constexpr std::size_t sorted_share = 32;
+// From this share of the items on, sorting all of them beats selecting as they come.
+constexpr std::size_t sorted_share = 4;
 
 bool sorts(std::size_t k, std::size_t items) {
   return k * sorted_share >= items;
@@ -34,7 +35,7 @@ bool sorts(std::size_t k, std::size_t items) {
 // A sample of a range, to guess how far the k-th item lies: single items, spread over it, because databases are often
 // sorted. More of them for a larger k, where each item that passes in vain costs more than a better guess.
 constexpr std::size_t most_sampled_blocks = 8;
-constexpr std::size_t k_per_sampled_block = 128;
+constexpr std::size_t k_per_sampled_block = 64;
 constexpr std::size_t fewest_items_per_sampled = 4;  // in a shorter range a sample does not pay
 
 std::size_t sample_size(std::size_t items, std::size_t k) {
@@ -91,25 +92,25 @@ std::vector<std::size_t> select_below(const Kernels& kernels, CodeView queries,
                                       const std::vector<std::size_t>& ceilings, CodeView database, MaskView mask,
                                       Range range, std::size_t k, Checkpoint& checkpoint, Results results) {
   Scanner scanner(kernels, queries);
+  HitLists hits(queries.count);
   std::vector<Selection> selections;
   selections.reserve(queries.count);
   for (std::size_t q = 0; q < queries.count; ++q) {
     selections.emplace_back(k, database.bins(), ceilings[q]);
+    hits[q].reserve(2 * k + Selection::slack / 4);
     scanner.set_threshold(q, ceilings[q]);
   }
   TileReader reader(database, mask, range);
   for (Tile tile; reader.next(tile); checkpoint()) {
-    scanner.scan(tile, [&](std::size_t q, const Hits& hits) {
-      const std::size_t before = selections[q].threshold();
-      selections[q].add(tile, hits);
-      if (selections[q].threshold() != before) scanner.set_threshold(q, selections[q].threshold());
+    scanner.scan(tile, hits, [&](std::size_t q, std::size_t count) {
+      if (selections[q].add(hits[q], count)) scanner.set_threshold(q, selections[q].threshold());
     });
   }
   std::vector<std::size_t> missed;
   for (std::size_t q = 0; q < queries.count; ++q) {
     const Results row = results.from_row(q);
     if (selections[q].complete()) {
-      selections[q].finish(range.begin, row.distances, row.indices);
+      selections[q].finish(hits[q], range.begin, row.distances, row.indices);
     } else {
       missed.push_back(q);
     }
@@ -127,44 +128,6 @@ void select_range(const Kernels& kernels, CodeView queries, CodeView database, M
   }
 }
 
-// The first k of one row of distances, by a counting sort that looks only at what can be among them.
-template <class Distance>
-class RowSorter {
- public:
-  RowSorter(const WidthKernels<Distance>& kernels, std::size_t bins)
-      : kernels_(kernels), counts_(bins), offsets_(bins + 1), positions_(chunk + items_per_group) {}
-
-  // `number(i)` is the index of the item at place i of the row.
-  template <class Number>
-  void sort(const Distance* row, std::size_t items, std::size_t k, Number&& number, Results out) {
-    std::fill(counts_.begin(), counts_.end(), 0u);
-    kernels_.count(row, items, counts_.size(), counts_.data());
-    std::size_t d = 0;
-    for (offsets_[0] = 0; offsets_[d] < k; ++d) {
-      offsets_[d + 1] = offsets_[d] + counts_[d];
-      std::fill(out.distances + offsets_[d], out.distances + std::min(offsets_[d + 1], k),
-                static_cast<std::int32_t>(d));
-    }
-    for (std::size_t first = 0; first < items; first += chunk) {
-      const std::size_t found =
-          kernels_.scan(row + first, std::min(chunk, items - first), static_cast<Distance>(d), positions_.data());
-      for (std::size_t i = 0; i < found; ++i) {
-        const std::size_t item = first + positions_[i];
-        const std::size_t place = offsets_[row[item]]++;
-        if (place < k) out.indices[place] = number(item);
-      }
-    }
-  }
-
- private:
-  static constexpr std::size_t chunk = 4096;
-
-  WidthKernels<Distance> kernels_;
-  std::vector<std::uint32_t> counts_;
-  std::vector<std::size_t> offsets_;
-  std::vector<std::uint16_t> positions_;
-};
-
 // Keeps the distances of a whole range, for as many queries as one kernel call takes, and sorts them.
 template <class Distance>
 void sort_range(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, Range range, std::size_t k,
@@ -178,7 +141,6 @@ void sort_range(const Kernels& kernels, CodeView queries, CodeView database, Mas
   for (std::size_t first = 0; first < queries.count; first += queries_per_call) {
     const CodeView block{queries.code(first), std::min(queries_per_call, queries.count - first), queries.width};
     TileDistances<Distance> tile_distances(kernels, block);
-    RowSorter<Distance> sorter(tile_distances.kernels(), database.bins());
     TileReader reader(database, mask, range);
     std::size_t filled = 0;
     for (Tile tile; reader.next(tile); checkpoint()) {
@@ -189,7 +151,10 @@ void sort_range(const Kernels& kernels, CodeView queries, CodeView database, Mas
       filled += tile.count;
     }
     for (std::size_t q = 0; q < block.count; ++q, checkpoint()) {
-      sorter.sort(rows.data() + q * items, items, k, number, results.from_row(first + q));
+      const Distance* row = rows.data() + q * items;
+      const Results out = results.from_row(first + q);
+      sort_by_distance(
+          items, database.bins(), k, [&](std::size_t i) { return row[i]; }, number, out.distances, out.indices);
     }
   }
 }

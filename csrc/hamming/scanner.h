@@ -8,17 +8,14 @@
 
 #include "codes.h"
 #include "hamming/blocks.h"
+#include "hamming/hits.h"
 #include "hamming/tiles.h"
 #include "simd/kernels.h"
 
 namespace vtsearch {
 
-// Items of a tile below a query's threshold, by position, ascending.
-struct Hits {
-  std::size_t count;
-  const std::uint16_t* positions;
-  const std::uint16_t* distances;
-};
+// What found items are appended to: a HitList for each query.
+using HitLists = std::vector<HitList>;
 
 template <class Distance>
 class RowScanner {
@@ -26,25 +23,31 @@ class RowScanner {
   RowScanner(const Kernels& kernels, CodeView queries)
       : distances_(kernels, queries),
         thresholds_(queries.count, static_cast<Distance>(queries.bins())),
-        positions_(items_per_tile(padded_width(queries.width)) + items_per_group),
-        found_(positions_.size()) {}
+        positions_(items_per_tile(padded_width(queries.width)) + items_per_group) {}
 
   void set_threshold(std::size_t q, std::size_t threshold) { thresholds_[q] = static_cast<Distance>(threshold); }
 
   template <class Visit>
-  void scan(const Tile& tile, Visit&& visit) {
+  void scan(const Tile& tile, HitLists& lists, Visit&& visit) {
     distances_.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
       const std::size_t count = distances_.kernels().scan(distances, tile.count, thresholds_[q], positions_.data());
-      for (std::size_t i = 0; i < count; ++i) found_[i] = distances[positions_[i]];
-      if (count != 0) visit(q, Hits{count, positions_.data(), found_.data()});
+      if (count == 0) return;
+      lists[q].make_room(count);
+      std::uint32_t* items = lists[q].items_end();
+      std::uint16_t* found = lists[q].distances_end();
+      for (std::size_t i = 0; i < count; ++i) {
+        items[i] = tile.item(positions_[i]);
+        found[i] = distances[positions_[i]];
+      }
+      lists[q].grow(count);
+      visit(q, count);
     });
   }
 
  private:
   TileDistances<Distance> distances_;
   std::vector<Distance> thresholds_;
-  std::vector<std::uint16_t> positions_;
-  std::vector<std::uint16_t> found_;
+  std::vector<std::uint32_t> positions_;
 };
 
 class BlockScanner {
@@ -55,39 +58,46 @@ class BlockScanner {
         padded_(padded_width(queries.width)),
         codes_(padded_codes(queries)),
         block_(queries.width),
-        found_(queries.count + 1),
-        query_(queries.count + 1),
-        positions_(block_items),
-        distances_(block_items) {}
+        items_(queries.count + 1),
+        finds_(queries.count + 1) {}
 
   void set_threshold(std::size_t q, std::size_t threshold) { queries_.set_threshold(q, threshold); }
 
   template <class Visit>
-  void scan(const Tile& tile, Visit&& visit) {
+  void scan(const Tile& tile, HitLists& lists, Visit&& visit) {
     for (std::size_t first = 0; first < tile.count; first += block_items) {
       block_.set(kernels_, tile, first);
-      const std::size_t entries =
-          kernels_.scan(block_.rows(), queries_.view(), block_.items(), found_.data(), query_.data());
-      for (std::size_t i = 0; i < entries; ++i) {
-        const std::size_t q = query_[i];
-        const std::size_t count =
-            kernels_.expand(found_[i], first, tile.codes + first * padded_, codes_.data() + q * padded_, padded_,
-                            positions_.data(), distances_.data());
-        visit(q, Hits{count, positions_.data(), distances_.data()});
+      const std::size_t found =
+          kernels_.scan(block_.rows(), queries_.view(), block_.items(), items_.data(), finds_.data());
+      for (std::size_t i = 0; i < found; ++i) {
+        const auto [q, count] = finds_[i];
+        append(tile, first, i, lists[q]);
+        visit(q, count);
       }
     }
   }
 
  private:
+  void append(const Tile& tile, std::size_t first, std::size_t find, HitList& list) const {
+    const auto [q, count] = finds_[find];
+    list.make_room(count + items_per_group);
+    std::uint32_t* items = list.items_end();
+    const std::size_t number = first + (tile.items == nullptr ? tile.first : 0);
+    kernels_.expand(items_[find], count, static_cast<std::uint32_t>(number), tile.codes + first * padded_,
+                    codes_.data() + q * padded_, padded_, items, list.distances_end());
+    if (tile.items != nullptr) {
+      for (std::size_t i = 0; i < count; ++i) items[i] = tile.items[items[i]];
+    }
+    list.grow(count);
+  }
+
   BlockKernels kernels_;
   SlicedQuerySet queries_;
   std::size_t padded_;
   std::vector<std::uint8_t> codes_;  // the queries
   SlicedBlock block_;
-  std::vector<BlockItems> found_;
-  std::vector<std::uint32_t> query_;
-  std::vector<std::uint16_t> positions_;
-  std::vector<std::uint16_t> distances_;
+  std::vector<BlockItems> items_;
+  std::vector<BlockFinds> finds_;
 };
 
 class Scanner {
@@ -98,11 +108,11 @@ class Scanner {
     std::visit([&](auto& form) { form.set_threshold(q, threshold); }, form_);
   }
 
-  // Calls visit(query, hits) for queries that have any in the tile, once or for one piece of it after another. It may
-  // set that query's threshold.
+  // Appends what the tile has below each query's threshold, in order, and calls visit(query, how many) when it has, for
+  // the whole tile or for one piece of it after another. The call may lower that query's threshold.
   template <class Visit>
-  void scan(const Tile& tile, Visit&& visit) {
-    std::visit([&](auto& form) { form.scan(tile, visit); }, form_);
+  void scan(const Tile& tile, HitLists& lists, Visit&& visit) {
+    std::visit([&](auto& form) { form.scan(tile, lists, visit); }, form_);
   }
 
  private:

@@ -8,40 +8,27 @@
 namespace vtsearch {
 namespace {
 
-// What lies within the radius of one query in one range, in order of the index.
-struct Found {
-  std::vector<std::int64_t> indices;
-  std::vector<std::uint16_t> distances;
-};
-
 void find(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, Range range, std::size_t radius,
-          Checkpoint& checkpoint, Found* found) {
+          Checkpoint& checkpoint, HitLists& found) {
   Scanner scanner(kernels, queries);
   for (std::size_t q = 0; q < queries.count; ++q) scanner.set_threshold(q, std::min(radius + 1, database.bins()));
   TileReader reader(database, mask, range);
-  for (Tile tile; reader.next(tile); checkpoint()) {
-    scanner.scan(tile, [&](std::size_t q, const Hits& hits) {
-      for (std::size_t i = 0; i < hits.count; ++i) {
-        found[q].indices.push_back(static_cast<std::int64_t>(range.begin + tile.item(hits.positions[i])));
-        found[q].distances.push_back(hits.distances[i]);
-      }
-    });
-  }
+  for (Tile tile; reader.next(tile); checkpoint()) scanner.scan(tile, found, [](std::size_t, std::size_t) {});
 }
 
-// Counting sort by distance of what the ranges found for one query; `found` holds one entry a range.
-void sort_into(const std::vector<const Found*>& found, std::size_t bins, std::int32_t* distances,
-               std::int64_t* indices) {
+// Counting sort by distance of what the ranges, in order, found for one query.
+void sort_into(const std::vector<Range>& ranges, const std::vector<const HitList*>& found, std::size_t bins,
+               std::int32_t* distances, std::int64_t* indices) {
   std::vector<std::size_t> offsets(bins + 1, 0);
-  for (const Found* part : found) {
-    for (const std::uint16_t distance : part->distances) ++offsets[distance + 1u];
+  for (const HitList* hits : found) {
+    for (std::size_t i = 0; i < hits->size(); ++i) ++offsets[hits->distance(i) + 1u];
   }
   for (std::size_t d = 0; d < bins; ++d) offsets[d + 1] += offsets[d];
-  for (const Found* part : found) {
-    for (std::size_t i = 0; i < part->indices.size(); ++i) {
-      const std::size_t place = offsets[part->distances[i]]++;
-      distances[place] = part->distances[i];
-      indices[place] = part->indices[i];
+  for (std::size_t r = 0; r < ranges.size(); ++r) {
+    for (std::size_t i = 0; i < found[r]->size(); ++i) {
+      const std::size_t place = offsets[found[r]->distance(i)]++;
+      distances[place] = found[r]->distance(i);
+      indices[place] = static_cast<std::int64_t>(ranges[r].begin + found[r]->item(i));
     }
   }
 }
@@ -51,28 +38,38 @@ void sort_into(const std::vector<const Found*>& found, std::size_t bins, std::in
 Neighbors within(const Kernels& kernels, CodeView queries, CodeView database, std::size_t radius, MaskView mask,
                  std::size_t threads, Cancellation& cancellation) {
   const Plan plan = plan_work(queries.count, database.count, threads, queries_per_block);
-  std::vector<Found> found(queries.count * plan.ranges.size());  // range by range
+  std::vector<HitLists> found(plan.tasks());  // block of queries by block, range by range
   parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
     const Range block = plan.query_block(task);
-    const CodeView codes{queries.code(block.begin), block.count(), queries.width};
-    Found* first = found.data() + plan.range_number(task) * queries.count + block.begin;
-    find(kernels, codes, database, mask, plan.range(task), radius, checkpoint, first);
+    found[task].resize(block.count());
+    find(kernels, {queries.code(block.begin), block.count(), queries.width}, database, mask, plan.range(task), radius,
+         checkpoint, found[task]);
   });
+  // The lists of one query, one for each range.
+  std::vector<const HitList*> lists(plan.ranges.size());
+  const auto for_each_query = [&](auto&& visit) {
+    for (std::size_t b = 0; b < plan.queries.size(); ++b) {
+      for (std::size_t q = plan.queries[b].begin; q < plan.queries[b].end; ++q) {
+        for (std::size_t r = 0; r < lists.size(); ++r) {
+          lists[r] = &found[b * lists.size() + r][q - plan.queries[b].begin];
+        }
+        visit(q);
+      }
+    }
+  };
   Neighbors neighbors;
   neighbors.offsets.assign(queries.count + 1, 0);
-  for (std::size_t q = 0; q < queries.count; ++q) {
+  for_each_query([&](std::size_t q) {
     std::size_t count = 0;
-    for (std::size_t r = 0; r < plan.ranges.size(); ++r) count += found[r * queries.count + q].indices.size();
+    for (const HitList* hits : lists) count += hits->size();
     neighbors.offsets[q + 1] = neighbors.offsets[q] + static_cast<std::int64_t>(count);
-  }
+  });
   neighbors.distances.resize(static_cast<std::size_t>(neighbors.offsets.back()));
   neighbors.indices.resize(neighbors.distances.size());
-  std::vector<const Found*> parts(plan.ranges.size());
-  for (std::size_t q = 0; q < queries.count; ++q) {
-    for (std::size_t r = 0; r < parts.size(); ++r) parts[r] = &found[r * queries.count + q];
-    sort_into(parts, database.bins(), neighbors.distances.data() + neighbors.offsets[q],
+  for_each_query([&](std::size_t q) {
+    sort_into(plan.ranges, lists, database.bins(), neighbors.distances.data() + neighbors.offsets[q],
               neighbors.indices.data() + neighbors.offsets[q]);
-  }
+  });
   return neighbors;
 }
 

@@ -82,9 +82,9 @@ struct Vector {
     const __m256i packed = _mm256_permute4x64_epi64(_mm256_packs_epi16(not_below, _mm256_setzero_si256()), 0xd8);
     return static_cast<std::uint16_t>(~_mm256_movemask_epi8(packed));
   }
-  static std::size_t expand(std::uint64_t mask, std::uint16_t first, std::uint16_t* positions) {
+  static std::size_t expand(std::uint64_t mask, std::uint32_t first, std::uint32_t* positions) {
     std::size_t found = 0;
-    for (; mask != 0; mask = _blsr_u64(mask)) positions[found++] = static_cast<std::uint16_t>(first + _tzcnt_u64(mask));
+    for (; mask != 0; mask = _blsr_u64(mask)) positions[found++] = first + static_cast<std::uint32_t>(_tzcnt_u64(mask));
     return found;
   }
 

@@ -58,16 +58,20 @@ struct Vector {
     return _mm512_cmplt_epu16_mask(_mm512_loadu_si512(p), _mm512_set1_epi16(static_cast<short>(threshold)));
   }
 
-  // The positions of up to 64 set bits, 32 at a time.
-  static std::size_t expand(std::uint64_t mask, std::uint16_t first, std::uint16_t* positions) {
+  // The positions of up to 64 set bits, 16 at a time.
+  static std::size_t expand(std::uint64_t mask, std::uint32_t first, std::uint32_t* positions) {
     const auto found = static_cast<std::size_t>(__builtin_popcountll(mask));
     alignas(64) static constexpr auto order = identity<64>();
-    alignas(64) std::uint8_t bits[64];
-    _mm512_store_si512(bits, _mm512_maskz_compress_epi8(mask, _mm512_load_si512(order.byte)));
-    const __m512i base = _mm512_set1_epi16(static_cast<short>(first));
-    for (std::size_t i = 0; i < found; i += 32) {
-      const __m512i offsets = _mm512_cvtepu8_epi16(_mm256_load_si256(reinterpret_cast<const __m256i*>(bits + i)));
-      _mm512_storeu_si512(positions + i, _mm512_add_epi16(base, offsets));
+    const __m512i bits = _mm512_maskz_compress_epi8(mask, _mm512_load_si512(order.byte));
+    const __m512i base = _mm512_set1_epi32(static_cast<int>(first));
+    const auto store = [&](std::size_t i, __m128i part) {
+      _mm512_storeu_si512(positions + i, _mm512_add_epi32(base, _mm512_cvtepu8_epi32(part)));
+    };
+    store(0, _mm512_castsi512_si128(bits));
+    if (found > 16) {
+      store(16, _mm512_extracti32x4_epi32(bits, 1));
+      store(32, _mm512_extracti32x4_epi32(bits, 2));
+      store(48, _mm512_extracti32x4_epi32(bits, 3));
     }
     return found;
   }

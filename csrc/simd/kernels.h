@@ -24,10 +24,10 @@ using DistancesKernel = void (*)(const std::uint8_t* queries, std::size_t query_
                                  std::size_t count, std::size_t width, Distance* out, std::size_t stride);
 
 // Writes the positions i < count with distances[i] < threshold, ascending; returns how many. `positions` has room for
-// `count`, at most 65,536, rounded up to a group.
+// a group more than that.
 template <class Distance>
 using ScanKernel = std::size_t (*)(const Distance* distances, std::size_t count, Distance threshold,
-                                   std::uint16_t* positions);
+                                   std::uint32_t* positions);
 
 // Adds the tile's distances to histogram[0 .. bins).
 template <class Distance>

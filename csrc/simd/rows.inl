@@ -131,16 +131,16 @@ void word_distances(const u8* queries, std::size_t query_count, const u8* codes,
 }
 
 template <class Distance>
-std::size_t scan(const Distance* distances, std::size_t count, Distance threshold, u16* positions) {
+std::size_t scan(const Distance* distances, std::size_t count, Distance threshold, u32* positions) {
   constexpr std::size_t items = vector_bytes / sizeof(Distance);
   std::size_t found = 0;
   std::size_t i = 0;
   for (; i + items <= count; i += items) {
     const u64 mask = Vector::below(distances + i, threshold);
-    if (mask != 0) found += Vector::expand(mask, static_cast<u16>(i), positions + found);
+    if (mask != 0) found += Vector::expand(mask, static_cast<u32>(i), positions + found);
   }
   for (; i < count; ++i) {
-    positions[found] = static_cast<u16>(i);
+    positions[found] = static_cast<u32>(i);
     found += distances[i] < threshold;
   }
   return found;

@@ -61,9 +61,9 @@ struct Vector {
     for (std::size_t i = 0; i < 8 / sizeof(Distance); ++i) mask |= std::uint64_t{p[i] < threshold} << i;
     return mask;
   }
-  static std::size_t expand(std::uint64_t mask, std::uint16_t first, std::uint16_t* positions) {
+  static std::size_t expand(std::uint64_t mask, std::uint32_t first, std::uint32_t* positions) {
     std::size_t found = 0;
-    for (; mask != 0; mask &= mask - 1) positions[found++] = static_cast<std::uint16_t>(first + __builtin_ctzll(mask));
+    for (; mask != 0; mask &= mask - 1) positions[found++] = first + static_cast<std::uint32_t>(__builtin_ctzll(mask));
     return found;
   }
 

@@ -67,10 +67,16 @@ constexpr std::size_t counter_words(std::size_t units) {
 using SliceKernel = void (*)(const std::uint8_t* codes, std::size_t count, std::size_t width, std::size_t units,
                              std::uint8_t* rows);
 
-// Which of the `allowed` items lie below each query's threshold: `found[i]` for query `query[i]`, for those that have
-// any, in order. Both have room for one entry more than there are queries. Returns how many there are.
+// What lies below a query's threshold in a block.
+struct BlockFinds {
+  std::uint32_t query;
+  std::uint32_t count;
+};
+
+// Which of the `allowed` items lie below each query's threshold: items[i] for query finds[i].query, for those queries
+// that have any, in order. Both have room for one entry more than there are queries. Returns how many there are.
 using SlicedScanKernel = std::size_t (*)(const std::uint8_t* rows, const SlicedQueries& queries,
-                                         const BlockItems& allowed, BlockItems* found, std::uint32_t* query);
+                                         const BlockItems& allowed, BlockItems* items, BlockFinds* finds);
 
 // Adds the `allowed` items of a block to each query's counters, and to `relevant`, unless it is null, those of them
 // that are in relevant_items[query], unless that is null.
@@ -78,11 +84,11 @@ using SlicedCountKernel = void (*)(const std::uint8_t* rows, const SlicedQueries
                                    std::uint64_t* counters, const std::uint64_t* const* relevant_items,
                                    std::uint64_t* relevant);
 
-// Positions of items of a block that begins at position `first`, ascending, and their distances. The block's `codes`
-// and the query are padded to `width`. Returns how many there are.
-using ExpandKernel = std::size_t (*)(const BlockItems& items, std::size_t first, const std::uint8_t* codes,
-                                     const std::uint8_t* query, std::size_t width, std::uint16_t* positions,
-                                     std::uint16_t* distances);
+// The numbers of some items of a block, ascending, counted from `first` for the block's first one, and their distances.
+// The block's `codes` and the query are padded to `width`. Both outputs have room for a group more than that.
+using ExpandKernel = void (*)(const BlockItems& items, std::size_t count, std::uint32_t first,
+                              const std::uint8_t* codes, const std::uint8_t* query, std::size_t width,
+                              std::uint32_t* numbers, std::uint16_t* distances);
 
 // Up to 128 bits each number of units has its own kernels, 256 bits too; others go through the general ones.
 inline constexpr std::size_t unrolled_units[] = {1, 2, 3, 4, 5, 6, 7, 8, 16};

@@ -158,26 +158,31 @@ template <std::size_t Units>
 }
 
 template <std::size_t Units>
-std::size_t scan_block(const u8* rows, const SlicedQueries& queries, const BlockItems& allowed, BlockItems* found,
-                       u32* query) {
+std::size_t scan_block(const u8* rows, const SlicedQueries& queries, const BlockItems& allowed, BlockItems* items,
+                       BlockFinds* finds) {
   const std::size_t units = Units == 0 ? queries.units : Units;
   const std::size_t bits = counter_bits(unit_bits * units);
   const u16* picks = queries.picks;
   const u64* bias = queries.bias;
-  std::size_t entries = 0;
+  std::size_t found = 0;
   for (std::size_t q = 0; q < queries.count; ++q, picks += units * picks_per_unit, bias += bits) {
     if (queries.thresholds[q] == 0) continue;
     bool any = false;
     for (std::size_t at = 0; at < row_bytes; at += vector_bytes) {
       const Vector outside = not_below<Units>(rows + at, picks, units, bias);
       const Vector below = Vector::without(part_of(allowed.word, at), outside);
-      Vector::store(reinterpret_cast<u8*>(found[entries].word) + at, below);
+      Vector::store(reinterpret_cast<u8*>(items[found].word) + at, below);
       any |= Vector::any(below);
     }
-    query[entries] = static_cast<u32>(q);
-    entries += any;
+    finds[found].query = static_cast<u32>(q);
+    found += any;
   }
-  return entries;
+  for (std::size_t i = 0; i < found; ++i) {
+    u64 count = 0;
+    for (const u64 word : items[i].word) count += Vector::popcount_word(word);
+    finds[i].count = static_cast<u32>(count);
+  }
+  return found;
 }
 
 // The eight ways in which the lowest three bits of a distance can stand.
@@ -243,36 +248,41 @@ void count_block(const u8* rows, const SlicedQueries& queries, const BlockItems&
 
 // Width = 0 stands for any multiple of a word.
 template <std::size_t Width>
-std::size_t expand_items(const BlockItems& items, std::size_t first, const u8* codes, const u8* query,
-                         std::size_t width, u16* positions, u16* distances) {
+[[gnu::always_inline]] inline u64 distance_between(const u8* a, const u8* b, std::size_t width) {
   constexpr std::size_t step = Width == 0 || Width > word_width ? word_width : Width;
-  const std::size_t bytes = Width == 0 ? width : Width;
-  std::size_t found = 0;
-  for (std::size_t w = 0; w < block_words; ++w) {
-    for (u64 word = items.word[w]; word != 0; word &= word - 1) {
-      const std::size_t position = 64 * w + static_cast<std::size_t>(__builtin_ctzll(word));
-      u64 distance = 0;
-      for (std::size_t b = 0; b < bytes; b += step) {
-        u64 x = 0, y = 0;
-        __builtin_memcpy(&x, codes + position * bytes + b, step);
-        __builtin_memcpy(&y, query + b, step);
-        distance += Vector::popcount_word(x ^ y);
-      }
-      positions[found] = static_cast<u16>(first + position);
-      distances[found++] = static_cast<u16>(distance);
-    }
+  u64 distance = 0;
+  for (std::size_t at = 0; at < (Width == 0 ? width : Width); at += step) {
+    u64 x = 0, y = 0;
+    __builtin_memcpy(&x, a + at, step);
+    __builtin_memcpy(&y, b + at, step);
+    distance += Vector::popcount_word(x ^ y);
   }
-  return found;
+  return distance;
 }
 
-std::size_t expand(const BlockItems& items, std::size_t first, const u8* codes, const u8* query, std::size_t width,
-                   u16* positions, u16* distances) {
-  const auto expand_of = width == 2    ? expand_items<2>
-                         : width == 4  ? expand_items<4>
-                         : width == 8  ? expand_items<8>
-                         : width == 16 ? expand_items<16>
-                                       : expand_items<0>;
-  return expand_of(items, first, codes, query, width, positions, distances);
+template <std::size_t Width>
+void expand_distances(const u32* numbers, std::size_t count, u32 first, const u8* codes, const u8* query,
+                      std::size_t width, u16* distances) {
+  const std::size_t bytes = Width == 0 ? width : Width;
+  for (std::size_t i = 0; i < count; ++i) {
+    distances[i] = static_cast<u16>(distance_between<Width>(codes + (numbers[i] - first) * bytes, query, width));
+  }
+}
+
+void expand(const BlockItems& items, std::size_t count, u32 first, const u8* codes, const u8* query, std::size_t width,
+            u32* numbers, u16* distances) {
+  unsigned words = 0;  // those with any, found without a branch that no one can foretell
+  for (std::size_t w = 0; w < block_words; ++w) words |= static_cast<unsigned>(items.word[w] != 0) << w;
+  for (u32* next = numbers; words != 0; words &= words - 1) {
+    const auto w = static_cast<u32>(__builtin_ctz(words));
+    next += Vector::expand(items.word[w], first + 64 * w, next);
+  }
+  const auto distances_of = width == 2    ? expand_distances<2>
+                            : width == 4  ? expand_distances<4>
+                            : width == 8  ? expand_distances<8>
+                            : width == 16 ? expand_distances<16>
+                                          : expand_distances<0>;
+  distances_of(numbers, count, first, codes, query, width, distances);
 }
 
 // The 64 planes of 8 bytes of each code: plane p is bit p % 8 of byte p / 8. Width = 0 stands for any from 8 bytes on.

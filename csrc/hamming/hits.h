@@ -1,0 +1,67 @@
+// A growing list of (item, distance), in order of arrival.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace vtsearch {
+
+class HitList {
+ public:
+  std::size_t size() const { return size_; }
+  std::uint32_t item(std::size_t i) const { return items_[i]; }  // its number inside the range
+  std::uint16_t distance(std::size_t i) const { return distances_[i]; }
+
+  // How many lie below a threshold. Sums of 16 bits, so that compilers do eight or more at a time.
+  std::size_t count_below(std::size_t threshold) const {
+    constexpr std::size_t piece = 65535;
+    std::size_t count = 0;
+    for (std::size_t begin = 0; begin < size_; begin += piece) {
+      std::uint16_t sum = 0;
+      for (std::size_t i = begin; i < std::min(begin + piece, size_); ++i) {
+        sum = static_cast<std::uint16_t>(sum + (distances_[i] < static_cast<std::uint16_t>(threshold)));
+      }
+      count += sum;
+    }
+    return count;
+  }
+
+  // Makes room for `count` more behind the last one, for a caller that writes them there and then calls grow().
+  void make_room(std::size_t count) {
+    if (size_ + count > capacity_) reserve(std::max(2 * capacity_, size_ + count));
+  }
+  void reserve(std::size_t capacity) {
+    auto memory = std::make_unique_for_overwrite<std::uint32_t[]>(capacity + (capacity + 1) / 2);
+    auto* distances = reinterpret_cast<std::uint16_t*>(memory.get() + capacity);
+    std::copy_n(items_.get(), size_, memory.get());
+    std::copy_n(distances_, size_, distances);
+    items_ = std::move(memory);
+    distances_ = distances;
+    capacity_ = capacity;
+  }
+  std::uint32_t* items_end() { return items_.get() + size_; }
+  std::uint16_t* distances_end() { return distances_ + size_; }
+  void grow(std::size_t count) { size_ += count; }
+
+  // Keeps those for which keep(distance) holds, asked in order.
+  template <class Keep>
+  void filter(Keep&& keep) {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < size_; ++i) {
+      if (!keep(distances_[i])) continue;
+      items_[kept] = items_[i];
+      distances_[kept++] = distances_[i];
+    }
+    size_ = kept;
+  }
+
+ private:
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
+  std::unique_ptr<std::uint32_t[]> items_;  // behind them, in the same memory, the distances
+  std::uint16_t* distances_ = nullptr;
+};
+
+}  // namespace vtsearch
