@@ -62,7 +62,7 @@ class BlockCounter {
 };
 
 // Queries for one Counter: what it keeps of them stays in the second-level cache.
-inline constexpr std::size_t queries_per_counter = 128;
+inline constexpr std::size_t queries_per_counter = 512;
 
 class Counter {
  public:

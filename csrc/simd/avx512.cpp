@@ -86,31 +86,30 @@ struct Vector {
   static Vector broadcast(const std::uint64_t* p) { return {_mm512_set1_epi64(static_cast<long long>(*p))}; }
   static bool any(Vector v) { return _mm512_test_epi64_mask(v.lanes, v.lanes) != 0; }
 
-  // The affine instruction multiplies 8 x 8 bits by a constant: with the bit of each column it transposes them, the
-  // rows taken from the last to the first.
+  // Bits within each eight codes, then words across eight times eight of them, bytes within those words, and words
+  // across the eight parts of a plane. The affine instruction multiplies 8 x 8 bits by a constant: with the bit of each
+  // column it transposes them, the rows taken from the last to the first.
   template <std::size_t Bytes>
-  static void transpose_octet(const std::uint8_t* codes, std::size_t stride, std::uint8_t* out) {
-    alignas(64) static constexpr auto order = transposed_from_last();
-    const __m512i words = octet<Bytes>(codes, stride);
-    const __m512i bytes = _mm512_permutexvar_epi8(_mm512_load_si512(order.byte), words);
+  static void slice(const std::uint8_t* codes, std::size_t stride, Planes planes) {
+    alignas(64) static constexpr auto last_first = transposed_from_last();
+    alignas(64) static constexpr auto first_first = transposed<64, 8, 1>();
     const __m512i columns = _mm512_set1_epi64(static_cast<long long>(0x8040201008040201u));
-    _mm512_store_si512(out, _mm512_gf2p8affine_epi64_epi8(columns, bytes, 0));
-  }
-
-  // First words of 8 bytes within 8 rows, then the bytes of each 8 words, then words across all rows.
-  static void transpose_bytes(const std::uint8_t (*in)[64], std::uint8_t (*out)[64]) {
-    alignas(64) static constexpr auto order = transposed<64, 8, 1>();
-    const __m512i bytes = _mm512_load_si512(order.byte);
     __m512i part[8][8];
-    for (int g = 0; g < 8; ++g) {
+    for (std::size_t g = 0; g < 8; ++g) {
       __m512i v[8];
-      for (int i = 0; i < 8; ++i) v[i] = _mm512_load_si512(in[8 * g + i]);
+      for (std::size_t i = 0; i < 8; ++i) {
+        const __m512i words = octet<Bytes>(codes + (8 * g + i) * 8 * stride, stride);
+        const __m512i bytes = _mm512_permutexvar_epi8(_mm512_load_si512(last_first.byte), words);
+        v[i] = _mm512_gf2p8affine_epi64_epi8(columns, bytes, 0);
+      }
       transpose_words(v);
-      for (int c = 0; c < 8; ++c) part[c][g] = _mm512_permutexvar_epi8(bytes, v[c]);
+      for (std::size_t c = 0; c < Bytes; ++c) {
+        part[c][g] = _mm512_permutexvar_epi8(_mm512_load_si512(first_first.byte), v[c]);
+      }
     }
-    for (int c = 0; c < 8; ++c) {
+    for (std::size_t c = 0; c < Bytes; ++c) {
       transpose_words(part[c]);
-      for (int j = 0; j < 8; ++j) _mm512_store_si512(out[8 * c + j], part[c][j]);
+      for (std::size_t j = 0; j < 8; ++j) _mm512_storeu_si512(planes[8 * c + j], part[c][j]);
     }
   }
 

@@ -73,11 +73,8 @@ struct Vector {
   static Vector broadcast(const std::uint64_t* p) { return {*p}; }
   static bool any(Vector v) { return v.word != 0; }
   template <std::size_t Bytes>
-  static void transpose_octet(const std::uint8_t* codes, std::size_t stride, std::uint8_t* out) {
-    transpose_octet_plainly<Bytes>(codes, stride, out);
-  }
-  static void transpose_bytes(const std::uint8_t (*in)[64], std::uint8_t (*out)[64]) {
-    transpose_bytes_plainly(in, out);
+  static void slice(const std::uint8_t* codes, std::size_t stride, Planes planes) {
+    slice_plainly<Bytes>(codes, stride, planes);
   }
 };
 

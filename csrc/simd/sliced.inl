@@ -7,9 +7,8 @@
 //   without(a, b)             a & ~b
 //   broadcast(p)              a word of 8 bytes in every lane
 //   any(v)                    whether a bit is set
-//   transpose_octet<B>(codes, stride, out)
-//                             8 codes of B = 2, 4 or 8 bytes, `stride` apart: bit i of byte p is bit p of code i
-//   transpose_bytes(in, out)  64 rows of 64 bytes: byte j of row i goes to byte i of row j
+//   slice<B>(codes, stride, planes)
+//                             512 codes of B = 2, 4 or 8 bytes, `stride` apart: bit i of plane p is bit p of code i
 #pragma once
 
 #include "simd/rows.inl"
@@ -285,28 +284,17 @@ void expand(const BlockItems& items, std::size_t count, u32 first, const u8* cod
   distances_of(numbers, count, first, codes, query, width, distances);
 }
 
-// The 64 planes of 8 bytes of each code: plane p is bit p % 8 of byte p / 8. Width = 0 stands for any from 8 bytes on.
-template <std::size_t Width>
-void slice_column(const u8* codes, std::size_t count, std::size_t width, u8 (*planes)[row_bytes]) {
-  constexpr std::size_t bytes = Width == 0 ? word_width : Width;
-  alignas(64) u8 octets[row_bytes][64];
-  std::size_t octet = 0;
-  for (; 8 * octet + 8 <= count; ++octet) {
-    Vector::template transpose_octet<bytes>(codes + 8 * octet * width, width, octets[octet]);
-  }
-  if (8 * octet < count) {
-    u8 rest[8 * bytes] = {};
-    for (std::size_t i = 8 * octet; i < count; ++i) {
-      __builtin_memcpy(rest + (i - 8 * octet) * bytes, codes + i * width, bytes);
-    }
-    Vector::template transpose_octet<bytes>(rest, bytes, octets[octet++]);
-  }
-  __builtin_memset(octets[octet], 0, (row_bytes - octet) * 64);
-  Vector::transpose_bytes(octets, planes);
+// The 64 planes of `Bytes` bytes of each code: plane p is bit p % 8 of byte p / 8.
+template <std::size_t Bytes>
+void slice_column(const u8* codes, std::size_t count, std::size_t width, Planes planes) {
+  if (count == block_items) return Vector::slice<Bytes>(codes, width, planes);
+  alignas(64) u8 all[block_items * Bytes] = {};
+  for (std::size_t i = 0; i < count; ++i) __builtin_memcpy(all + i * Bytes, codes + i * width, Bytes);
+  Vector::slice<Bytes>(all, Bytes, planes);
 }
 
 // The rows of one unit from its 16 planes.
-void make_rows(const u8 (*planes)[row_bytes], u8* rows) {
+void make_rows(Planes planes, u8* rows) {
   const Vector ones = LowBits::ones();
   for (std::size_t at = 0; at < row_bytes; at += vector_bytes) {
     const auto plane = [&](std::size_t p) { return Vector::load(planes[p] + at); };
@@ -332,7 +320,7 @@ void make_rows(const u8 (*planes)[row_bytes], u8* rows) {
 
 void slice(const u8* codes, std::size_t count, std::size_t width, std::size_t units, u8* rows) {
   constexpr std::size_t units_per_column = word_width / unit_bytes;
-  const auto slice_column_of = width == 2 ? slice_column<2> : width == 4 ? slice_column<4> : slice_column<0>;
+  const auto slice_column_of = width == 2 ? slice_column<2> : width == 4 ? slice_column<4> : slice_column<8>;
   alignas(64) u8 planes[64][row_bytes];
   for (std::size_t unit = 0; unit < units; ++unit) {
     if (unit % units_per_column == 0) slice_column_of(codes + unit * unit_bytes, count, width, planes);

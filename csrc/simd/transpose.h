@@ -67,24 +67,28 @@ inline std::uint64_t transpose_bits(std::uint64_t x) {
   return x;
 }
 
-// Eight codes of at most 8 bytes, `stride` apart: bit i of byte p becomes bit p of code i.
-template <std::size_t Bytes>
-inline void transpose_octet_plainly(const std::uint8_t* codes, std::size_t stride, std::uint8_t* out) {
-  std::uint64_t word[8] = {};
-  for (std::size_t i = 0; i < 8; ++i) __builtin_memcpy(&word[i], codes + i * stride, Bytes);
-  transpose_word_bytes(word);
-  for (auto& bytes : word) bytes = transpose_bits(bytes);
-  __builtin_memcpy(out, word, sizeof word);
-}
+// 64 planes of 512 bits.
+using Planes = std::uint8_t (*)[64];
 
-// 64 rows of 64 bytes: byte j of row i goes to byte i of row j.
-inline void transpose_bytes_plainly(const std::uint8_t (*in)[64], std::uint8_t (*out)[64]) {
-  for (int i = 0; i < 64; i += 8) {
-    for (int j = 0; j < 64; j += 8) {
+// 512 codes of at most 8 bytes, `stride` apart: bit i of plane p becomes bit p of code i. First within each eight
+// codes, then words across eight times eight of them.
+template <std::size_t Bytes>
+inline void slice_plainly(const std::uint8_t* codes, std::size_t stride, Planes planes) {
+  for (std::size_t octets = 0; octets < 64; octets += 8) {
+    std::uint64_t row[8][8];  // of each eight codes, the bits of each byte
+    for (std::size_t octet = 0; octet < 8; ++octet) {
+      for (std::size_t i = 0; i < 8; ++i) {
+        row[octet][i] = 0;
+        __builtin_memcpy(&row[octet][i], codes + ((octets + octet) * 8 + i) * stride, Bytes);
+      }
+      transpose_word_bytes(row[octet]);
+      for (auto& bytes : row[octet]) bytes = transpose_bits(bytes);
+    }
+    for (std::size_t byte = 0; byte < 8; ++byte) {
       std::uint64_t word[8];
-      for (int r = 0; r < 8; ++r) __builtin_memcpy(&word[r], &in[i + r][j], 8);
+      for (std::size_t octet = 0; octet < 8; ++octet) word[octet] = row[octet][byte];
       transpose_word_bytes(word);
-      for (int r = 0; r < 8; ++r) __builtin_memcpy(&out[j + r][i], &word[r], 8);
+      for (std::size_t j = 0; j < 8; ++j) __builtin_memcpy(&planes[8 * byte + j][octets], &word[j], 8);
     }
   }
 }
