@@ -1,0 +1,101 @@
+// NEON, which every arm64 CPU has: 16 bytes at a time.
+//
+//   CNT       2 cycles   bits of each byte
+//   UADDLP    3          sums neighbours into lanes twice as wide
+//   TBL       2          any order of 16 bytes
+//   BSL       1          bit by bit one or the other: the carry of a full adder, whose two sums are EOR
+//
+// 64-bit codes in rows: load, eor, cnt, three uaddlp, shl, orr for 2 codes. Crosswise: three instructions a full adder.
+#include <arm_neon.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "simd/transpose.h"
+
+namespace vtsearch {
+namespace {
+
+struct Vector {
+  uint8x16_t lanes;
+
+  static Vector load(const std::uint8_t* p) { return {vld1q_u8(p)}; }
+  static void store(std::uint8_t* p, Vector v) { vst1q_u8(p, v.lanes); }
+
+  static std::uint64_t popcount_word(std::uint64_t x) { return static_cast<std::uint64_t>(__builtin_popcountll(x)); }
+
+  template <std::size_t W>
+  static Vector popcount(Vector v) {
+    const uint16x8_t pairs = vpaddlq_u8(vcntq_u8(v.lanes));
+    if constexpr (W == 8) return {vreinterpretq_u8_u64(vpaddlq_u32(vpaddlq_u16(pairs)))};
+    if constexpr (W == 4) return {vreinterpretq_u8_u32(vpaddlq_u16(pairs))};
+    return {vreinterpretq_u8_u16(pairs)};
+  }
+
+  template <std::size_t W, int n>
+  static Vector shift_left(Vector v) {
+    if constexpr (W == 8) return {vreinterpretq_u8_u64(vshlq_n_u64(vreinterpretq_u64_u8(v.lanes), n))};
+    if constexpr (W == 4) return {vreinterpretq_u8_u32(vshlq_n_u32(vreinterpretq_u32_u8(v.lanes), n))};
+    if constexpr (W == 2) return {vreinterpretq_u8_u16(vshlq_n_u16(vreinterpretq_u16_u8(v.lanes), n))};
+  }
+
+  static Vector pair_sum(Vector a, Vector b) {
+    return {vreinterpretq_u8_u64(vpaddq_u64(vreinterpretq_u64_u8(a.lanes), vreinterpretq_u64_u8(b.lanes)))};
+  }
+
+  template <std::size_t W, std::size_t U>
+  static Vector untangle(Vector v) {
+    alignas(16) static constexpr auto order = transposed<16, W, U>();
+    return {vqtbl1q_u8(v.lanes, vld1q_u8(order.byte))};
+  }
+
+  // There is no instruction for the sign bits of all lanes: each lane keeps the bit of its place, and they are added.
+  static std::uint64_t below(const std::uint8_t* p, std::uint8_t threshold) {
+    static constexpr std::uint8_t places[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    const uint8x16_t bits = vandq_u8(vcltq_u8(vld1q_u8(p), vdupq_n_u8(threshold)), vld1q_u8(places));
+    return vaddv_u8(vget_low_u8(bits)) | std::uint64_t{vaddv_u8(vget_high_u8(bits))} << 8;
+  }
+  static std::uint64_t below(const std::uint16_t* p, std::uint16_t threshold) {
+    static constexpr std::uint16_t places[8] = {1, 2, 4, 8, 16, 32, 64, 128};
+    return vaddvq_u16(vandq_u16(vcltq_u16(vld1q_u16(p), vdupq_n_u16(threshold)), vld1q_u16(places)));
+  }
+  static std::size_t expand(std::uint64_t mask, std::uint32_t first, std::uint32_t* positions) {
+    std::size_t found = 0;
+    for (; mask != 0; mask &= mask - 1) positions[found++] = first + static_cast<std::uint32_t>(__builtin_ctzll(mask));
+    return found;
+  }
+
+  static Vector sum(Vector a, Vector b, Vector c) { return {veorq_u8(veorq_u8(a.lanes, b.lanes), c.lanes)}; }
+  static Vector majority(Vector a, Vector b, Vector c) {
+    return {vbslq_u8(veorq_u8(a.lanes, b.lanes), c.lanes, a.lanes)};
+  }
+  static Vector without(Vector a, Vector b) { return {vbicq_u8(a.lanes, b.lanes)}; }
+  static Vector broadcast(const std::uint64_t* p) { return {vreinterpretq_u8_u64(vdupq_n_u64(*p))}; }
+  static bool any(Vector v) { return vmaxvq_u32(vreinterpretq_u32_u8(v.lanes)) != 0; }
+  template <std::size_t Bytes>
+  static void slice(const std::uint8_t* codes, std::size_t stride, Planes planes) {
+    slice_plainly<Bytes>(codes, stride, planes);
+  }
+};
+
+inline Vector operator^(Vector a, Vector b) {
+  return {veorq_u8(a.lanes, b.lanes)};
+}
+inline Vector operator|(Vector a, Vector b) {
+  return {vorrq_u8(a.lanes, b.lanes)};
+}
+inline Vector operator&(Vector a, Vector b) {
+  return {vandq_u8(a.lanes, b.lanes)};
+}
+inline Vector operator+(Vector a, Vector b) {
+  return {vreinterpretq_u8_u64(vaddq_u64(vreinterpretq_u64_u8(a.lanes), vreinterpretq_u64_u8(b.lanes)))};
+}
+
+}  // namespace
+}  // namespace vtsearch
+
+#include "simd/kernels.inl"
+
+namespace vtsearch {
+constinit const Kernels kernels_neon = table_of("neon");
+}
