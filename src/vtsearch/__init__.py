@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 from vtsearch._native import __version__
 from vtsearch.codes import pack, unpack
 from vtsearch.errors import VtsearchError, missing_extra
-from vtsearch.evaluation import Evaluation, evaluate
+from vtsearch.evaluation import (
+    Comparison,
+    Evaluation,
+    Interval,
+    PermutationTest,
+    bootstrap_interval,
+    compare,
+    evaluate,
+    permutation_test,
+)
 from vtsearch.index import Index
 from vtsearch.metrics import average_precision, mean_average_precision
 from vtsearch.ranking import Neighbors, Ranking, distances, histogram, rank, within
@@ -31,11 +40,17 @@ __all__ = [
     "average_precision",
     "mean_average_precision",
     "evaluate",
+    "compare",
+    "bootstrap_interval",
+    "permutation_test",
     "Index",
     "load_model",
     "Ranking",
     "Neighbors",
     "Evaluation",
+    "Comparison",
+    "Interval",
+    "PermutationTest",
     "VtsearchError",
     "__version__",
 ]

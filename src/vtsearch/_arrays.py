@@ -31,19 +31,21 @@ def reverse_bits(codes: Codes) -> Codes:
     return np.asarray(_REVERSED_BITS[codes, 0])
 
 
-def code_pair(query_codes: NDArray[Any], db_codes: NDArray[Any]) -> tuple[Codes, Codes]:
+def code_pair(
+    query_codes: NDArray[Any], db_codes: NDArray[Any], names: tuple[str, str] = ("query_codes", "db_codes")
+) -> tuple[Codes, Codes]:
     """(q, bytes) and (n, bytes), C-contiguous, of one width. A single (bytes,) query is a batch of one."""
     query_codes = np.asarray(query_codes)
     if query_codes.ndim == 1 and query_codes.dtype == np.uint8:
         query_codes = query_codes[None, :]
-    queries = _rows("query_codes", query_codes, copy_limit=None)
-    database = _rows("db_codes", np.asarray(db_codes), copy_limit=COPY_LIMIT)
+    queries = _rows(names[0], query_codes, copy_limit=None)
+    database = _rows(names[1], np.asarray(db_codes), copy_limit=COPY_LIMIT)
     if queries.shape[1] != database.shape[1]:
         raise ValueError(
-            f"query_codes: expected {database.shape[1]} bytes per code as in db_codes, got {queries.shape[1]}"
+            f"{names[0]}: expected {database.shape[1]} bytes per code as in {names[1]}, got {queries.shape[1]}"
         )
     if queries.shape[1] > WIDEST:
-        raise ValueError(f"query_codes: expected at most {WIDEST} bytes per code, got {queries.shape[1]}")
+        raise ValueError(f"{names[0]}: expected at most {WIDEST} bytes per code, got {queries.shape[1]}")
     return queries, database
 
 
@@ -116,6 +118,15 @@ def cut_off(k: Any, n: int) -> int:
     return n if k is None else min(whole_number("k", k, 1), n)
 
 
+def open_share(name: str, value: Any) -> float:
+    """A number between 0 and 1, neither of them."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name}: expected a number between 0 and 1, got {value!r}")
+    if not 0 < value < 1:
+        raise ValueError(f"{name}: expected a number between 0 and 1, such as 0.95, got {value}")
+    return float(value)
+
+
 def thread_count(threads: Any) -> int:
     """Threads to use; None means the CPUs that this process may use."""
     return _native.default_threads() if threads is None else whole_number("threads", threads, 1)
@@ -124,6 +135,22 @@ def thread_count(threads: Any) -> int:
 def choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+
+
+def score_vector(name: str, scores: ArrayLike, least: int) -> NDArray[np.float64]:
+    """(q,) finite float64, at least ``least`` of them."""
+    array = np.asarray(scores)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name}: expected numbers (q,), got {array.dtype} {array.shape}")
+    if array.ndim != 1:
+        raise ValueError(f"{name}: expected (q,), one for each query, got {array.shape}")
+    if len(array) < least:
+        raise ValueError(f"{name}: expected at least {least}, one for each query, got {len(array)}")
+    values = array.astype(np.float64)
+    if not np.isfinite(values).all():
+        strange = values[~np.isfinite(values)]
+        raise ValueError(f"{name}: expected finite numbers, got {strange[0]} ({len(strange)} of {len(values)})")
+    return values
 
 
 def mask_bits(mask: ArrayLike | None, n: int) -> NDArray[np.uint8] | None:

@@ -27,7 +27,7 @@ from vtsearch.cli import main, one_line
 from vtsearch.codes import pack
 from vtsearch.data import draw_dataset, get_protocol, load_split, open_dataset, open_image_folder, open_image_list
 from vtsearch.errors import VtsearchError
-from vtsearch.evaluation import evaluate
+from vtsearch.evaluation import bootstrap_interval, compare, evaluate, permutation_test
 from vtsearch.frameworks import framework_class
 from vtsearch.index import Index
 from vtsearch.metrics import average_precision, mean_average_precision
@@ -75,6 +75,13 @@ def build(root: Path) -> Place:
     ):
         with Index.create(root / name, bits, fingerprints=given) as index:
             index.add(CODES[:, : bits // 8], [f"item {i}" for i in range(6)], LABELS)
+    for name, order, labels in (
+        ("renamed-index", [0, 2, 1, 3, 4, 5], LABELS),
+        ("relabelled-index", range(6), LABELS[::-1]),
+        ("one-index", [5], LABELS[5:]),
+    ):
+        with Index.create(root / name, 64, fingerprints=fingerprints) as index:
+            index.add(CODES[: len(order)], [f"item {i}" for i in order], labels)
     with Index.create(root / "unlabelled-index", 64) as index:
         index.add(CODES)
     for name in ("corrupt-index", "truncated-index"):
@@ -90,6 +97,7 @@ def build(root: Path) -> Place:
     weights = root / "damaged-model/model.safetensors"
     weights.write_bytes(weights.read_bytes()[:5000])
     np.save(root / "codes.npy", CODES)
+    np.save(root / "short.npy", CODES[:4])
     np.save(root / "labels.npy", LABELS)
     np.save(root / "five.npy", LABELS[:5])
     np.save(root / "nan.npy", np.full((6, 64), np.nan))
@@ -148,6 +156,18 @@ LIBRARY = [
         lambda _: evaluate(CODES, CODES, LABELS, LABELS, normalizer="max"),
         ValueError,
         "normalizer",
+    ),
+    call("no scores", lambda _: bootstrap_interval([]), ValueError, "scores"),
+    call("the score of a single query", lambda _: bootstrap_interval([0.5]), ValueError, "scores"),
+    call("scores with NaN", lambda _: bootstrap_interval([0.5, np.nan]), ValueError, "scores"),
+    call("confidence in percent", lambda _: bootstrap_interval([0.5, 0.7], confidence=95), ValueError, "confidence"),
+    call("no resamples", lambda _: bootstrap_interval([0.5, 0.7], resamples=0), ValueError, "resamples"),
+    call("scores of other queries", lambda _: permutation_test([0.5, 0.7], [0.5]), ValueError, "other_scores"),
+    call(
+        "a comparison with codes of other queries",
+        lambda _: compare(CODES, CODES, CODES[:5], CODES, query_labels=LABELS, db_labels=LABELS),
+        ValueError,
+        "other_query_codes",
     ),
     call("an index of 0 bits", lambda p: Index.create(p / "new", 0), ValueError, "bits"),
     call("a new index where one is", lambda p: Index.create(p / "index", 64), FileExistsError, "path.*index"),
@@ -208,6 +228,7 @@ LIBRARY = [
     call("a folder that is no model", lambda p: load_model(p / "index"), VtsearchError, "index"),
     call("a model with damaged weights", lambda p: load_model(p / "damaged-model"), VtsearchError, "damaged-model"),
 ]
+EVALUATE = "evaluate --queries index --database index"
 SIDES = "--queries codes.npy --query_labels labels.npy"
 COMMANDS = [
     Mistake("an unknown command", "serch photo.jpg", "unknown command 'serch'; did you mean 'search'"),
@@ -283,6 +304,28 @@ COMMANDS = [
         "an unknown normalizer",
         "evaluate --queries index --database index --normalizer max",
         "normalizer: expected one of retrieved, relevant, min, got 'max'",
+    ),
+    Mistake("half of the other codes", f"{EVALUATE} --against codes.npy", "--against: expected 2 values, got fewer"),
+    Mistake("other codes that are not there", f"{EVALUATE} --against nowhere index", "nowhere: no such index"),
+    Mistake("other codes of fewer items", f"{EVALUATE} --against index short.npy", "against: .*same 6 items, got 4"),
+    Mistake("other codes that are not uint8", f"{EVALUATE} --against ints.npy codes.npy", "against: .*int64"),
+    Mistake("other codes with NaN", f"{EVALUATE} --against codes.npy nan.npy", "against: .*NaN"),
+    Mistake("other codes of two lengths", f"{EVALUATE} --against index narrow-index", "bits: .*64.*32"),
+    Mistake("other codes of two models", f"{EVALUATE} --against index other-index", "fingerprints: "),
+    Mistake(
+        "other codes of other items",
+        f"{EVALUATE} --against index renamed-index",
+        "against: .*'item 2' for 'item 1'",
+    ),
+    Mistake(
+        "other codes of items with other labels",
+        f"{EVALUATE} --against relabelled-index index",
+        "against: .*other labels in relabelled-index",
+    ),
+    Mistake(
+        "a comparison over one query",
+        "evaluate --queries one-index --database index --against one-index index",
+        "query_codes: expected at least 2 queries",
     ),
     Mistake(
         "a report where a file is",

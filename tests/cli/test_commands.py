@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from vtsearch import reference
+from vtsearch import bootstrap_interval, compare, reference
 from vtsearch.cli import main
-from vtsearch.cli.evaluate import load_array
+from vtsearch.cli.sides import load_array
 from vtsearch.data import open_dataset
 from vtsearch.errors import VtsearchError
 from vtsearch.index import Index
@@ -248,6 +249,72 @@ def test_arrays_of_codes_or_features_are_evaluated(tmp_path, capsys):
     assert found[0] == found[1]
     expected = reference.mean_average_precision(*map(reference.pack, features), *labels)
     assert json.loads(found[0])["mean_average_precision"]["expected"] == pytest.approx(expected)
+
+
+def test_the_interval_over_queries_is_printed(codes, capsys):
+    words = ["evaluate", "--queries", codes / "query", "--database", codes / "database"]
+    interval = json.loads(printed(capsys, *words, "--json").out)["bootstrap_interval"]
+    with Index.open(codes / "query") as query, Index.open(codes / "database") as database:
+        scores = reference.average_precision(query.codes(), database.codes(), query.labels(), database.labels())
+    expected = bootstrap_interval(scores)
+    assert (interval["low"], interval["high"]) == pytest.approx((expected.low, expected.high), abs=1e-11)
+    assert f"95 % interval {expected.low:.6f}  to {expected.high:.6f} for other" in printed(capsys, *words).out
+
+
+@pytest.fixture(scope="module")
+def other_codes(codes, tmp_path_factory):
+    """Other codes of the same digits: shorter ones."""
+    folder = tmp_path_factory.mktemp("other")
+    for part in ("query", "database"):
+        with Index.open(codes / part) as index, Index.create(folder / part, 8) as other:
+            other.add(np.ascontiguousarray(index.codes()[:, :1]), index.ids(), index.labels())
+            np.save(folder / f"{part}.npy", index.codes()[:, :1])
+    return folder
+
+
+@pytest.mark.parametrize("suffix", ["", ".npy"])
+def test_codes_are_compared_with_others_of_the_same_items(codes, other_codes, tmp_path, capsys, suffix):
+    words = ["evaluate", "--queries", codes / "query", "--database", codes / "database", "-k", "50"]
+    against = [other_codes / f"{part}{suffix}" for part in ("query", "database")]
+    out = printed(capsys, *words, "--against", *against, "--json", "--report", tmp_path).out
+    with Index.open(codes / "query") as query, Index.open(codes / "database") as database:
+        sides = query.codes(), database.codes()
+        labels = {"query_labels": query.labels(), "db_labels": database.labels()}
+        expected = compare(*sides, *(side[:, :1] for side in sides), **labels, k=50)
+    found = json.loads(out)
+    assert found["comparison"] == asdict(expected)
+    assert found["against"] == " and ".join(map(str, against))
+    assert json.loads((tmp_path / "report.json").read_text())["comparison"] == asdict(expected)
+    assert f"## Against {found['against']}" in (tmp_path / "report.md").read_text()
+    text = printed(capsys, *words, "--against", *against).out
+    assert f"against       {expected.other_mean_average_precision:.6f}  mAP@50 of {found['against']}" in text
+    difference, test = expected.difference, expected.test
+    assert f"difference   {difference.mean:+.6f}  95 % interval {difference.low:+.6f} to {difference.high:+.6f}" in text
+    assert f"p             {test.p_value:.6f}  that chance alone" in text
+    assert f"better for {expected.better} queries, worse for {expected.worse}, equal for" in text
+
+
+def test_arrays_are_compared_with_an_index_of_the_same_items(codes, other_codes, tmp_path, capsys):
+    for side, part in (("q", "query"), ("d", "database")):
+        with Index.open(codes / part) as index:
+            np.save(tmp_path / f"{side}.npy", index.codes())
+            np.save(tmp_path / f"{side}l.npy", index.labels())
+    against = ["--against", other_codes / "query", other_codes / "database", "--json"]
+    words = ["--queries", tmp_path / "q.npy", "--database", tmp_path / "d.npy"]
+    truths = ["--query_labels", tmp_path / "ql.npy", "--database_labels", tmp_path / "dl.npy"]
+    found = json.loads(printed(capsys, "evaluate", *words, *truths, *against).out)
+    words = ["--queries", codes / "query", "--database", codes / "database"]
+    assert found["comparison"] == json.loads(printed(capsys, "evaluate", *words, *against).out)["comparison"]
+
+
+def test_names_that_nobody_gave_do_not_forbid_a_comparison(codes, tmp_path, capsys):
+    for part in ("query", "database"):
+        with Index.open(codes / part) as index, Index.create(tmp_path / part, 8) as other:
+            other.add(np.ascontiguousarray(index.codes()[:, :1]))
+    words = ["--queries", codes / "query", "--database", codes / "database"]
+    assert (
+        "difference" in printed(capsys, "evaluate", *words, "--against", tmp_path / "query", tmp_path / "database").out
+    )
 
 
 def test_queries_in_the_database_are_reported(codes, capsys):

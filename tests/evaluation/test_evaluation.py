@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from vtsearch import reference
+from vtsearch import bootstrap_interval, reference
 from vtsearch.evaluation import Evaluation, evaluate
 
 
@@ -83,6 +83,18 @@ def test_scores_of_each_query_average_to_the_map():
     found = evaluate(*sides(), 10)
     assert len(found.average_precisions) == 7
     assert np.mean(found.average_precisions) == pytest.approx(found.mean_average_precision.expected)
+
+
+def test_the_interval_is_that_of_the_expected_scores():
+    found = evaluate(*sides(queries=30), 10)
+    assert found.bootstrap_interval == bootstrap_interval(found.average_precisions)
+    assert found.bootstrap_interval.mean == found.mean_average_precision.expected
+
+
+def test_a_single_query_has_no_interval():
+    found = evaluate(*sides(queries=1), 10)
+    assert found.bootstrap_interval is None
+    assert Evaluation.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
 @pytest.mark.parametrize("multi", [False, True])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from vtsearch.evaluation import (
     ReportContext,
     RetrievalRow,
     are_relevant,
+    compare,
     evaluate,
     label_text,
     retrieval_rows,
@@ -30,6 +32,14 @@ def evaluation():
     codes = reference.pack(draw.integers(0, 2, (600, 16)))
     labels = draw.integers(0, 2, (600, 3))
     return evaluate(codes[:20], codes, labels[:20], labels, 100)
+
+
+@pytest.fixture
+def comparison():
+    draw = np.random.default_rng(1)
+    codes, others = (reference.pack(draw.integers(0, 2, (600, bits))) for bits in (16, 8))
+    labels = draw.integers(0, 2, (600, 3))
+    return compare(codes[:20], codes, others[:20], others, query_labels=labels[:20], db_labels=labels, k=100)
 
 
 def row(color="red", relevant=(True, False)):
@@ -56,8 +66,36 @@ def test_every_table_of_numbers_names_its_choices(tmp_path, evaluation):
     assert "![pr curve](pr_curve.png)" in text
 
 
-def test_tables_have_as_many_cells_in_each_line(tmp_path, evaluation):
-    text = write_report(tmp_path, evaluation, ReportContext(protocol="a|b")).read_text()
+def test_the_interval_over_queries_stands_beside_the_bounds_by_ties(tmp_path, evaluation):
+    interval = evaluation.bootstrap_interval
+    text = write_report(tmp_path, evaluation, CONTEXT).read_text()
+    assert f"95 % interval of the expected value: **{interval.low:.6f} to {interval.high:.6f}**" in text
+    assert "BCa bootstrap, 10,000 resamples of the queries, seed 0" in text
+    alone = replace(evaluation, bootstrap_interval=None)
+    assert "interval" not in write_report(tmp_path, alone, CONTEXT).read_text()
+
+
+def test_a_comparison_is_reported_with_its_choices(tmp_path, evaluation, comparison):
+    context = replace(CONTEXT, against="other codes")
+    text = write_report(tmp_path, evaluation, context, comparison=comparison).read_text()
+    difference = comparison.difference
+    assert "## Against other codes\n" in text
+    assert f"| the other codes | {comparison.other_mean_average_precision:.6f} |" in text
+    assert f"| **{difference.mean:+.6f}** |" in text
+    assert f"| 95 % interval of the difference | {difference.low:+.6f} to {difference.high:+.6f} |" in text
+    assert f"| p, two-sided | {comparison.test.p_value:.6f} |" in text
+    assert "10,000 arrangements of signs (random), seed 0" in text
+    assert json.loads((tmp_path / "report.json").read_text())["comparison"] == asdict(comparison)
+
+
+def test_a_report_without_a_comparison_has_none(tmp_path, evaluation):
+    assert "Against" not in write_report(tmp_path, evaluation, CONTEXT).read_text()
+    assert json.loads((tmp_path / "report.json").read_text())["comparison"] is None
+
+
+def test_tables_have_as_many_cells_in_each_line(tmp_path, evaluation, comparison):
+    context = ReportContext(protocol="a|b", against="c|d")
+    text = write_report(tmp_path, evaluation, context, comparison=comparison).read_text()
     for table in (part for part in text.split("\n\n") if part.startswith("|")):
         lines = [line.replace("\\|", "") for line in table.strip().splitlines()]
         assert len({line.count("|") for line in lines}) == 1

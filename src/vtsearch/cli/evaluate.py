@@ -4,49 +4,34 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from vtsearch.cli.images import knows_images, reopen
 from vtsearch.cli.parser import CommandParser
-from vtsearch.codes import pack
-from vtsearch.errors import VtsearchError
+from vtsearch.cli.sides import Side, Sides, given_ids, open_others, open_side, refuse_mixing
 from vtsearch.evaluation import (
+    Comparison,
     Evaluation,
     PicturedSide,
     ReportContext,
     RetrievalRow,
+    compare,
     evaluate,
     map_name,
     retrieval_rows,
     spread_over_classes,
     write_report,
 )
-from vtsearch.evaluation.report import UNKNOWN, choices
-from vtsearch.index import Index
+from vtsearch.evaluation.report import UNKNOWN, choices, percent
 from vtsearch.metrics import Normalizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
 EXAMPLE = """  vtsearch evaluate --queries codes/query --database codes/database -k 1000 --report report
-  vtsearch evaluate --queries q.npy --query_labels ql.npy --database d.npy --database_labels dl.npy --json"""
-
-
-@dataclass(frozen=True)
-class Side:
-    """Queries or database."""
-
-    codes: NDArray[np.uint8]
-    labels: NDArray[np.generic]
-    bits: int
-    index: Index | None = None
-    """Where the codes come from, if not from arrays."""
+  vtsearch evaluate --queries q.npy --query_labels ql.npy --database d.npy --database_labels dl.npy --json
+  vtsearch evaluate --queries a/query --database a/database --against b/query b/database"""
 
 
 def parser() -> CommandParser:
@@ -63,6 +48,13 @@ def parser() -> CommandParser:
     words.add_argument("-k", "--k", type=int, help="length of the list that counts; by default the whole database")
     words.add_argument("--normalizer", type=Normalizer, default="retrieved", help="what average precision divides by")
     words.add_argument("--threads", type=int, help="upper bound; by default the CPUs that may be used")
+    words.add_argument(
+        "--against",
+        nargs=2,
+        metavar=("QUERIES", "DATABASE"),
+        help="compare with other codes of the same queries and items, index folders or .npy, of any length: "
+        "the difference in mAP, its interval, and whether it may be chance",
+    )
     words.add_argument("--report", help="folder to write report.json, report.md and figures into")
     words.add_argument(
         "--pictures", type=int, default=8, help="queries in the report's picture, where images are known"
@@ -76,9 +68,12 @@ def run(argv: list[str]) -> int:
     given = parser().parse_args(argv)
     if given.pictures < 0:
         raise ValueError(f"pictures: expected at least 0, got {given.pictures}")
-    queries = _open("queries", given.queries, "query_labels", given.query_labels)
-    database = _open("database", given.database, "database_labels", given.database_labels)
-    _refuse_mixing(queries, database)
+    queries, database = sides = Sides(
+        open_side("queries", given.queries, "query_labels", given.query_labels),
+        open_side("database", given.database, "database_labels", given.database_labels),
+    )
+    refuse_mixing(sides)
+    others = None if given.against is None else open_others(given.against, sides)
     evaluation = evaluate(
         queries.codes,
         database.codes,
@@ -89,17 +84,32 @@ def run(argv: list[str]) -> int:
         bits=database.bits,
         threads=given.threads,
     )
+    comparison = None if others is None else _compare(sides, others, evaluation, given.threads)
     _warn_of_leakage(queries, database)
-    context = _context(database, ["vtsearch evaluate", *argv])
+    context = _context(database, ["vtsearch evaluate", *argv], given.against)
     if given.report is not None:
         rows = _rows(queries, database, given.pictures)
-        path = write_report(given.report, evaluation, context, retrievals=rows)
+        path = write_report(given.report, evaluation, context, comparison=comparison, retrievals=rows)
         print(f"report: {path}", file=sys.stderr)
-    print(as_json(evaluation, context) if given.json else as_text(evaluation, context))
+    print((as_json if given.json else as_text)(evaluation, context, comparison))
     return 0
 
 
-def as_text(evaluation: Evaluation, context: ReportContext) -> str:
+def _compare(sides: Sides, others: Sides, evaluation: Evaluation, threads: int | None) -> Comparison:
+    return compare(
+        sides.queries.codes,
+        sides.database.codes,
+        others.queries.codes,
+        others.database.codes,
+        query_labels=sides.queries.labels,
+        db_labels=sides.database.labels,
+        k=evaluation.k,
+        normalizer=evaluation.normalizer,
+        threads=threads,
+    )
+
+
+def as_text(evaluation: Evaluation, context: ReportContext, comparison: Comparison | None = None) -> str:
     """The numbers for a terminal."""
     score, name = evaluation.mean_average_precision, map_name(evaluation.k)
     lines = [
@@ -107,6 +117,7 @@ def as_text(evaluation: Evaluation, context: ReportContext) -> str:
         f"{'':<14}{score.index:.6f}  ties by index",
         f"{'':<14}{score.best:.6f}  best order of ties",
         f"{'':<14}{score.worst:.6f}  worst order of ties",
+        *_interval(evaluation),
         f"{'P@radius<=2':<14}{evaluation.precision_within_2:.6f}",
     ]
     lines += [
@@ -120,6 +131,7 @@ def as_text(evaluation: Evaluation, context: ReportContext) -> str:
             f"{f'WAP@{at}':<14}{evaluation.gains.wap:.6f}",
         ]
     lines += [
+        *([] if comparison is None else _comparison(comparison, context)),
         f"{'chance':<14}{evaluation.chance:.6f}",
         f"{evaluation.queries:,} queries, {evaluation.database:,} items, {evaluation.bits} bits",
         choices(evaluation, context, "as said"),
@@ -128,76 +140,42 @@ def as_text(evaluation: Evaluation, context: ReportContext) -> str:
     return "\n".join(lines)
 
 
-def as_json(evaluation: Evaluation, context: ReportContext) -> str:
+def _interval(evaluation: Evaluation) -> list[str]:
+    interval = evaluation.bootstrap_interval
+    if interval is None:
+        return []
+    return [
+        f"{percent(interval):<14}{interval.low:.6f}  to {interval.high:.6f} for other samples of queries (bootstrap)"
+    ]
+
+
+def _comparison(comparison: Comparison, context: ReportContext) -> list[str]:
+    difference, test = comparison.difference, comparison.test
+    equal = comparison.queries - comparison.better - comparison.worse
+    ends = f"{difference.low:+.6f} to {difference.high:+.6f}"
+    return [
+        f"{'against':<14}{comparison.other_mean_average_precision:.6f}  {map_name(comparison.k)} of {context.against}",
+        f"{'difference':<13}{difference.mean:+.6f}  {percent(difference)} {ends} for other samples of queries",
+        f"{'p':<14}{test.p_value:.6f}  that chance alone gives as large a difference (paired permutation test)",
+        f"{'':<14}better for {comparison.better:,} queries, worse for {comparison.worse:,}, equal for {equal:,}",
+    ]
+
+
+def as_json(evaluation: Evaluation, context: ReportContext, comparison: Comparison | None = None) -> str:
     """The numbers for a program, but for those of each query, which are in the report."""
     values: dict[str, Any] = evaluation.to_dict()
     del values["average_precisions"]
     about = {"protocol": context.protocol, "split": context.split, "model": context.model}
-    return json.dumps(values | about, indent=1)
-
-
-def _open(name: str, word: str, labels_name: str, labels: str | None) -> Side:
-    if Path(word).suffix == ".npy":
-        if labels is None:
-            raise ValueError(f"{labels_name}: expected a .npy file of labels beside {word}, got nothing")
-        codes, bits = _codes(name, load_array(word))
-        truth = load_array(labels)
-        if len(truth) != len(codes):
-            raise ValueError(f"{labels_name}: expected {len(codes)} rows as in {word}, got {len(truth)}")
-        return Side(codes, truth, bits)
-    if labels is not None:
-        raise ValueError(f"{labels_name}: expected no labels beside an index, which has its own, got {labels}")
-    index = Index.open(word)
-    found = index.labels()
-    if found is None:
-        raise ValueError(f"{name}: expected an index with labels, got {word}, which has none")
-    return Side(index.codes(), found, index.bits, index)
-
-
-def _codes(name: str, array: NDArray[Any]) -> tuple[NDArray[np.uint8], int]:
-    if array.ndim != 2:
-        raise ValueError(f"{name}: expected (n, bytes) codes or (n, bits) features, got {array.shape}")
-    if array.dtype == np.uint8:
-        return array, 8 * array.shape[1]
-    if array.dtype.kind != "f":
-        raise TypeError(f"{name}: expected uint8 codes or features that are floats, got {array.dtype}")
-    if np.isnan(array).any():
-        raise ValueError(f"{name}: expected features without NaN, got NaN")
-    return pack(array), array.shape[1]
-
-
-def load_array(path: str) -> NDArray[Any]:
-    """A .npy file of at least one axis, mapped.
-
-    Raises:
-        FileNotFoundError: no such file.
-        VtsearchError: another kind of file, or a truncated one.
-    """
-    with Path(path).open("rb") as file:
-        if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
-            raise VtsearchError(f"{path}: expected a .npy file, got something else")
-    try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise VtsearchError(f"{path}: expected a whole .npy file of numbers, got a damaged one ({error})") from error
-    if array.ndim == 0:
-        raise VtsearchError(f"{path}: expected a row per item, got a single number")
-    return array
-
-
-def _refuse_mixing(queries: Side, database: Side) -> None:
-    if queries.bits != database.bits:
-        raise VtsearchError(f"bits: expected one length of codes, got {queries.bits} (queries) and {database.bits}")
-    if queries.index is not None and database.index is not None:
-        database.index.check_fingerprints(queries.index.fingerprints, whose=str(queries.index.path))
+    versus = {} if comparison is None else {"against": context.against, "comparison": asdict(comparison)}
+    return json.dumps(values | about | versus, indent=1)
 
 
 def _warn_of_leakage(queries: Side, database: Side) -> None:
     if queries.index is None or database.index is None:
         return
-    asked = queries.index.ids()
-    if asked == [str(position) for position in range(len(asked))]:
-        return  # names that nobody gave say nothing
+    asked = given_ids(queries.index)
+    if asked is None:
+        return
     found = set(asked) & set(database.index.ids())
     if found:
         print(
@@ -207,9 +185,10 @@ def _warn_of_leakage(queries: Side, database: Side) -> None:
         )
 
 
-def _context(database: Side, command: Sequence[str]) -> ReportContext:
+def _context(database: Side, command: Sequence[str], against: Sequence[str] | None) -> ReportContext:
+    versus = UNKNOWN if against is None else " and ".join(against)
     if database.index is None:
-        return ReportContext(protocol="arrays", command=" ".join(command))
+        return ReportContext(protocol="arrays", command=" ".join(command), against=versus)
     words, fingerprints = database.index.description, database.index.fingerprints
     return ReportContext(
         protocol=words.get("protocol", str(database.index.path)),
@@ -219,6 +198,7 @@ def _context(database: Side, command: Sequence[str]) -> ReportContext:
         framework=words.get("framework", UNKNOWN),
         backbone=words.get("backbone", UNKNOWN),
         command=" ".join(command),
+        against=versus,
     )
 
 

@@ -45,6 +45,8 @@ def house_style(message: str, flags: list[str]) -> str:
         return f"{choice[1]}: expected one of {choice[2].replace(chr(39), '')}, got {choice[3]!r}"
     if missing := re.fullmatch(r"the following arguments are required: (.+)", text):
         return f"{missing[1]}: expected a value, got nothing"
+    if fewer := re.fullmatch(r"argument (\S+): expected (\w+) arguments?", text):
+        return f"{fewer[1]}: expected {fewer[2]} {'value' if fewer[2] == 'one' else 'values'}, got fewer"
     if unknown := re.fullmatch(r"unrecognized arguments: (\S+).*", text, re.IGNORECASE):
         close = get_close_matches(unknown[1], flags, n=1)
         return f"{unknown[1]}: no such argument" + (f"; did you mean {close[0]}?" if close else "")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from vtsearch.evaluation.statistics import Interval, bootstrap_interval
 from vtsearch.metrics import (
     RelevanceHistograms,
     acg_at,
@@ -98,6 +99,9 @@ class Evaluation:
     normalizer: Normalizer
     """What average precision divides by."""
     mean_average_precision: TiedScore
+    """What any order of ties could give."""
+    bootstrap_interval: Interval | None
+    """What another sample of queries could give for the expected mAP; None for a single query."""
     chance: float
     """The share of a query's relevant items in the database, averaged: the precision of a blind guess."""
     precision_within_2: float
@@ -123,9 +127,10 @@ class Evaluation:
         Raises:
             TypeError: a key that is missing or unknown.
         """
-        gains = values.get("gains")
+        gains, interval = values.get("gains"), values.get("bootstrap_interval")
         parts = {
             "mean_average_precision": TiedScore(**values.get("mean_average_precision", {})),
+            "bootstrap_interval": None if interval is None else Interval(**interval),
             "cut_offs": tuple(CutOff(**point) for point in values.get("cut_offs", ())),
             "published_curve": tuple(CutOff(**point) for point in values.get("published_curve", ())),
             "radius_curve": tuple(RadiusPoint(**point) for point in values.get("radius_curve", ())),
@@ -146,7 +151,9 @@ def evaluate(
     bits: int | None = None,
     threads: int | None = None,
 ) -> Evaluation:
-    """All scores of these codes: mAP@k with its tie bounds, P@N, R@N, curves, and gains for multi-label sets.
+    """All scores of these codes: mAP@k with its tie bounds and its bootstrap interval, P@N, R@N, curves, and gains.
+
+    The tie bounds say what the order of tied items can do to mAP, the interval what another sample of queries can do.
 
     Args:
         query_codes: (q, bytes) uint8, packed; q at least 1.
@@ -182,6 +189,7 @@ def evaluate(
         k=None if k is None else int(k),
         normalizer=normalizer,
         mean_average_precision=TiedScore(*map(_mean, (expected, by_index, best, worst))),
+        bootstrap_interval=bootstrap_interval(expected) if len(expected) > 1 else None,
         chance=_mean(histograms.relevant.sum(axis=1) / n),
         precision_within_2=_mean(precision_within(histograms, LOOKUP_RADIUS)),
         cut_offs=_cut_offs(histograms, CUT_OFFS, n),

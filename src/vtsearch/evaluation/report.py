@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from os import PathLike
 
+    from vtsearch.evaluation.comparison import Comparison
     from vtsearch.evaluation.evaluation import CutOff, Evaluation
     from vtsearch.evaluation.retrievals import RetrievalRow
+    from vtsearch.evaluation.statistics import Interval
 
 FORMAT = 1
 JSON_FILE = "report.json"
@@ -50,6 +52,8 @@ class ReportContext:
     """What to type to get this report again."""
     baselines: Mapping[str, float] = field(default_factory=dict)
     """Name -> mAP under the same protocol, k, ties and normalizer."""
+    against: str = UNKNOWN
+    """What the other codes of a comparison are."""
 
 
 def write_report(
@@ -57,6 +61,7 @@ def write_report(
     evaluation: Evaluation,
     context: ReportContext | None = None,
     *,
+    comparison: Comparison | None = None,
     retrievals: Sequence[RetrievalRow] = (),
 ) -> Path:
     """Write report.json, report.md, pr_curve.png and, if there are rows for it, retrievals.png.
@@ -65,6 +70,7 @@ def write_report(
         folder: made if it does not exist; files of an older report are replaced one by one, each atomically.
         evaluation: the numbers.
         context: where they come from.
+        comparison: with other codes, which ``context.against`` names.
         retrievals: queries with their answers, drawn in this order.
 
     Returns:
@@ -81,11 +87,12 @@ def write_report(
         "format": FORMAT,
         "context": asdict(context),
         "evaluation": evaluation.to_dict(),
+        "comparison": None if comparison is None else asdict(comparison),
         "environment": _environment(),
         "figures": figures,
     }
     write_file(folder / JSON_FILE, (json.dumps(values, indent=1) + "\n").encode())
-    write_file(folder / MARKDOWN_FILE, markdown(evaluation, context, figures).encode())
+    write_file(folder / MARKDOWN_FILE, markdown(evaluation, context, figures, comparison).encode())
     return folder / MARKDOWN_FILE
 
 
@@ -97,7 +104,14 @@ def choices(evaluation: Evaluation, context: ReportContext, ties: str = "expecte
     )
 
 
-def markdown(evaluation: Evaluation, context: ReportContext, figures: Sequence[str]) -> str:
+def percent(interval: Interval) -> str:
+    """``95 % interval``."""
+    return f"{100 * interval.confidence:g} % interval"
+
+
+def markdown(
+    evaluation: Evaluation, context: ReportContext, figures: Sequence[str], comparison: Comparison | None = None
+) -> str:
     """The report as Markdown."""
     note = f"*{choices(evaluation, context)}*"
     parts = [
@@ -106,6 +120,8 @@ def markdown(evaluation: Evaluation, context: ReportContext, figures: Sequence[s
         f"## {map_name(evaluation.k)}",
         _table(["", map_name(evaluation.k)], _scores(evaluation, context)),
         f"*{choices(evaluation, context, 'as each row says')}*",
+        *_interval(evaluation),
+        *([] if comparison is None else _comparison(comparison, evaluation, context)),
         "## Precision and recall at N",
         _table(["N", "P@N", "R@N"], _points(evaluation.cut_offs)),
         note,
@@ -147,6 +163,41 @@ def _scores(evaluation: Evaluation, context: ReportContext) -> list[list[str]]:
         ["worst order of ties", f"{score.worst:.6f}"],
     ]
     return rows + [[f"baseline (expected): {name}", f"{value:.6f}"] for name, value in context.baselines.items()]
+
+
+def _interval(evaluation: Evaluation) -> list[str]:
+    interval = evaluation.bootstrap_interval
+    if interval is None:
+        return []
+    text = (
+        "Best and worst say what the order of ties can do. What another sample of queries could do, "
+        f"{percent(interval)} of the expected value: **{interval.low:.6f} to {interval.high:.6f}** "
+        f"({_bootstrap(interval)})."
+    )
+    return [text]
+
+
+def _comparison(comparison: Comparison, evaluation: Evaluation, context: ReportContext) -> list[str]:
+    difference, test = comparison.difference, comparison.test
+    equal = comparison.queries - comparison.better - comparison.worse
+    tried = "all" if test.exact else "random"
+    rows = [
+        ["these codes", f"{comparison.mean_average_precision:.6f}"],
+        ["the other codes", f"{comparison.other_mean_average_precision:.6f}"],
+        ["**difference**", f"**{difference.mean:+.6f}**"],
+        [f"{percent(difference)} of the difference", f"{difference.low:+.6f} to {difference.high:+.6f}"],
+        ["p, two-sided", f"{test.p_value:.6f}"],
+        ["queries better, worse, equal", f"{comparison.better:,}, {comparison.worse:,}, {equal:,}"],
+    ]
+    note = (
+        f"{choices(evaluation, context, comparison.ties)}; interval: paired {_bootstrap(difference)}; "
+        f"p: paired permutation test, {test.permutations:,} arrangements of signs ({tried}), seed {test.seed}"
+    )
+    return [f"## Against {context.against}", _table(["", map_name(comparison.k)], rows), f"*{note}*"]
+
+
+def _bootstrap(interval: Interval) -> str:
+    return f"BCa bootstrap, {interval.resamples:,} resamples of the queries, seed {interval.seed}"
 
 
 def _points(points: Sequence[CutOff]) -> list[list[str]]:
