@@ -13,8 +13,9 @@ demo: $(VENV)/.package
 test: $(VENV)/.package $(VENV)/.test
 	$(BIN)/python -m pytest
 
+# Fifteen minutes; make bench QUICK=1 runs the same on tiny codes.
 bench: $(VENV)/.package $(VENV)/.test $(VENV)/.bench
-	$(BIN)/python -m pytest --benchmark-only --benchmark-group-by=group --benchmark-columns=min,median,rounds
+	$(BIN)/python benchmarks/compare.py $(if $(QUICK),--quick)
 
 lint: $(VENV)/.package $(VENV)/.test $(VENV)/.lint
 	$(BIN)/ruff check

@@ -1,0 +1,123 @@
+"""The table of what is measured: codes, shape, contenders, and how many times faster than whom the engine has to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+FAISS = ("FAISS heap", "FAISS count")
+RANKERS = ("vtsearch", *FAISS, "usearch", "numpy", "argpartition")
+READS = ("read: sum uint64", "read: sum uint32", "read: xor", "read: max int64")
+SCORERS = ("vtsearch", "literature")
+SHUFFLED, RANDOM = "vtsearch, shuffled items", "vtsearch, random codes"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row. ``required`` bounds figures (see results.Row.figure) for one thread on AVX-512 with VPOPCNTDQ."""
+
+    operation: str  # rank, or map for mean average precision
+    bits: int
+    queries: int
+    items: int
+    k: int | None  # None is all
+    required: Mapping[str, float] = field(default_factory=dict)
+    codes: str = "random"  # one of samples.KINDS
+    contenders: tuple[str, ...] = RANKERS
+    isa: str | None = None  # None is the best of the machine
+    panels: tuple[str, ...] = ()  # of the plot
+
+    @property
+    def name(self) -> str:
+        what = "k = " if self.operation == "rank" else "mAP@"
+        k = "all" if self.k is None else f"{self.k:,}"
+        words = f"{self.bits} bits", f"{self.queries:,} x {self.items:,}", what + k
+        return ", ".join([*words, *filter(None, [self.isa, "" if self.codes == "random" else self.codes])])
+
+    @property
+    def pairs(self) -> int:
+        return self.queries * self.items
+
+    def shrunk(self) -> Case:
+        """The same row so small that it takes no time."""
+        k = None if self.k is None else max(self.k // 10, 1)
+        items = max(self.items // 100, k or 1)
+        return replace(self, queries=min(self.queries, 4), items=items, k=k)
+
+
+def rank(bits: int, queries: int, items: int, k: int | None, required: Mapping[str, float] | None = None, **more):
+    return Case("rank", bits, queries, items, k, required or {}, **more)
+
+
+def ordered(codes: str, *others: str):
+    """Codes whose order or sameness could hurt, against the same speed without: at most half of it may be lost."""
+    required = dict.fromkeys(others[:1], 0.5)
+    return rank(64, 1_000, 54_000, 1_000, required, codes=codes, contenders=("vtsearch", *others, *FAISS))
+
+
+SECTIONS = {
+    "Ranking": [
+        rank(64, 1_000, 54_000, 1, panels=("k",)),
+        rank(64, 1_000, 54_000, 10, {"FAISS": 12}, panels=("k",)),
+        rank(64, 1_000, 54_000, 100, {"FAISS": 10}, panels=("k", "bits")),
+        rank(64, 1_000, 54_000, 1_000, {"FAISS": 6}, panels=("k",)),
+        rank(64, 1_000, 54_000, 5_000, {"FAISS": 5}, panels=("k",)),
+        rank(64, 100, 54_000, None, {"FAISS": 4, "numpy": 1.2}, panels=("k",)),
+        rank(32, 1_000, 54_000, 10, {"FAISS": 20}),
+        rank(32, 1_000, 54_000, 100, {"FAISS": 12}, panels=("bits",)),
+        rank(32, 1_000, 54_000, 1_000, {"FAISS": 6}),
+        rank(16, 1_000, 54_000, 10, {"FAISS": 60}),
+        rank(16, 1_000, 54_000, 100, {"FAISS": 40}, panels=("bits",)),
+        rank(16, 1_000, 54_000, 1_000, {"FAISS": 12}),
+        rank(128, 1_000, 54_000, 10, {"FAISS": 7}),
+        rank(128, 1_000, 54_000, 100, {"FAISS": 6}, panels=("bits",)),
+        rank(256, 1_000, 54_000, 100, panels=("bits",)),
+        rank(64, 1_000, 1_000_000, 10, {"Gpairs/s": 20}),
+    ],
+    "Codes of ten classes": [
+        rank(64, 1_000, 54_000, 10, codes="ten classes"),
+        rank(64, 1_000, 54_000, 100, codes="ten classes"),
+        rank(64, 1_000, 54_000, 1_000, codes="ten classes"),
+        rank(64, 1_000, 54_000, 5_000, codes="ten classes"),
+    ],
+    "Size of the database": [
+        rank(64, 64, 1_000, 100, panels=("items",)),
+        rank(64, 64, 10_000, 100, panels=("items",)),
+        rank(64, 64, 100_000, 100, panels=("items",)),
+        rank(64, 64, 1_000_000, 100, {"FAISS": 14}, panels=("items",)),
+        rank(64, 64, 10_000_000, 100, panels=("items",)),
+    ],
+    "One query, bound by memory": [
+        rank(
+            64,
+            1,
+            10_000_000,
+            10,
+            {"FAISS": 2, "read": 0.85, "one thread": 1},
+            contenders=("vtsearch", *FAISS, "usearch", "numpy", *READS),
+        ),
+    ],
+    "Codes in an order that could hurt": [
+        ordered("by class", SHUFFLED, RANDOM),
+        ordered("far to near", SHUFFLED, RANDOM),
+        ordered("all equal", RANDOM),
+        ordered("five codes", RANDOM),
+    ],
+    "Forced instruction sets": [
+        rank(64, 1_000, 54_000, 10, {"FAISS": 2}, isa="avx2"),
+        rank(64, 1_000, 54_000, 10, {"FAISS": 1}, isa="scalar"),
+    ],
+    "Mean average precision": [
+        Case(
+            "map",
+            64,
+            1_000,
+            54_000,
+            None,
+            {"literature": 100, "Gpairs/s": 4, "MiB": 64},
+            codes="ten classes",
+            contenders=(*SCORERS, "numpy"),
+        ),
+        Case("map", 64, 5_000, 117_218, 5_000, {"Gpairs/s": 3}, codes="80 labels", contenders=SCORERS),
+    ],
+}

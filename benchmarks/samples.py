@@ -1,0 +1,99 @@
+"""Codes and labels to measure with: every kind is a function of (rng, bits, queries, items)."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+CLASSES = 10
+LABELS, LABELS_PER_ITEM = 80, 2.9  # of COCO
+
+
+class Sample(NamedTuple):
+    queries: NDArray[np.uint8]
+    database: NDArray[np.uint8]
+    query_labels: NDArray[Any] | None = None
+    db_labels: NDArray[Any] | None = None
+
+
+def random_codes(rng, bits, count):
+    return rng.integers(0, 256, (count, bits // 8), dtype=np.uint8)
+
+
+def random(rng, bits, queries, items):
+    return Sample(random_codes(rng, bits, queries), random_codes(rng, bits, items))
+
+
+def classes_of(rng, bits, queries, items, flipped):
+    """Ten centers of random bits, and around them codes whose bits are each flipped with the chance ``flipped``."""
+    centers = rng.integers(0, 2, (CLASSES, bits), dtype=np.uint8)
+    labels = rng.integers(0, CLASSES, queries + items)
+    flips = rng.random((len(labels), bits)) < flipped
+    codes = np.packbits(centers[labels] ^ flips, axis=1)
+    return Sample(codes[:queries], codes[queries:], labels[:queries], labels[queries:])
+
+
+def ten_classes(rng, bits, queries, items):
+    return classes_of(rng, bits, queries, items, 0.15)
+
+
+def by_class(rng, bits, queries, items):
+    """Nearly equal codes within a class, as a trained model gives them, all of a class side by side."""
+    sample = classes_of(rng, bits, queries, items, 0.01)
+    order = np.argsort(sample.db_labels, kind="stable")
+    return sample._replace(database=sample.database[order], db_labels=sample.db_labels[order])
+
+
+def eighty_labels(rng, bits, queries, items):
+    """Multi-label: few labels are on most items, as in COCO; a code has the majority of its labels' centers."""
+    chances = 1 / np.arange(2, LABELS + 2)
+    chances *= LABELS_PER_ITEM / chances.sum()
+    labels = (rng.random((queries + items, LABELS)) < chances).astype(np.uint8)
+    labels[~labels.any(axis=1), 0] = 1
+    centers = rng.choice([-1, 1], (LABELS, bits)).astype(np.float32)
+    codes = np.packbits(labels @ centers + rng.normal(size=(len(labels), bits)) > 0, axis=1)
+    return Sample(codes[:queries], codes[queries:], labels[:queries], labels[queries:])
+
+
+def far_to_near(rng, bits, queries, items):
+    """Nearly every next item is nearer than all before, for every query: all queries are one code, less a bit."""
+    center = random_codes(rng, bits, 1)
+    ones = np.unpackbits(np.repeat(center, queries, axis=0), axis=1)
+    ones[np.arange(queries), rng.integers(0, bits, queries)] ^= 1
+    database = random_codes(rng, bits, items)
+    distances = np.bitwise_count(database ^ center).sum(axis=1)
+    return Sample(np.packbits(ones, axis=1), database[np.argsort(-distances, kind="stable")])
+
+
+def few_codes(rng, bits, queries, items, distinct):
+    codes = random_codes(rng, bits, distinct)
+    return Sample(codes[rng.integers(0, distinct, queries)], codes[rng.integers(0, distinct, items)])
+
+
+KINDS = {
+    "random": random,
+    "ten classes": ten_classes,
+    "80 labels": eighty_labels,
+    "by class": by_class,
+    "far to near": far_to_near,
+    "all equal": functools.partial(few_codes, distinct=1),
+    "five codes": functools.partial(few_codes, distinct=5),
+}
+
+
+@functools.lru_cache(maxsize=1)
+def sample(kind: str, bits: int, queries: int, items: int) -> Sample:
+    """The same arrays for the same words; only the last are kept."""
+    return KINDS[kind](np.random.default_rng(bits), bits, queries, items)
+
+
+def shuffled(sample: Sample) -> Sample:
+    return sample._replace(database=np.random.default_rng(0).permutation(sample.database))
+
+
+def random_like(sample: Sample) -> Sample:
+    (queries, width), items = sample.queries.shape, len(sample.database)
+    return random(np.random.default_rng(0), 8 * width, queries, items)
