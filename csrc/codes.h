@@ -21,6 +21,15 @@ struct MaskView {
   const std::uint8_t* data = nullptr;
 
   bool allows(std::size_t i) const { return data == nullptr || ((data[i / 8] >> (i % 8)) & 1) != 0; }
+
+  // Items begin .. end - 1, all of one group of 64, at bits i % 64; needs data.
+  std::uint64_t word(std::size_t begin, std::size_t end) const {
+    std::uint64_t bits = 0;
+    const std::size_t first = begin / 64 * 8, last = (end + 7) / 8;
+    __builtin_memcpy(&bits, data + first, last - first);
+    const std::uint64_t below_end = end % 64 == 0 ? ~std::uint64_t{0} : (std::uint64_t{1} << (end % 64)) - 1;
+    return bits & below_end & (~std::uint64_t{0} << (begin % 64));
+  }
 };
 
 // Labels as compressed rows: the classes of item i are classes[offsets[i]] .. classes[offsets[i + 1] - 1].

@@ -71,7 +71,7 @@ void BlockCounter::spill() {
 }
 
 Counter::Form Counter::make(const Kernels& kernels, CodeView queries) {
-  if (queries.count >= fewest_sliced_queries) return BlockCounter(kernels, queries);
+  if (kernels.sliced.counts && queries.count >= fewest_sliced_queries) return BlockCounter(kernels, queries);
   if (has_byte_distances(queries.width)) return RowCounter<std::uint8_t>(kernels, queries);
   return RowCounter<std::uint16_t>(kernels, queries);
 }

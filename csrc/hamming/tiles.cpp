@@ -34,14 +34,9 @@ std::size_t items_per_tile(std::size_t padded_width) {
 std::size_t allowed_items(MaskView mask, Range range) {
   if (mask.data == nullptr) return range.count();
   std::size_t count = 0;
-  std::size_t i = range.begin;
-  for (; i < range.end && i % 8 != 0; ++i) count += mask.allows(i);
-  for (; i + 64 <= range.end; i += 64) {
-    std::uint64_t word;
-    std::memcpy(&word, mask.data + i / 8, sizeof word);
-    count += static_cast<std::size_t>(std::popcount(word));
+  for (std::size_t i = range.begin; i < range.end; i += 64 - i % 64) {
+    count += static_cast<std::size_t>(std::popcount(mask.word(i, std::min(i - i % 64 + 64, range.end))));
   }
-  for (; i < range.end; ++i) count += mask.allows(i);
   return count;
 }
 
@@ -73,19 +68,17 @@ const std::uint8_t* TileReader::padded(std::size_t first, std::size_t count) {
   return buffer_.data();
 }
 
-// Gathers allowed codes until a tile is full; empty bytes of the mask are skipped whole.
+// Gathers allowed codes until a tile is full; where 64 items or more are forbidden they are passed at one look.
 bool TileReader::next_masked(Tile& tile) {
   std::size_t count = 0;
   while (position_ < range_.end && count < items_) {
-    if (position_ % 8 == 0 && mask_.data[position_ / 8] == 0) {
-      position_ = std::min(position_ + 8, range_.end);
-      continue;
+    const std::size_t end = std::min(position_ - position_ % 64 + 64, range_.end);
+    for (std::uint64_t word = mask_.word(position_, end); word != 0 && count < items_; word &= word - 1) {
+      const std::size_t item = position_ - position_ % 64 + static_cast<std::size_t>(std::countr_zero(word));
+      std::memcpy(buffer_.data() + count * width_, codes_.code(item), codes_.width);
+      numbers_[count++] = static_cast<std::uint32_t>(item - range_.begin);
     }
-    if (mask_.allows(position_)) {
-      std::memcpy(buffer_.data() + count * width_, codes_.code(position_), codes_.width);
-      numbers_[count++] = static_cast<std::uint32_t>(position_ - range_.begin);
-    }
-    ++position_;
+    position_ = count < items_ ? end : range_.begin + numbers_[count - 1] + 1;
   }
   tile = {buffer_.data(), count, numbers_.data(), 0};
   return count > 0;

@@ -24,6 +24,7 @@ struct Vector {
 
   static std::uint64_t popcount_word(std::uint64_t x) { return static_cast<std::uint64_t>(__builtin_popcountll(x)); }
 
+  static constexpr bool popcount_is_fast = true;
   template <std::size_t W>
   static Vector popcount(Vector v) {
     if constexpr (W == 8) return {_mm512_popcnt_epi64(v.lanes)};

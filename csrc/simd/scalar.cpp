@@ -27,6 +27,7 @@ struct Vector {
   }
   static std::uint64_t popcount_word(std::uint64_t x) { return (byte_counts(x) * 0x0101010101010101u) >> 56; }
 
+  static constexpr bool popcount_is_fast = false;
   template <std::size_t W>
   static Vector popcount(Vector v) {
     if constexpr (W == 8) return {popcount_word(v.word)};

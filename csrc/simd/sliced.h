@@ -95,6 +95,7 @@ inline constexpr std::size_t unrolled_units[] = {1, 2, 3, 4, 5, 6, 7, 8, 16};
 inline constexpr std::size_t sliced_forms = sizeof unrolled_units / sizeof *unrolled_units + 1;
 
 struct SlicedKernels {
+  bool counts;  // whether counting in blocks beats counting in rows: it takes a fast instruction for the bits of a word
   SliceKernel slice;
   SlicedScanKernel scan[sliced_forms];
   SlicedCountKernel count[sliced_forms];

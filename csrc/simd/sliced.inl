@@ -7,6 +7,7 @@
 //   without(a, b)             a & ~b
 //   broadcast(p)              a word of 8 bytes in every lane
 //   any(v)                    whether a bit is set
+//   popcount_is_fast          whether counting bits takes an instruction or few
 //   slice<B>(codes, stride, planes)
 //                             512 codes of B = 2, 4 or 8 bytes, `stride` apart: bit i of plane p is bit p of code i
 #pragma once
@@ -329,7 +330,8 @@ void slice(const u8* codes, std::size_t count, std::size_t width, std::size_t un
 }
 
 constexpr SlicedKernels sliced_kernels() {
-  return {slice,
+  return {Vector::popcount_is_fast,
+          slice,
           {scan_block<1>, scan_block<2>, scan_block<3>, scan_block<4>, scan_block<5>, scan_block<6>, scan_block<7>,
            scan_block<8>, scan_block<16>, scan_block<0>},
           {count_block<1>, count_block<2>, count_block<3>, count_block<4>, count_block<5>, count_block<6>,
