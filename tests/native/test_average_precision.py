@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from strategies import KINDS, retrievals, seeded_codes, seeded_queries
+from strategies import FEW_AND_MANY, KINDS, retrievals, seeded_codes, seeded_queries
 
 from vtsearch import metrics, reference
 
@@ -38,10 +38,11 @@ def test_average_precision_is_the_reference(isa, agree, bits, form):
 
 @pytest.mark.parametrize("bits", [16, 64])
 @pytest.mark.parametrize("k", [1, 100, 1000, 4097, None])
-def test_average_precision_of_thousands_is_the_reference(isa, agree, bits, k):
+@pytest.mark.parametrize("q", FEW_AND_MANY)
+def test_average_precision_of_thousands_is_the_reference(isa, agree, bits, k, q):
     rng = np.random.default_rng(bits)
-    queries, database = seeded_queries(bits, 4, bits), seeded_codes(bits, 6000, bits)
-    query_labels, db_labels = rng.integers(0, 10, 4), rng.integers(0, 10, 6000)
+    queries, database = seeded_queries(bits, q, bits), seeded_codes(bits, 6000, bits)
+    query_labels, db_labels = rng.integers(0, 10, q), rng.integers(0, 10, 6000)
     for ties in TIES:
         for normalizer in NORMALIZERS:
             options = {"ties": ties, "normalizer": normalizer}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from strategies import BLOCK_EDGES, EDGES, KINDS, WIDE_BITS, seeded_codes, seeded_queries
+from strategies import BLOCK_EDGES, EDGES, FEW_AND_MANY, KINDS, WIDE_BITS, seeded_codes, seeded_queries
 
 from vtsearch import metrics, ranking, reference
 
 
 @pytest.mark.parametrize("bits", [*range(1, 161), *WIDE_BITS])
-def test_distances_within_and_histogram_are_the_reference_at_every_width_and_tail(isa, agree, bits):
-    queries = seeded_queries(bits, 3, bits)
+@pytest.mark.parametrize("q", FEW_AND_MANY)
+def test_distances_within_and_histogram_are_the_reference_at_every_width_and_tail(isa, agree, bits, q):
+    queries = seeded_queries(bits, q, bits)
     for n in EDGES:
         database = seeded_codes([bits, n], n, bits, KINDS[(bits + n) % len(KINDS)])
         mask = np.random.default_rng(n).random(n) < 0.5
@@ -28,8 +29,9 @@ def test_distances_within_and_histogram_are_the_reference_at_every_width_and_tai
 
 @pytest.mark.parametrize("bits", [8, 16, 24, 32, 48, 64, 72, 128, 136, 256, 512, 1000])
 @pytest.mark.parametrize("n", BLOCK_EDGES)
-def test_distances_within_and_histogram_are_the_reference_at_every_block_edge(isa, agree, bits, n):
-    queries = seeded_queries(bits, 2, bits)
+@pytest.mark.parametrize("q", [2, 16])
+def test_distances_within_and_histogram_are_the_reference_at_every_block_edge(isa, agree, bits, n, q):
+    queries = seeded_queries(bits, q, bits)
     mask = np.random.default_rng(n).random(n) < 0.1
     for kind in ("random", "equal"):
         database = seeded_codes([bits, n], n, bits, kind)
@@ -56,8 +58,9 @@ def test_any_number_of_queries_is_the_reference(isa, agree, q):
 
 
 @pytest.mark.parametrize("width", [255, 256, 4095, 4096, 4097, 8191])
-def test_the_largest_distances_of_wide_codes_are_the_reference(isa, agree, width):
-    queries = seeded_queries(width, 3, 8 * width)
+@pytest.mark.parametrize("q", FEW_AND_MANY)
+def test_the_largest_distances_of_wide_codes_are_the_reference(isa, agree, width, q):
+    queries = seeded_queries(width, q, 8 * width)
     database = np.concatenate([~queries, queries, seeded_codes(width, 50, 8 * width)])
     agree(ranking.distances(queries, database), reference.distances(queries, database))
     agree(ranking.histogram(queries, database), reference.histogram(queries, database))
@@ -73,9 +76,10 @@ def labels_of(form, rng, n):
 
 @pytest.mark.parametrize("bits", [*range(1, 40), 48, 63, 64, 65, 96, 128, 129, 160, *WIDE_BITS])
 @pytest.mark.parametrize("form", ["single", "multi"])
-def test_relevance_and_gain_histograms_are_the_reference(isa, agree, bits, form):
+@pytest.mark.parametrize("q", FEW_AND_MANY)
+def test_relevance_and_gain_histograms_are_the_reference(isa, agree, bits, form, q):
     rng = np.random.default_rng(bits)
-    queries, query_labels = seeded_queries(bits, 3, bits), labels_of(form, rng, 3)
+    queries, query_labels = seeded_queries(bits, q, bits), labels_of(form, rng, q)
     for n in (*EDGES[:: 1 + bits % 3], 2049):
         database = seeded_codes([bits, n], n, bits, KINDS[n % len(KINDS)])
         db_labels = labels_of(form, rng, n)
@@ -102,3 +106,16 @@ def test_many_classes_are_the_reference(isa, agree):
         expected = reference.relevance_histograms(queries, database, query_labels, db_labels)
         actual = metrics.relevance_histograms(queries, database, query_labels, db_labels)
         agree((actual.items, actual.relevant), (expected.items, expected.relevant))
+
+
+@pytest.mark.parametrize("bits", [16, 64])
+def test_counts_of_more_blocks_than_a_small_counter_holds_are_the_reference(isa, agree, bits):
+    n = 512 * 1100  # all at one distance: 1,023 blocks fill 16 bits
+    queries = np.zeros((16, bits // 8), dtype=np.uint8)
+    database = np.zeros((n, bits // 8), dtype=np.uint8)
+    labels = np.zeros(16, dtype=int), np.arange(n) % 2
+    expected = np.zeros((16, bits + 1), dtype=np.int64)
+    expected[:, 0] = n
+    agree(ranking.histogram(queries, database, threads=1), expected)
+    counts = metrics.relevance_histograms(queries, database, *labels, threads=1)
+    agree((counts.items, counts.relevant), (expected, expected // 2))

@@ -7,7 +7,7 @@ import mmap
 
 import numpy as np
 import pytest
-from strategies import seeded_codes, seeded_queries
+from strategies import FEW_AND_MANY, seeded_codes, seeded_queries
 
 from vtsearch import metrics, ranking, reference
 
@@ -68,9 +68,10 @@ def check_all(agree, queries, database, plain_queries, plain_database):
 
 
 @pytest.mark.parametrize("bits", BITS)
-def test_nothing_is_read_outside_the_codes(isa, agree, bits):
-    for n in (0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 100, 257):
-        queries, database = seeded_queries(bits, 3, bits), seeded_codes(n, n, bits)
+@pytest.mark.parametrize("q", FEW_AND_MANY)
+def test_nothing_is_read_outside_the_codes(isa, agree, bits, q):
+    for n in (0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 100, 257, 511, 512, 513):
+        queries, database = seeded_queries(bits, q, bits), seeded_codes(n, n, bits)
         query_pages, pages = FencedPages(queries.size), FencedPages(database.size)
         check_all(agree, query_pages.at_end(queries), pages.at_end(database), queries, database)
         check_all(agree, query_pages.at_start(queries), pages.at_start(database), queries, database)
@@ -78,8 +79,9 @@ def test_nothing_is_read_outside_the_codes(isa, agree, bits):
 
 @pytest.mark.parametrize("bits", BITS)
 @pytest.mark.parametrize("offset", [1, 3, 63])
-def test_unaligned_codes_give_the_same_answers(isa, agree, bits, offset):
-    queries, database = seeded_queries(bits, 3, bits), seeded_codes(bits, 300, bits)
+@pytest.mark.parametrize("q", FEW_AND_MANY)
+def test_unaligned_codes_give_the_same_answers(isa, agree, bits, offset, q):
+    queries, database = seeded_queries(bits, q, bits), seeded_codes(bits, 600, bits)
 
     def shifted(codes):
         buffer = np.empty(codes.size + offset, dtype=np.uint8)
