@@ -11,8 +11,8 @@ namespace vtsearch {
 class HitList {
  public:
   std::size_t size() const { return size_; }
-  std::uint32_t item(std::size_t i) const { return items_[i]; }  // its number inside the range
-  std::uint16_t distance(std::size_t i) const { return distances_[i]; }
+  const std::uint32_t* items() const { return items_.get(); }  // their numbers inside the range
+  const std::uint16_t* distances() const { return distances_; }
 
   // How many lie below a threshold. Sums of 16 bits, so that compilers do eight or more at a time.
   std::size_t count_below(std::size_t threshold) const {
@@ -33,6 +33,7 @@ class HitList {
     if (size_ + count > capacity_) reserve(std::max(2 * capacity_, size_ + count));
   }
   void reserve(std::size_t capacity) {
+    if (capacity <= capacity_) return;
     auto memory = std::make_unique_for_overwrite<std::uint32_t[]>(capacity + (capacity + 1) / 2);
     auto* distances = reinterpret_cast<std::uint16_t*>(memory.get() + capacity);
     std::copy_n(items_.get(), size_, memory.get());
@@ -44,6 +45,9 @@ class HitList {
   std::uint32_t* items_end() { return items_.get() + size_; }
   std::uint16_t* distances_end() { return distances_ + size_; }
   void grow(std::size_t count) { size_ += count; }
+
+  // Forgets all, but keeps the memory.
+  void clear() { size_ = 0; }
 
   // Keeps those for which keep(distance) holds, asked in order.
   template <class Keep>

@@ -64,8 +64,8 @@ void parallel_for(std::size_t count, std::size_t threads, Cancellation& cancella
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
   std::exception_ptr failure;
-  const auto work = [&](bool calling_thread) {
-    Checkpoint checkpoint(cancellation, calling_thread);
+  const auto work = [&](std::size_t thread) {
+    Checkpoint checkpoint(cancellation, thread);
     try {
       for (std::size_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) task(i, checkpoint);
     } catch (...) {
@@ -76,8 +76,8 @@ void parallel_for(std::size_t count, std::size_t threads, Cancellation& cancella
   };
   {
     std::vector<std::jthread> others;
-    for (std::size_t i = 1; i < std::min(threads, count); ++i) others.emplace_back(work, false);
-    work(true);
+    for (std::size_t i = 1; i < std::min(threads, count); ++i) others.emplace_back(work, i);
+    work(0);
   }
   if (failure != nullptr) std::rethrow_exception(failure);
 }

@@ -30,16 +30,18 @@ class Cancellation {
   double last_poll_s_ = 0.0;
 };
 
-// What a task is given to call between tiles.
+// What a task is given: to call between tiles, and to know which thread it runs on.
 class Checkpoint {
  public:
-  Checkpoint(Cancellation& cancellation, bool calling_thread)
-      : cancellation_(cancellation), calling_thread_(calling_thread) {}
-  void operator()() { cancellation_.check(calling_thread_); }
+  Checkpoint(Cancellation& cancellation, std::size_t thread) : cancellation_(cancellation), thread_(thread) {}
+  void operator()() { cancellation_.check(thread_ == 0); }
+
+  // 0 for the calling thread, below the number of threads for all.
+  std::size_t thread() const { return thread_; }
 
  private:
   Cancellation& cancellation_;
-  bool calling_thread_;
+  std::size_t thread_;
 };
 
 // Runs task(0) .. task(count - 1) on up to `threads` threads, this one among them; rethrows the first exception.

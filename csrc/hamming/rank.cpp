@@ -22,8 +22,13 @@ struct Results {
   Results from_row(std::size_t row) const { return {distances + row * columns, indices + row * columns, columns}; }
 };
 
-// Bytes of selections that one block of queries may keep: they are touched in turn at every tile.
-constexpr std::size_t selection_bytes = 4 << 20;
+// Bytes of hits that one block of queries may keep: they are touched in turn at every tile.
+constexpr std::size_t selection_bytes = 2 << 20;
+
+// Hits for which there is room from the start; seldom more of them come.
+std::size_t hits_reserved(std::size_t k) {
+  return 2 * k + 256;
+}
 
 // From this share of the items on, sorting all of them beats selecting as they come.
 constexpr std::size_t sorted_share = 4;
@@ -34,8 +39,8 @@ bool sorts(std::size_t k, std::size_t items) {
 
 // A sample of a range, to guess how far the k-th item lies: single items, spread over it, because databases are often
 // sorted. More of them for a larger k, where each item that passes in vain costs more than a better guess.
-constexpr std::size_t most_sampled_blocks = 8;
-constexpr std::size_t k_per_sampled_block = 64;
+constexpr std::size_t most_sampled_blocks = 12;
+constexpr std::size_t k_per_sampled_block = 25;
 constexpr std::size_t fewest_items_per_sampled = 4;  // in a shorter range a sample does not pay
 
 std::size_t sample_size(std::size_t items, std::size_t k) {
@@ -59,25 +64,36 @@ std::vector<std::uint8_t> sample(CodeView database, MaskView mask, Range range, 
   return codes;
 }
 
+// One block of queries over one range.
+struct Work {
+  const Kernels& kernels;
+  CodeView queries;
+  CodeView database;
+  MaskView mask;
+  Range range;
+  std::size_t k;
+  HitLists& hits;  // memory that is used again for every block
+  Checkpoint& checkpoint;
+};
+
 // For each query a distance that more than k items of the range probably lie below; bins where there is no telling.
-std::vector<std::size_t> guess_ceilings(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask,
-                                        Range range, std::size_t k) {
-  const std::size_t bins = database.bins();
-  std::vector<std::size_t> ceilings(queries.count, bins);
-  const std::size_t items = allowed_items(mask, range);
-  const std::size_t size = sample_size(range.count(), k);
+std::vector<std::size_t> guess_ceilings(const Work& work) {
+  const std::size_t bins = work.database.bins();
+  std::vector<std::size_t> ceilings(work.queries.count, bins);
+  const std::size_t size = sample_size(work.range.count(), work.k);
   if (size == 0) return ceilings;
-  const auto codes = sample(database, mask, range, size);
-  const std::size_t padded = padded_width(database.width), sampled = codes.size() / padded;
-  Counter counter(kernels, queries);
+  const auto codes = sample(work.database, work.mask, work.range, size);
+  const std::size_t padded = padded_width(work.database.width), sampled = codes.size() / padded;
+  Counter counter(work.kernels, work.queries);
   for (std::size_t first = 0; first < sampled; first += block_items) {
     counter.add({codes.data() + first * padded, std::min(block_items, sampled - first), nullptr, 0});
   }
   const DistanceCounts counts = counter.finish();
   // Of k items the sample holds a Poisson-like number; a few deviations more, and it is rarely too low a guess.
-  const double expected = static_cast<double>(k) * static_cast<double>(sampled) / static_cast<double>(items);
-  const auto needed = static_cast<std::size_t>(expected + 3.0 * std::sqrt(expected) + 4.0);
-  for (std::size_t q = 0; q < queries.count; ++q) {
+  const double share = static_cast<double>(sampled) / static_cast<double>(allowed_items(work.mask, work.range));
+  const double expected = static_cast<double>(work.k) * share;
+  const auto needed = static_cast<std::size_t>(expected + 2.5 * std::sqrt(expected) + 2.0);
+  for (std::size_t q = 0; q < work.queries.count; ++q) {
     std::size_t sum = 0;
     for (std::size_t d = 0; d < bins && ceilings[q] == bins; ++d) {
       sum += counts.items[q * bins + d];
@@ -88,29 +104,29 @@ std::vector<std::size_t> guess_ceilings(const Kernels& kernels, CodeView queries
 }
 
 // Selects with the given ceilings; returns the queries for which they were too low, whose rows are then not filled.
-std::vector<std::size_t> select_below(const Kernels& kernels, CodeView queries,
-                                      const std::vector<std::size_t>& ceilings, CodeView database, MaskView mask,
-                                      Range range, std::size_t k, Checkpoint& checkpoint, Results results) {
-  Scanner scanner(kernels, queries);
-  HitLists hits(queries.count);
+std::vector<std::size_t> select_below(const Work& work, const std::vector<std::size_t>& ceilings, Results results) {
+  Scanner scanner(work.kernels, work.queries);
+  HitLists& hits = work.hits;
+  if (hits.size() < work.queries.count) hits.resize(work.queries.count);
   std::vector<Selection> selections;
-  selections.reserve(queries.count);
-  for (std::size_t q = 0; q < queries.count; ++q) {
-    selections.emplace_back(k, database.bins(), ceilings[q]);
-    hits[q].reserve(2 * k + Selection::slack / 4);
+  selections.reserve(work.queries.count);
+  for (std::size_t q = 0; q < work.queries.count; ++q) {
+    selections.emplace_back(work.k, work.database.bins(), ceilings[q]);
     scanner.set_threshold(q, ceilings[q]);
+    hits[q].clear();
+    hits[q].reserve(hits_reserved(work.k));
   }
-  TileReader reader(database, mask, range);
-  for (Tile tile; reader.next(tile); checkpoint()) {
+  TileReader reader(work.database, work.mask, work.range);
+  for (Tile tile; reader.next(tile); work.checkpoint()) {
     scanner.scan(tile, hits, [&](std::size_t q, std::size_t count) {
       if (selections[q].add(hits[q], count)) scanner.set_threshold(q, selections[q].threshold());
     });
   }
   std::vector<std::size_t> missed;
-  for (std::size_t q = 0; q < queries.count; ++q) {
+  for (std::size_t q = 0; q < work.queries.count; ++q) {
     const Results row = results.from_row(q);
     if (selections[q].complete()) {
-      selections[q].finish(hits[q], range.begin, row.distances, row.indices);
+      selections[q].finish(hits[q], work.range.begin, row.distances, row.indices);
     } else {
       missed.push_back(q);
     }
@@ -118,55 +134,69 @@ std::vector<std::size_t> select_below(const Kernels& kernels, CodeView queries,
   return missed;
 }
 
-void select_range(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, Range range,
-                  std::size_t k, Checkpoint& checkpoint, Results results) {
-  const auto ceilings = guess_ceilings(kernels, queries, database, mask, range, k);
-  const auto missed = select_below(kernels, queries, ceilings, database, mask, range, k, checkpoint, results);
-  for (const std::size_t q : missed) {
-    const CodeView query{queries.code(q), 1, queries.width};
-    select_below(kernels, query, {database.bins()}, database, mask, range, k, checkpoint, results.from_row(q));
+void select_range(const Work& work, Results results) {
+  for (const std::size_t q : select_below(work, guess_ceilings(work), results)) {
+    Work again = work;
+    again.queries = {work.queries.code(q), 1, work.queries.width};
+    select_below(again, {work.database.bins()}, results.from_row(q));
   }
 }
 
 // Keeps the distances of a whole range, for as many queries as one kernel call takes, and sorts them.
 template <class Distance>
-void sort_range(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, Range range, std::size_t k,
-                Checkpoint& checkpoint, Results results) {
-  const std::size_t items = allowed_items(mask, range);
-  std::vector<Distance> rows(std::min(queries_per_call, queries.count) * items);
-  std::vector<std::uint32_t> numbers(mask.data == nullptr ? 0 : items);
-  const auto number = [&](std::size_t i) {
-    return static_cast<std::int64_t>(range.begin + (mask.data == nullptr ? i : numbers[i]));
-  };
-  for (std::size_t first = 0; first < queries.count; first += queries_per_call) {
-    const CodeView block{queries.code(first), std::min(queries_per_call, queries.count - first), queries.width};
-    TileDistances<Distance> tile_distances(kernels, block);
-    TileReader reader(database, mask, range);
+class RangeSorter {
+ public:
+  explicit RangeSorter(const Work& work)
+      : work_(work),
+        items_(allowed_items(work.mask, work.range)),
+        rows_(std::min(queries_per_call, work.queries.count) * items_),
+        numbers_(work.mask.data == nullptr ? 0 : items_) {}
+
+  void sort(Results results) {
+    for (std::size_t first = 0; first < work_.queries.count; first += queries_per_call) {
+      const std::size_t count = std::min(queries_per_call, work_.queries.count - first);
+      fill_rows({work_.queries.code(first), count, work_.queries.width});
+      for (std::size_t q = 0; q < count; ++q, work_.checkpoint()) sort_row(q, results.from_row(first + q));
+    }
+  }
+
+ private:
+  void fill_rows(CodeView queries) {
+    TileDistances<Distance> tile_distances(work_.kernels, queries);
+    TileReader reader(work_.database, work_.mask, work_.range);
     std::size_t filled = 0;
-    for (Tile tile; reader.next(tile); checkpoint()) {
-      if (tile.items != nullptr) std::copy_n(tile.items, tile.count, numbers.begin() + std::ptrdiff_t(filled));
+    for (Tile tile; reader.next(tile); work_.checkpoint()) {
+      if (tile.items != nullptr) std::copy_n(tile.items, tile.count, numbers_.data() + filled);
       tile_distances.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
-        std::copy_n(distances, tile.count, rows.begin() + std::ptrdiff_t(q * items + filled));
+        std::copy_n(distances, tile.count, rows_.data() + q * items_ + filled);
       });
       filled += tile.count;
     }
-    for (std::size_t q = 0; q < block.count; ++q, checkpoint()) {
-      const Distance* row = rows.data() + q * items;
-      const Results out = results.from_row(first + q);
-      sort_by_distance(
-          items, database.bins(), k, [&](std::size_t i) { return row[i]; }, number, out.distances, out.indices);
+  }
+
+  void sort_row(std::size_t q, Results out) const {
+    const auto sort = [&](auto index) {
+      const auto distance = [row = rows_.data() + q * items_](std::size_t i) { return std::size_t{row[i]}; };
+      sort_by_distance(items_, work_.database.bins(), work_.k, distance, index, out.distances, out.indices);
+    };
+    const auto begin = static_cast<std::int64_t>(work_.range.begin);
+    if (numbers_.empty()) {
+      sort([begin](std::size_t i) { return begin + static_cast<std::int64_t>(i); });
+    } else {
+      sort([begin, numbers = numbers_.data()](std::size_t i) { return begin + numbers[i]; });
     }
   }
-}
 
-void rank_range(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, Range range, std::size_t k,
-                Checkpoint& checkpoint, Results results) {
-  if (!sorts(k, allowed_items(mask, range))) {
-    return select_range(kernels, queries, database, mask, range, k, checkpoint, results);
-  }
-  with_distance_type(database.width, [&](auto distance) {
-    sort_range<decltype(distance)>(kernels, queries, database, mask, range, k, checkpoint, results);
-  });
+  const Work& work_;
+  std::size_t items_;
+  std::vector<Distance> rows_;
+  std::vector<std::uint32_t> numbers_;
+};
+
+void rank_range(const Work& work, Results results) {
+  if (!sorts(work.k, allowed_items(work.mask, work.range))) return select_range(work, results);
+  with_distance_type(work.database.width,
+                     [&](auto distance) { RangeSorter<decltype(distance)>(work).sort(results); });
 }
 
 // What each range found for the queries, put together: the ranges stand in order of the index, so a counting sort by
@@ -227,27 +257,26 @@ std::size_t rank_columns(CodeView database, std::size_t k, MaskView mask) {
 void rank(const Kernels& kernels, CodeView queries, CodeView database, std::size_t columns, MaskView mask,
           std::size_t threads, Cancellation& cancellation, std::int32_t* distances, std::int64_t* indices) {
   if (columns == 0 || queries.count == 0) return;
-  const std::size_t bytes_per_query = columns * (sizeof(std::uint32_t) + sizeof(std::uint16_t)) + database.bins() * 8;
-  const Plan plan = plan_work(queries.count, database.count, threads, selection_bytes / bytes_per_query);
-  const Results all{distances, indices, columns};
-  const auto block_codes = [&](Range block) {
-    return CodeView{queries.code(block.begin), block.count(), queries.width};
+  const std::size_t bytes_per_query = hits_reserved(columns) * (sizeof(std::uint32_t) + sizeof(std::uint16_t));
+  const std::size_t most_queries = std::min(queries_per_block, selection_bytes / bytes_per_query);
+  const Plan plan = plan_work(queries.count, database.count, threads, most_queries);
+  std::vector<HitLists> hits(plan.threads);
+  const auto rank_task = [&](std::size_t task, Checkpoint& checkpoint, Results results) {
+    const Range block = plan.query_block(task);
+    const CodeView codes{queries.code(block.begin), block.count(), queries.width};
+    const Work work{kernels, codes, database, mask, plan.range(task), results.columns, hits[checkpoint.thread()],
+                    checkpoint};
+    rank_range(work, results.from_row(block.begin));
   };
+  const Results all{distances, indices, columns};
   if (plan.ranges.size() == 1) {
-    parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
-      const Range block = plan.query_block(task);
-      rank_range(kernels, block_codes(block), database, mask, plan.range(task), columns, checkpoint,
-                 all.from_row(block.begin));
-    });
-    return;
+    return parallel_for(plan.tasks(), plan.threads, cancellation,
+                        [&](std::size_t task, Checkpoint& checkpoint) { rank_task(task, checkpoint, all); });
   }
   PartialResults partial(plan, queries.count, database, mask, columns);
   parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
-    const Range block = plan.query_block(task);
     const Results results = partial.of_range(plan.range_number(task));
-    if (results.columns == 0) return;
-    rank_range(kernels, block_codes(block), database, mask, plan.range(task), results.columns, checkpoint,
-               results.from_row(block.begin));
+    if (results.columns != 0) rank_task(task, checkpoint, results);
   });
   for (std::size_t q = 0; q < queries.count; ++q) partial.merge(q, all.from_row(q));
 }

@@ -45,9 +45,11 @@ class Selection {
 
   // Writes the first min(k, size) items, each with `first` added.
   void finish(const HitList& hits, std::size_t first, std::int32_t* distances, std::int64_t* indices) const {
+    const std::uint32_t* items = hits.items();
+    const std::uint16_t* found = hits.distances();
     sort_by_distance(
-        hits.size(), bins_, std::min(k_, hits.size()), [&](std::size_t i) { return hits.distance(i); },
-        [&](std::size_t i) { return static_cast<std::int64_t>(first + hits.item(i)); }, distances, indices);
+        hits.size(), bins_, std::min(k_, hits.size()), [=](std::size_t i) { return std::size_t{found[i]}; },
+        [=](std::size_t i) { return static_cast<std::int64_t>(first + items[i]); }, distances, indices);
   }
 
  private:

@@ -9,39 +9,44 @@
 
 namespace vtsearch {
 
+// The items are taken from four places at once, each with counters of its own: with one set of them, each increment
+// would be waiting for the last.
+inline constexpr std::size_t sort_lanes = 4;
+
+template <class Visit>
+[[gnu::always_inline]] inline void for_each_in_lanes(std::size_t count, Visit&& visit) {
+  const std::size_t length = count / sort_lanes;
+  for (std::size_t i = 0; i < length; ++i) {
+    visit(std::size_t{0}, i);
+    visit(std::size_t{1}, length + i);
+    visit(std::size_t{2}, 2 * length + i);
+    visit(std::size_t{3}, 3 * length + i);
+  }
+  for (std::size_t i = sort_lanes * length; i < count; ++i) visit(sort_lanes - 1, i);
+}
+
 // Writes the first `limit` of `count` items, nearest first. distance(i) is below `bins`; index(i) is what is written.
-//
-// The items are taken from four places at once, each with counters of its own: one counter after the other would be
-// waiting for its own last increment.
 template <class Distance, class Index>
-void sort_by_distance(std::size_t count, std::size_t bins, std::size_t limit, Distance&& distance, Index&& index,
+void sort_by_distance(std::size_t count, std::size_t bins, std::size_t limit, Distance distance, Index index,
                       std::int32_t* distances, std::int64_t* indices) {
-  constexpr std::size_t lanes = 4;
-  const std::size_t length = count / lanes;  // of a lane; the last one takes what is left over
-  std::vector<std::uint32_t> places(lanes * bins);
-  const auto for_each = [&](auto&& visit) {
-    for (std::size_t i = 0; i < length; ++i) {
-      for (std::size_t lane = 0; lane < lanes; ++lane) visit(lane, lane * length + i);
-    }
-    for (std::size_t i = lanes * length; i < count; ++i) visit(lanes - 1, i);
-  };
-  const auto place = [&](std::size_t lane, std::size_t i) -> std::uint32_t& {
-    return places[lane * bins + static_cast<std::size_t>(distance(i))];
-  };
-  for_each([&](std::size_t lane, std::size_t i) { ++place(lane, i); });
+  std::vector<std::uint32_t> places(sort_lanes * bins);
+  std::uint32_t* const table = places.data();
+  for_each_in_lanes(count, [=](std::size_t lane, std::size_t i) { ++table[lane * bins + distance(i)]; });
   std::uint32_t next = 0;
   for (std::size_t d = 0; d < bins; ++d) {
     const std::uint32_t first = next;
-    for (std::size_t lane = 0; lane < lanes; ++lane) {
-      next += std::exchange(places[lane * bins + d], next);
-    }
+    for (std::size_t lane = 0; lane < sort_lanes; ++lane) next += std::exchange(table[lane * bins + d], next);
     std::fill(distances + std::min<std::size_t>(first, limit), distances + std::min<std::size_t>(next, limit),
               static_cast<std::int32_t>(d));
   }
+  if (limit >= count) {
+    return for_each_in_lanes(
+        count, [=](std::size_t lane, std::size_t i) { indices[table[lane * bins + distance(i)]++] = index(i); });
+  }
   std::int64_t beyond;  // takes what comes after the limit: a branch would be guessed wrong half of the time
-  for_each([&](std::size_t lane, std::size_t i) {
-    const std::uint32_t at = place(lane, i)++;
-    *(at < limit ? indices + at : &beyond) = index(i);
+  for_each_in_lanes(count, [=, &beyond](std::size_t lane, std::size_t i) {
+    const std::uint32_t place = table[lane * bins + distance(i)]++;
+    *(place < limit ? indices + place : &beyond) = index(i);
   });
 }
 

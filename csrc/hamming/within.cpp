@@ -21,14 +21,15 @@ void sort_into(const std::vector<Range>& ranges, const std::vector<const HitList
                std::int32_t* distances, std::int64_t* indices) {
   std::vector<std::size_t> offsets(bins + 1, 0);
   for (const HitList* hits : found) {
-    for (std::size_t i = 0; i < hits->size(); ++i) ++offsets[hits->distance(i) + 1u];
+    for (std::size_t i = 0; i < hits->size(); ++i) ++offsets[hits->distances()[i] + 1u];
   }
   for (std::size_t d = 0; d < bins; ++d) offsets[d + 1] += offsets[d];
   for (std::size_t r = 0; r < ranges.size(); ++r) {
     for (std::size_t i = 0; i < found[r]->size(); ++i) {
-      const std::size_t place = offsets[found[r]->distance(i)]++;
-      distances[place] = found[r]->distance(i);
-      indices[place] = static_cast<std::int64_t>(ranges[r].begin + found[r]->item(i));
+      const std::uint16_t distance = found[r]->distances()[i];
+      const std::size_t place = offsets[distance]++;
+      distances[place] = distance;
+      indices[place] = static_cast<std::int64_t>(ranges[r].begin + found[r]->items()[i]);
     }
   }
 }
