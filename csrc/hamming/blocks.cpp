@@ -39,6 +39,7 @@ BlockKernels::BlockKernels(const Kernels& kernels, std::size_t width)
     : slice(kernels.sliced.slice),
       scan(kernels.sliced.scan[form_of(units_of(width))]),
       count(kernels.sliced.count[form_of(units_of(width))]),
+      found(kernels.sliced.found),
       expand(kernels.sliced.expand) {}
 
 SlicedQuerySet::SlicedQuerySet(CodeView queries)

@@ -19,6 +19,7 @@ struct BlockKernels {
   SliceKernel slice;
   SlicedScanKernel scan;
   SlicedCountKernel count;
+  FoundKernel found;
   ExpandKernel expand;
 
   BlockKernels(const Kernels& kernels, std::size_t width);

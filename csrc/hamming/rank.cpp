@@ -195,8 +195,7 @@ class RangeSorter {
 
 void rank_range(const Work& work, Results results) {
   if (!sorts(work.k, allowed_items(work.mask, work.range))) return select_range(work, results);
-  with_distance_type(work.database.width,
-                     [&](auto distance) { RangeSorter<decltype(distance)>(work).sort(results); });
+  with_distance_type(work.database.width, [&](auto distance) { RangeSorter<decltype(distance)>(work).sort(results); });
 }
 
 // What each range found for the queries, put together: the ranges stand in order of the index, so a counting sort by
@@ -264,7 +263,7 @@ void rank(const Kernels& kernels, CodeView queries, CodeView database, std::size
   const auto rank_task = [&](std::size_t task, Checkpoint& checkpoint, Results results) {
     const Range block = plan.query_block(task);
     const CodeView codes{queries.code(block.begin), block.count(), queries.width};
-    const Work work{kernels, codes, database, mask, plan.range(task), results.columns, hits[checkpoint.thread()],
+    const Work work{kernels,   codes, database, mask, plan.range(task), results.columns, hits[checkpoint.thread()],
                     checkpoint};
     rank_range(work, results.from_row(block.begin));
   };

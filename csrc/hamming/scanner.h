@@ -1,6 +1,7 @@
 // What lies below a threshold, for each query its own: tile by tile, from rows for a few queries, from blocks for many.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <variant>
@@ -58,37 +59,35 @@ class BlockScanner {
         padded_(padded_width(queries.width)),
         codes_(padded_codes(queries)),
         block_(queries.width),
-        items_(queries.count + 1),
-        finds_(queries.count + 1) {}
+        found_(queries.count),
+        any_(queries.count) {}
 
   void set_threshold(std::size_t q, std::size_t threshold) { queries_.set_threshold(q, threshold); }
 
   template <class Visit>
   void scan(const Tile& tile, HitLists& lists, Visit&& visit) {
-    for (std::size_t first = 0; first < tile.count; first += block_items) {
-      block_.set(kernels_, tile, first);
-      const std::size_t found =
-          kernels_.scan(block_.rows(), queries_.view(), block_.items(), items_.data(), finds_.data());
-      for (std::size_t i = 0; i < found; ++i) {
-        const auto [q, count] = finds_[i];
-        append(tile, first, i, lists[q]);
-        visit(q, count);
-      }
+    std::fill(any_.begin(), any_.end(), std::uint8_t{0});
+    for (std::size_t block = 0; block * block_items < tile.count; ++block) {
+      block_.set(kernels_, tile, block * block_items);
+      kernels_.scan(block_.rows(), queries_.view(), block_.items(), block, found_.data(), any_.data());
+    }
+    for (std::size_t q = 0; q < any_.size(); ++q) {
+      if (any_[q] != 0) visit(q, append(tile, q, lists[q]));
     }
   }
 
  private:
-  void append(const Tile& tile, std::size_t first, std::size_t find, HitList& list) const {
-    const auto [q, count] = finds_[find];
+  std::size_t append(const Tile& tile, std::size_t q, HitList& list) const {
+    const std::size_t count = kernels_.found(found_[q], any_[q]);
     list.make_room(count + items_per_group);
     std::uint32_t* items = list.items_end();
-    const std::size_t number = first + (tile.items == nullptr ? tile.first : 0);
-    kernels_.expand(items_[find], count, static_cast<std::uint32_t>(number), tile.codes + first * padded_,
-                    codes_.data() + q * padded_, padded_, items, list.distances_end());
+    kernels_.expand(found_[q], any_[q], tile.items == nullptr ? tile.first : 0, tile.codes, codes_.data() + q * padded_,
+                    padded_, items, list.distances_end());
     if (tile.items != nullptr) {
       for (std::size_t i = 0; i < count; ++i) items[i] = tile.items[items[i]];
     }
     list.grow(count);
+    return count;
   }
 
   BlockKernels kernels_;
@@ -96,8 +95,8 @@ class BlockScanner {
   std::size_t padded_;
   std::vector<std::uint8_t> codes_;  // the queries
   SlicedBlock block_;
-  std::vector<BlockItems> items_;
-  std::vector<BlockFinds> finds_;
+  std::vector<TileItems> found_;
+  std::vector<std::uint8_t> any_;
 };
 
 class Scanner {
@@ -108,8 +107,8 @@ class Scanner {
     std::visit([&](auto& form) { form.set_threshold(q, threshold); }, form_);
   }
 
-  // Appends what the tile has below each query's threshold, in order, and calls visit(query, how many) when it has, for
-  // the whole tile or for one piece of it after another. The call may lower that query's threshold.
+  // Appends what the tile has below each query's threshold, in order, and calls visit(query, how many) where it has
+  // any. The call may lower that query's threshold.
   template <class Visit>
   void scan(const Tile& tile, HitLists& lists, Visit&& visit) {
     std::visit([&](auto& form) { form.scan(tile, lists, visit); }, form_);

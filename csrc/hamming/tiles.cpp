@@ -10,6 +10,7 @@ namespace {
 constexpr std::size_t tile_bytes = 16 * 1024;  // half of a first-level cache: the distances want the rest
 constexpr std::size_t fewest_items = 1024;
 constexpr std::size_t most_items = 4096;
+static_assert(most_items <= most_blocks * block_items);
 
 }  // namespace
 

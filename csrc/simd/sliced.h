@@ -67,16 +67,18 @@ constexpr std::size_t counter_words(std::size_t units) {
 using SliceKernel = void (*)(const std::uint8_t* codes, std::size_t count, std::size_t width, std::size_t units,
                              std::uint8_t* rows);
 
-// What lies below a query's threshold in a block.
-struct BlockFinds {
-  std::uint32_t query;
-  std::uint32_t count;
+// Up to so many blocks make a tile, after which the hits of each query are looked at together.
+inline constexpr std::size_t most_blocks = 8;
+
+// What one query finds in a tile: bit b of `any` says whether it found something in block b.
+struct TileItems {
+  BlockItems block[most_blocks];
 };
 
-// Which of the `allowed` items lie below each query's threshold: items[i] for query finds[i].query, for those queries
-// that have any, in order. Both have room for one entry more than there are queries. Returns how many there are.
-using SlicedScanKernel = std::size_t (*)(const std::uint8_t* rows, const SlicedQueries& queries,
-                                         const BlockItems& allowed, BlockItems* items, BlockFinds* finds);
+// Writes which of the `allowed` items of block number `block` lie below each query's threshold to
+// found[q].block[block], and sets bit `block` of any[q] if there are some.
+using SlicedScanKernel = void (*)(const std::uint8_t* rows, const SlicedQueries& queries, const BlockItems& allowed,
+                                  std::size_t block, TileItems* found, std::uint8_t* any);
 
 // Adds the `allowed` items of a block to each query's counters, and to `relevant`, unless it is null, those of them
 // that are in relevant_items[query], unless that is null.
@@ -84,11 +86,14 @@ using SlicedCountKernel = void (*)(const std::uint8_t* rows, const SlicedQueries
                                    std::uint64_t* counters, const std::uint64_t* const* relevant_items,
                                    std::uint64_t* relevant);
 
-// The numbers of some items of a block, ascending, counted from `first` for the block's first one, and their distances.
-// The block's `codes` and the query are padded to `width`. Both outputs have room for a group more than that.
-using ExpandKernel = void (*)(const BlockItems& items, std::size_t count, std::uint32_t first,
-                              const std::uint8_t* codes, const std::uint8_t* query, std::size_t width,
-                              std::uint32_t* numbers, std::uint16_t* distances);
+// How many items a query has found.
+using FoundKernel = std::size_t (*)(const TileItems& found, std::uint8_t any);
+
+// Their numbers, ascending, counted from `first` for the tile's first item, and their distances. The tile's `codes` and
+// the query are padded to `width`. Both outputs have room for a group more than there are.
+using ExpandKernel = void (*)(const TileItems& found, std::uint8_t any, std::uint32_t first, const std::uint8_t* codes,
+                              const std::uint8_t* query, std::size_t width, std::uint32_t* numbers,
+                              std::uint16_t* distances);
 
 // Up to 128 bits each number of units has its own kernels, 256 bits too; others go through the general ones.
 inline constexpr std::size_t unrolled_units[] = {1, 2, 3, 4, 5, 6, 7, 8, 16};
@@ -99,6 +104,7 @@ struct SlicedKernels {
   SliceKernel slice;
   SlicedScanKernel scan[sliced_forms];
   SlicedCountKernel count[sliced_forms];
+  FoundKernel found;
   ExpandKernel expand;
 };
 

@@ -158,31 +158,23 @@ template <std::size_t Units>
 }
 
 template <std::size_t Units>
-std::size_t scan_block(const u8* rows, const SlicedQueries& queries, const BlockItems& allowed, BlockItems* items,
-                       BlockFinds* finds) {
+void scan_block(const u8* rows, const SlicedQueries& queries, const BlockItems& allowed, std::size_t block,
+                TileItems* found, u8* any) {
   const std::size_t units = Units == 0 ? queries.units : Units;
   const std::size_t bits = counter_bits(unit_bits * units);
   const u16* picks = queries.picks;
   const u64* bias = queries.bias;
-  std::size_t found = 0;
   for (std::size_t q = 0; q < queries.count; ++q, picks += units * picks_per_unit, bias += bits) {
     if (queries.thresholds[q] == 0) continue;
-    bool any = false;
+    bool here = false;
     for (std::size_t at = 0; at < row_bytes; at += vector_bytes) {
       const Vector outside = not_below<Units>(rows + at, picks, units, bias);
       const Vector below = Vector::without(part_of(allowed.word, at), outside);
-      Vector::store(reinterpret_cast<u8*>(items[found].word) + at, below);
-      any |= Vector::any(below);
+      Vector::store(reinterpret_cast<u8*>(found[q].block[block].word) + at, below);
+      here |= Vector::any(below);
     }
-    finds[found].query = static_cast<u32>(q);
-    found += any;
+    any[q] = static_cast<u8>(any[q] | (u8{here} << block));
   }
-  for (std::size_t i = 0; i < found; ++i) {
-    u64 count = 0;
-    for (const u64 word : items[i].word) count += Vector::popcount_word(word);
-    finds[i].count = static_cast<u32>(count);
-  }
-  return found;
 }
 
 // The eight ways in which the lowest three bits of a distance can stand.
@@ -269,20 +261,33 @@ void expand_distances(const u32* numbers, std::size_t count, u32 first, const u8
   }
 }
 
-void expand(const BlockItems& items, std::size_t count, u32 first, const u8* codes, const u8* query, std::size_t width,
+std::size_t count_found(const TileItems& found, u8 any) {
+  u64 count = 0;
+  for (unsigned blocks = any; blocks != 0; blocks &= blocks - 1) {
+    for (const u64 word : found.block[__builtin_ctz(blocks)].word) count += Vector::popcount_word(word);
+  }
+  return count;
+}
+
+void expand(const TileItems& found, u8 any, u32 first, const u8* codes, const u8* query, std::size_t width,
             u32* numbers, u16* distances) {
-  unsigned words = 0;  // those with any, found without a branch that no one can foretell
-  for (std::size_t w = 0; w < block_words; ++w) words |= static_cast<unsigned>(items.word[w] != 0) << w;
-  for (u32* next = numbers; words != 0; words &= words - 1) {
-    const auto w = static_cast<u32>(__builtin_ctz(words));
-    next += Vector::expand(items.word[w], first + 64 * w, next);
+  u32* next = numbers;
+  for (unsigned blocks = any; blocks != 0; blocks &= blocks - 1) {
+    const auto block = static_cast<u32>(__builtin_ctz(blocks));
+    const u64* word = found.block[block].word;
+    unsigned words = 0;  // those with any, found without a branch that no one can foretell
+    for (std::size_t w = 0; w < block_words; ++w) words |= static_cast<unsigned>(word[w] != 0) << w;
+    for (; words != 0; words &= words - 1) {
+      const auto w = static_cast<u32>(__builtin_ctz(words));
+      next += Vector::expand(word[w], first + block * static_cast<u32>(block_items) + 64 * w, next);
+    }
   }
   const auto distances_of = width == 2    ? expand_distances<2>
                             : width == 4  ? expand_distances<4>
                             : width == 8  ? expand_distances<8>
                             : width == 16 ? expand_distances<16>
                                           : expand_distances<0>;
-  distances_of(numbers, count, first, codes, query, width, distances);
+  distances_of(numbers, static_cast<std::size_t>(next - numbers), first, codes, query, width, distances);
 }
 
 // The 64 planes of `Bytes` bytes of each code: plane p is bit p % 8 of byte p / 8.
@@ -336,6 +341,7 @@ constexpr SlicedKernels sliced_kernels() {
            scan_block<8>, scan_block<16>, scan_block<0>},
           {count_block<1>, count_block<2>, count_block<3>, count_block<4>, count_block<5>, count_block<6>,
            count_block<7>, count_block<8>, count_block<16>, count_block<0>},
+          count_found,
           expand};
 }
 
