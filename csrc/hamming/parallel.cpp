@@ -14,9 +14,10 @@ namespace {
 constexpr double poll_interval_s = 0.05;
 constexpr std::size_t checks_per_clock = 16;  // a tile takes microseconds, reading the clock a fraction of one
 
-constexpr double pairs_per_thread = 1e6;         // below this a thread costs more than it brings
+constexpr double pairs_per_thread = 2e6;         // below this a thread costs more than it brings
 constexpr std::size_t shortest_range = 1 << 16;  // items
-constexpr std::size_t blocks_per_thread = 4;     // so that a slow thread does not make the others wait
+constexpr std::size_t tasks_per_thread = 4;      // so that a slow thread does not make the others wait
+constexpr std::size_t shared_queries = 64;       // that share the work of laying a block of codes crosswise
 
 double now_s() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -39,10 +40,11 @@ std::size_t useful_threads(std::size_t queries, std::size_t items, std::size_t t
                                  std::max<std::size_t>(threads, 1));
 }
 
-std::size_t block_length(std::size_t queries, std::size_t threads, std::size_t most_queries) {
-  const std::size_t wanted = threads == 1 ? queries : divide_up(queries, threads * blocks_per_thread);
-  const std::size_t whole_calls = divide_up(std::max<std::size_t>(wanted, 1), queries_per_call) * queries_per_call;
-  return std::min(whole_calls, std::max(most_queries, queries_per_call));
+// Queries of a block, for so many tasks of the same range; at least `least`, and as many as kernel calls take whole.
+std::size_t block_length(std::size_t queries, std::size_t tasks, std::size_t least, std::size_t most) {
+  const std::size_t wanted = std::max({divide_up(queries, tasks), least, std::size_t{1}});
+  const std::size_t whole_calls = divide_up(wanted, queries_per_call) * queries_per_call;
+  return std::min(whole_calls, std::max(most, queries_per_call));
 }
 
 }  // namespace
@@ -83,16 +85,20 @@ void parallel_for(std::size_t count, std::size_t threads, Cancellation& cancella
 }
 
 Plan plan_work(std::size_t queries, std::size_t items, std::size_t threads, std::size_t most_queries) {
-  Plan plan = plan_queries(queries, items, threads, most_queries);
-  const std::size_t pieces = plan.queries.empty() ? 1 : divide_up(plan.threads, plan.queries.size());
-  const std::size_t length = std::max(divide_up(items, pieces), shortest_range);
-  plan.ranges = cut(items, std::min(length, range_limit));
-  return plan;
+  const std::size_t useful = useful_threads(queries, items, threads);
+  const std::size_t wanted = useful == 1 ? 1 : useful * tasks_per_thread;
+  const std::size_t most_ranges = std::max<std::size_t>(items / shortest_range, 1);
+  std::size_t length = block_length(queries, wanted, shared_queries, most_queries);
+  if (divide_up(queries, length) * most_ranges < useful) length = block_length(queries, useful, 0, most_queries);
+  const std::size_t blocks = std::max<std::size_t>(divide_up(queries, length), 1);
+  const std::size_t ranges = std::clamp<std::size_t>(divide_up(wanted, blocks), 1, most_ranges);
+  return {cut(queries, length), cut(items, std::clamp<std::size_t>(divide_up(items, ranges), 1, range_limit)), useful};
 }
 
 Plan plan_queries(std::size_t queries, std::size_t items, std::size_t threads, std::size_t most_queries) {
   const std::size_t useful = useful_threads(queries, items, threads);
-  return {cut(queries, block_length(queries, useful, most_queries)), cut(items, range_limit), useful};
+  const std::size_t tasks = useful == 1 ? 1 : useful * tasks_per_thread;
+  return {cut(queries, block_length(queries, tasks, 0, most_queries)), cut(items, range_limit), useful};
 }
 
 }  // namespace vtsearch

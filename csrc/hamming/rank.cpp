@@ -41,7 +41,7 @@ bool sorts(std::size_t k, std::size_t items) {
 // sorted. More of them for a larger k, where each item that passes in vain costs more than a better guess.
 constexpr std::size_t most_sampled_blocks = 12;
 constexpr std::size_t k_per_sampled_block = 25;
-constexpr std::size_t fewest_items_per_sampled = 4;  // in a shorter range a sample does not pay
+constexpr std::size_t fewest_items_per_sampled = 4;  // a shorter range is counted whole
 
 std::size_t sample_size(std::size_t items, std::size_t k) {
   const std::size_t blocks = std::clamp<std::size_t>(k / k_per_sampled_block, 1, most_sampled_blocks);
@@ -76,31 +76,38 @@ struct Work {
   Checkpoint& checkpoint;
 };
 
-// For each query a distance that more than k items of the range probably lie below; bins where there is no telling.
-std::vector<std::size_t> guess_ceilings(const Work& work) {
-  const std::size_t bins = work.database.bins();
-  std::vector<std::size_t> ceilings(work.queries.count, bins);
-  const std::size_t size = sample_size(work.range.count(), work.k);
-  if (size == 0) return ceilings;
-  const auto codes = sample(work.database, work.mask, work.range, size);
-  const std::size_t padded = padded_width(work.database.width), sampled = codes.size() / padded;
-  Counter counter(work.kernels, work.queries);
-  for (std::size_t first = 0; first < sampled; first += block_items) {
-    counter.add({codes.data() + first * padded, std::min(block_items, sampled - first), nullptr, 0});
-  }
-  const DistanceCounts counts = counter.finish();
-  // Of k items the sample holds a Poisson-like number; a few deviations more, and it is rarely too low a guess.
-  const double share = static_cast<double>(sampled) / static_cast<double>(allowed_items(work.mask, work.range));
-  const double expected = static_cast<double>(work.k) * share;
-  const auto needed = static_cast<std::size_t>(expected + 2.5 * std::sqrt(expected) + 2.0);
-  for (std::size_t q = 0; q < work.queries.count; ++q) {
+// For each query the first distance that at least `needed` of the counted items lie below; bins where it is none.
+std::vector<std::size_t> ceilings_of(const DistanceCounts& counts, std::size_t queries, std::size_t needed) {
+  std::vector<std::size_t> ceilings(queries, counts.bins);
+  for (std::size_t q = 0; q < queries; ++q) {
     std::size_t sum = 0;
-    for (std::size_t d = 0; d < bins && ceilings[q] == bins; ++d) {
-      sum += counts.items[q * bins + d];
+    for (std::size_t d = 0; d < counts.bins && ceilings[q] == counts.bins; ++d) {
+      sum += counts.items[q * counts.bins + d];
       if (sum >= needed) ceilings[q] = d + 1;
     }
   }
   return ceilings;
+}
+
+// For each query a distance that at least k items of a short range lie below, or probably do in a long one.
+std::vector<std::size_t> guess_ceilings(const Work& work) {
+  Counter counter(work.kernels, work.queries);
+  const std::size_t size = sample_size(work.range.count(), work.k);
+  if (size == 0) {
+    TileReader reader(work.database, work.mask, work.range);
+    for (Tile tile; reader.next(tile);) counter.add(tile);
+    return ceilings_of(counter.finish(), work.queries.count, work.k);
+  }
+  const auto codes = sample(work.database, work.mask, work.range, size);
+  const std::size_t padded = padded_width(work.database.width), sampled = codes.size() / padded;
+  for (std::size_t first = 0; first < sampled; first += block_items) {
+    counter.add({codes.data() + first * padded, std::min(block_items, sampled - first), nullptr, 0});
+  }
+  // Of k items the sample holds a Poisson-like number; a few deviations more, and it is rarely too low a guess.
+  const double share = static_cast<double>(sampled) / static_cast<double>(allowed_items(work.mask, work.range));
+  const double expected = static_cast<double>(work.k) * share;
+  const auto needed = static_cast<std::size_t>(expected + 2.5 * std::sqrt(expected) + 2.0);
+  return ceilings_of(counter.finish(), work.queries.count, needed);
 }
 
 // Selects with the given ceilings; returns the queries for which they were too low, whose rows are then not filled.

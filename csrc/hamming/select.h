@@ -35,10 +35,7 @@ class Selection {
   bool add(HitList& hits, std::size_t count) {
     below_ += count;
     if (below_ < k_) return false;
-    while (below_ >= k_) {
-      --threshold_;
-      below_ = hits.count_below(threshold_);
-    }
+    lower_threshold(hits);
     if (hits.size() > 2 * k_ + slack) thin(hits);
     return true;
   }
@@ -53,6 +50,23 @@ class Selection {
   }
 
  private:
+  // To the largest distance that fewer than k hits lie below: mostly one step away, far away at first.
+  void lower_threshold(const HitList& hits) {
+    std::size_t enough = threshold_, step = 1, candidate;
+    do {
+      candidate = enough > step ? enough - step : 0;
+      below_ = hits.count_below(candidate);
+      if (below_ >= k_) enough = candidate;
+      step *= 2;
+    } while (enough == candidate);
+    threshold_ = candidate;
+    while (enough - threshold_ > 1) {
+      const std::size_t middle = (threshold_ + enough) / 2, count = hits.count_below(middle);
+      (count < k_ ? threshold_ : enough) = middle;
+      if (count < k_) below_ = count;
+    }
+  }
+
   // Forgets what can no longer be among the first k: all beyond the threshold, and at the threshold all but the first.
   void thin(HitList& hits) const {
     std::size_t places = k_ - below_;
