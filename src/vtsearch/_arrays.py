@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _native
+from vtsearch import _native, _pages
 
 Codes = NDArray[np.uint8]
+
+Progress = Callable[[int, int], object]
+"""Called with the items that are done and the items in all."""
 
 COPY_LIMIT = 64 * 2**20
 """Bytes of database codes that are copied, at most, if their rows do not lie one after the other in memory."""
@@ -153,15 +157,38 @@ def score_vector(name: str, scores: ArrayLike, least: int) -> NDArray[np.float64
     return values
 
 
-def mask_bits(mask: ArrayLike | None, n: int) -> NDArray[np.uint8] | None:
-    """What the engine takes: (ceil(n / 8),) with the first item in the lowest bit, padding bits 0."""
+@dataclass(frozen=True)
+class Mask:
+    """Which items exist: bool (n,), or uint8 (ceil(n / 8),) as ``numpy.packbits`` makes it."""
+
+    array: NDArray[Any]
+
+    def bits(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """What the engine takes for items start .. stop - 1, the first in the lowest bit, padding bits 0.
+
+        The start of packed bits is a multiple of 8.
+        """
+        if self.array.dtype == np.bool_:
+            part = self.array[start:stop]
+            packed = np.packbits(part, bitorder="little")
+        else:
+            part = self.array[start // 8 : (stop + 7) // 8]
+            packed = reverse_bits(part)
+            if (stop - start) % 8:
+                packed[-1] &= (1 << (stop - start) % 8) - 1
+        _pages.release(part)
+        return packed
+
+
+def checked_mask(mask: ArrayLike | None, n: int) -> Mask | None:
+    """A mask of n items."""
     if mask is None:
         return None
     array = np.asarray(mask)
     if array.dtype == np.bool_:
         if array.shape != (n,):
             raise ValueError(f"mask: expected bool ({n},), one for each database code, got {array.shape}")
-        return np.packbits(array, bitorder="little")
+        return Mask(array)
     if array.dtype != np.uint8:
         raise TypeError(f"mask: expected bool ({n},) or uint8 as numpy.packbits makes it, got {array.dtype}")
     if array.shape != ((n + 7) // 8,):
@@ -169,10 +196,14 @@ def mask_bits(mask: ArrayLike | None, n: int) -> NDArray[np.uint8] | None:
             f"mask: expected {(n + 7) // 8} bytes of packed bits for {n} database codes, got {array.shape}; "
             "use mask.astype(bool) if it holds one byte for each item"
         )
-    packed = reverse_bits(array)
-    if n % 8:
-        packed[-1] &= (1 << n % 8) - 1
-    return packed
+    return Mask(array)
+
+
+def checked_progress(progress: Any) -> Progress | None:
+    """None, or a function."""
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress: expected a function of items done and items in all, got {progress!r}")
+    return cast("Progress | None", progress)
 
 
 # Labels
@@ -198,10 +229,38 @@ class LabelRows:
         return int(np.diff(self.offsets).max(initial=0))
 
 
-def label_pair(
-    query_labels: ArrayLike, db_labels: ArrayLike, queries: int, items: int
-) -> tuple[LabelRows, LabelRows, int]:
-    """Both label arrays as rows over one list of classes, and the length of that list."""
+@dataclass(frozen=True)
+class Labels:
+    """Labels of queries and of a database, in one form; they become rows over one list of classes when asked."""
+
+    queries: LabelRows
+    classes: int
+    """Length of the list."""
+    _database: NDArray[Any]
+    _known: NDArray[np.int64] | None
+    """The list, for single labels."""
+
+    def database(self, start: int, stop: int) -> LabelRows:
+        """The rows of items start .. stop - 1."""
+        part = self._database[start:stop]
+        rows = self._rows(part)
+        _pages.release(part)
+        return rows
+
+    def of(self, items: NDArray[np.int64]) -> LabelRows:
+        """The rows of some items."""
+        part = self._database[items]
+        _pages.release(self._database)
+        return self._rows(part)
+
+    def _rows(self, labels: NDArray[Any]) -> LabelRows:
+        if self._known is None:
+            return _multi_rows("db_labels", labels)
+        return _single_rows("db_labels", labels, self._known)
+
+
+def label_pair(query_labels: ArrayLike, db_labels: ArrayLike, queries: int, items: int) -> Labels:
+    """Both label arrays, checked; what is wrong inside those of the database shows when they become rows."""
     query_array = _labels("query_labels", query_labels, queries, "query_codes")
     db_array = _labels("db_labels", db_labels, items, "db_codes")
     if query_array.shape[1:] != db_array.shape[1:]:
@@ -209,11 +268,11 @@ def label_pair(
             f"db_labels: expected the form of query_labels {query_array.shape}, "
             f"both (n,) or both (n, classes), got {db_array.shape}"
         )
-    if query_array.ndim == 1:
-        # Only classes that some query has can make an item relevant: any others need no number.
-        classes = np.unique(query_array)
-        return _single_rows(query_array, classes), _single_rows(db_array, classes), len(classes)
-    return _multi_rows("query_labels", query_array), _multi_rows("db_labels", db_array), query_array.shape[1]
+    if query_array.ndim == 2:
+        return Labels(_multi_rows("query_labels", query_array), query_array.shape[1], db_array, None)
+    # Only classes that some query has can make an item relevant: any others need no number.
+    known = np.unique(_integers("query_labels", query_array))
+    return Labels(_single_rows("query_labels", query_array, known), len(known), db_array, known)
 
 
 def _labels(name: str, labels: ArrayLike, count: int, codes: str) -> NDArray[Any]:
@@ -224,14 +283,17 @@ def _labels(name: str, labels: ArrayLike, count: int, codes: str) -> NDArray[Any
         raise ValueError(f"{name}: expected {count} rows, one for each of {codes}, got {len(array)}")
     if array.dtype.kind not in ("iu" if array.ndim == 1 else "biuf") and count:
         raise TypeError(f"{name}: expected {_LABEL_FORMS}, got {array.dtype} {array.shape}")
-    if array.ndim == 2:
-        return array
-    if array.dtype == np.uint64 and array.max(initial=0) > np.iinfo(np.int64).max:
-        raise ValueError(f"{name}: expected labels that fit int64, got {array.max()}")
-    return array.astype(np.int64, copy=False)
+    return array
 
 
-def _single_rows(labels: NDArray[np.int64], classes: NDArray[np.int64]) -> LabelRows:
+def _integers(name: str, labels: NDArray[Any]) -> NDArray[np.int64]:
+    if labels.dtype == np.uint64 and labels.max(initial=0) > np.iinfo(np.int64).max:
+        raise ValueError(f"{name}: expected labels that fit int64, got {labels.max()}")
+    return labels.astype(np.int64, copy=False)
+
+
+def _single_rows(name: str, labels: NDArray[Any], classes: NDArray[np.int64]) -> LabelRows:
+    labels = _integers(name, labels)
     if not len(classes):
         return LabelRows(np.zeros(len(labels) + 1, dtype=np.int64), np.empty(0, dtype=np.int32))
     place = np.searchsorted(classes, labels).astype(np.int32)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _arrays, _native
+from vtsearch import _arrays, _native, _streaming
 
 
 class Ranking(NamedTuple):
@@ -32,8 +33,13 @@ def rank(
     *,
     mask: ArrayLike | None = None,
     threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> Ranking:
     """The k nearest database codes of each query, nearest first.
+
+    A ``np.memmap`` of more than 256 MiB is read once, in ranges of that size, whatever the number of queries; opened
+    with mode "r", a range leaves memory when it is done with. The results of all queries stay in memory: 12 bytes each,
+    and up to three times that while they are put together.
 
     Args:
         query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
@@ -42,12 +48,14 @@ def rank(
         k: results per query, at least 1; None, or more than there are, means all.
         mask: (n,) bool, or its ``numpy.packbits``; items that are False do not exist for this call.
         threads: upper bound; by default the CPUs that this process may use.
+        progress: called with items done and items in all as the scan goes on.
 
     Returns:
         distances int32 and indices int64, both (q, min(k, items allowed)), ordered by (distance, index).
 
     Raises:
-        TypeError: codes that are not uint8; k or threads that are not ints; a mask of another dtype.
+        TypeError: codes that are not uint8; k or threads that are not ints; a mask of another dtype; progress that is
+            not a function.
         ValueError: widths that differ or exceed 8,191 bytes, k or threads below 1, a mask of another length.
 
     Example:
@@ -57,8 +65,10 @@ def rank(
     """
     queries, database = _arrays.code_pair(query_codes, db_codes)
     top = _arrays.cut_off(k, len(database))
-    allowed = _arrays.mask_bits(mask, len(database))
-    return Ranking(*_native.rank(queries, database, top, allowed, _arrays.thread_count(threads)))
+    allowed = _arrays.checked_mask(mask, len(database))
+    count = _arrays.thread_count(threads)
+    scan = _streaming.Scan([database], len(queries), _arrays.checked_progress(progress))
+    return Ranking(*_streaming.rank(queries, scan, top, allowed, count))
 
 
 def within(
@@ -68,8 +78,11 @@ def within(
     *,
     mask: ArrayLike | None = None,
     threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> Neighbors:
     """All database codes within a radius of each query, nearest first.
+
+    A file is read in ranges, as for ``rank``; its results take 12 bytes each, and twice that until they are in order.
 
     Args:
         query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
@@ -77,13 +90,15 @@ def within(
         radius: largest distance that counts, in bits; at least 0.
         mask: (n,) bool, or its ``numpy.packbits``; items that are False do not exist for this call.
         threads: upper bound; by default the CPUs that this process may use.
+        progress: called with items done and items in all as the scan goes on.
 
     Returns:
         offsets int64 (q + 1,), distances int32 and indices int64 (offsets[-1],). Query i has the slice
         offsets[i]:offsets[i + 1] of both, ordered by (distance, index).
 
     Raises:
-        TypeError: codes that are not uint8; radius or threads that are not ints; a mask of another dtype.
+        TypeError: codes that are not uint8; radius or threads that are not ints; a mask of another dtype; progress
+            that is not a function.
         ValueError: widths that differ or exceed 8,191 bytes, a radius below 0, threads below 1, a mask of another
             length.
 
@@ -96,8 +111,10 @@ indices=array([0, 1, 1, 0, 2]))
     """
     queries, database = _arrays.code_pair(query_codes, db_codes)
     reach = min(_arrays.whole_number("radius", radius, 0), 8 * database.shape[1])
-    allowed = _arrays.mask_bits(mask, len(database))
-    return Neighbors(*_native.within(queries, database, reach, allowed, _arrays.thread_count(threads)))
+    allowed = _arrays.checked_mask(mask, len(database))
+    count = _arrays.thread_count(threads)
+    scan = _streaming.Scan([database], len(queries), _arrays.checked_progress(progress))
+    return Neighbors(*_streaming.within(queries, scan, reach, allowed, count))
 
 
 def distances(query_codes: NDArray[Any], db_codes: NDArray[Any], *, threads: int | None = None) -> NDArray[np.int32]:
@@ -130,20 +147,23 @@ def histogram(
     *,
     mask: ArrayLike | None = None,
     threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> NDArray[np.int64]:
-    """How many database codes lie at each distance from each query.
+    """How many database codes lie at each distance from each query. A file is read in ranges, as for ``rank``.
 
     Args:
         query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
         db_codes: (n, bytes) uint8 of the same width, as for ``rank``.
         mask: (n,) bool, or its ``numpy.packbits``; items that are False do not exist for this call.
         threads: upper bound; by default the CPUs that this process may use.
+        progress: called with items done and items in all as the scan goes on.
 
     Returns:
         (q, 8 * bytes + 1) int64; column d counts the items at distance d.
 
     Raises:
-        TypeError: codes that are not uint8; threads that are not an int; a mask of another dtype.
+        TypeError: codes that are not uint8; threads that are not an int; a mask of another dtype; progress that is
+            not a function.
         ValueError: widths that differ or exceed 8,191 bytes, threads below 1, a mask of another length.
 
     Example:
@@ -153,5 +173,7 @@ def histogram(
         array([[1, 1, 0, 0, 1, 0, 0, 0, 0]])
     """
     queries, database = _arrays.code_pair(query_codes, db_codes)
-    allowed = _arrays.mask_bits(mask, len(database))
-    return _native.histogram(queries, database, allowed, _arrays.thread_count(threads))
+    allowed = _arrays.checked_mask(mask, len(database))
+    count = _arrays.thread_count(threads)
+    scan = _streaming.Scan([database], len(queries), _arrays.checked_progress(progress))
+    return _streaming.histogram(queries, scan, allowed, count)

@@ -133,6 +133,7 @@ LIBRARY = [
     call("a mask of another length", lambda _: rank(CODES, CODES, mask=np.ones(5, bool)), ValueError, "mask"),
     call("a mask of numbers", lambda _: rank(CODES, CODES, mask=np.ones(6)), TypeError, "mask"),
     call("a negative radius", lambda _: within(CODES, CODES, -1), ValueError, "radius"),
+    call("a bar for progress", lambda _: rank(CODES, CODES, progress="bar"), TypeError, "progress"),
     call("no threads", lambda _: rank(CODES, CODES, threads=0), ValueError, "threads"),
     call(
         "labels of other length",

@@ -102,6 +102,16 @@ def test_a_single_query_is_a_batch_of_one(index):
     assert index.search(codes[2], k=1).ids == [["2"]]
 
 
+def test_one_code_is_read_from_its_segment(index):
+    codes = codes_of(0, 9)
+    for part in np.split(codes, [2, 7]):
+        index.add(part)
+    assert [index.code(position).tolist() for position in range(9)] == codes[:, None].tolist()
+    for position in (-1, 9):
+        with pytest.raises(IndexError, match=f"position: expected one of 9 items, got {position}"):
+            index.code(position)
+
+
 def test_the_position_of_an_id_is_found(index):
     index.add(codes_of(0, 2), ["a", "b"])
     assert index.position("b") == 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtsearch.cli.images import knows_images, reopen
 from vtsearch.cli.parser import CommandParser
+from vtsearch.cli.progress import scanning
 from vtsearch.cli.sides import Side, Sides, given_ids, open_others, open_side, refuse_mixing
 from vtsearch.evaluation import (
     Comparison,
@@ -74,16 +75,18 @@ def run(argv: list[str]) -> int:
     )
     refuse_mixing(sides)
     others = None if given.against is None else open_others(given.against, sides)
-    evaluation = evaluate(
-        queries.codes,
-        database.codes,
-        queries.labels,
-        database.labels,
-        given.k,
-        normalizer=given.normalizer,
-        bits=database.bits,
-        threads=given.threads,
-    )
+    with scanning("evaluating") as progress:
+        evaluation = evaluate(
+            queries.codes,
+            database.codes,
+            queries.labels,
+            database.labels,
+            given.k,
+            normalizer=given.normalizer,
+            bits=database.bits,
+            threads=given.threads,
+            progress=progress,
+        )
     comparison = None if others is None else _compare(sides, others, evaluation, given.threads)
     _warn_of_leakage(queries, database)
     context = _context(database, ["vtsearch evaluate", *argv], given.against)

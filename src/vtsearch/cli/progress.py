@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+SHOWN_AFTER_S = 1.0
 
 
 @contextmanager
@@ -17,3 +20,23 @@ def counting(label: str, total: int) -> Iterator[Callable[[int], object]]:
 
     with tqdm(total=total, desc=label, unit=" images", file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
         yield bar.update
+
+
+@contextmanager
+def scanning(label: str) -> Iterator[Callable[[int, int], object] | None]:
+    """A scan of codes, which calls what it is given with items done and items in all; a short one shows no bar.
+
+    Searching needs no extra: without tqdm there is no bar either.
+    """
+    if not sys.stderr.isatty() or find_spec("tqdm") is None:
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(desc=label, unit=" items", unit_scale=True, file=sys.stderr, delay=SHOWN_AFTER_S, leave=False) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show

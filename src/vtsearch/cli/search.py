@@ -12,6 +12,7 @@ import numpy as np
 
 from vtsearch.cli.images import ImageFiles, load_image, reopen
 from vtsearch.cli.parser import CommandParser
+from vtsearch.cli.progress import scanning
 from vtsearch.durable import write_file
 from vtsearch.errors import missing_extra
 from vtsearch.evaluation import RetrievalRow, are_relevant, label_text
@@ -58,7 +59,8 @@ def run(argv: list[str]) -> int:
     given = parser().parse_args(argv)
     with Index.open(given.index) as index:
         query = _query(given.query, index, given.model)
-        answers = index.search(query.code, given.k, threads=given.threads)
+        with scanning("searching") as progress:
+            answers = index.search(query.code, given.k, threads=given.threads, progress=progress)
         labels = _labels(index, answers)
         if given.picture is not None:
             _draw(Path(given.picture), given.query, query, index, answers)
@@ -81,7 +83,7 @@ def _query(word: str, index: Index, model: str | None) -> Query:
         item = index.position(word)
     except KeyError:
         return Query(_parse_code(word, index))
-    return Query(np.array(index.codes()[item : item + 1]), item=item)
+    return Query(index.code(item), item=item)
 
 
 def _parse_code(word: str, index: Index) -> NDArray[np.uint8]:

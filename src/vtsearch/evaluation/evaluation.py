@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from vtsearch import _arrays, _streaming
 from vtsearch.evaluation.statistics import Interval, bootstrap_interval
 from vtsearch.metrics import (
     RelevanceHistograms,
@@ -23,7 +24,7 @@ from vtsearch.metrics import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -150,10 +151,13 @@ def evaluate(
     normalizer: Normalizer = "retrieved",
     bits: int | None = None,
     threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> Evaluation:
     """All scores of these codes: mAP@k with its tie bounds and its bootstrap interval, P@N, R@N, curves, and gains.
 
     The tie bounds say what the order of tied items can do to mAP, the interval what another sample of queries can do.
+
+    A larger file of codes is read in ranges, once or twice, as for ``average_precision``; mAP by index needs a k there.
 
     Args:
         query_codes: (q, bytes) uint8, packed; q at least 1.
@@ -164,18 +168,21 @@ def evaluate(
         normalizer: what average precision divides by: "retrieved", "relevant" or "min".
         bits: length of the codes; by default 8 per byte.
         threads: upper bound; by default the CPUs that this process may use.
+        progress: called with items done and items in all as the scans go on.
 
     Raises:
-        TypeError: codes that are not uint8, labels that are not numbers.
+        TypeError: codes that are not uint8, labels that are not numbers, progress that is not a function.
         ValueError: no queries or no database, other widths or lengths, k below 1, an unknown normalizer.
     """
     for name, codes in (("query_codes", query_codes), ("db_codes", db_codes)):
         if 0 in np.shape(codes)[:1]:
             raise ValueError(f"{name}: expected at least one code, got none")
     sides = (query_codes, db_codes, query_labels, db_labels)
-    by_index = average_precision(*sides, k, ties="index", normalizer=normalizer, threads=threads)
+    tell = _arrays.checked_progress(progress)
+    first, second = (_streaming.stage(tell, number, 2) for number in range(2))
+    by_index = average_precision(*sides, k, ties="index", normalizer=normalizer, threads=threads, progress=first)
     multi_label = np.ndim(db_labels) == 2
-    histograms = relevance_histograms(*sides, gains=multi_label, threads=threads)
+    histograms = relevance_histograms(*sides, gains=multi_label, threads=threads, progress=second)
     n = len(db_codes)
     bits = 8 * db_codes.shape[1] if bits is None else bits
     expected = average_precision_of(histograms, k, normalizer=normalizer)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
+from vtsearch import _arrays, _streaming
 from vtsearch.durable import sync_folder
 from vtsearch.errors import VtsearchError
 from vtsearch.index.items import (
@@ -27,10 +28,9 @@ from vtsearch.index.segments import (
     write_segment,
 )
 from vtsearch.index.store import FILE_NAME, About, LabelForm, Store, pack_labels, unpack_labels
-from vtsearch.ranking import rank
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from os import PathLike
     from types import TracebackType
 
@@ -211,6 +211,18 @@ class Index:
             return self._mapped[0]
         return np.concatenate([np.empty((0, self._width), dtype=np.uint8), *self._mapped])
 
+    def code(self, position: int) -> NDArray[np.uint8]:
+        """(1, bytes) uint8: a copy of the code at a position of 0 .. n - 1, of which nothing else is read.
+
+        Raises:
+            IndexError: a position beyond the items.
+        """
+        for codes in self._mapped:
+            if 0 <= position < len(codes):
+                return np.array(codes[position : position + 1])
+            position -= len(codes)
+        raise IndexError(f"position: expected one of {len(self)} items, got {position + len(self)}")
+
     def ids(self) -> list[str]:
         """The n external ids, by position."""
         return self._store.ids(len(self))
@@ -242,34 +254,35 @@ class Index:
         *,
         mask: NDArray[np.bool_] | None = None,
         threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
     ) -> Answers:
         """The k nearest items of each query, nearest first.
+
+        Codes of more than 256 MiB in all leave memory as the scan goes on, as for ``vtsearch.rank``.
 
         Args:
             query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
             k: results per query, at least 1; None, or more than there are, means all.
             mask: (n,) bool; items that are False do not exist for this call.
             threads: upper bound; by default the CPUs that this process may use.
+            progress: called with items done and items in all as the scan goes on.
 
         Returns:
             distances, indices and ids, all (q, min(k, items allowed)), ordered by (distance, index).
 
         Raises:
-            TypeError: codes that are not uint8.
+            TypeError: codes that are not uint8; progress that is not a function.
             ValueError: another width, k below 1, a mask of another length.
         """
         mask = checked_mask(mask, len(self))
         parts = self._mapped or [np.empty((0, self._width), dtype=np.uint8)]
-        distances, indices, first = [], [], 0
-        for codes in parts:
-            allowed = None if mask is None else mask[first : first + len(codes)]
-            part = rank(query_codes, codes, k, mask=allowed, threads=threads)
-            distances.append(part.distances)
-            indices.append(part.indices + first)
-            first += len(codes)
-        merged = _merge(np.concatenate(distances, axis=1), np.concatenate(indices, axis=1), k)
-        names = self._store.ids_at(np.unique(merged[1]).tolist())
-        return Answers(*merged, [[names[position] for position in row] for row in merged[1].tolist()])
+        queries, _ = _arrays.code_pair(query_codes, parts[0])
+        scan = _streaming.Scan(parts, len(queries), _arrays.checked_progress(progress))
+        allowed = None if mask is None else _arrays.Mask(mask)
+        top, count = _arrays.cut_off(k, len(self)), _arrays.thread_count(threads)
+        distances, indices = _streaming.rank(queries, scan, top, allowed, count)
+        names = self._store.ids_at(np.unique(indices).tolist())
+        return Answers(distances, indices, [[names[position] for position in row] for row in indices.tolist()])
 
     def check_fingerprints(self, fingerprints: Mapping[str, str], *, whose: str = "the given codes") -> None:
         """Refuse to mix: model and preprocessing must be the same, and the split where both have one.
@@ -324,14 +337,6 @@ class Index:
         known = self._store.known_id(names)
         if known is not None:
             raise ValueError(f"ids: expected new ids, got {known!r}, which is in {self._path}")
-
-
-def _merge(
-    distances: NDArray[np.int32], indices: NDArray[np.int64], k: int | None
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    # Segments follow each other in index order, so a stable sort by distance alone gives (distance, index).
-    order = np.argsort(distances, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(distances, order, axis=1), np.take_along_axis(indices, order, axis=1)
 
 
 def _short(fingerprint: str | None) -> str:

@@ -6,9 +6,8 @@ docs/metrics.md has the definitions, ``vtsearch.reference`` the same in plain nu
 from __future__ import annotations
 
 from vtsearch.metrics.graded import acg_at, ndcg_at, wap_at
-from vtsearch.metrics.histograms import RelevanceHistograms, relevance_histograms
+from vtsearch.metrics.histograms import Normalizer, RelevanceHistograms, relevance_histograms
 from vtsearch.metrics.precision import (
-    Normalizer,
     Ties,
     average_precision,
     average_precision_of,

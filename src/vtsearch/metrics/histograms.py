@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _arrays, _native
+from vtsearch import _arrays, _native, _streaming
 
 Counts = NDArray[np.int64]
 Sums = NDArray[np.float64]
 Scores = NDArray[np.float64]
+Normalizer = Literal["retrieved", "relevant", "min"]
+
+ROW_BYTES = 32
+"""What the labels of one item take as rows, about, and on the way to them."""
 
 _HISTOGRAM_BYTES = 8 * 2**20
 _DENSE_ELEMENTS = 2**20
@@ -54,6 +59,7 @@ def relevance_histograms(
     *,
     gains: bool = False,
     threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> RelevanceHistograms:
     """Items and relevant items at each distance from each query: all that the metrics under ties need.
 
@@ -64,12 +70,14 @@ def relevance_histograms(
         db_labels: (n,) or (n, classes), in the form of query_labels.
         gains: also sum the shared labels, as ``ndcg_at``, ``acg_at`` and ``wap_at`` need.
         threads: upper bound; by default the CPUs that this process may use.
+        progress: called with items done and items in all as the scan goes on.
 
     Returns:
         Arrays of (q, 8 * bytes + 1): 16 bytes per query and distance, 32 with gains.
 
     Raises:
-        TypeError: codes that are not uint8; labels that are not numbers; threads that are not an int.
+        TypeError: codes that are not uint8; labels that are not numbers; threads that are not an int; progress that
+            is not a function.
         ValueError: shapes that do not fit; labels neither int (n,) nor 0/1 (n, classes); threads below 1.
 
     Example:
@@ -79,39 +87,75 @@ def relevance_histograms(
         array([[0, 1, 0, 1, 0, 0, 0, 0, 0]])
     """
     queries, database = _arrays.code_pair(query_codes, db_codes)
-    query_rows, db_rows, classes = _arrays.label_pair(query_labels, db_labels, len(queries), len(database))
+    labels = _arrays.label_pair(query_labels, db_labels, len(queries), len(database))
     count = _arrays.thread_count(threads)
-    parts = (queries, database, *label_arrays(query_rows), *label_arrays(db_rows), classes, count)
+    scan = _streaming.Scan([database], len(queries), _arrays.checked_progress(progress), beside=ROW_BYTES)
+    return histograms_of(queries, scan, labels, count, gains=gains)
+
+
+def histograms_of(
+    queries: _arrays.Codes, scan: _streaming.Scan, labels: _arrays.Labels, threads: int, *, gains: bool = False
+) -> RelevanceHistograms:
+    """The sum over all ranges; arguments are checked."""
+    return functools.reduce(_sum, (_of_range(queries, each, labels, gains, threads) for each in scan))
+
+
+def _of_range(
+    queries: _arrays.Codes, each: _streaming.Range, labels: _arrays.Labels, gains: bool, threads: int
+) -> RelevanceHistograms:
+    db_rows = labels.database(each.first, each.stop)
+    parts = (queries, each.codes, *label_arrays(labels.queries), *label_arrays(db_rows), labels.classes, threads)
     items, relevant = _native.relevance_histograms(*parts)
     if not gains:
         return RelevanceHistograms(items, relevant)
     linear, exponential = _native.gain_histograms(*parts)
-    if min(query_rows.most(), db_rows.most()) <= 1:
+    if min(labels.queries.most(), db_rows.most()) <= 1:
         counts = np.stack([(items - relevant).sum(axis=1), relevant.sum(axis=1)], axis=1)
     else:
-        counts = _gain_counts(query_rows, db_rows, classes, count)
+        counts = _gain_counts(labels.queries, db_rows, labels.classes, threads)
     return RelevanceHistograms(items, relevant, linear, exponential, counts)
 
 
+def _sum(one: RelevanceHistograms, other: RelevanceHistograms) -> RelevanceHistograms:
+    """The histograms of two ranges as those of both."""
+    return RelevanceHistograms(
+        one.items + other.items,
+        one.relevant + other.relevant,
+        _added(one.gains, other.gains),
+        _added(one.exponential_gains, other.exponential_gains),
+        _added(one.gain_counts, other.gain_counts),
+    )
+
+
+def _added(one: NDArray[Any] | None, other: NDArray[Any] | None) -> NDArray[Any] | None:
+    """A sum by columns, of which the narrower array has none after its last: no item there shares more labels."""
+    if one is None or other is None:
+        return None
+    wide, narrow = (one, other) if one.shape[1] >= other.shape[1] else (other, one)
+    total = wide.copy()
+    total[:, : narrow.shape[1]] += narrow
+    return total
+
+
 def histogram_blocks(
-    queries: _arrays.Codes,
-    database: _arrays.Codes,
-    labels: tuple[_arrays.LabelRows, _arrays.LabelRows, int],
-    threads: int,
+    queries: _arrays.Codes, scan: _streaming.Scan, labels: _arrays.Labels, threads: int
 ) -> Iterator[tuple[int, int, Counts, Counts]]:
-    """Histograms of a few thousand queries at a time: all of them at once may be larger than the codes."""
-    query_rows, db_rows, classes = labels
-    step = max(1, _HISTOGRAM_BYTES // (16 * (8 * database.shape[1] + 1)))
-    for start in range(0, len(queries), step):
-        stop = min(start + step, len(queries))
-        block = query_rows.rows(start, stop)
-        yield (
-            start,
-            stop,
-            *_native.relevance_histograms(
-                queries[start:stop], database, *label_arrays(block), *label_arrays(db_rows), classes, threads
-            ),
-        )
+    """Histograms of a few thousand queries at a time: all of them at once may be larger than the codes.
+
+    A database that goes by in ranges goes by once, so that all queries count it together.
+    """
+    if not scan.whole:
+        counted = histograms_of(queries, scan, labels, threads)
+        yield 0, len(queries), counted.items, counted.relevant
+        return
+    step = max(1, _HISTOGRAM_BYTES // (16 * (8 * queries.shape[1] + 1)))
+    for each in scan:
+        db_rows = labels.database(each.first, each.stop)
+        for start in range(0, len(queries), step):
+            stop = min(start + step, len(queries))
+            block = labels.queries.rows(start, stop)
+            parts = *label_arrays(block), *label_arrays(db_rows), labels.classes, threads
+            yield start, stop, *_native.relevance_histograms(queries[start:stop], each.codes, *parts)
 
 
 def top_positions(histograms: RelevanceHistograms, k: int) -> Counts:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _arrays, _native
+from vtsearch import _arrays, _native, _streaming
+from vtsearch.metrics.by_index import precision_by_index
 from vtsearch.metrics.histograms import (
+    ROW_BYTES,
     Counts,
+    Normalizer,
     RelevanceHistograms,
     Scores,
     histogram_blocks,
-    label_arrays,
     top_positions,
     top_sum,
 )
 
 Ties = Literal["expected", "index", "best", "worst"]
-Normalizer = Literal["retrieved", "relevant", "min"]
 
 _TIES = ("expected", "index", "best", "worst")
 _NORMALIZERS = ("retrieved", "relevant", "min")
@@ -35,10 +37,13 @@ def average_precision(
     ties: Ties = "expected",
     normalizer: Normalizer = "retrieved",
     threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> Scores:
     """Average precision at k of each query, over the database ranked by distance.
 
     Two items are relevant to each other if they share a label. No ranking is built, unless ties are broken by index.
+    A larger file goes by in ranges, as for ``rank``, with its labels; of the histograms, all queries then have 16 bytes
+    for each distance in memory. By index, that needs a k whose rankings fit 1 GiB: else all is read at once, and twice.
 
     Args:
         query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
@@ -51,12 +56,14 @@ def average_precision(
         normalizer: what the sum of precisions is divided by. "retrieved": relevant items in the top k (the hashing
             literature); "relevant": all relevant items (trec_eval); "min": the smaller of all relevant items and k.
         threads: upper bound; by default the CPUs that this process may use.
+        progress: called with items done and items in all as the scan goes on.
 
     Returns:
         (q,) float64 from 0 to 1; 0 for a query that meets nothing relevant.
 
     Raises:
-        TypeError: codes that are not uint8; labels that are not numbers; k or threads that are not ints.
+        TypeError: codes that are not uint8; labels that are not numbers; k or threads that are not ints; progress
+            that is not a function.
         ValueError: an empty database; shapes that do not fit; labels neither int (n,) nor 0/1 (n, classes); k or
             threads below 1; unknown ties or normalizer.
 
@@ -78,13 +85,12 @@ def average_precision(
     labels = _arrays.label_pair(query_labels, db_labels, len(queries), len(database))
     top = _arrays.cut_off(k, len(database))
     count = _arrays.thread_count(threads)
+    tell = _arrays.checked_progress(progress)
     if ties == "index":
-        query_rows, db_rows, classes = labels
-        return _native.average_precision_by_index(
-            queries, database, *label_arrays(query_rows), *label_arrays(db_rows), classes, top, normalizer, count
-        )
+        return precision_by_index(queries, database, labels, top, normalizer=normalizer, threads=count, progress=tell)
+    scan = _streaming.Scan([database], len(queries), tell, beside=ROW_BYTES)
     scores = np.empty(len(queries))
-    for start, stop, items, relevant in histogram_blocks(queries, database, labels, count):
+    for start, stop, items, relevant in histogram_blocks(queries, scan, labels, count):
         scores[start:stop] = _native.average_precision(items, relevant, top, ties, normalizer)
     return scores
 
@@ -99,6 +105,7 @@ def mean_average_precision(
     ties: Ties = "expected",
     normalizer: Normalizer = "retrieved",
     threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> float:
     """The mean of ``average_precision`` over all queries, those that meet nothing relevant included.
 
@@ -111,6 +118,7 @@ def mean_average_precision(
         ties: "expected", "index", "best" or "worst", as for ``average_precision``.
         normalizer: "retrieved", "relevant" or "min", as for ``average_precision``.
         threads: upper bound; by default the CPUs that this process may use.
+        progress: called with items done and items in all as the scan goes on.
 
     Returns:
         A float from 0 to 1.
@@ -125,9 +133,8 @@ def mean_average_precision(
         >>> vtsearch.mean_average_precision(codes, codes, [0, 0, 1, 1], [0, 0, 1, 1])
         1.0
     """
-    scores = average_precision(
-        query_codes, db_codes, query_labels, db_labels, k, ties=ties, normalizer=normalizer, threads=threads
-    )
+    data = query_codes, db_codes, query_labels, db_labels
+    scores = average_precision(*data, k, ties=ties, normalizer=normalizer, threads=threads, progress=progress)
     if not len(scores):
         raise ValueError("query_codes: expected at least 1 query to take a mean over, got none")
     return float(scores.mean())

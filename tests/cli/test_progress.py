@@ -1,0 +1,85 @@
+"""Who sits at a terminal sees a bar of a long scan, and none of a short one."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from vtsearch import _streaming, reference
+from vtsearch.cli import main, progress
+from vtsearch.index import Index
+
+WORDS = {
+    "search": ["search", "0000", "--index", "index"],
+    "evaluate": ["evaluate", "--queries", "index", "--database", "index"],
+}
+EVERY_COMMAND = pytest.mark.parametrize("command", WORDS)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with Index.create("index", 16) as index:
+        for seed in (0, 1):
+            features = np.random.default_rng(seed).normal(size=(500, 16))
+            index.add(reference.pack(features), labels=np.arange(500) % 3)
+    for name in ("RANGE_BYTES", "REPORTED_PAIRS", "FEWEST_REPORTED"):
+        monkeypatch.setattr(_streaming, name, 200)
+
+
+def said(monkeypatch, words, stream):
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert main(words) == 0
+    return stream.getvalue()
+
+
+@EVERY_COMMAND
+def test_a_long_scan_shows_a_bar_on_a_terminal(index, monkeypatch, command):
+    monkeypatch.setattr(progress, "SHOWN_AFTER_S", 0.0)
+    assert f"{command.removesuffix('e')}ing: 0.00 items [" in said(monkeypatch, WORDS[command], Terminal())
+
+
+def test_the_bar_counts_items(monkeypatch):
+    monkeypatch.setattr(progress, "SHOWN_AFTER_S", 0.0)
+    monkeypatch.setattr(sys, "stderr", stream := Terminal())
+    with progress.scanning("searching") as show:
+        for done in (300, 1000):
+            time.sleep(0.15)  # a bar is drawn ten times a second at most
+            show(done, 1000)
+    assert " 30%|" in stream.getvalue()
+    assert "1.00k/1.00k [" in stream.getvalue()
+
+
+@EVERY_COMMAND
+def test_a_short_scan_shows_none(index, monkeypatch, command):
+    assert said(monkeypatch, WORDS[command], Terminal()) == ""
+
+
+@EVERY_COMMAND
+def test_a_file_gets_none(index, monkeypatch, command):
+    monkeypatch.setattr(progress, "SHOWN_AFTER_S", 0.0)
+    assert said(monkeypatch, WORDS[command], io.StringIO()) == ""
+
+
+@EVERY_COMMAND
+def test_without_tqdm_there_is_none(index, monkeypatch, command):
+    monkeypatch.setattr(progress, "SHOWN_AFTER_S", 0.0)
+    monkeypatch.setattr(progress, "find_spec", lambda _: None)
+    assert said(monkeypatch, WORDS[command], Terminal()) == ""
+
+
+@EVERY_COMMAND
+def test_the_bar_changes_no_answer(index, monkeypatch, capsys, command):
+    main(WORDS[command])
+    plain = capsys.readouterr().out
+    said(monkeypatch, WORDS[command], Terminal())
+    assert capsys.readouterr().out == plain
