@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -18,10 +19,10 @@ Rows = tuple[NDArray[np.int32], NDArray[np.int64]]
 """Distances and indices, (q, columns)."""
 
 RANGE_BYTES = 256 * 2**20
-"""Codes of a file that are scanned at a time: what stays in memory of it. Smaller files stay whole."""
+"""Codes of a file that are scanned at a time: what is in memory of it. Smaller files stay there whole."""
 
 REPORTED_PAIRS = 10**10
-"""Pairs of a query and an item that are compared between two calls of ``progress``: about a second on one core."""
+"""Pairs of a query and an item that are compared between two calls of ``progress``: about a second of one core."""
 
 FEWEST_REPORTED = 2**22
 """Items between two calls of ``progress``, at least: below it, putting the ranges together would be felt."""
@@ -42,8 +43,8 @@ class Range(NamedTuple):
 class Scan:
     """One pass over a database whose codes stand in one array or in several: iterating gives its ranges, in order.
 
-    A database in memory is one range, unless there is progress to tell. One in files, if it is larger than
-    RANGE_BYTES, is let go of range by range as the iteration goes on.
+    A database in memory is one range, unless there is progress to tell. Files larger than RANGE_BYTES are cut, so that
+    all queries meet a range while it is in memory, and let go of as the iteration goes on.
     """
 
     def __init__(
@@ -103,8 +104,8 @@ def rank(queries: Codes, scan: Scan, k: int, mask: Mask | None, threads: int) ->
 
     def found() -> Iterator[Rows]:
         for each in scan:
-            allowed = None if mask is None else mask.bits(each.first, each.stop)
-            distances, indices = _native.rank(queries, each.codes, min(k, len(each.codes)), allowed, threads)
+            top = min(k, len(each.codes))
+            distances, indices = _native.rank(queries, each.codes, top, _allowed(mask, each), threads)
             indices += each.first
             yield distances, indices
 
@@ -115,8 +116,7 @@ def within(queries: Codes, scan: Scan, radius: int, mask: Mask | None, threads: 
     """All that lies within the radius of each query, ordered by (distance, index)."""
     found: list[Lists] = []
     for each in scan:
-        allowed = None if mask is None else mask.bits(each.first, each.stop)
-        offsets, distances, indices = _native.within(queries, each.codes, radius, allowed, threads)
+        offsets, distances, indices = _native.within(queries, each.codes, radius, _allowed(mask, each), threads)
         indices += each.first
         found.append((offsets, distances, indices))
     return found[0] if len(found) == 1 else _joined(found)
@@ -124,13 +124,12 @@ def within(queries: Codes, scan: Scan, radius: int, mask: Mask | None, threads: 
 
 def histogram(queries: Codes, scan: Scan, mask: Mask | None, threads: int) -> NDArray[np.int64]:
     """(q, 8 * bytes + 1) items at each distance."""
-    total: NDArray[np.int64] | None = None
-    for each in scan:
-        allowed = None if mask is None else mask.bits(each.first, each.stop)
-        counts = _native.histogram(queries, each.codes, allowed, threads)
-        total = counts if total is None else np.add(total, counts, out=total)
-    assert total is not None
-    return total
+    found = (_native.histogram(queries, each.codes, _allowed(mask, each), threads) for each in scan)
+    return functools.reduce(operator.add, found)
+
+
+def _allowed(mask: Mask | None, items: Range) -> NDArray[np.uint8] | None:
+    return None if mask is None else mask.bits(items.first, items.stop)
 
 
 def _nearest(before: Rows, here: Rows, k: int) -> Rows:
