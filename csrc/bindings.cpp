@@ -41,6 +41,7 @@ using PackedMask = py::array_t<std::uint8_t, py::array::c_style>;
 using Offsets = py::array_t<std::int64_t, py::array::c_style>;
 using Classes = py::array_t<std::int32_t, py::array::c_style>;
 using Histogram = py::array_t<std::int64_t, py::array::c_style>;
+using Counts = py::array_t<std::int64_t, py::array::c_style>;
 using Sums = py::array_t<double, py::array::c_style>;
 using Scores = py::array_t<double, py::array::c_style>;
 using Distances = py::array_t<std::int32_t, py::array::c_style>;
@@ -188,6 +189,18 @@ std::tuple<Offsets, Distances, Indices> codes_within(const Codes& query_codes, c
   return {adopt(std::move(found.offsets)), adopt(std::move(found.distances)), adopt(std::move(found.indices))};
 }
 
+Counts count_of_codes_within(const Codes& query_codes, const Codes& db_codes, py::ssize_t radius,
+                             const std::optional<PackedMask>& mask, py::ssize_t threads) {
+  const auto [queries, database] = views(query_codes, db_codes);
+  const MaskView allowed = view(mask, database.count);
+  Counts counts(ssize(queries.count));
+  std::fill_n(counts.mutable_data(), queries.count, 0);
+  run([&, q = queries, db = database, out = counts.mutable_data()](const Kernels& kernels, Cancellation& cancellation) {
+    count_within(kernels, q, db, not_negative(radius), allowed, at_least_one(threads), cancellation, out);
+  });
+  return counts;
+}
+
 Distances all_distances(const Codes& query_codes, const Codes& db_codes, py::ssize_t threads) {
   const auto [queries, database] = views(query_codes, db_codes);
   Distances out({ssize(queries.count), ssize(database.count)});
@@ -298,6 +311,7 @@ PYBIND11_MODULE(_native, m, py::mod_gil_not_used()) {
   const auto mask = py::arg("mask").none(true);
   m.def("rank", &rank_codes, query_codes, db_codes, "k"_a, mask, "threads"_a);
   m.def("within", &codes_within, query_codes, db_codes, "radius"_a, mask, "threads"_a);
+  m.def("count", &count_of_codes_within, query_codes, db_codes, "radius"_a, mask, "threads"_a);
   m.def("distances", &all_distances, query_codes, db_codes, "threads"_a);
   m.def("histogram", &distance_histogram, query_codes, db_codes, mask, "threads"_a);
 

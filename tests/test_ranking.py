@@ -16,11 +16,12 @@ DATABASE = seeded_codes(1, 20, 16)
 CALLS = {
     "rank": lambda queries, database, **options: ranking.rank(queries, database, 3, **options),
     "within": lambda queries, database, **options: ranking.within(queries, database, 3, **options),
+    "count": lambda queries, database, **options: ranking.count(queries, database, 3, **options),
     "distances": ranking.distances,
     "histogram": ranking.histogram,
 }
 EVERY_CALL = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-MASKED = pytest.mark.parametrize("call", [CALLS["rank"], CALLS["within"], CALLS["histogram"]])
+MASKED = pytest.mark.parametrize("call", [CALLS["rank"], CALLS["within"], CALLS["count"], CALLS["histogram"]])
 
 
 @settings(deadline=None)
@@ -49,6 +50,7 @@ def test_results_are_named_and_typed():
     assert found.offsets.shape == (4,)
     assert found.distances.shape == found.indices.shape == (found.offsets[-1],)
     assert ranking.histogram(QUERIES, DATABASE).shape == (3, 17)
+    assert ranking.count(QUERIES, DATABASE, 8).tolist() == np.diff(found.offsets).tolist()
 
 
 @EVERY_CALL
@@ -93,6 +95,7 @@ def test_no_queries_give_empty_results():
 
 def test_a_radius_beyond_the_bits_finds_all():
     assert ranking.within(QUERIES, DATABASE, 10**9).offsets.tolist() == [0, 20, 40, 60]
+    assert ranking.count(QUERIES, DATABASE, 10**9).tolist() == [20, 20, 20]
 
 
 @EVERY_CALL
@@ -159,11 +162,12 @@ def test_k_that_is_not_an_int_is_refused(k):
         ranking.rank(QUERIES, DATABASE, k)
 
 
-def test_a_radius_below_zero_or_not_an_int_is_refused():
+@pytest.mark.parametrize("call", [ranking.within, ranking.count])
+def test_a_radius_below_zero_or_not_an_int_is_refused(call):
     with pytest.raises(ValueError, match="radius: expected at least 0, got -1"):
-        ranking.within(QUERIES, DATABASE, -1)
+        call(QUERIES, DATABASE, -1)
     with pytest.raises(TypeError, match=r"radius: expected an int, got 2\.0"):
-        ranking.within(QUERIES, DATABASE, 2.0)
+        call(QUERIES, DATABASE, 2.0)
 
 
 @EVERY_CALL

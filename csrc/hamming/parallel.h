@@ -64,8 +64,8 @@ struct Plan {
   Range range(std::size_t task) const { return ranges[range_number(task)]; }
 };
 
-// Cuts queries first, as long as enough of them stay together, then the database. Small work gets one thread. A block has
-// at most `most_queries`.
+// Cuts queries first, as long as enough of them stay together, then the database. Small work gets one thread. A block
+// has at most `most_queries`.
 Plan plan_work(std::size_t queries, std::size_t items, std::size_t threads, std::size_t most_queries);
 
 // As plan_work, with the database in one range (at most range_limit long) where the order of all items matters.

@@ -45,6 +45,13 @@ class RowScanner {
     });
   }
 
+  template <class Visit>
+  void count(const Tile& tile, Visit&& visit) {
+    distances_.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
+      visit(q, distances_.kernels().scan(distances, tile.count, thresholds_[q], positions_.data()));
+    });
+  }
+
  private:
   TileDistances<Distance> distances_;
   std::vector<Distance> thresholds_;
@@ -66,17 +73,30 @@ class BlockScanner {
 
   template <class Visit>
   void scan(const Tile& tile, HitLists& lists, Visit&& visit) {
-    std::fill(any_.begin(), any_.end(), std::uint8_t{0});
-    for (std::size_t block = 0; block * block_items < tile.count; ++block) {
-      block_.set(kernels_, tile, block * block_items);
-      kernels_.scan(block_.rows(), queries_.view(), block_.items(), block, found_.data(), any_.data());
-    }
+    find(tile);
     for (std::size_t q = 0; q < any_.size(); ++q) {
       if (any_[q] != 0) visit(q, append(tile, q, lists[q]));
     }
   }
 
+  template <class Visit>
+  void count(const Tile& tile, Visit&& visit) {
+    find(tile);
+    for (std::size_t q = 0; q < any_.size(); ++q) {
+      if (any_[q] != 0) visit(q, kernels_.found(found_[q], any_[q]));
+    }
+  }
+
  private:
+  // Which items of the tile lie below each query's threshold, as bits.
+  void find(const Tile& tile) {
+    std::fill(any_.begin(), any_.end(), std::uint8_t{0});
+    for (std::size_t block = 0; block * block_items < tile.count; ++block) {
+      block_.set(kernels_, tile, block * block_items);
+      kernels_.scan(block_.rows(), queries_.view(), block_.items(), block, found_.data(), any_.data());
+    }
+  }
+
   std::size_t append(const Tile& tile, std::size_t q, HitList& list) const {
     const std::size_t count = kernels_.found(found_[q], any_[q]);
     list.make_room(count + items_per_group);
@@ -112,6 +132,12 @@ class Scanner {
   template <class Visit>
   void scan(const Tile& tile, HitLists& lists, Visit&& visit) {
     std::visit([&](auto& form) { form.scan(tile, lists, visit); }, form_);
+  }
+
+  // Calls visit(query, how many the tile has below its threshold), for those that have any.
+  template <class Visit>
+  void count(const Tile& tile, Visit&& visit) {
+    std::visit([&](auto& form) { form.count(tile, visit); }, form_);
   }
 
  private:

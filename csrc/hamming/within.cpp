@@ -1,6 +1,7 @@
 #include "hamming/within.h"
 
 #include <algorithm>
+#include <mutex>
 
 #include "hamming/scanner.h"
 #include "hamming/tiles.h"
@@ -8,12 +9,11 @@
 namespace vtsearch {
 namespace {
 
-void find(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, Range range, std::size_t radius,
-          Checkpoint& checkpoint, HitLists& found) {
+// Items at a distance of at most `radius`, for all queries.
+Scanner scanner_of(const Kernels& kernels, CodeView queries, std::size_t radius) {
   Scanner scanner(kernels, queries);
-  for (std::size_t q = 0; q < queries.count; ++q) scanner.set_threshold(q, std::min(radius + 1, database.bins()));
-  TileReader reader(database, mask, range);
-  for (Tile tile; reader.next(tile); checkpoint()) scanner.scan(tile, found, [](std::size_t, std::size_t) {});
+  for (std::size_t q = 0; q < queries.count; ++q) scanner.set_threshold(q, std::min(radius + 1, queries.bins()));
+  return scanner;
 }
 
 // Counting sort by distance of what the ranges, in order, found for one query.
@@ -43,8 +43,11 @@ Neighbors within(const Kernels& kernels, CodeView queries, CodeView database, st
   parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
     const Range block = plan.query_block(task);
     found[task].resize(block.count());
-    find(kernels, {queries.code(block.begin), block.count(), queries.width}, database, mask, plan.range(task), radius,
-         checkpoint, found[task]);
+    Scanner scanner = scanner_of(kernels, {queries.code(block.begin), block.count(), queries.width}, radius);
+    TileReader reader(database, mask, plan.range(task));
+    for (Tile tile; reader.next(tile); checkpoint()) {
+      scanner.scan(tile, found[task], [](std::size_t, std::size_t) {});
+    }
   });
   // The lists of one query, one for each range.
   std::vector<const HitList*> lists(plan.ranges.size());
@@ -72,6 +75,23 @@ Neighbors within(const Kernels& kernels, CodeView queries, CodeView database, st
               neighbors.indices.data() + neighbors.offsets[q]);
   });
   return neighbors;
+}
+
+void count_within(const Kernels& kernels, CodeView queries, CodeView database, std::size_t radius, MaskView mask,
+                  std::size_t threads, Cancellation& cancellation, std::int64_t* counts) {
+  const Plan plan = plan_work(queries.count, database.count, threads, queries_per_block);
+  std::mutex mutex;
+  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
+    const Range block = plan.query_block(task);
+    Scanner scanner = scanner_of(kernels, {queries.code(block.begin), block.count(), queries.width}, radius);
+    std::vector<std::int64_t> here(block.count());
+    TileReader reader(database, mask, plan.range(task));
+    for (Tile tile; reader.next(tile); checkpoint()) {
+      scanner.count(tile, [&](std::size_t q, std::size_t count) { here[q] += static_cast<std::int64_t>(count); });
+    }
+    const std::lock_guard lock(mutex);
+    for (std::size_t q = 0; q < here.size(); ++q) counts[block.begin + q] += here[q];
+  });
 }
 
 }  // namespace vtsearch

@@ -1,4 +1,4 @@
-// All codes within a radius of each query, by (distance, index).
+// All codes within a radius of each query, by (distance, index), or how many they are.
 #pragma once
 
 #include <cstddef>
@@ -20,5 +20,9 @@ struct Neighbors {
 
 Neighbors within(const Kernels& kernels, CodeView queries, CodeView database, std::size_t radius, MaskView mask,
                  std::size_t threads, Cancellation& cancellation);
+
+// Fills `counts`, (queries,) and zero on entry.
+void count_within(const Kernels& kernels, CodeView queries, CodeView database, std::size_t radius, MaskView mask,
+                  std::size_t threads, Cancellation& cancellation, std::int64_t* counts);
 
 }  // namespace vtsearch

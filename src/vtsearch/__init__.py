@@ -23,7 +23,7 @@ from vtsearch.evaluation import (
 )
 from vtsearch.index import Index
 from vtsearch.metrics import average_precision, mean_average_precision
-from vtsearch.ranking import Neighbors, Ranking, distances, histogram, rank, within
+from vtsearch.ranking import Neighbors, Ranking, count, distances, histogram, rank, within
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +35,7 @@ __all__ = [
     "unpack",
     "rank",
     "within",
+    "count",
     "distances",
     "histogram",
     "average_precision",

@@ -14,6 +14,7 @@ PackedMask: TypeAlias = NDArray[np.uint8]  # (ceil(n / 8),), item i is bit i % 8
 Offsets: TypeAlias = NDArray[np.int64]  # (n + 1,)
 Classes: TypeAlias = NDArray[np.int32]  # (nnz,)
 Histogram: TypeAlias = NDArray[np.int64]  # (q, 8 * bytes + 1)
+Counts: TypeAlias = NDArray[np.int64]  # (q,)
 Sums: TypeAlias = NDArray[np.float64]  # (q, 8 * bytes + 1)
 Scores: TypeAlias = NDArray[np.float64]  # (q,)
 Distances: TypeAlias = NDArray[np.int32]
@@ -31,6 +32,7 @@ def rank(
 def within(
     query_codes: Codes, db_codes: Codes, radius: int, mask: PackedMask | None, threads: int
 ) -> tuple[Offsets, Distances, Indices]: ...
+def count(query_codes: Codes, db_codes: Codes, radius: int, mask: PackedMask | None, threads: int) -> Counts: ...
 def distances(query_codes: Codes, db_codes: Codes, threads: int) -> Distances: ...
 def histogram(query_codes: Codes, db_codes: Codes, mask: PackedMask | None, threads: int) -> Histogram: ...
 def relevance_histograms(

@@ -122,6 +122,12 @@ def within(queries: Codes, scan: Scan, radius: int, mask: Mask | None, threads: 
     return found[0] if len(found) == 1 else _joined(found)
 
 
+def count(queries: Codes, scan: Scan, radius: int, mask: Mask | None, threads: int) -> NDArray[np.int64]:
+    """(q,) items within the radius."""
+    found = (_native.count(queries, each.codes, radius, _allowed(mask, each), threads) for each in scan)
+    return functools.reduce(operator.add, found)
+
+
 def histogram(queries: Codes, scan: Scan, mask: Mask | None, threads: int) -> NDArray[np.int64]:
     """(q, 8 * bytes + 1) items at each distance."""
     found = (_native.histogram(queries, each.codes, _allowed(mask, each), threads) for each in scan)

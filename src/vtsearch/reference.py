@@ -79,6 +79,12 @@ def within(query_codes: Codes, db_codes: Codes, radius: int, *, mask: Array | No
     return Neighbors(offsets, everything.distances[inside], everything.indices[inside])
 
 
+def count(query_codes: Codes, db_codes: Codes, radius: int, *, mask: Array | None = None) -> Counts:
+    """(q,): allowed items within the radius of each query."""
+    found: Counts = (distances(query_codes, db_codes[_allowed(mask, len(db_codes))]) <= radius).sum(axis=1)
+    return found
+
+
 def histogram(query_codes: Codes, db_codes: Codes, *, mask: Array | None = None) -> Counts:
     """(q, 8 * bytes + 1): how many allowed items lie at each distance."""
     return _sum_by_distance(query_codes, db_codes[_allowed(mask, len(db_codes))], None).astype(np.int64)

@@ -1,4 +1,4 @@
-"""within, distances and the histograms equal the reference for every width, tail and instruction set."""
+"""within, count, distances and the histograms equal the reference for every width, tail and instruction set."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def test_distances_within_and_histogram_are_the_reference_at_every_width_and_tai
         agree(ranking.histogram(queries, database, mask=mask), reference.histogram(queries, database, mask=mask))
         for radius in {0, bits // 3, bits // 2, 8 * queries.shape[1]}:
             agree(ranking.within(queries, database, radius, threads=1), reference.within(queries, database, radius))
+            agree(ranking.count(queries, database, radius, threads=1), reference.count(queries, database, radius))
         agree(
             ranking.within(queries, database, bits // 2, mask=np.packbits(mask)),
             reference.within(queries, database, bits // 2, mask=mask),
@@ -42,10 +43,11 @@ def test_distances_within_and_histogram_are_the_reference_at_every_block_edge(is
                     ranking.histogram(queries, database, mask=allowed, threads=threads),
                     reference.histogram(queries, database, mask=allowed),
                 )
-                agree(
-                    ranking.within(queries, database, bits // 2, mask=allowed, threads=threads),
-                    reference.within(queries, database, bits // 2, mask=allowed),
-                )
+                for one, other in (ranking.within, reference.within), (ranking.count, reference.count):
+                    agree(
+                        one(queries, database, bits // 2, mask=allowed, threads=threads),
+                        other(queries, database, bits // 2, mask=allowed),
+                    )
 
 
 @pytest.mark.parametrize("q", [0, 1, 3, 8, 33])

@@ -34,6 +34,7 @@ CALLS = {
     "rank": "ranking.rank(*pair, 10, threads={threads})",
     "histogram": "ranking.histogram(*pair, threads={threads})",
     "within": "ranking.within(*pair, 3, threads={threads})",
+    "count": "ranking.count(*pair, 3, threads={threads})",
     "average precision": "metrics.average_precision(*labelled, threads={threads})",
     "average precision by index": "metrics.average_precision(*labelled, ties='index', threads={threads})",
 }

@@ -27,6 +27,8 @@ def check_rankings(agree, queries, database, plain, *, mask=None, mask_as=None):
     for radius in (0, 3, 1000):
         actual = ranking.within(queries, database, radius, mask=mask_as)
         agree(actual, reference.within(queries, plain, radius, mask=mask))
+        actual = ranking.count(queries, database, radius, mask=mask_as)
+        agree(actual, reference.count(queries, plain, radius, mask=mask))
     agree(ranking.histogram(queries, database, mask=mask_as), reference.histogram(queries, plain, mask=mask))
 
 

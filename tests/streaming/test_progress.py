@@ -18,6 +18,7 @@ LABELS = np.arange(5) % 3, np.arange(N) % 3
 CALLS = {
     "rank": lambda db, **how: ranking.rank(SIDES[0], db, 7, **how),
     "within": lambda db, **how: ranking.within(SIDES[0], db, 7, **how),
+    "count": lambda db, **how: ranking.count(SIDES[0], db, 7, **how),
     "histogram": lambda db, **how: ranking.histogram(SIDES[0], db, **how),
     "relevance histograms": lambda db, **how: metrics.relevance_histograms(SIDES[0], db, *LABELS, **how).relevant,
     "average precision": lambda db, **how: metrics.average_precision(SIDES[0], db, *LABELS, **how),
