@@ -1,4 +1,5 @@
-// What an instruction set offers: three primitives over a tile of codes, as plain function pointers.
+// What an instruction set offers, as plain function pointers: three primitives over a tile of codes as they lie in memory,
+// and the same over blocks of codes laid crosswise (sliced.h).
 #pragma once
 
 #include <cstddef>
