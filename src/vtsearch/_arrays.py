@@ -296,12 +296,24 @@ def _single_rows(name: str, labels: NDArray[Any], classes: NDArray[np.int64]) ->
     labels = _integers(name, labels)
     if not len(classes):
         return LabelRows(np.zeros(len(labels) + 1, dtype=np.int64), np.empty(0, dtype=np.int32))
-    place = np.searchsorted(classes, labels).astype(np.int32)
-    np.minimum(place, len(classes) - 1, out=place)
-    known = classes[place] == labels
+    place = _places(labels, classes)
+    known = place >= 0
     offsets = np.zeros(len(labels) + 1, dtype=np.int64)
     np.cumsum(known, out=offsets[1:])
     return LabelRows(offsets, place[known])
+
+
+def _places(labels: NDArray[np.int64], classes: NDArray[np.int64]) -> NDArray[np.int32]:
+    """(n,) where each label stands in the ascending classes; -1 for those that do not."""
+    span = int(classes[-1]) - int(classes[0]) + 1
+    if span <= len(labels):  # a table of all numbers between: several times faster than a search
+        table = np.full(span + 1, -1, dtype=np.int32)
+        table[classes - classes[0]] = np.arange(len(classes), dtype=np.int32)
+        beyond = np.uint64(span)
+        return np.asarray(table[np.minimum((labels - classes[0]).view(np.uint64), beyond)])
+    place = np.minimum(np.searchsorted(classes, labels), len(classes) - 1).astype(np.int32)
+    place[classes[place] != labels] = -1
+    return place
 
 
 def _multi_rows(name: str, labels: NDArray[Any]) -> LabelRows:
