@@ -1,5 +1,5 @@
-// What an instruction set offers, as plain function pointers: three primitives over a tile of codes as they lie in memory,
-// and the same over blocks of codes laid crosswise (sliced.h).
+// What an instruction set offers, as plain function pointers: three primitives over a tile of codes as they lie in
+// memory, and the same over blocks of codes laid crosswise (sliced.h).
 #pragma once
 
 #include <cstddef>
