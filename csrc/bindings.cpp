@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -21,11 +22,13 @@
 #include "codes.h"
 #include "hamming/average_precision.h"
 #include "hamming/distances.h"
+#include "hamming/duplicates.h"
 #include "hamming/histogram.h"
 #include "hamming/parallel.h"
 #include "hamming/rank.h"
 #include "hamming/relevance.h"
 #include "hamming/tiles.h"
+#include "hamming/windows.h"
 #include "hamming/within.h"
 #include "simd/dispatch.h"
 
@@ -94,9 +97,9 @@ LabelView view(const Offsets& offsets, const Classes& classes, std::size_t items
   return {offset, classes.data()};
 }
 
-std::size_t at_least_one(py::ssize_t threads) {
-  require(threads >= 1, "threads: expected at least 1");
-  return size(threads);
+std::size_t at_least_one(py::ssize_t value) {
+  require(value >= 1, "expected a number of at least 1");
+  return size(value);
 }
 
 std::size_t not_negative(py::ssize_t value) {
@@ -221,6 +224,30 @@ Histogram distance_histogram(const Codes& query_codes, const Codes& db_codes, co
   return out;
 }
 
+// A function of Python's for a computation that runs without the GIL, and outlives it; null for None.
+template <class... Args>
+std::function<void(Args...)> callback(const std::optional<py::function>& function) {
+  if (!function) return nullptr;
+  return [&call = *function](Args... args) {
+    const py::gil_scoped_acquire gil;
+    call(args...);
+  };
+}
+
+Indices duplicates(const Codes& codes, py::ssize_t radius, py::ssize_t window, py::ssize_t pairs,
+                   const std::optional<py::function>& report, const std::optional<py::function>& release,
+                   py::ssize_t threads) {
+  const CodeView items = view(codes);
+  const auto release_items = callback<std::size_t, std::size_t>(release);
+  Windows windows{at_least_one(window), at_least_one(pairs), callback<std::size_t>(report), nullptr};
+  if (release_items) windows.release = [&](Range range) { release_items(range.begin, range.end); };
+  Indices representatives(ssize(items.count));
+  run([&, r = representatives.mutable_data()](const Kernels& kernels, Cancellation& cancellation) {
+    deduplicate(kernels, items, not_negative(radius), windows, at_least_one(threads), cancellation, r);
+  });
+  return representatives;
+}
+
 LabelledCodes labelled(const Codes& query_codes, const Codes& db_codes, const Offsets& query_offsets,
                        const Classes& query_classes, const Offsets& db_offsets, const Classes& db_classes,
                        py::ssize_t classes) {
@@ -314,6 +341,8 @@ PYBIND11_MODULE(_native, m, py::mod_gil_not_used()) {
   m.def("count", &count_of_codes_within, query_codes, db_codes, "radius"_a, mask, "threads"_a);
   m.def("distances", &all_distances, query_codes, db_codes, "threads"_a);
   m.def("histogram", &distance_histogram, query_codes, db_codes, mask, "threads"_a);
+  m.def("deduplicate", &duplicates, py::arg("codes").noconvert(), "radius"_a, "window"_a, "pairs"_a,
+        py::arg("report").none(true), py::arg("release").none(true), "threads"_a);
 
   const auto query_offsets = py::arg("query_offsets").noconvert();
   const auto query_classes = py::arg("query_classes").noconvert();

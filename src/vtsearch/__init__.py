@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vtsearch._native import __version__
 from vtsearch.codes import pack, unpack
+from vtsearch.duplicates import Duplicates, deduplicate
 from vtsearch.errors import VtsearchError, missing_extra
 from vtsearch.evaluation import (
     Comparison,
@@ -38,6 +39,7 @@ __all__ = [
     "count",
     "distances",
     "histogram",
+    "deduplicate",
     "average_precision",
     "mean_average_precision",
     "evaluate",
@@ -48,6 +50,7 @@ __all__ = [
     "load_model",
     "Ranking",
     "Neighbors",
+    "Duplicates",
     "Evaluation",
     "Comparison",
     "Interval",

@@ -48,9 +48,15 @@ def code_pair(
         raise ValueError(
             f"{names[0]}: expected {database.shape[1]} bytes per code as in {names[1]}, got {queries.shape[1]}"
         )
-    if queries.shape[1] > WIDEST:
-        raise ValueError(f"{names[0]}: expected at most {WIDEST} bytes per code, got {queries.shape[1]}")
+    _refuse_wider(names[0], queries)
     return queries, database
+
+
+def codes_to_scan(name: str, codes: NDArray[Any]) -> Codes:
+    """(n, bytes), C-contiguous, of a width that the engine takes; copied only where that is little."""
+    database = _rows(name, np.asarray(codes), copy_limit=COPY_LIMIT)
+    _refuse_wider(name, database)
+    return database
 
 
 def codes_matrix(name: str, codes: NDArray[Any]) -> Codes:
@@ -71,6 +77,11 @@ def _rows(name: str, codes: NDArray[Any], *, copy_limit: int | None) -> Codes:
             )
         codes = np.ascontiguousarray(codes)
     return codes.view(np.uint8)
+
+
+def _refuse_wider(name: str, codes: Codes) -> None:
+    if codes.shape[1] > WIDEST:
+        raise ValueError(f"{name}: expected at most {WIDEST} bytes per code, got {codes.shape[1]}")
 
 
 def _refuse_kind(name: str, codes: NDArray[Any]) -> None:

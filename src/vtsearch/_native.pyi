@@ -4,6 +4,7 @@ Callers go through ``vtsearch.ranking`` and ``vtsearch.metrics``, which check an
 compressed rows: ``offsets`` (n + 1,) and ``classes`` (nnz,), ascending inside a row.
 """
 
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -35,6 +36,15 @@ def within(
 def count(query_codes: Codes, db_codes: Codes, radius: int, mask: PackedMask | None, threads: int) -> Counts: ...
 def distances(query_codes: Codes, db_codes: Codes, threads: int) -> Distances: ...
 def histogram(query_codes: Codes, db_codes: Codes, mask: PackedMask | None, threads: int) -> Histogram: ...
+def deduplicate(
+    codes: Codes,
+    radius: int,
+    window: int,
+    pairs: int,
+    report: Callable[[int], object] | None,
+    release: Callable[[int, int], object] | None,
+    threads: int,
+) -> Indices: ...
 def relevance_histograms(
     query_codes: Codes,
     db_codes: Codes,

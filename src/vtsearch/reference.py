@@ -90,6 +90,17 @@ def histogram(query_codes: Codes, db_codes: Codes, *, mask: Array | None = None)
     return _sum_by_distance(query_codes, db_codes[_allowed(mask, len(db_codes))], None).astype(np.int64)
 
 
+def deduplicate(codes: Codes, radius: int) -> NDArray[np.int64]:
+    """(n,): the smallest index of each item's group; items within ``radius`` bits of each other share a group."""
+    near = distances(codes, codes) <= radius
+    groups = np.arange(len(codes))
+    while True:
+        smallest = np.where(near, groups, len(codes)).min(axis=1, initial=len(codes))  # of the items that are near
+        if np.array_equal(smallest, groups):
+            return groups
+        groups = smallest[smallest]  # that one's group is this one's as well: long chains are crossed in a few rounds
+
+
 def _allowed(mask: Array | None, n: int) -> NDArray[np.int64]:
     """Indices of the items that a mask leaves: bool (n,), or uint8 as ``numpy.packbits`` makes it."""
     if mask is None:

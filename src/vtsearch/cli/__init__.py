@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "train a model that turns images into binary codes",
     "encode": "turn images into an index of codes",
     "search": "show the images of an index that are nearest to a query",
+    "deduplicate": "groups of near-duplicates in an index, and what could go",
     "evaluate": "mAP with its bounds, curves and a report, from two indexes or from arrays",
     "info": "describe this installation, or a model, an index, a run",
 }

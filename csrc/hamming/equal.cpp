@@ -1,0 +1,119 @@
+#include "hamming/equal.h"
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+#include <vector>
+
+namespace vtsearch {
+namespace {
+
+struct Entry {
+  std::uint64_t key;
+  std::int64_t item;
+
+  bool operator<(const Entry& other) const { return key != other.key ? key < other.key : item < other.item; }
+};
+
+// Entries that are sorted at a time: what stays in the second-level cache.
+constexpr std::size_t bucket_items = 4096;
+constexpr std::size_t items_per_check = 4096;
+
+// The same for equal codes; for others it rarely is, and up to 8 bytes never.
+std::uint64_t key_of(const std::uint8_t* code, std::size_t width) {
+  std::uint64_t key = 0;
+  for (std::size_t at = 0; at < width; at += sizeof key) {
+    std::uint64_t word = 0;
+    if (width - at >= sizeof word) {
+      std::memcpy(&word, code + at, sizeof word);
+    } else {
+      std::memcpy(&word, code + at, width - at);
+    }
+    key = (key ^ word) * 0x9e3779b97f4a7c15u;  // 2^64 over the golden ratio, as Fibonacci hashing has it
+    key ^= key >> 32;
+  }
+  return key;
+}
+
+// All items with their keys, in buckets by the upper bits of the key, in order of the item.
+class Buckets {
+ public:
+  Buckets(CodeView codes, const Windows& windows, Checkpoint& checkpoint)
+      : count_(codes.count / bucket_items + 1), ends_(count_ + 1), entries_(codes.count) {
+    const auto for_each = [&](auto&& visit) {
+      windows.for_each(0, codes.count, [&](Range window) {
+        for (std::size_t i = window.begin; i < window.end; ++i) {
+          if (i % items_per_check == 0) checkpoint();
+          visit(i, key_of(codes.code(i), codes.width));
+        }
+      });
+    };
+    for_each([&](std::size_t, std::uint64_t key) { ++ends_[bucket_of(key) + 1]; });
+    for (std::size_t b = 0; b < count_; ++b) ends_[b + 1] += ends_[b];
+    // An end begins as the bucket's first place, and is the end when all are placed.
+    for_each([&](std::size_t i, std::uint64_t key) {
+      entries_[ends_[bucket_of(key)]++] = {key, static_cast<std::int64_t>(i)};
+    });
+  }
+
+  std::size_t count() const { return count_; }
+  std::span<Entry> entries(std::size_t bucket) {
+    const std::size_t begin = bucket == 0 ? 0 : ends_[bucket - 1];
+    return std::span(entries_).subspan(begin, ends_[bucket] - begin);
+  }
+
+ private:
+  std::size_t bucket_of(std::uint64_t key) const { return static_cast<std::size_t>((key >> 32) * count_ >> 32); }
+
+  std::size_t count_;
+  std::vector<std::size_t> ends_;
+  std::vector<Entry> entries_;
+};
+
+bool are_equal(CodeView codes, std::int64_t a, std::int64_t b) {
+  if (codes.width <= sizeof(Entry::key)) return true;  // their keys are
+  const auto code = [&](std::int64_t item) { return codes.code(static_cast<std::size_t>(item)); };
+  return std::memcmp(code(a), code(b), codes.width) == 0;
+}
+
+// Items of one key, ascending: mostly one, or some with one code. Different codes with one key are told apart by
+// looking at those that came before.
+void find_equal_of_key(CodeView codes, std::span<const Entry> entries, const Windows& windows, Checkpoint& checkpoint,
+                       std::int64_t* first) {
+  first[entries.front().item] = entries.front().item;
+  std::vector<std::int64_t> different = {entries.front().item};
+  std::size_t compared = 0;
+  for (const Entry& entry : entries.subspan(1)) {
+    checkpoint();
+    const auto same = [&](std::int64_t item) { return are_equal(codes, item, entry.item); };
+    const auto found = std::find_if(different.begin(), different.end(), same);
+    first[entry.item] = found == different.end() ? entry.item : *found;
+    if (found == different.end()) different.push_back(entry.item);
+    if (++compared % windows.items == 0 && windows.release) windows.release({0, codes.count});
+  }
+}
+
+}  // namespace
+
+void find_equal(CodeView codes, const Windows& windows, std::size_t threads, Cancellation& cancellation,
+                std::int64_t* first) {
+  Checkpoint here(cancellation, 0);
+  Buckets buckets(codes, windows, here);
+  parallel_for(buckets.count(), threads, cancellation, [&](std::size_t bucket, Checkpoint& checkpoint) {
+    checkpoint();
+    const std::span<Entry> entries = buckets.entries(bucket);
+    if (!std::is_sorted(entries.begin(), entries.end())) std::sort(entries.begin(), entries.end());
+    for (std::size_t begin = 0, end; begin < entries.size(); begin = end) {
+      end = begin + 1;
+      while (end < entries.size() && entries[end].key == entries[begin].key) ++end;
+      if (end - begin == 1) {
+        first[entries[begin].item] = entries[begin].item;
+      } else {
+        find_equal_of_key(codes, entries.subspan(begin, end - begin), windows, checkpoint, first);
+      }
+    }
+  });
+  if (windows.release) windows.release({0, codes.count});
+}
+
+}  // namespace vtsearch
