@@ -27,6 +27,17 @@ def seeded_codes(seed, n, bits, kind="random"):
     return packed
 
 
+def seeded_near_duplicates(seed, n, bits, most_flips=3):
+    """(n, ceil(bits / 8)) codes, random ones and, half of them, copies of earlier ones with a few bits flipped."""
+    rng = np.random.default_rng([seed, n, bits])
+    codes = rng.integers(0, 2, (n, bits), dtype=np.uint8)
+    for i in range(1, n):
+        if rng.random() < 0.5:
+            codes[i] = codes[rng.integers(i)]
+            codes[i, rng.integers(0, bits, rng.integers(most_flips + 1))] ^= 1
+    return np.packbits(codes, axis=1)
+
+
 def seeded_queries(seed, q, bits):
     """(q, ceil(bits / 8)) random codes, the first of which is all zero."""
     codes = seeded_codes([seed, 1], q, bits)

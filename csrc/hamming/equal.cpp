@@ -102,6 +102,7 @@ void find_equal(CodeView codes, const Windows& windows, std::size_t threads, Can
   parallel_for(buckets.count(), threads, cancellation, [&](std::size_t bucket, Checkpoint& checkpoint) {
     checkpoint();
     const std::span<Entry> entries = buckets.entries(bucket);
+    // Many equal codes make a large bucket, but it is in order.
     if (!std::is_sorted(entries.begin(), entries.end())) std::sort(entries.begin(), entries.end());
     for (std::size_t begin = 0, end; begin < entries.size(); begin = end) {
       end = begin + 1;

@@ -26,6 +26,7 @@ from PIL import Image
 from vtsearch.cli import main, one_line
 from vtsearch.codes import pack
 from vtsearch.data import draw_dataset, get_protocol, load_split, open_dataset, open_image_folder, open_image_list
+from vtsearch.duplicates import deduplicate
 from vtsearch.errors import VtsearchError
 from vtsearch.evaluation import bootstrap_interval, compare, evaluate, permutation_test
 from vtsearch.frameworks import framework_class
@@ -134,6 +135,11 @@ LIBRARY = [
     call("a mask of numbers", lambda _: rank(CODES, CODES, mask=np.ones(6)), TypeError, "mask"),
     call("a negative radius", lambda _: within(CODES, CODES, -1), ValueError, "radius"),
     call("a bar for progress", lambda _: rank(CODES, CODES, progress="bar"), TypeError, "progress"),
+    call("features for duplicates", lambda _: deduplicate(np.ones((3, 64)), 2), TypeError, "codes: "),
+    call("a single code for duplicates", lambda _: deduplicate(CODES[0], 2), ValueError, "codes: "),
+    call("duplicates within a negative radius", lambda _: deduplicate(CODES, -1), ValueError, "radius"),
+    call("duplicates within a share of the bits", lambda _: deduplicate(CODES, 0.05), TypeError, "radius"),
+    call("duplicates with no threads", lambda _: deduplicate(CODES, 2, threads=0), ValueError, "threads"),
     call("no threads", lambda _: rank(CODES, CODES, threads=0), ValueError, "threads"),
     call(
         "labels of other length",
@@ -267,6 +273,13 @@ COMMANDS = [
     ),
     Mistake("no images at a time", "encode digits --model model --output new --batch_size 0", "batch_size"),
     Mistake("an image that is broken", "encode half.png --model model --output new", r"half\.png"),
+    Mistake("duplicates of no index", "deduplicate nowhere --radius 2", "nowhere: no such index"),
+    Mistake("duplicates of an array", "deduplicate codes.npy --radius 2", r"codes\.npy: expected an index"),
+    Mistake("duplicates within no radius", "deduplicate index", "radius: expected a value"),
+    Mistake("duplicates within a negative radius", "deduplicate index --radius -1", "radius: expected at least 0"),
+    Mistake(
+        "duplicates within a share of the bits", "deduplicate index --radius 5%", "radius: expected an int, got '5%'"
+    ),
     Mistake("indexes of different models", "evaluate --queries index --database other-index", "fingerprints: "),
     Mistake("codes of different lengths", "evaluate --queries index --database narrow-index", "bits: .*64.*32"),
     Mistake(

@@ -14,6 +14,7 @@ from vtsearch.cli import main, progress
 from vtsearch.index import Index
 
 WORDS = {
+    "deduplicate": ["deduplicate", "index", "--radius", "1"],
     "search": ["search", "0000", "--index", "index"],
     "evaluate": ["evaluate", "--queries", "index", "--database", "index"],
 }

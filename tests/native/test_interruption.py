@@ -14,7 +14,7 @@ from vtsearch import ranking
 
 LONG_CALL = """
 import numpy as np
-from vtsearch import metrics, ranking
+from vtsearch import duplicates, metrics, ranking
 rng = np.random.default_rng(0)
 codes = rng.integers(0, 256, (400_000, 64), dtype=np.uint8)
 queries = codes[:50_000]
@@ -34,6 +34,7 @@ CALLS = {
     "rank": "ranking.rank(*pair, 10, threads={threads})",
     "histogram": "ranking.histogram(*pair, threads={threads})",
     "within": "ranking.within(*pair, 3, threads={threads})",
+    "deduplicate": "duplicates.deduplicate(codes, 3, threads={threads})",
     "count": "ranking.count(*pair, 3, threads={threads})",
     "average precision": "metrics.average_precision(*labelled, threads={threads})",
     "average precision by index": "metrics.average_precision(*labelled, ties='index', threads={threads})",

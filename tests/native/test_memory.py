@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from strategies import FEW_AND_MANY, seeded_codes, seeded_queries
 
-from vtsearch import metrics, ranking, reference
+from vtsearch import duplicates, metrics, ranking, reference
 
 BITS = (8, 16, 24, 32, 40, 56, 64, 72, 96, 120, 128, 136, 160, 192, 256, 264, 512, 1000)
 PROT_NONE = 0
@@ -56,6 +56,9 @@ def check_all(agree, queries, database, plain_queries, plain_database):
     agree(
         ranking.histogram(queries, database, mask=mask), reference.histogram(plain_queries, plain_database, mask=mask)
     )
+    for radius in (0, bits // 3):
+        found = duplicates.deduplicate(database, radius).representatives
+        agree(found, reference.deduplicate(plain_database, radius))
     actual = metrics.relevance_histograms(queries, database, *labels)
     expected = reference.relevance_histograms(plain_queries, plain_database, *labels)
     agree((actual.items, actual.relevant), (expected.items, expected.relevant))

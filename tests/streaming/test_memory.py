@@ -58,7 +58,7 @@ FILE_BYTES = 256 * 2**20
 MEASURED = """
 import sys
 import numpy as np
-from vtsearch import _streaming, metrics, ranking
+from vtsearch import _streaming, duplicates, metrics, ranking
 
 codes_file, labels_file = sys.argv[1:]
 _streaming.RANGE_BYTES = {range_bytes}
@@ -85,6 +85,7 @@ MEMORY_CALLS = {
     "rank under a mask": "ranking.rank(queries, codes, 100, mask=mask)",
     "within": "ranking.within(queries, codes, 12)",
     "histogram": "ranking.histogram(queries, codes)",
+    "deduplicate": "duplicates.deduplicate(codes.reshape(-1, 1024), 3)",
     "average precision": "metrics.average_precision(queries, codes, np.arange(3), labels)",
     "by index": "metrics.average_precision(queries, codes, np.arange(3), labels, 100, ties='index')",
 }

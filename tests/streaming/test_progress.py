@@ -7,7 +7,7 @@ import pytest
 from strategies import seeded_codes, seeded_queries
 
 import vtsearch
-from vtsearch import metrics, ranking
+from vtsearch import duplicates, metrics, ranking
 from vtsearch.index import Index
 
 N = 203
@@ -19,6 +19,7 @@ CALLS = {
     "rank": lambda db, **how: ranking.rank(SIDES[0], db, 7, **how),
     "within": lambda db, **how: ranking.within(SIDES[0], db, 7, **how),
     "count": lambda db, **how: ranking.count(SIDES[0], db, 7, **how),
+    "deduplicate": lambda db, **how: [duplicates.deduplicate(db, 3, **how).representatives],
     "histogram": lambda db, **how: ranking.histogram(SIDES[0], db, **how),
     "relevance histograms": lambda db, **how: metrics.relevance_histograms(SIDES[0], db, *LABELS, **how).relevant,
     "average precision": lambda db, **how: metrics.average_precision(SIDES[0], db, *LABELS, **how),

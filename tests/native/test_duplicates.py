@@ -1,0 +1,119 @@
+"""Groups of near-duplicates equal the reference at every width, size and radius, on any number of threads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from strategies import EDGES, KINDS, seeded_codes, seeded_near_duplicates
+
+from vtsearch import ranking, reference
+from vtsearch.duplicates import deduplicate
+
+BITS = (1, 5, 8, 12, 16, 24, 32, 40, 48, 56, 64, 72, 96, 120, 128, 136, 160, 256, 264, 512, 1000)
+SIZES = (511, 512, 513, 1023, 1025, 2047, 2048, 2049, 2561)
+
+
+def groups_of_neighbors(codes, radius):
+    """What the reference does, over lists of neighbours instead of all pairs."""
+    found = ranking.within(codes, codes, radius)
+    groups = np.arange(len(codes))
+    while True:
+        smallest = np.minimum.reduceat(groups[found.indices], found.offsets[:-1])
+        if np.array_equal(smallest, groups):
+            return groups
+        groups = smallest[smallest]
+
+
+@pytest.mark.parametrize("bits", BITS)
+def test_groups_are_the_reference_at_every_width(isa, agree, bits):
+    for n in EDGES:
+        codes = seeded_near_duplicates(0, n, bits)
+        for radius in sorted({0, 1, 2, 3, bits // 3, bits // 2, bits - 1, bits, 8 * codes.shape[1], 10**6}):
+            agree(deduplicate(codes, radius).representatives, reference.deduplicate(codes, radius))
+
+
+@pytest.mark.parametrize("bits", [4095 * 8, 4096 * 8, 8191 * 8])
+def test_groups_of_the_widest_codes_are_the_reference(isa, agree, bits):
+    codes = seeded_near_duplicates(0, 70, bits)
+    codes[40:50] = ~codes[40]
+    for radius in (0, 3, bits // 2, bits - 1, bits):
+        agree(deduplicate(codes, radius).representatives, reference.deduplicate(codes, radius))
+
+
+@pytest.mark.parametrize("bits", [16, 64, 72])
+@pytest.mark.parametrize("n", SIZES)
+def test_groups_are_the_reference_at_every_block_edge(isa, agree, bits, n):
+    codes = seeded_near_duplicates(1, n, bits)
+    expected = reference.deduplicate(codes, 1)
+    for threads in (1, 3):
+        agree(deduplicate(codes, 1, threads=threads).representatives, expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("bits", [8, 16, 64, 128])
+def test_groups_of_sorted_equal_and_few_codes_are_the_reference(isa, agree, kind, bits):
+    codes = seeded_codes(bits, 1100, bits, kind)
+    for radius in (0, 1, bits // 4):
+        agree(deduplicate(codes, radius).representatives, reference.deduplicate(codes, radius))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5, 64])
+@pytest.mark.parametrize("radius", [0, 2])
+def test_many_codes_give_the_same_groups_on_any_number_of_threads(isa, agree, threads, radius):
+    codes = seeded_near_duplicates(2, 20_000, 64)
+    agree(deduplicate(codes, radius, threads=threads).representatives, groups_of_neighbors(codes, radius))
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_dense_cloud_is_one_group_on_any_number_of_threads(isa, agree, threads):
+    codes = seeded_near_duplicates(3, 3000, 24)
+    agree(deduplicate(codes, 8, threads=threads).representatives, np.zeros(3000, dtype=np.int64))
+
+
+@pytest.mark.parametrize("length", [2, 64, 511, 512, 513, 1500, 2600])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_chain_of_single_bits_is_one_group_until_it_is_broken(isa, agree, length, threads):
+    chain = np.packbits(np.tri(length, 2600, -1, dtype=np.uint8), axis=1)  # item i: i ones, then zeros
+    order = np.random.default_rng(length).permutation(length)
+    agree(deduplicate(chain[order], 0, threads=threads).representatives, np.arange(length))
+    agree(deduplicate(chain[order], 1, threads=threads).representatives, np.zeros(length, dtype=np.int64))
+    link = length // 2
+    order = order[order != link]
+    halves = np.array([np.flatnonzero((order < link) == side)[0] for side in order < link])
+    agree(deduplicate(chain[order], 1, threads=threads).representatives, halves)
+    agree(deduplicate(chain[order], 2, threads=threads).representatives, np.zeros(length - 1, dtype=np.int64))
+
+
+@pytest.mark.parametrize("kind", ["equal", "few"])
+def test_equal_codes_are_not_compared_pair_by_pair(isa, agree, kind):
+    n = 3_000_000  # their pairs would take hours
+    codes = seeded_codes(0, n, 64, kind)
+    _, first, which = np.unique(codes.view(np.uint64), return_index=True, return_inverse=True)
+    for radius in (0, 1):
+        agree(deduplicate(codes, radius).representatives, first[which.ravel()])
+
+
+def key_of_word(word):
+    """How the engine mixes 8 bytes: made here to find codes that it cannot tell apart by their keys."""
+    mixed = word * 0x9E3779B97F4A7C15 % 2**64
+    return mixed ^ mixed >> 32
+
+
+def test_different_codes_with_one_key_are_told_apart(agree):
+    rng = np.random.default_rng(0)
+    first = rng.integers(0, 2**64, 60, dtype=np.uint64)
+    second = [key_of_word(int(first[0])) ^ key_of_word(int(word)) for word in first]
+    alike = np.stack([first, np.array(second, dtype=np.uint64)], axis=1).view(np.uint8)
+    codes = alike[rng.integers(0, 60, 1500)]
+    agree(deduplicate(codes, 0).representatives, reference.deduplicate(codes, 0))
+    agree(deduplicate(codes, 40).representatives, reference.deduplicate(codes, 40))
+
+
+def test_groups_do_not_depend_on_the_order_of_items(isa):
+    codes = seeded_near_duplicates(4, 1500, 32)
+    order = np.random.default_rng(0).permutation(1500)
+
+    def groups(items, names):
+        return {frozenset(names[group].tolist()) for group in deduplicate(items, 2).groups()}
+
+    assert groups(codes, np.arange(1500)) == groups(codes[order], order)
