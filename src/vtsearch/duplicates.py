@@ -54,9 +54,10 @@ def deduplicate(
     radius is too large, many items come together that are not alike.
 
     All n (n - 1) / 2 pairs of different codes are compared: a million codes of 64 bits take half a minute on one core
-    with AVX-512, ten million a hundred times that. Equal codes cost nothing. Memory is 8 bytes an item for the result
-    and up to 16 more on the way, however many pairs are near. A ``np.memmap`` of more than 256 MiB is read in windows
-    of that size, two at a time; opened with mode "r", a window leaves memory when it is done with.
+    with AVX-512, ten million a hundred times that; up to 25 times as long where most of the pairs are near. Equal codes
+    cost nothing. Memory is 8 bytes an item for the result and about 16 more on the way, however many pairs are near. A
+    ``np.memmap`` of more than 256 MiB is read in windows of that size, two at a time; opened with mode "r", a window
+    leaves memory when it is done with.
 
     Args:
         codes: (n, bytes) uint8, packed, C-contiguous; a memory map is read in place. Other strides are copied up to
