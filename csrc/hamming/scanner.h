@@ -18,44 +18,46 @@ namespace vtsearch {
 // What found items are appended to: a HitList for each query.
 using HitLists = std::vector<HitList>;
 
-template <class Distance>
 class RowScanner {
  public:
   RowScanner(const Kernels& kernels, CodeView queries)
-      : distances_(kernels, queries),
-        thresholds_(queries.count, static_cast<Distance>(queries.bins())),
-        positions_(items_per_tile(padded_width(queries.width)) + items_per_group) {}
+      : padded_(padded_width(queries.width)),
+        scan_(kernels.scan[width_form(padded_)]),
+        codes_(padded_codes(queries)),
+        thresholds_(queries.count, queries.bins()),
+        positions_(items_per_tile(padded_) + items_per_group),
+        distances_(positions_.size()) {}
 
-  void set_threshold(std::size_t q, std::size_t threshold) { thresholds_[q] = static_cast<Distance>(threshold); }
+  void set_threshold(std::size_t q, std::size_t threshold) { thresholds_[q] = threshold; }
 
   template <class Visit>
   void scan(const Tile& tile, HitLists& lists, Visit&& visit) {
-    distances_.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
-      const std::size_t count = distances_.kernels().scan(distances, tile.count, thresholds_[q], positions_.data());
-      if (count == 0) return;
-      lists[q].make_room(count);
+    count(tile, [&](std::size_t q, std::size_t found) {
+      if (found == 0) return;
+      lists[q].make_room(found);
       std::uint32_t* items = lists[q].items_end();
-      std::uint16_t* found = lists[q].distances_end();
-      for (std::size_t i = 0; i < count; ++i) {
-        items[i] = tile.item(positions_[i]);
-        found[i] = distances[positions_[i]];
-      }
-      lists[q].grow(count);
-      visit(q, count);
+      for (std::size_t i = 0; i < found; ++i) items[i] = tile.item(positions_[i]);
+      std::copy_n(distances_.data(), found, lists[q].distances_end());
+      lists[q].grow(found);
+      visit(q, found);
     });
   }
 
   template <class Visit>
   void count(const Tile& tile, Visit&& visit) {
-    distances_.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
-      visit(q, distances_.kernels().scan(distances, tile.count, thresholds_[q], positions_.data()));
-    });
+    for (std::size_t q = 0; q < thresholds_.size(); ++q) {
+      visit(q, scan_(codes_.data() + q * padded_, tile.codes, tile.count, padded_, thresholds_[q], positions_.data(),
+                     distances_.data()));
+    }
   }
 
  private:
-  TileDistances<Distance> distances_;
-  std::vector<Distance> thresholds_;
+  std::size_t padded_;
+  ScanKernel scan_;
+  std::vector<std::uint8_t> codes_;  // the queries
+  std::vector<std::size_t> thresholds_;
   std::vector<std::uint32_t> positions_;
+  std::vector<std::uint16_t> distances_;
 };
 
 class BlockScanner {
@@ -141,12 +143,11 @@ class Scanner {
   }
 
  private:
-  using Form = std::variant<RowScanner<std::uint8_t>, RowScanner<std::uint16_t>, BlockScanner>;
+  using Form = std::variant<RowScanner, BlockScanner>;
 
   static Form make(const Kernels& kernels, CodeView queries) {
     if (queries.count >= fewest_sliced_queries) return BlockScanner(kernels, queries);
-    if (has_byte_distances(queries.width)) return RowScanner<std::uint8_t>(kernels, queries);
-    return RowScanner<std::uint16_t>(kernels, queries);
+    return RowScanner(kernels, queries);
   }
 
   Form form_;

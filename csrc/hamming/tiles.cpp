@@ -21,6 +21,12 @@ std::size_t padded_width(std::size_t width) {
   return width <= wide_width ? wide_width : (width + word_width - 1) / word_width * word_width;
 }
 
+std::size_t width_form(std::size_t padded) {
+  const auto* narrow = std::find(std::begin(narrow_widths), std::end(narrow_widths), padded);
+  const auto form = static_cast<std::size_t>(narrow - std::begin(narrow_widths));
+  return form + (narrow == std::end(narrow_widths) && padded != wide_width);
+}
+
 std::vector<std::uint8_t> padded_codes(CodeView codes) {
   const std::size_t width = padded_width(codes.width);
   std::vector<std::uint8_t> padded(codes.count * width);

@@ -79,22 +79,22 @@ class TileReader {
   std::vector<std::uint32_t> numbers_;
 };
 
+// Where the padded width stands among narrow_widths, the wide one and all others.
+std::size_t width_form(std::size_t padded);
+
 // The kernels for codes of one padded width, with distances as bytes or as shorts.
 template <class Distance>
 struct WidthKernels {
   DistancesKernel<Distance> distances;
-  ScanKernel<Distance> scan;
   CountKernel<Distance> count;
 };
 
 template <class Distance>
 WidthKernels<Distance> kernels_for(const Kernels& kernels, std::size_t padded) {
   if constexpr (std::is_same_v<Distance, std::uint8_t>) {
-    std::size_t i = 0;
-    while (narrow_widths[i] != padded) ++i;
-    return {kernels.narrow[i], kernels.bytes.scan, kernels.bytes.count};
+    return {kernels.narrow[width_form(padded)], kernels.count_bytes};
   } else {
-    return {padded == wide_width ? kernels.wide : kernels.words, kernels.shorts.scan, kernels.shorts.count};
+    return {padded == wide_width ? kernels.wide : kernels.words, kernels.count_shorts};
   }
 }
 

@@ -24,29 +24,24 @@ template <class Distance>
 using DistancesKernel = void (*)(const std::uint8_t* queries, std::size_t query_count, const std::uint8_t* codes,
                                  std::size_t count, std::size_t width, Distance* out, std::size_t stride);
 
-// Writes the positions i < count with distances[i] < threshold, ascending; returns how many. `positions` has room for
-// a group more than that.
-template <class Distance>
-using ScanKernel = std::size_t (*)(const Distance* distances, std::size_t count, Distance threshold,
-                                   std::uint32_t* positions);
+// Writes the positions i < count of the codes below the threshold, ascending, and their distances; returns how many.
+// Both have room for a group more than that.
+using ScanKernel = std::size_t (*)(const std::uint8_t* query, const std::uint8_t* codes, std::size_t count,
+                                   std::size_t width, std::size_t threshold, std::uint32_t* positions,
+                                   std::uint16_t* distances);
 
 // Adds the tile's distances to histogram[0 .. bins).
 template <class Distance>
 using CountKernel = void (*)(const Distance* distances, std::size_t count, std::size_t bins, std::uint32_t* histogram);
-
-template <class Distance>
-struct TileKernels {
-  ScanKernel<Distance> scan;
-  CountKernel<Distance> count;
-};
 
 struct Kernels {
   const char* name;
   DistancesKernel<std::uint8_t> narrow[4];  // one per narrow_widths
   DistancesKernel<std::uint16_t> wide;      // 32 bytes
   DistancesKernel<std::uint16_t> words;     // any multiple of 8 bytes
-  TileKernels<std::uint8_t> bytes;
-  TileKernels<std::uint16_t> shorts;
+  ScanKernel scan[6];                       // the same widths
+  CountKernel<std::uint8_t> count_bytes;
+  CountKernel<std::uint16_t> count_shorts;
   SlicedKernels sliced;
 };
 

@@ -12,8 +12,9 @@ constexpr Kernels table_of(const char* name) {
           {distances<2, u8>, distances<4, u8>, distances<8, u8>, distances<16, u8>},
           distances<32, u16>,
           word_distances,
-          {scan<u8>, count_bytes},
-          {scan<u16>, count_shorts},
+          {scan_rows<2, u8>, scan_rows<4, u8>, scan_rows<8, u8>, scan_rows<16, u8>, scan_rows<32, u16>, scan_words},
+          count_bytes,
+          count_shorts,
           sliced_kernels()};
 }
 

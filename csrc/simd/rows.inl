@@ -130,18 +130,42 @@ void word_distances(const u8* queries, std::size_t query_count, const u8* codes,
   }
 }
 
-template <class Distance>
-std::size_t scan(const Distance* distances, std::size_t count, Distance threshold, u32* positions) {
+// One group after the other is compared with the threshold while it is at hand: distances go no further than a
+// register, and memory is read without a pause.
+template <std::size_t W, class Distance>
+std::size_t scan_rows(const u8* query_code, const u8* codes, std::size_t count, std::size_t, std::size_t threshold,
+                      u32* positions, u16* found_distances) {
   constexpr std::size_t items = vector_bytes / sizeof(Distance);
+  const Query<W> query = Query<W>::broadcast(query_code);
+  alignas(vector_bytes) Distance distances[items];
   std::size_t found = 0;
+  const auto scan_group = [&](const u8* group_codes, std::size_t first, u64 allowed) {
+    group<W>(group_codes, query, distances);
+    const u64 below = Vector::below(distances, static_cast<Distance>(threshold)) & allowed;
+    if (below == 0) return;
+    const std::size_t here = Vector::expand(below, static_cast<u32>(first), positions + found);
+    for (std::size_t j = found; j < found + here; ++j) found_distances[j] = distances[positions[j] - first];
+    found += here;
+  };
   std::size_t i = 0;
-  for (; i + items <= count; i += items) {
-    const u64 mask = Vector::below(distances + i, threshold);
-    if (mask != 0) found += Vector::expand(mask, static_cast<u32>(i), positions + found);
+  for (; i + items <= count; i += items) scan_group(codes + i * W, i, ~u64{0});
+  if (i < count) {
+    u8 rest[items * W] = {};
+    __builtin_memcpy(rest, codes + i * W, (count - i) * W);
+    scan_group(rest, i, (u64{1} << (count - i)) - 1);
   }
-  for (; i < count; ++i) {
+  return found;
+}
+
+std::size_t scan_words(const u8* query, const u8* codes, std::size_t count, std::size_t width, std::size_t threshold,
+                       u32* positions, u16* found_distances) {
+  std::size_t found = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    u16 distance;
+    word_distances(query, 1, codes + i * width, 1, width, &distance, 1);
     positions[found] = static_cast<u32>(i);
-    found += distances[i] < threshold;
+    found_distances[found] = distance;
+    found += distance < threshold;
   }
   return found;
 }
