@@ -7,8 +7,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from vtsearch import _native
+
+settings.register_profile("fuzz", max_examples=5000, deadline=None)  # make fuzz
 
 COMPARED = pytest.StashKey[Counter]()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -27,6 +28,13 @@ _LABEL_FORMS = "int (n,), or 0/1 (n, classes)"
 _REVERSED_BITS = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little"), axis=1)
 
 
+def _as_array(name: str, value: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError as error:  # lists whose rows differ in length
+        raise ValueError(f"{name}: expected an array, got what numpy makes none of: {error}") from error
+
+
 # Codes
 
 
@@ -39,11 +47,11 @@ def code_pair(
     query_codes: NDArray[Any], db_codes: NDArray[Any], names: tuple[str, str] = ("query_codes", "db_codes")
 ) -> tuple[Codes, Codes]:
     """(q, bytes) and (n, bytes), C-contiguous, of one width. A single (bytes,) query is a batch of one."""
-    query_codes = np.asarray(query_codes)
+    query_codes = _as_array(names[0], query_codes)
     if query_codes.ndim == 1 and query_codes.dtype == np.uint8:
         query_codes = query_codes[None, :]
     queries = _rows(names[0], query_codes, copy_limit=None)
-    database = _rows(names[1], np.asarray(db_codes), copy_limit=COPY_LIMIT)
+    database = _rows(names[1], _as_array(names[1], db_codes), copy_limit=COPY_LIMIT)
     if queries.shape[1] != database.shape[1]:
         raise ValueError(
             f"{names[0]}: expected {database.shape[1]} bytes per code as in {names[1]}, got {queries.shape[1]}"
@@ -61,7 +69,7 @@ def codes_to_scan(name: str, codes: NDArray[Any]) -> Codes:
 
 def codes_matrix(name: str, codes: NDArray[Any]) -> Codes:
     """(n, bytes), C-contiguous, of any size."""
-    return _rows(name, np.asarray(codes), copy_limit=None)
+    return _rows(name, _as_array(name, codes), copy_limit=None)
 
 
 def _rows(name: str, codes: NDArray[Any], *, copy_limit: int | None) -> Codes:
@@ -97,7 +105,7 @@ def _refuse_kind(name: str, codes: NDArray[Any]) -> None:
 
 def pack_values(values: ArrayLike) -> NDArray[Any]:
     """(n, bits) floats without NaN, bools, or integers 0 and 1."""
-    array = np.asarray(values)
+    array = _as_array("values", values)
     if array.dtype.kind not in "fbiu":
         raise TypeError(f"values: expected float, bool or 0/1 integers, got {array.dtype}")
     if array.ndim != 2 or array.shape[1] == 0:
@@ -122,7 +130,10 @@ def whole_number(name: str, value: Any, least: int) -> int:
     """An int, or a numpy integer, of at least ``least``."""
     if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
         raise TypeError(f"{name}: expected an int, got {value!r}")
-    number = operator.index(value)
+    try:
+        number = operator.index(value)
+    except TypeError as error:  # an array of several
+        raise TypeError(f"{name}: expected an int, got {value!r}") from error
     if number < least:
         raise ValueError(f"{name}: expected at least {least}, got {number}")
     return number
@@ -144,17 +155,17 @@ def open_share(name: str, value: Any) -> float:
 
 def thread_count(threads: Any) -> int:
     """Threads to use; None means the CPUs that this process may use."""
-    return _native.default_threads() if threads is None else whole_number("threads", threads, 1)
+    return _native.default_threads() if threads is None else min(whole_number("threads", threads, 1), sys.maxsize)
 
 
 def choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
 
 
 def score_vector(name: str, scores: ArrayLike, least: int) -> NDArray[np.float64]:
     """(q,) finite float64, at least ``least`` of them."""
-    array = np.asarray(scores)
+    array = _as_array(name, scores)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name}: expected numbers (q,), got {array.dtype} {array.shape}")
     if array.ndim != 1:
@@ -195,7 +206,7 @@ def checked_mask(mask: ArrayLike | None, n: int) -> Mask | None:
     """A mask of n items."""
     if mask is None:
         return None
-    array = np.asarray(mask)
+    array = _as_array("mask", mask)
     if array.dtype == np.bool_:
         if array.shape != (n,):
             raise ValueError(f"mask: expected bool ({n},), one for each database code, got {array.shape}")
@@ -287,7 +298,7 @@ def label_pair(query_labels: ArrayLike, db_labels: ArrayLike, queries: int, item
 
 
 def _labels(name: str, labels: ArrayLike, count: int, codes: str) -> NDArray[Any]:
-    array = np.asarray(labels)
+    array = _as_array(name, labels)
     if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] == 0):
         raise ValueError(f"{name}: expected {_LABEL_FORMS}, got {array.shape}")
     if len(array) != count:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -165,7 +166,7 @@ def average_precision_of(
     _check_choices(ties, normalizer)
     if ties == "index":  # type: ignore[comparison-overlap]
         raise ValueError("ties: expected expected, best or worst of histograms, got 'index'; use average_precision")
-    top = 0 if k is None else _arrays.whole_number("k", k, 1)  # the engine's 0 is all
+    top = _arrays.cut_off(k, sys.maxsize)
     items, relevant = np.ascontiguousarray(histograms.items), np.ascontiguousarray(histograms.relevant)
     return _native.average_precision(items, relevant, top, ties, normalizer)
 

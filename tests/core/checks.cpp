@@ -1,0 +1,181 @@
+#include "checks.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include "hamming/distances.h"
+#include "hamming/histogram.h"
+#include "hamming/parallel.h"
+#include "hamming/rank.h"
+#include "hamming/relevance.h"
+#include "hamming/within.h"
+
+namespace vtsearch {
+namespace {
+
+// One call of each operation on one problem.
+struct Call {
+  const Kernels& kernels;
+  const Problem& problem;
+  const Options& options;
+  Cancellation& cancellation;
+
+  // What differs from the oracle, and where to find it again.
+  void require(bool holds, const char* operation) const {
+    if (holds) return;
+    const Shape& shape = problem.shape;
+    std::fprintf(stderr,
+                 "%s (%s) is not the oracle's: width %zu, %zu queries, %zu items, kind %d, mask %d, classes %zu, most "
+                 "labels %zu, seed %llu, k %zu, radius %zu, normalizer %d, threads %zu\n",
+                 operation, kernels.name, shape.width, shape.queries, shape.items, static_cast<int>(shape.kind),
+                 static_cast<int>(shape.mask), shape.classes, shape.most_labels,
+                 static_cast<unsigned long long>(shape.seed), options.k, options.radius,
+                 static_cast<int>(options.normalizer), options.threads);
+    std::abort();
+  }
+};
+
+template <class T>
+bool equal(const Fenced<T>& actual, const std::vector<T>& expected) {
+  return actual.size() == expected.size() && std::equal(expected.begin(), expected.end(), actual.data());
+}
+
+void check_rank(const Call& call, const Answers& answers) {
+  const Problem& problem = call.problem;
+  const CodeView database = problem.database_view();
+  const std::size_t columns = rank_columns(database, call.options.k, problem.mask_view());
+  Fenced<std::int32_t> distances(problem.shape.queries * columns, -1);
+  Fenced<std::int64_t> indices(problem.shape.queries * columns, -1);
+  rank(call.kernels, problem.query_view(), database, columns, problem.mask_view(), call.options.threads,
+       call.cancellation, distances.data(), indices.data());
+  for (std::size_t q = 0; q < problem.shape.queries; ++q) {
+    const std::vector<Found>& expected = answers.rankings[q];
+    call.require(columns == std::min(call.options.k, expected.size()), "rank_columns");
+    for (std::size_t i = 0; i < columns; ++i) {
+      const std::size_t place = q * columns + i;
+      call.require(Found{distances.data()[place], indices.data()[place]} == expected[i], "rank");
+    }
+  }
+}
+
+void check_within(const Call& call, const Answers& answers) {
+  const Problem& problem = call.problem;
+  const Neighbors found = within(call.kernels, problem.query_view(), problem.database_view(), call.options.radius,
+                                 problem.mask_view(), call.options.threads, call.cancellation);
+  call.require(found.offsets.size() == problem.shape.queries + 1 && found.offsets[0] == 0, "within's offsets");
+  std::size_t place = 0;
+  for (std::size_t q = 0; q < problem.shape.queries; ++q) {
+    for (const Found& expected : answers.rankings[q]) {
+      if (static_cast<std::size_t>(expected.distance) > call.options.radius) break;
+      call.require(place < found.indices.size() && place < found.distances.size(), "within's length");
+      call.require(Found{found.distances[place], found.indices[place]} == expected, "within");
+      ++place;
+    }
+    call.require(static_cast<std::size_t>(found.offsets[q + 1]) == place, "within's offsets");
+  }
+  call.require(found.indices.size() == place && found.distances.size() == place, "within's length");
+}
+
+void check_distances(const Call& call, const Answers& answers) {
+  Fenced<std::int32_t> actual(answers.distances.size(), -1);
+  distances(call.kernels, call.problem.query_view(), call.problem.database_view(), call.options.threads,
+            call.cancellation, actual.data());
+  call.require(equal(actual, answers.distances), "distances");
+}
+
+void check_histogram(const Call& call, const Answers& answers) {
+  Fenced<std::int64_t> actual(answers.allowed_items.size());
+  histogram(call.kernels, call.problem.query_view(), call.problem.database_view(), call.problem.mask_view(),
+            call.options.threads, call.cancellation, actual.data());
+  call.require(equal(actual, answers.allowed_items), "histogram");
+}
+
+void check_relevance_histograms(const Call& call, const Answers& answers) {
+  Fenced<std::int64_t> items(answers.items.size()), relevant(answers.relevant.size());
+  relevance_histograms(call.kernels, call.problem.labelled(), call.options.threads, call.cancellation, items.data(),
+                       relevant.data());
+  call.require(equal(items, answers.items), "relevance_histograms' items");
+  call.require(equal(relevant, answers.relevant), "relevance_histograms' relevant");
+}
+
+void check_gain_histograms(const Call& call, const Answers& answers) {
+  Fenced<double> gains(answers.gains.size()), exponential(answers.exponential_gains.size());
+  gain_histograms(call.kernels, call.problem.labelled(), call.options.threads, call.cancellation, gains.data(),
+                  exponential.data());
+  call.require(equal(gains, answers.gains), "gain_histograms' gains");
+  call.require(equal(exponential, answers.exponential_gains), "gain_histograms' exponential gains");
+}
+
+bool is_close(double actual, double expected) {
+  return std::abs(actual - expected) <= 1e-12 * std::max(1.0, std::abs(expected));
+}
+
+void check_average_precision_by_index(const Call& call, const Answers& answers) {
+  Fenced<double> scores(call.problem.shape.queries, -1.0);
+  average_precision_by_index(call.kernels, call.problem.labelled(), call.options.k, call.options.normalizer,
+                             call.options.threads, call.cancellation, scores.data());
+  for (std::size_t q = 0; q < scores.size(); ++q) {
+    const double expected = answers.average_precision(q, call.options.k, call.options.normalizer);
+    call.require(is_close(scores.data()[q], expected), "average_precision_by_index");
+  }
+}
+
+// Any order of ties lies between the worst and the best, and so does the mean over all orders.
+void check_average_precision(const Call& call, const Answers& answers) {
+  for (std::size_t q = 0; q < call.problem.shape.queries; ++q) {
+    const auto with = [&](Ties ties) {
+      return average_precision(answers.items.data() + q * answers.bins, answers.relevant.data() + q * answers.bins,
+                               answers.bins, call.options.k, ties, call.options.normalizer);
+    };
+    constexpr double slack = 1e-9;
+    const double best = with(Ties::best), worst = with(Ties::worst), expected = with(Ties::expected);
+    const double by_index = answers.average_precision(q, call.options.k, call.options.normalizer);
+    call.require(0.0 <= worst && best <= 1.0 + slack, "average_precision's bounds");
+    call.require(worst <= expected + slack && expected <= best + slack, "average_precision's expected value");
+    call.require(worst <= by_index + slack && by_index <= best + slack, "average_precision's bounds by index");
+  }
+}
+
+using Check = void (*)(const Call&, const Answers&);
+constexpr Check on_codes[] = {check_rank,
+                              check_within,
+                              check_distances,
+                              check_histogram,
+                              check_relevance_histograms,
+                              check_gain_histograms,
+                              check_average_precision_by_index};
+
+}  // namespace
+
+std::size_t Checks::run(const Kernels& kernels, const Options& options) const {
+  Cancellation never([] { return false; });
+  const Call call{kernels, problem_, options, never};
+  for (const Check check : on_codes) check(call, answers_);
+  return std::size(on_codes);
+}
+
+void Checks::run_without_kernels(const Options& options) const {
+  Cancellation never([] { return false; });
+  check_average_precision({kernels_scalar, problem_, options, never}, answers_);
+}
+
+std::size_t Checks::run_stopped(const Kernels& kernels, const Options& options) const {
+  for (const Check check : on_codes) {
+    Cancellation stopped([] { return false; });
+    stopped.stop();
+    const Call call{kernels, problem_, options, stopped};
+    bool thrown = false;
+    try {
+      check(call, answers_);
+    } catch (const Cancelled&) {
+      thrown = true;
+    }
+    call.require(thrown, "a stopped operation");
+  }
+  return std::size(on_codes);
+}
+
+}  // namespace vtsearch

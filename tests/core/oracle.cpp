@@ -1,0 +1,88 @@
+#include "oracle.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "problem.h"
+
+namespace vtsearch {
+namespace {
+
+constexpr std::array<std::int32_t, 256> bit_counts = [] {
+  std::array<std::int32_t, 256> counts{};
+  for (std::size_t byte = 1; byte < counts.size(); ++byte) counts[byte] = counts[byte / 2] + (byte % 2 != 0);
+  return counts;
+}();
+
+std::size_t shared_classes(LabelView labels, std::size_t item, LabelView other_labels, std::size_t other) {
+  std::size_t shared = 0;
+  for (const std::int32_t* c = labels.begin(item); c != labels.end(item); ++c) {
+    shared += std::find(other_labels.begin(other), other_labels.end(other), *c) != other_labels.end(other);
+  }
+  return shared;
+}
+
+}  // namespace
+
+std::int32_t naive_distance(const std::uint8_t* a, const std::uint8_t* b, std::size_t width) {
+  std::int32_t distance = 0;
+  for (std::size_t i = 0; i < width; ++i) distance += bit_counts[a[i] ^ b[i]];
+  return distance;
+}
+
+Answers::Answers(const Problem& problem)
+    : bins(problem.database_view().bins()),
+      rankings(problem.shape.queries),
+      allowed_items(problem.shape.queries * bins),
+      items(problem.shape.queries * bins),
+      relevant(problem.shape.queries * bins),
+      gains(problem.shape.queries * bins),
+      exponential_gains(problem.shape.queries * bins),
+      all_rankings_(problem.shape.queries) {
+  for (std::size_t q = 0; q < problem.shape.queries; ++q) answer(problem, q);
+}
+
+void Answers::answer(const Problem& problem, std::size_t q) {
+  const CodeView queries = problem.query_view(), database = problem.database_view();
+  std::vector<std::vector<std::int64_t>> at_distance(bins);
+  for (std::size_t i = 0; i < database.count; ++i) {
+    const std::int32_t distance = naive_distance(queries.code(q), database.code(i), database.width);
+    const std::size_t both = shared_classes(problem.query_labels.view(), q, problem.db_labels.view(), i);
+    const std::size_t bin = q * bins + static_cast<std::size_t>(distance);
+    distances.push_back(distance);
+    shared.push_back(both);
+    at_distance[static_cast<std::size_t>(distance)].push_back(static_cast<std::int64_t>(i));
+    allowed_items[bin] += problem.mask_view().allows(i);
+    ++items[bin];
+    relevant[bin] += both > 0;
+    gains[bin] += static_cast<double>(both);
+    exponential_gains[bin] += std::exp2(static_cast<double>(both)) - 1.0;
+  }
+  for (std::size_t d = 0; d < bins; ++d) {
+    for (const std::int64_t i : at_distance[d]) {
+      all_rankings_[q].push_back({static_cast<std::int32_t>(d), i});
+      if (problem.mask_view().allows(static_cast<std::size_t>(i))) rankings[q].push_back(all_rankings_[q].back());
+    }
+  }
+}
+
+double Answers::average_precision(std::size_t query, std::size_t k, Normalizer normalizer) const {
+  const std::vector<Found>& ranking = all_rankings_[query];
+  double sum = 0.0;
+  std::size_t met = 0, retrieved = 0;
+  for (std::size_t place = 1; place <= ranking.size(); ++place) {
+    const auto item = static_cast<std::size_t>(ranking[place - 1].index);
+    if (shared[query * ranking.size() + item] == 0) continue;
+    ++met;
+    if (place > k) continue;
+    ++retrieved;
+    sum += static_cast<double>(met) / static_cast<double>(place);
+  }
+  const std::size_t divisor = normalizer == Normalizer::retrieved  ? retrieved
+                              : normalizer == Normalizer::relevant ? met
+                                                                   : std::min(met, k);
+  return divisor == 0 ? 0.0 : sum / static_cast<double>(divisor);
+}
+
+}  // namespace vtsearch

@@ -1,0 +1,129 @@
+#include "problem.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "oracle.h"
+
+namespace vtsearch {
+namespace {
+
+std::vector<std::uint8_t> random_bytes(std::size_t count, Random& random) {
+  std::vector<std::uint8_t> bytes(count);
+  for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(random());
+  return bytes;
+}
+
+void copy_into(Fenced<std::uint8_t>& target, const std::vector<std::uint8_t>& bytes) {
+  std::copy(bytes.begin(), bytes.end(), target.begin());
+}
+
+// The items in order of their distance to the query.
+std::vector<std::uint8_t> nearest_first(const std::vector<std::uint8_t>& codes, const std::uint8_t* query,
+                                        std::size_t width) {
+  std::vector<Found> order;
+  for (std::size_t i = 0; i < codes.size() / width; ++i) {
+    order.push_back({naive_distance(query, codes.data() + i * width, width), static_cast<std::int64_t>(i)});
+  }
+  std::sort(order.begin(), order.end());
+  std::vector<std::uint8_t> sorted;
+  for (const Found& found : order) {
+    const std::uint8_t* code = codes.data() + static_cast<std::size_t>(found.index) * width;
+    sorted.insert(sorted.end(), code, code + width);
+  }
+  return sorted;
+}
+
+std::vector<std::uint8_t> database_codes(const Shape& shape, const std::vector<std::uint8_t>& queries, Random& random) {
+  const std::size_t width = shape.width;
+  std::vector<std::uint8_t> codes = random_bytes(shape.items * width, random);
+  if (shape.items == 0 || queries.empty()) return codes;
+  const std::size_t distinct = shape.kind == Kind::few ? std::min<std::size_t>(4, shape.items) : 1;
+  switch (shape.kind) {
+    case Kind::few:
+    case Kind::equal:
+      for (std::size_t i = distinct; i < shape.items; ++i) {
+        std::memcpy(codes.data() + i * width, codes.data() + random.below(distinct) * width, width);
+      }
+      break;
+    case Kind::opposite:  // the smallest and the largest distances that there are
+      for (std::size_t i = 0; i < codes.size(); ++i) {
+        codes[i] = static_cast<std::uint8_t>(queries[i % width] ^ (i / width % 3 == 0 ? 0x00 : 0xff));
+      }
+      break;
+    case Kind::nearest_first:
+      return nearest_first(codes, queries.data(), width);
+    case Kind::farthest_first: {
+      std::vector<std::uint8_t> opposite(queries.begin(), queries.begin() + static_cast<std::ptrdiff_t>(width));
+      for (std::uint8_t& byte : opposite) byte = static_cast<std::uint8_t>(~byte);
+      return nearest_first(codes, opposite.data(), width);
+    }
+    case Kind::random:
+      break;
+  }
+  return codes;
+}
+
+void fill_mask(Fenced<std::uint8_t>& mask, MaskKind kind, Random& random) {
+  constexpr std::size_t run = 24;  // bytes
+  for (std::size_t i = 0; i < mask.size(); ++i) {
+    const auto byte = static_cast<std::uint8_t>(random() & random());
+    const bool allowed_run = i / run % 2 == 1;
+    mask.data()[i] = kind == MaskKind::scattered ? byte
+                     : kind == MaskKind::runs    ? static_cast<std::uint8_t>(allowed_run ? 0xff : 0x00)
+                     : kind == MaskKind::full    ? std::uint8_t{0xff}
+                                                 : std::uint8_t{0x00};
+  }
+}
+
+// Bits behind the last item mean nothing: they are set.
+void set_bits_behind(Fenced<std::uint8_t>& mask, std::size_t items) {
+  if (items % 8 != 0) mask.data()[items / 8] |= static_cast<std::uint8_t>(0xff << (items % 8));
+}
+
+Labels random_labels(std::size_t items, const Shape& shape, Random& random) {
+  std::vector<std::int32_t> all;
+  Fenced<std::int64_t> offsets(items + 1);
+  for (std::size_t i = 0; i < items; ++i) {
+    std::vector<std::int32_t> row;
+    const std::size_t labels = shape.classes == 0 ? 0 : random.below(shape.most_labels + 1);
+    for (std::size_t j = 0; j < labels; ++j) row.push_back(static_cast<std::int32_t>(random.below(shape.classes)));
+    std::sort(row.begin(), row.end());
+    row.erase(std::unique(row.begin(), row.end()), row.end());
+    all.insert(all.end(), row.begin(), row.end());
+    offsets.data()[i + 1] = static_cast<std::int64_t>(all.size());
+  }
+  Fenced<std::int32_t> classes(all.size());
+  std::copy(all.begin(), all.end(), classes.begin());
+  return {std::move(offsets), std::move(classes)};
+}
+
+}  // namespace
+
+std::uint64_t Random::operator()() {
+  state_ += 0x9e3779b97f4a7c15u;
+  std::uint64_t z = state_;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
+
+Problem::Problem(const Shape& shape_)
+    : shape(shape_),
+      queries(shape.queries * shape.width),
+      database(shape.items * shape.width),
+      mask(shape.mask == MaskKind::none ? 0 : (shape.items + 7) / 8),
+      query_labels{Fenced<std::int64_t>(0), Fenced<std::int32_t>(0)},
+      db_labels{Fenced<std::int64_t>(0), Fenced<std::int32_t>(0)} {
+  Random random(shape.seed);
+  const std::vector<std::uint8_t> query_codes = random_bytes(queries.size(), random);
+  copy_into(queries, query_codes);
+  copy_into(database, database_codes(shape, query_codes, random));
+  fill_mask(mask, shape.mask, random);
+  if (shape.mask != MaskKind::none) set_bits_behind(mask, shape.items);
+  query_labels = random_labels(shape.queries, shape, random);
+  db_labels = random_labels(shape.items, shape, random);
+}
+
+}  // namespace vtsearch

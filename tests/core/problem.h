@@ -1,0 +1,68 @@
+// A retrieval problem of chosen shape: codes, mask, labels, each in memory of its own that is fenced.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "codes.h"
+#include "fenced.h"
+#include "hamming/relevance.h"
+
+namespace vtsearch {
+
+// What the database's codes look like; those that tie or come in order are the ones that break kernels.
+enum class Kind { random, few, equal, opposite, nearest_first, farthest_first };
+inline constexpr std::size_t kinds = 6;
+
+enum class MaskKind { none, scattered, runs, empty, full };
+inline constexpr std::size_t mask_kinds = 5;
+
+struct Shape {
+  std::size_t width;
+  std::size_t queries;
+  std::size_t items;
+  Kind kind = Kind::random;
+  MaskKind mask = MaskKind::none;
+  std::size_t classes = 0;
+  std::size_t most_labels = 1;  // of one item
+  std::uint64_t seed = 0;
+};
+
+// splitmix64: the same numbers on every platform.
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : state_(seed) {}
+  std::uint64_t operator()();
+  std::size_t below(std::size_t limit) { return limit == 0 ? 0 : (*this)() % limit; }
+
+ private:
+  std::uint64_t state_;
+};
+
+// Labels as compressed rows.
+struct Labels {
+  Fenced<std::int64_t> offsets;
+  Fenced<std::int32_t> classes;
+
+  LabelView view() const { return {offsets.data(), classes.data()}; }
+};
+
+struct Problem {
+  explicit Problem(const Shape& shape);
+
+  CodeView query_view() const { return {queries.data(), shape.queries, shape.width}; }
+  CodeView database_view() const { return {database.data(), shape.items, shape.width}; }
+  MaskView mask_view() const { return shape.mask == MaskKind::none ? MaskView{} : MaskView{mask.data()}; }
+  LabelledCodes labelled() const {
+    return {query_view(), database_view(), query_labels.view(), db_labels.view(), shape.classes};
+  }
+
+  Shape shape;
+  Fenced<std::uint8_t> queries;
+  Fenced<std::uint8_t> database;
+  Fenced<std::uint8_t> mask;
+  Labels query_labels;
+  Labels db_labels;
+};
+
+}  // namespace vtsearch

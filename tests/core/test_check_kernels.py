@@ -1,0 +1,63 @@
+"""The engine without Python agrees with an oracle of its own: on this machine, and on arm64 in an emulator."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from vtsearch import _native
+
+ROOT = Path(__file__).parents[2]
+CMAKE = shutil.which("cmake", path=sysconfig.get_path("scripts") + os.pathsep + os.environ["PATH"])
+EMULATOR = "qemu-aarch64"
+FOR_ARM64 = (EMULATOR, "aarch64-linux-gnu-g++")
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CMAKE is None, reason="needs cmake")]
+
+
+def build(preset):
+    """The program that a preset of CMakePresets.json makes; what has not changed is not compiled again."""
+    for step in (["--preset"], ["--build", "--parallel", "2", "--target", "check_kernels", "--preset"]):
+        result = subprocess.run([CMAKE, *step, preset], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout + result.stderr
+    return ROOT / "build" / preset / "tests" / "core" / "check_kernels"
+
+
+def start(*command, **environment):
+    environment = {**os.environ, **environment}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def cases(process):
+    """How many operations of each instruction set agreed."""
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return {isa: int(count) for isa, count in re.findall(r"^(\w+): (\d+) cases$", output, re.MULTILINE)}
+
+
+def test_every_instruction_set_agrees_with_the_oracle(monkeypatch):
+    monkeypatch.delenv("VTSEARCH_ISA", raising=False)
+    with start(build("core")) as process:
+        counts = cases(process)
+    assert list(counts) == _native.isas()
+    assert min(counts.values()) > 300_000
+
+
+@pytest.mark.skipif(not all(map(shutil.which, FOR_ARM64)), reason=f"needs {' and '.join(FOR_ARM64)}")
+def test_arm64_agrees_with_the_oracle(monkeypatch):
+    monkeypatch.delenv("VTSEARCH_ISA", raising=False)
+    program = build("core-arm64")
+    with (
+        start(EMULATOR, program, "lengths", VTSEARCH_ISA="neon") as lengths,
+        start(EMULATOR, program, "blocks") as blocks,
+    ):
+        counts = cases(blocks)
+        assert list(counts) == ["neon", "scalar"]
+        assert min(counts.values()) > 10_000
+        assert cases(lengths)["neon"] > 300_000
