@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 NATIVE := CMakeLists.txt $(wildcard cmake/* csrc/*.* csrc/*/*.*)
 
-.PHONY: demo test bench lint format clean
+.PHONY: demo test bench sanitize sanitize-address sanitize-thread fuzz lint format clean
 
 demo: $(VENV)/.package
 	$(BIN)/vtsearch demo
@@ -16,6 +16,36 @@ test: $(VENV)/.package $(VENV)/.test
 # Fifteen minutes; make bench QUICK=1 runs the same on tiny codes.
 bench: $(VENV)/.package $(VENV)/.test $(VENV)/.bench
 	$(BIN)/python benchmarks/compare.py $(if $(QUICK),--quick)
+
+# The programs of tests/core, then the native tests, with the sanitizers of addresses and undefined behaviour, then with
+# that of threads: half an hour. Leaks are the business of tests/native/test_leaks.py: Python itself never frees all.
+SANITIZED := tests/native tests/conformance tests/test_ranking.py tests/test_metrics.py tests/test_duplicates.py
+SANITIZERS_address := address,undefined
+SANITIZERS_thread := thread
+RUNTIME_address := libasan.so
+RUNTIME_thread := libtsan.so
+sanitize: sanitize-address sanitize-thread
+
+sanitize-address sanitize-thread: sanitize-%: $(VENV)/.test
+	$(BIN)/cmake --preset core-$*
+	$(BIN)/cmake --build --preset core-$* --parallel 2 --target check_kernels
+	build/core-$*/tests/core/check_kernels $(if $(filter thread,$*),threads)
+	$(PYTHON) -m venv build/venv-$*
+	build/venv-$*/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	build/venv-$*/bin/python -m pip install --quiet --group test . -Cbuild-dir=build/$* -Cinstall.strip=false \
+	  -Ccmake.define.VTSEARCH_SANITIZE=$(SANITIZERS_$*)
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	  LD_PRELOAD="$$($(CXX) -print-file-name=$(RUNTIME_$*)) $$($(CXX) -print-file-name=libstdc++.so)" \
+	  build/venv-$*/bin/python -m pytest -q --capture=sys --whole-bytes $(SANITIZED)
+
+# libFuzzer (Clang 19) on the engine, every instruction set against an oracle; then Hypothesis on what Python may be given.
+SECONDS ?= 60
+fuzz: $(VENV)/.package $(VENV)/.test
+	$(BIN)/cmake --preset fuzz
+	$(BIN)/cmake --build --preset fuzz --parallel 2 --target fuzz
+	mkdir -p build/corpus
+	build/fuzz/tests/core/fuzz build/corpus -max_total_time=$(SECONDS) -print_final_stats=1
+	$(BIN)/python -m pytest -q tests/native/test_hostile_arrays.py --hypothesis-profile=fuzz
 
 lint: $(VENV)/.package $(VENV)/.test $(VENV)/.lint
 	$(BIN)/ruff check
