@@ -104,7 +104,7 @@ class Uniter {
     Scanner scanner(kernels_, {codes.data(), queries.size(), codes_.width});
     for (std::size_t q = 0; q < queries.size(); ++q) scanner.set_threshold(q, radius_ + 1);
     HitLists hits(queries.size());
-    TileReader reader(codes_, distinct_, range);
+    TileReader reader(codes_, distinct_, range, scanner.items_per_tile());
     for (Tile tile; reader.next(tile); checkpoint()) {
       scanner.scan(tile, hits, [&](std::size_t q, std::size_t count) {
         for (std::size_t i = 0; i < count; ++i) {

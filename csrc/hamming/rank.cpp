@@ -123,7 +123,7 @@ std::vector<std::size_t> select_below(const Work& work, const std::vector<std::s
     hits[q].clear();
     hits[q].reserve(hits_reserved(work.k));
   }
-  TileReader reader(work.database, work.mask, work.range);
+  TileReader reader(work.database, work.mask, work.range, scanner.items_per_tile());
   for (Tile tile; reader.next(tile); work.checkpoint()) {
     scanner.scan(tile, hits, [&](std::size_t q, std::size_t count) {
       if (selections[q].add(hits[q], count)) scanner.set_threshold(q, selections[q].threshold());

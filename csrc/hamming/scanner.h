@@ -25,9 +25,11 @@ class RowScanner {
         scan_(kernels.scan[width_form(padded_)]),
         codes_(padded_codes(queries)),
         thresholds_(queries.count, queries.bins()),
-        positions_(items_per_tile(padded_) + items_per_group),
-        distances_(positions_.size()) {}
+        items_per_tile_(queries.count == 1 ? items_per_streamed_tile(padded_) : vtsearch::items_per_tile(padded_)),
+        positions_(items_per_tile_ + items_per_group),
+        distances_(items_per_tile_ + items_per_group) {}
 
+  std::size_t items_per_tile() const { return items_per_tile_; }
   void set_threshold(std::size_t q, std::size_t threshold) { thresholds_[q] = threshold; }
 
   template <class Visit>
@@ -36,7 +38,7 @@ class RowScanner {
       if (found == 0) return;
       lists[q].make_room(found);
       std::uint32_t* items = lists[q].items_end();
-      for (std::size_t i = 0; i < found; ++i) items[i] = tile.item(positions_[i]);
+      for (std::size_t i = 0; i < found; ++i) items[i] = tile.item(positions_.data()[i]);
       std::copy_n(distances_.data(), found, lists[q].distances_end());
       lists[q].grow(found);
       visit(q, found);
@@ -56,8 +58,9 @@ class RowScanner {
   ScanKernel scan_;
   std::vector<std::uint8_t> codes_;  // the queries
   std::vector<std::size_t> thresholds_;
-  std::vector<std::uint32_t> positions_;
-  std::vector<std::uint16_t> distances_;
+  std::size_t items_per_tile_;
+  AlignedArray<std::uint32_t> positions_;
+  AlignedArray<std::uint16_t> distances_;
 };
 
 class BlockScanner {
@@ -71,6 +74,7 @@ class BlockScanner {
         found_(queries.count),
         any_(queries.count) {}
 
+  std::size_t items_per_tile() const { return vtsearch::items_per_tile(padded_); }
   void set_threshold(std::size_t q, std::size_t threshold) { queries_.set_threshold(q, threshold); }
 
   template <class Visit>
@@ -124,6 +128,11 @@ class BlockScanner {
 class Scanner {
  public:
   Scanner(const Kernels& kernels, CodeView queries) : form_(make(kernels, queries)) {}
+
+  // How long the tiles should be.
+  std::size_t items_per_tile() const {
+    return std::visit([](const auto& form) { return form.items_per_tile(); }, form_);
+  }
 
   void set_threshold(std::size_t q, std::size_t threshold) {
     std::visit([&](auto& form) { form.set_threshold(q, threshold); }, form_);

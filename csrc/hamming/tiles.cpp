@@ -10,6 +10,8 @@ namespace {
 constexpr std::size_t tile_bytes = 16 * 1024;  // half of a first-level cache: the distances want the rest
 constexpr std::size_t fewest_items = 1024;
 constexpr std::size_t most_items = 4096;
+constexpr std::size_t most_streamed_items = 16384;
+constexpr std::size_t streamed_tile_bytes = most_streamed_items * 8;
 static_assert(most_items <= most_blocks * block_items);
 
 }  // namespace
@@ -38,6 +40,11 @@ std::size_t items_per_tile(std::size_t padded_width) {
   return std::clamp(tile_bytes / padded_width / items_per_group * items_per_group, fewest_items, most_items);
 }
 
+std::size_t items_per_streamed_tile(std::size_t padded_width) {
+  return std::clamp(streamed_tile_bytes / padded_width / items_per_group * items_per_group, items_per_tile(padded_width),
+                    most_streamed_items);
+}
+
 std::size_t allowed_items(MaskView mask, Range range) {
   if (mask.data == nullptr) return range.count();
   std::size_t count = 0;
@@ -47,13 +54,13 @@ std::size_t allowed_items(MaskView mask, Range range) {
   return count;
 }
 
-TileReader::TileReader(CodeView codes, MaskView mask, Range range)
+TileReader::TileReader(CodeView codes, MaskView mask, Range range, std::size_t items_per_tile)
     : codes_(codes),
       mask_(mask),
       range_(range),
       position_(range.begin),
       width_(padded_width(codes.width)),
-      items_(items_per_tile(width_)) {
+      items_(items_per_tile) {
   if (mask.data != nullptr || width_ != codes.width) buffer_.resize(items_ * width_);
   if (mask.data != nullptr) numbers_.resize(items_);
 }

@@ -1,5 +1,5 @@
-// The database as tiles: pieces that fit the first-level cache, padded to a width that has a kernel, without masked
-// items.
+// The database as tiles: pieces that mostly fit the first-level cache, padded to a width that has a kernel, without
+// masked items.
 #pragma once
 
 #include <cstddef>
@@ -42,7 +42,11 @@ std::size_t padded_width(std::size_t width);
 // Codes copied to their padded width; the padding is 0.
 std::vector<std::uint8_t> padded_codes(CodeView codes);
 
+// As many as fit the first-level cache.
 std::size_t items_per_tile(std::size_t padded_width);
+
+// For a single query, which reads nothing twice: the longer the tile, the seldomer memory waits while the next is begun.
+std::size_t items_per_streamed_tile(std::size_t padded_width);
 
 std::size_t allowed_items(MaskView mask, Range range);
 
@@ -60,7 +64,9 @@ struct Tile {
 // Walks over the allowed items of a range, in order.
 class TileReader {
  public:
-  TileReader(CodeView codes, MaskView mask, Range range);
+  TileReader(CodeView codes, MaskView mask, Range range)
+      : TileReader(codes, mask, range, items_per_tile(padded_width(codes.width))) {}
+  TileReader(CodeView codes, MaskView mask, Range range, std::size_t items_per_tile);
 
   // The next tile that is not empty; false at the end. Valid until the next call.
   bool next(Tile& tile);
