@@ -39,6 +39,11 @@ class Range(NamedTuple):
     stop: int
     codes: Codes
 
+    def renumber(self, indices: NDArray[np.int64]) -> None:
+        """Turn numbers inside this range into those of the whole database, in place."""
+        if self.first != 0:
+            indices += self.first
+
 
 class Scan:
     """One pass over a database whose codes stand in one array or in several: iterating gives its ranges, in order.
@@ -106,7 +111,7 @@ def rank(queries: Codes, scan: Scan, k: int, mask: Mask | None, threads: int) ->
         for each in scan:
             top = min(k, len(each.codes))
             distances, indices = _native.rank(queries, each.codes, top, _allowed(mask, each), threads)
-            indices += each.first
+            each.renumber(indices)
             yield distances, indices
 
     return functools.reduce(lambda before, here: _nearest(before, here, k), found())
@@ -117,7 +122,7 @@ def within(queries: Codes, scan: Scan, radius: int, mask: Mask | None, threads: 
     found: list[Lists] = []
     for each in scan:
         offsets, distances, indices = _native.within(queries, each.codes, radius, _allowed(mask, each), threads)
-        indices += each.first
+        each.renumber(indices)
         found.append((offsets, distances, indices))
     return found[0] if len(found) == 1 else _joined(found)
 
