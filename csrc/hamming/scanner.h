@@ -71,7 +71,7 @@ class BlockScanner {
         padded_(padded_width(queries.width)),
         codes_(padded_codes(queries)),
         block_(queries.width),
-        found_(queries.count),
+        found_(most_blocks * queries.count),
         any_(queries.count) {}
 
   std::size_t items_per_tile() const { return vtsearch::items_per_tile(padded_); }
@@ -89,7 +89,7 @@ class BlockScanner {
   void count(const Tile& tile, Visit&& visit) {
     find(tile);
     for (std::size_t q = 0; q < any_.size(); ++q) {
-      if (any_[q] != 0) visit(q, kernels_.found(found_[q], any_[q]));
+      if (any_[q] != 0) visit(q, kernels_.found(found(q)));
     }
   }
 
@@ -99,16 +99,19 @@ class BlockScanner {
     std::fill(any_.begin(), any_.end(), std::uint8_t{0});
     for (std::size_t block = 0; block * block_items < tile.count; ++block) {
       block_.set(kernels_, tile, block * block_items);
-      kernels_.scan(block_.rows(), queries_.view(), block_.items(), block, found_.data(), any_.data());
+      kernels_.scan(block_.rows(), queries_.view(), block_.items(), block, found_.data() + block * any_.size(),
+                    any_.data());
     }
   }
 
+  TileItems found(std::size_t q) const { return {found_.data() + q, any_.size(), any_[q]}; }
+
   std::size_t append(const Tile& tile, std::size_t q, HitList& list) const {
-    const std::size_t count = kernels_.found(found_[q], any_[q]);
+    const std::size_t count = kernels_.found(found(q));
     list.make_room(count + items_per_group);
     std::uint32_t* items = list.items_end();
-    kernels_.expand(found_[q], any_[q], tile.items == nullptr ? tile.first : 0, tile.codes, codes_.data() + q * padded_,
-                    padded_, items, list.distances_end());
+    kernels_.expand(found(q), tile.items == nullptr ? tile.first : 0, tile.codes, codes_.data() + q * padded_, padded_,
+                    items, list.distances_end());
     if (tile.items != nullptr) {
       for (std::size_t i = 0; i < count; ++i) items[i] = tile.items[items[i]];
     }
@@ -121,7 +124,7 @@ class BlockScanner {
   std::size_t padded_;
   std::vector<std::uint8_t> codes_;  // the queries
   SlicedBlock block_;
-  std::vector<TileItems> found_;
+  std::vector<BlockItems> found_;  // of each block those of each query
   std::vector<std::uint8_t> any_;
 };
 

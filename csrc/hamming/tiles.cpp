@@ -41,8 +41,8 @@ std::size_t items_per_tile(std::size_t padded_width) {
 }
 
 std::size_t items_per_streamed_tile(std::size_t padded_width) {
-  return std::clamp(streamed_tile_bytes / padded_width / items_per_group * items_per_group, items_per_tile(padded_width),
-                    most_streamed_items);
+  return std::clamp(streamed_tile_bytes / padded_width / items_per_group * items_per_group,
+                    items_per_tile(padded_width), most_streamed_items);
 }
 
 std::size_t allowed_items(MaskView mask, Range range) {

@@ -45,7 +45,8 @@ std::vector<std::uint8_t> padded_codes(CodeView codes);
 // As many as fit the first-level cache.
 std::size_t items_per_tile(std::size_t padded_width);
 
-// For a single query, which reads nothing twice: the longer the tile, the seldomer memory waits while the next is begun.
+// For a single query, which reads nothing twice: the longer the tile, the seldomer memory waits while the next is
+// begun.
 std::size_t items_per_streamed_tile(std::size_t padded_width);
 
 std::size_t allowed_items(MaskView mask, Range range);

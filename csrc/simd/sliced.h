@@ -70,15 +70,18 @@ using SliceKernel = void (*)(const std::uint8_t* codes, std::size_t count, std::
 // Up to so many blocks make a tile, after which the hits of each query are looked at together.
 inline constexpr std::size_t most_blocks = 8;
 
-// What one query finds in a tile: bit b of `any` says whether it found something in block b.
+// What one query found in a tile: bit b of `blocks` says whether there is something in block b, whose items are
+// items[b * stride]. Those of one block stand together for all queries, so that they are written one after the other.
 struct TileItems {
-  BlockItems block[most_blocks];
+  const BlockItems* items;
+  std::size_t stride;
+  std::uint8_t blocks;
 };
 
-// Writes which of the `allowed` items of block number `block` lie below each query's threshold to
-// found[q].block[block], and sets bit `block` of any[q] if there are some.
+// Writes which of the `allowed` items of block number `block` lie below each query's threshold to found[q], and sets
+// bit `block` of any[q] if there are some.
 using SlicedScanKernel = void (*)(const std::uint8_t* rows, const SlicedQueries& queries, const BlockItems& allowed,
-                                  std::size_t block, TileItems* found, std::uint8_t* any);
+                                  std::size_t block, BlockItems* found, std::uint8_t* any);
 
 // Adds the `allowed` items of a block to each query's counters, and to `relevant`, unless it is null, those of them
 // that are in relevant_items[query], unless that is null.
@@ -87,11 +90,11 @@ using SlicedCountKernel = void (*)(const std::uint8_t* rows, const SlicedQueries
                                    std::uint64_t* relevant);
 
 // How many items a query has found.
-using FoundKernel = std::size_t (*)(const TileItems& found, std::uint8_t any);
+using FoundKernel = std::size_t (*)(const TileItems& found);
 
 // Their numbers, ascending, counted from `first` for the tile's first item, and their distances. The tile's `codes` and
 // the query are padded to `width`. Both outputs have room for a group more than there are.
-using ExpandKernel = void (*)(const TileItems& found, std::uint8_t any, std::uint32_t first, const std::uint8_t* codes,
+using ExpandKernel = void (*)(const TileItems& found, std::uint32_t first, const std::uint8_t* codes,
                               const std::uint8_t* query, std::size_t width, std::uint32_t* numbers,
                               std::uint16_t* distances);
 

@@ -159,7 +159,7 @@ template <std::size_t Units>
 
 template <std::size_t Units>
 void scan_block(const u8* rows, const SlicedQueries& queries, const BlockItems& allowed, std::size_t block,
-                TileItems* found, u8* any) {
+                BlockItems* found, u8* any) {
   const std::size_t units = Units == 0 ? queries.units : Units;
   const std::size_t bits = counter_bits(unit_bits * units);
   const u16* picks = queries.picks;
@@ -170,7 +170,7 @@ void scan_block(const u8* rows, const SlicedQueries& queries, const BlockItems& 
     for (std::size_t at = 0; at < row_bytes; at += vector_bytes) {
       const Vector outside = not_below<Units>(rows + at, picks, units, bias);
       const Vector below = Vector::without(part_of(allowed.word, at), outside);
-      Vector::store(reinterpret_cast<u8*>(found[q].block[block].word) + at, below);
+      Vector::store(reinterpret_cast<u8*>(found[q].word) + at, below);
       here |= Vector::any(below);
     }
     any[q] = static_cast<u8>(any[q] | (u8{here} << block));
@@ -261,20 +261,21 @@ void expand_distances(const u32* numbers, std::size_t count, u32 first, const u8
   }
 }
 
-std::size_t count_found(const TileItems& found, u8 any) {
+std::size_t count_found(const TileItems& found) {
   u64 count = 0;
-  for (unsigned blocks = any; blocks != 0; blocks &= blocks - 1) {
-    for (const u64 word : found.block[__builtin_ctz(blocks)].word) count += Vector::popcount_word(word);
+  for (unsigned blocks = found.blocks; blocks != 0; blocks &= blocks - 1) {
+    for (const u64 word : found.items[static_cast<std::size_t>(__builtin_ctz(blocks)) * found.stride].word)
+      count += Vector::popcount_word(word);
   }
   return count;
 }
 
-void expand(const TileItems& found, u8 any, u32 first, const u8* codes, const u8* query, std::size_t width,
-            u32* numbers, u16* distances) {
+void expand(const TileItems& found, u32 first, const u8* codes, const u8* query, std::size_t width, u32* numbers,
+            u16* distances) {
   u32* next = numbers;
-  for (unsigned blocks = any; blocks != 0; blocks &= blocks - 1) {
+  for (unsigned blocks = found.blocks; blocks != 0; blocks &= blocks - 1) {
     const auto block = static_cast<u32>(__builtin_ctz(blocks));
-    const u64* word = found.block[block].word;
+    const u64* word = found.items[block * found.stride].word;
     unsigned words = 0;  // those with any, found without a branch that no one can foretell
     for (std::size_t w = 0; w < block_words; ++w) words |= static_cast<unsigned>(word[w] != 0) << w;
     for (; words != 0; words &= words - 1) {
