@@ -1,28 +1,19 @@
-"""The published code's own numbers: losses and gradients of CSQ and HashNet, two steps each."""
+"""CSQ and HashNet against the published code's own numbers."""
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from golden_losses import CASES, GOLDEN, INPUTS, PRECISIONS, assert_golden, both_labels
 
 from vtsearch.frameworks.centers import class_centers, majority_centers, minimum_distance
 from vtsearch.frameworks.csq import CSQ, CSQOptions
 from vtsearch.frameworks.hashnet import HashNet, HashNetOptions
 
-GOLDEN = json.loads(Path(__file__).with_name("losses_golden.json").read_text(encoding="utf-8"))
-INPUTS = GOLDEN["inputs"]
-CASES = {(case["name"], case["labels"]): case for case in GOLDEN["cases"]}
 EPOCH_OF_SCALE = {"1.0000": 0, "1.4142": 20, "2.8284": 140}
-PRECISIONS = [(torch.float64, 1e-10), (torch.float32, 1e-5)]
-
-
-def both_labels(*names):
-    return [(name, labels) for name in names for labels in ("single", "multi") if (name, labels) in CASES]
 
 
 def build_hashnet(name):
@@ -44,18 +35,6 @@ def build_csq(name, labels):
     tie = state.get("multi_label_random_center_01", state.get("random_center_01"))
     framework.tie.copy_(torch.tensor(tie) * 2 - 1)
     return framework
-
-
-def assert_golden(framework, case, dtype, tolerance, steps=2):
-    framework = framework.to(dtype)
-    for number, step in enumerate(case["steps"][:steps], start=1):
-        features = torch.tensor(INPUTS[f"u_step{number}"], dtype=dtype, requires_grad=True)
-        labels = torch.tensor(INPUTS[f"y_{case['labels']}_step{number}"])
-        loss = framework(features, labels, torch.tensor(INPUTS[f"ind_step{number}"]))
-        loss.backward()
-        assert loss.dtype == dtype
-        assert loss.item() == pytest.approx(step["loss"], rel=tolerance)
-        np.testing.assert_allclose(features.grad, step["grad"], rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
