@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "hamming/distances.h"
+#include "hamming/duplicates.h"
 #include "hamming/histogram.h"
 #include "hamming/parallel.h"
 #include "hamming/rank.h"
@@ -79,6 +80,33 @@ void check_within(const Call& call, const Answers& answers) {
   call.require(found.indices.size() == place && found.distances.size() == place, "within's length");
 }
 
+void check_count_within(const Call& call, const Answers& answers) {
+  const Problem& problem = call.problem;
+  Fenced<std::int64_t> counts(problem.shape.queries);
+  count_within(call.kernels, problem.query_view(), problem.database_view(), call.options.radius, problem.mask_view(),
+               call.options.threads, call.cancellation, counts.data());
+  for (std::size_t q = 0; q < problem.shape.queries; ++q) {
+    const auto is_near = [&](const Found& found) {
+      return static_cast<std::size_t>(found.distance) <= call.options.radius;
+    };
+    const auto expected = std::count_if(answers.rankings[q].begin(), answers.rankings[q].end(), is_near);
+    call.require(counts.data()[q] == expected, "count_within");
+  }
+}
+
+// Of short databases: the oracle looks at all pairs.
+void check_deduplicate(const Call& call) {
+  constexpr std::size_t longest = 64;
+  const Problem& problem = call.problem;
+  const std::size_t radius = std::min(call.options.radius, 8 * problem.shape.width);
+  if (problem.shape.items > longest) return;
+  const Windows windows{1 + problem.shape.seed % longest, 100, nullptr, nullptr};
+  Fenced<std::int64_t> representatives(problem.shape.items, -1);
+  deduplicate(call.kernels, problem.database_view(), radius, windows, call.options.threads, call.cancellation,
+              representatives.data());
+  call.require(equal(representatives, naive_groups(problem, radius)), "deduplicate");
+}
+
 void check_distances(const Call& call, const Answers& answers) {
   Fenced<std::int32_t> actual(answers.distances.size(), -1);
   distances(call.kernels, call.problem.query_view(), call.problem.database_view(), call.options.threads,
@@ -140,21 +168,23 @@ void check_average_precision(const Call& call, const Answers& answers) {
 }
 
 using Check = void (*)(const Call&, const Answers&);
-constexpr Check on_codes[] = {check_rank,
-                              check_within,
-                              check_distances,
-                              check_histogram,
-                              check_relevance_histograms,
-                              check_gain_histograms,
-                              check_average_precision_by_index};
+constexpr Check on_both_sides[] = {check_rank,
+                                   check_within,
+                                   check_count_within,
+                                   check_distances,
+                                   check_histogram,
+                                   check_relevance_histograms,
+                                   check_gain_histograms,
+                                   check_average_precision_by_index};
 
 }  // namespace
 
 std::size_t Checks::run(const Kernels& kernels, const Options& options) const {
   Cancellation never([] { return false; });
   const Call call{kernels, problem_, options, never};
-  for (const Check check : on_codes) check(call, answers_);
-  return std::size(on_codes);
+  for (const Check check : on_both_sides) check(call, answers_);
+  check_deduplicate(call);
+  return std::size(on_both_sides) + 1;
 }
 
 void Checks::run_without_kernels(const Options& options) const {
@@ -163,7 +193,7 @@ void Checks::run_without_kernels(const Options& options) const {
 }
 
 std::size_t Checks::run_stopped(const Kernels& kernels, const Options& options) const {
-  for (const Check check : on_codes) {
+  for (const Check check : on_both_sides) {
     Cancellation stopped([] { return false; });
     stopped.stop();
     const Call call{kernels, problem_, options, stopped};
@@ -175,7 +205,7 @@ std::size_t Checks::run_stopped(const Kernels& kernels, const Options& options) 
     }
     call.require(thrown, "a stopped operation");
   }
-  return std::size(on_codes);
+  return std::size(on_both_sides);
 }
 
 }  // namespace vtsearch

@@ -31,6 +31,27 @@ std::int32_t naive_distance(const std::uint8_t* a, const std::uint8_t* b, std::s
   return distance;
 }
 
+std::vector<std::int64_t> naive_groups(const Problem& problem, std::size_t radius) {
+  const CodeView codes = problem.database_view();
+  std::vector<std::int64_t> groups(codes.count, -1);
+  for (std::size_t first = 0; first < codes.count; ++first) {
+    if (groups[first] >= 0) continue;
+    groups[first] = static_cast<std::int64_t>(first);
+    std::vector<std::size_t> reached = {first};
+    while (!reached.empty()) {
+      const std::size_t from = reached.back();
+      reached.pop_back();
+      for (std::size_t i = 0; i < codes.count; ++i) {
+        const auto distance = static_cast<std::size_t>(naive_distance(codes.code(from), codes.code(i), codes.width));
+        if (groups[i] >= 0 || distance > radius) continue;
+        groups[i] = static_cast<std::int64_t>(first);
+        reached.push_back(i);
+      }
+    }
+  }
+  return groups;
+}
+
 Answers::Answers(const Problem& problem)
     : bins(problem.database_view().bins()),
       rankings(problem.shape.queries),

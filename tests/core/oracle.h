@@ -15,6 +15,9 @@ struct Problem;
 
 std::int32_t naive_distance(const std::uint8_t* a, const std::uint8_t* b, std::size_t width);
 
+// For each item of the database the smallest that a chain of steps within the radius leads to.
+std::vector<std::int64_t> naive_groups(const Problem& problem, std::size_t radius);
+
 struct Found {
   std::int32_t distance;
   std::int64_t index;
