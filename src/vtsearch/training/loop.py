@@ -124,7 +124,7 @@ class Run:
         self._clock = time.monotonic()
         for images, labels, positions in parts.loader:
             loss = self._step(images, labels, positions)
-            self._loss_sum += loss.detach()
+            self._loss_sum += loss
             place.batch += 1
             place.step += 1
             place.seconds += (now := time.monotonic()) - self._clock
@@ -132,12 +132,12 @@ class Run:
             processes = parts.accelerator.num_processes
             self.progress.step(len(images) * processes, f"epoch {place.epoch + 1}/{self.config.epochs}", loss.item)
             if place.step % self.config.log_every == 0:
-                self._log_step(float(loss.detach()))
+                self._log_step(float(loss))
             if self._checkpoint_due():
                 self._save()
 
     def _step(self, images: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
-        """One step of the optimizer; returns the loss, still on the device."""
+        """One step of the optimizer; returns the loss over all processes, still on the device."""
         parts, config, device = self.parts, self.config, self.parts.accelerator.device
         set_seed(derived_seed(config.seed, STEP_SEED, self.place.step, parts.accelerator.process_index))
         set_learning_rate(parts.optimizer, config.schedule, self.place.step / self._steps())
@@ -151,7 +151,8 @@ class Run:
             parts.accelerator.clip_grad_norm_(parts.objective.parameters(), config.optimizer.clip)
         parts.optimizer.step()
         parts.optimizer.zero_grad(set_to_none=True)
-        return loss
+        of_all: Tensor = parts.accelerator.reduce(loss.detach(), reduction="mean")
+        return of_all
 
     def _end_epoch(self) -> None:
         """Evaluate if it is time to, and go on to the next epoch."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
-from accelerate.utils import parse_flag_from_env
+from accelerate.utils import DistributedDataParallelKwargs, parse_flag_from_env
 
 from vtsearch.training.precision import resolve_precision
 
@@ -25,7 +25,9 @@ def accelerator_for(precision: Precision) -> Accelerator:
     arithmetic = resolve_precision(precision, this_process().device)
     # accelerate keeps the precision of a process's first run for all later ones, and refuses another
     AcceleratorState._reset_state()  # noqa: SLF001 (it offers no public way)
-    return Accelerator(cpu=_on_cpu(), mixed_precision="bf16" if arithmetic == "bf16" else "no")
+    # frameworks keep their buffers alike themselves: sending a whole bank to the others at each step would be slow
+    alike = DistributedDataParallelKwargs(broadcast_buffers=False)
+    return Accelerator(cpu=_on_cpu(), mixed_precision="bf16" if arithmetic == "bf16" else "no", kwargs_handlers=[alike])
 
 
 def _on_cpu() -> bool:

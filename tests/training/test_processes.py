@@ -1,0 +1,64 @@
+"""Two processes with half a batch each are one process with the whole batch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import yaml
+
+from vtsearch.frameworks import framework_class
+from vtsearch.index import Index
+from vtsearch.training import run_folder as files
+from vtsearch.training.journal import read_journal
+from vtsearch.training.loop import train
+
+BATCH = 50
+LAUNCH = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "vtsearch")
+
+
+def train_in_two_processes(config, folder):
+    request = folder.with_suffix(".yaml")
+    request.write_text(yaml.safe_dump(files.plain(config)))
+    words = ["train", "--config", str(request), "--output", str(folder)]
+    ended = subprocess.run(
+        [*LAUNCH, *words],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]
+
+
+def losses(folder):
+    return [event["loss"] for event in read_journal(folder / files.METRICS) if event["event"] in ("step", "epoch")]
+
+
+@pytest.mark.parametrize("framework", ["csq"])
+def test_two_processes_have_the_losses_of_one(tiny_config, tmp_path, framework):
+    config = replace(
+        tiny_config,
+        framework=framework,
+        options=framework_class(framework).Options(),
+        model=replace(tiny_config.model, dropout=0.0),  # each process has a dropout of its own
+        batch_size=BATCH,
+        augment="flip+crop",
+        baselines=False,
+        log_every=1,
+    )
+    one, two = tmp_path / "one", tmp_path / "two"
+    result = train(config, one)
+    train_in_two_processes(replace(config, batch_size=BATCH // 2), two)
+    assert len(losses(one)) == 2 * (500 // BATCH + 1)
+    np.testing.assert_allclose(losses(two), losses(one), rtol=1e-5)
+    with Index.open(one / files.CODES / "database") as alone, Index.open(two / files.CODES / "database") as shared:
+        assert len(shared) == len(alone) == 1197  # each image once
+        different = np.bitwise_count(np.asarray(shared.codes()) ^ np.asarray(alone.codes())).sum()
+        assert different <= 0.01 * len(alone) * config.model.bits  # signs of features that rounding decides
+    assert result.final["expected"] > 0.2
