@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from vtsearch.cli import main
+from vtsearch.frameworks import FRAMEWORKS
 from vtsearch.training import run_folder as files
 
 TINY = [
@@ -120,7 +121,7 @@ def test_help_shows_the_options_of_the_framework_with_their_documentation(capsys
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--framework", "magic"], "framework: expected one of csq, hashnet, got 'magic'"),
+        (["--framework", "magic"], f"framework: expected one of {', '.join(FRAMEWORKS)}, got 'magic'"),
         (["--protocol", "magic"], "protocol: expected one of cifar10@54000"),
         (["--preset", "best"], "preset: expected one of modern, paper, got 'best'"),
         (["--options.magic=1"], "options: csq has quantization, form, not 'magic'"),

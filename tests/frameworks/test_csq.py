@@ -44,5 +44,5 @@ def test_the_tie_vector_comes_from_the_seed_and_is_saved():
 def test_options_out_of_range_are_named():
     with pytest.raises(ValueError, match="quantization: expected at least 0, got -1"):
         CSQOptions(quantization=-1)
-    with pytest.raises(ValueError, match="form: expected 'logits' or 'published', got 'logit'"):
+    with pytest.raises(ValueError, match="form: expected one of logits, published, got 'logit'"):
         CSQOptions(form="logit")

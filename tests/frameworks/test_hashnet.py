@@ -97,8 +97,8 @@ def test_the_next_step_may_come_before_the_backward_pass_of_the_last():
         ("alpha", 0.0, "alpha: expected a number above 0 or '10/bits', got 0.0"),
         ("alpha", "10/K", "alpha: expected a number above 0 or '10/bits', got '10/K'"),
         ("positive_weight", -1.0, "positive_weight: expected a number above 0 or 'balanced', got -1.0"),
-        ("continuation", -1, "continuation: expected at least 0 epochs, got -1"),
-        ("pairs", "banks", "pairs: expected one of bank, batch, halves, got 'banks'"),
+        ("continuation", -1, "continuation: expected at least 0, got -1"),
+        ("pairs", "banks", "pairs: expected one of bank, batch, distinct, halves, got 'banks'"),
         ("unseen", "zero", "unseen: expected one of masked, dissimilar, got 'zero'"),
     ],
 )

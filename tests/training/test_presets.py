@@ -23,6 +23,12 @@ def test_paper_repeats_what_the_published_code_does():
     assert config.model.backbone_dropout == 0.1
 
 
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_paper_takes_the_options_of_the_published_code(framework):
+    assert preset("paper", framework).options == framework_class(framework).Options.published()
+    assert preset("modern", framework).options == framework_class(framework).Options()
+
+
 def test_modern_trains_on_the_backbones_own_pixels():
     assert preset("modern", "csq").model.preprocessing == "backbone"
 
@@ -33,5 +39,5 @@ def test_an_unknown_preset_lists_the_choices():
 
 
 def test_an_unknown_framework_lists_the_choices():
-    with pytest.raises(ValueError, match="csq, hashnet"):
+    with pytest.raises(ValueError, match=", ".join(FRAMEWORKS)):
         preset("modern", "magic")

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
 
     from vtsearch.frameworks.base import Framework
 
-FRAMEWORKS: Mapping[str, str] = {"csq": "CSQ", "hashnet": "HashNet"}
+FRAMEWORKS: Mapping[str, str] = {
+    "csq": "CSQ",
+    "dch": "DCH",
+    "dfh": "DFH",
+    "dhn": "DHN",
+    "dpsh": "DPSH",
+    "dsh": "DSH",
+    "hashnet": "HashNet",
+    "idhn": "IDHN",
+}
 """Command-line name, which is also the module, -> class."""
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import distributed, nn
+from torch import nn
+
+from vtsearch.frameworks.processes import gather
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,22 +37,7 @@ class Bank(nn.Module):
     @torch.no_grad()
     def remember(self, features: Tensor, labels: Tensor, positions: Tensor) -> None:
         """Overwrite the rows at ``positions`` (b,) with features (b, bits) and labels (b, classes)."""
-        features, labels, positions = (_of_all_processes(part.detach()) for part in (features, labels, positions))
+        features, labels, positions = (gather(part.detach()) for part in (features, labels, positions))
         self.features[positions] = features.to(self.features.dtype)
         self.labels[positions] = labels.to(self.labels.dtype)
         self.seen[positions] = True
-
-
-def _of_all_processes(part: Tensor) -> Tensor:
-    """The rows of every process, in the order of their ranks; batches may differ in length."""
-    if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
-        return part
-    length = torch.tensor([len(part)], device=part.device)
-    lengths = [torch.empty_like(length) for _ in range(distributed.get_world_size())]
-    distributed.all_gather(lengths, length)
-    longest = max(int(each) for each in lengths)
-    padded = part.new_zeros(longest, *part.shape[1:])
-    padded[: len(part)] = part
-    gathered = [torch.empty_like(padded) for _ in lengths]
-    distributed.all_gather(gathered, padded)
-    return torch.cat([rows[: int(each)] for rows, each in zip(gathered, lengths, strict=True)])

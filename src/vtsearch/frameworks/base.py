@@ -19,7 +19,9 @@ class Framework(nn.Module, ABC):
     an exact resume come from torch. The loss is computed in float32 (or float64, if the features are), outside any
     autocast: half-precision features would lose small differences of large sums.
 
-    A subclass names its options dataclass as ``Options`` and implements ``loss``.
+    A subclass names its options dataclass as ``Options`` and implements ``loss``. The defaults of ``Options`` are the
+    form that we hold for correct; its classmethod ``published()`` gives the options that do what the published code
+    does, flaws included.
 
     Args:
         bits: length of the codes.

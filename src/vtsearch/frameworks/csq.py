@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from vtsearch.frameworks.base import Framework
 from vtsearch.frameworks.centers import class_centers, majority_centers
+from vtsearch.frameworks.checks import check_options
 
 if TYPE_CHECKING:
     from typing import Any
@@ -32,10 +33,12 @@ class CSQOptions:
     probability, so that beyond |u| = 9 a wrong bit has no gradient in float32."""
 
     def __post_init__(self) -> None:
-        if self.quantization < 0:
-            raise ValueError(f"quantization: expected at least 0, got {self.quantization}")
-        if self.form not in ("logits", "published"):
-            raise ValueError(f"form: expected 'logits' or 'published', got {self.form!r}")
+        check_options(self)
+
+    @classmethod
+    def published(cls) -> CSQOptions:
+        """As in Dubey et al.'s code: the logarithm of a rounded probability."""
+        return cls(form="published")
 
 
 class CSQ(Framework):

@@ -33,7 +33,7 @@ def paper(framework: str = "csq") -> TrainConfig:
     """
     return TrainConfig(
         framework=framework,
-        options=framework_class(framework).Options(),
+        options=framework_class(framework).Options.published(),
         model=ModelConfig(
             backbone="vit_base_patch16_224.orig_in21k",
             bits=64,

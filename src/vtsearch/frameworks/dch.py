@@ -1,0 +1,81 @@
+"""DCH: the probability that two images share a label falls with their distance as Cauchy's does, so that close counts.
+
+Paper: Cao et al., Deep Cauchy Hashing for Hamming Space Retrieval, CVPR 2018,
+https://openaccess.thecvf.com/content_cvpr_2018/html/Cao_Deep_Cauchy_Hashing_CVPR_2018_paper.html.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from vtsearch.frameworks.checks import check_options
+from vtsearch.frameworks.pairs import PairOptions, Pairs, PairwiseFramework, Weights, pair_mean
+from vtsearch.frameworks.processes import mean
+from vtsearch.frameworks.similarity import cosines, share_a_label, squared_distances
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NEAREST = 1e-3  # added to distances: the loss of a dissimilar pair grows with -log(d)
+LARGEST_COSINE = 0.99  # of the published code
+
+
+@dataclass(frozen=True)
+class DCHOptions(PairOptions):
+    """What DCH can be told."""
+
+    pairs: Pairs = "distinct"
+    """Whom a batch is compared with: "bank", the last features of the whole training set; "batch", itself, each image
+    with itself included; "distinct", itself without those, as in the paper; "halves", its first half with its
+    second."""
+    gamma: float = 20.0
+    """Distance at which two images are as likely similar as not, the scale of the Cauchy distribution (equation 5)."""
+    quantization: float = 0.1
+    """Weight of the quantization term, the paper's lambda (equation 7)."""
+    distance: Literal["cosine", "clamped", "euclidean"] = "cosine"
+    """How far two images are apart: "cosine", bits / 2 * (1 - cos(u, u')) (equation 6) and 0.001, which keeps equal
+    features finite; "clamped" cuts the cosine at 0.99 instead, as published, so that close pairs have no gradient;
+    "euclidean", |tanh u - tanh u'|^2 and 0.001, as in the authors' code."""
+    weights: Weights = "balanced"
+    """Weights of the pairs: "balanced", similar and dissimilar pairs count the same in total (equation 2); "equal", all
+    alike; "authors", similar pairs count for as many times more as there are fewer of them than pairs."""
+
+    def __post_init__(self) -> None:
+        check_options(self, above_zero=("gamma",))
+
+    @classmethod
+    def published(cls) -> DCHOptions:
+        """As in the DeepHash-pytorch collection: cosines cut at 0.99, each image similar to itself."""
+        return cls(distance="clamped", pairs="batch")
+
+
+class DCH(PairwiseFramework):
+    """L = mean over similar pairs of log(1 + d / g) + mean over dissimilar pairs of log(1 + g / d) + quantization * Q.
+
+    Q is the mean of log(1 + d(|u|, 1) / g) over images; g is gamma.
+    """
+
+    Options = DCHOptions
+
+    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
+        """The Cauchy cross-entropy (equation 8) and the Cauchy quantization (equation 9)."""
+        features = features.tanh() if self.options.distance == "euclidean" else features
+        sides = self.sides(features, labels, positions)
+        similar = share_a_label(sides.left_labels, sides.right_labels)  # (b, n)
+        ratios = self._distances(sides.left, sides.right) / self.options.gamma
+        losses = torch.where(similar > 0, ratios, 1 / ratios).log1p()
+        to_corner = self._distances(features.abs(), torch.ones_like(features[:1])) / self.options.gamma  # (b, 1)
+        quantization: float = self.options.quantization
+        return pair_mean(losses, similar, sides.exists, self.options.weights) + quantization * mean(to_corner.log1p())
+
+    def _distances(self, features: Tensor, others: Tensor) -> Tensor:
+        """(b, bits) and (n, bits) -> (b, n), all above 0."""
+        if self.options.distance == "euclidean":
+            return squared_distances(features, others) + NEAREST
+        cosine = cosines(features, others)
+        if self.options.distance == "clamped":
+            return (1 - cosine.clamp(max=LARGEST_COSINE)) * self.bits / 2
+        return (1 - cosine.clamp(max=1)) * self.bits / 2 + NEAREST

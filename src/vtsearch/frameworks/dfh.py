@@ -1,0 +1,117 @@
+"""DFH: Fisher's criterion for codes: pairs are told apart by a margin, codes lie near the centers of their labels.
+
+Paper: Li et al., Push for Quantization: Deep Fisher Hashing, BMVC 2019, https://arxiv.org/abs/1909.00206.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch.nn import functional
+
+from vtsearch.frameworks.checks import check_options
+from vtsearch.frameworks.pairs import PairOptions, PairwiseFramework, Sides
+from vtsearch.frameworks.processes import gather, mean
+from vtsearch.frameworks.similarity import share_a_label
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from torch import Tensor
+
+STEPS = 200  # of the centers, each batch
+RATES = {0: 0.03, 149: 0.003, 179: 0.0003}  # step -> learning rate of the centers from there on
+
+
+@dataclass(frozen=True)
+class DFHOptions(PairOptions):
+    """What DFH can be told."""
+
+    margin: float = 3.0
+    """How far half the inner product has to be beyond 0 (below it, for dissimilar pairs), the paper's m; the authors'
+    code runs with 0."""
+    pull: float = 0.1
+    """Weight of the label's center against the features in an image's code, mu; the authors' code runs with 1."""
+    separation: float = 1.0
+    """Weight of the distances between centers, vul."""
+    center_quantization: float = 1.0
+    """Weight of the centers' distance to their signs, nta."""
+    quantization: float = 0.5
+    """Weight of the features' distance to their code, eta."""
+    several_labels: Literal["mean", "sum"] = "mean"
+    """What an image with several labels is drawn to: the mean of their centers, which codes can reach, or their sum, as
+    published."""
+    products: Literal["exact", "clamped"] = "exact"
+    """Half the inner products as they are, or cut to -100 to 50, beyond which pairs have no gradient, as published."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    @classmethod
+    def published(cls) -> DFHOptions:
+        """As in the DeepHash-pytorch collection: products cut, sums of centers, unseen rows are dissimilar."""
+        return cls(products="clamped", several_labels="sum", unseen="dissimilar")
+
+
+class DFH(PairwiseFramework):
+    """L = mean over pairs of l + quantization * mean((code - u)^2), x = <u, u'> / 2.
+
+    l is log(1 + exp(margin - x)) where the two images share a label, else log(1 + exp(margin + x)). An image's code is
+    sign(pull * sign(its label's center) + u). The centers begin at 0; after each batch's codes are set, they descend
+    200 steps on the distance to these codes, to each other and to their own signs.
+    """
+
+    Options = DFHOptions
+    centers: Tensor
+
+    def __init__(self, bits: int, classes: int, train_size: int, options: Any = None, seed: int = 0) -> None:
+        super().__init__(bits, classes, train_size, options, seed)
+        self.register_buffer("centers", torch.zeros(classes, bits))
+
+    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
+        """The margin loss of the pairs and the quantization, after a step of the centers."""
+        sides = self.sides(features, labels, positions)
+        codes = self._codes(features, labels)
+        return self._objective(sides, features, codes)
+
+    def _objective(self, sides: Sides, features: Tensor, codes: Tensor) -> Tensor:
+        similar = share_a_label(sides.left_labels, sides.right_labels)  # (b, n)
+        products = sides.left @ sides.right.T / 2
+        if self.options.products == "clamped":
+            products = products.clamp(min=-100, max=50)
+        metric = mean(functional.softplus(self.options.margin + (1 - 2 * similar) * products), sides.exists)
+        quantization: float = self.options.quantization
+        return metric + quantization * mean((codes - features).square())
+
+    @torch.no_grad()
+    def _codes(self, features: Tensor, labels: Tensor) -> Tensor:
+        """The codes of a batch (b, bits) of -1 and +1, by the centers as they were; then the centers move to them."""
+        if self.options.several_labels == "mean":
+            labels = labels / labels.sum(dim=1, keepdim=True).clamp(min=1)
+        centers = self.centers.to(features.dtype)
+        pulled = self.options.pull * labels @ centers.sign() + features
+        codes = torch.where(pulled > 0, 1.0, -1.0).to(features.dtype)
+        self.centers.copy_(self._descend(centers, gather(labels), gather(codes)))
+        return codes
+
+    def _descend(self, centers: Tensor, labels: Tensor, codes: Tensor) -> Tensor:
+        """The centers (classes, bits) after gradient descent on all their distances, each a mean of squares.
+
+        mean((labels @ C - codes)^2) + separation * mean((C @ C.T - T)^2) + center_quantization * mean((C - sign C)^2)
+        with T = bits for a center with itself and -bits for two.
+        """
+        classes, bits = centers.shape
+        target = bits * (2 * torch.eye(classes, dtype=centers.dtype, device=centers.device) - 1)
+        separation = self.options.separation * 4 / classes**2
+        to_sign = self.options.center_quantization * 2 / (classes * bits)
+        gram, pull = labels.T @ labels * 2 / codes.numel(), labels.T @ codes * 2 / codes.numel()
+        rate = 0.0
+        for step in range(STEPS):
+            rate = RATES.get(step, rate)
+            slope = gram @ centers - pull
+            slope += separation * (centers @ centers.T - target) @ centers
+            slope += to_sign * (centers - centers.sign())
+            centers = centers - rate * slope
+        return centers

@@ -1,0 +1,52 @@
+"""DPSH: inner products tell whether two images share a label; the square distance to their sign draws values to it.
+
+Paper: Li et al., Feature Learning based Deep Supervised Hashing with Pairwise Labels, IJCAI 2016,
+https://arxiv.org/abs/1511.03855.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vtsearch.frameworks.checks import check_options
+from vtsearch.frameworks.pairs import PairOptions, PairwiseFramework
+from vtsearch.frameworks.processes import mean
+from vtsearch.frameworks.similarity import pairwise_loss, share_a_label
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DPSHOptions(PairOptions):
+    """What DPSH can be told."""
+
+    quantization: float = 0.1
+    """Weight of the quantization term mean((u - sign(u))^2), the paper's eta over a mean instead of a sum."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    @classmethod
+    def published(cls) -> DPSHOptions:
+        """As in the DeepHash-pytorch collection: unseen rows of the bank are dissimilar."""
+        return cls(unseen="dissimilar")
+
+
+class DPSH(PairwiseFramework):
+    """L = mean over pairs of log(1 + exp(x)) - s x + quantization * mean((u - sign(u))^2), x = <u, u'> / 2.
+
+    s is 1 where the two images share a label, else 0.
+    """
+
+    Options = DPSHOptions
+
+    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
+        """The likelihood of the pairs and the distance to binary codes."""
+        sides = self.sides(features, labels, positions)
+        similar = share_a_label(sides.left_labels, sides.right_labels)  # (b, n)
+        likelihood = mean(pairwise_loss(sides.left @ sides.right.T / 2, similar), sides.exists)
+        quantization: float = self.options.quantization
+        # (|u| - 1)^2 is (u - sign(u))^2 with a sign that is never 0
+        return likelihood + quantization * mean((features.abs() - 1).square())

@@ -1,0 +1,64 @@
+"""DSH: images with a shared label lie close together, others at least a margin apart, and each value near -1 or +1.
+
+Paper: Liu et al., Deep Supervised Hashing for Fast Image Retrieval, CVPR 2016,
+https://openaccess.thecvf.com/content_cvpr_2016/html/Liu_Deep_Supervised_Hashing_CVPR_2016_paper.html.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from vtsearch.frameworks.checks import check_options
+from vtsearch.frameworks.pairs import PairOptions, PairwiseFramework
+from vtsearch.frameworks.processes import mean
+from vtsearch.frameworks.similarity import share_a_label, squared_distances
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DSHOptions(PairOptions):
+    """What DSH can be told."""
+
+    margin: float = 2.0
+    """Squared distance, per bit, beyond which dissimilar images are left alone: the paper's m = 2 * bits."""
+    quantization: float = 0.1
+    """Weight of the regularizer, the paper's alpha, which is 0.01 with reduction "sum"."""
+    regularizer: Literal["absolute", "published"] = "absolute"
+    """Distance of a value from its sign: ||u| - 1|; "published" is |1 - sign(u)|, which has no gradient."""
+    reduction: Literal["mean", "sum"] = "mean"
+    """Whether the regularizer is averaged over the bits of an image, or summed, as the paper does."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    @classmethod
+    def published(cls) -> DSHOptions:
+        """As in Dubey et al.'s code: no quantization to speak of, unseen rows of the bank are dissimilar."""
+        return cls(regularizer="published", unseen="dissimilar")
+
+
+class DSH(PairwiseFramework):
+    """L = mean over pairs of (s D + (1 - s) max(m - D, 0)) / 2 + quantization * mean(||u| - 1|), D = |u - u'|^2.
+
+    s is 1 where the two images share a label, else 0.
+    """
+
+    Options = DSHOptions
+
+    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
+        """The contrastive loss of the pairs and the regularizer (the paper's relaxed objective)."""
+        sides = self.sides(features, labels, positions)
+        similar = share_a_label(sides.left_labels, sides.right_labels)  # (b, n)
+        distances = squared_distances(sides.left, sides.right)
+        apart = (self.options.margin * self.bits - distances).clamp(min=0)
+        contrast = mean((similar * distances + (1 - similar) * apart) / 2, sides.exists)
+        weight: float = self.options.quantization * (self.bits if self.options.reduction == "sum" else 1)
+        return contrast + weight * mean(self._to_sign(features))
+
+    def _to_sign(self, features: Tensor) -> Tensor:
+        if self.options.regularizer == "published":
+            return (1 - features.sign()).abs()
+        return (features.abs() - 1).abs()

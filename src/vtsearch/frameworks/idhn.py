@@ -1,0 +1,84 @@
+"""IDHN: pairs that share all labels or none have a likelihood, pairs that share some a similarity to be met.
+
+Paper: Zhang et al., Improved Deep Hashing with Soft Pairwise Similarity for Multi-label Image Retrieval, IEEE
+Transactions on Multimedia 2020, https://arxiv.org/abs/1803.02987.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch.nn import functional
+
+from vtsearch.frameworks.checks import check_options
+from vtsearch.frameworks.pairs import PairOptions, PairwiseFramework
+from vtsearch.frameworks.processes import mean
+from vtsearch.frameworks.similarity import pairwise_loss, shared_part
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from torch import Tensor
+
+HARD = 0.01  # a similarity this close to 0 or 1 is one of a hard pair
+
+
+@dataclass(frozen=True)
+class IDHNOptions(PairOptions):
+    """What IDHN can be told."""
+
+    scale: float | Literal["5/bits"] = "5/bits"
+    """Factor of the inner products in the likelihood of hard pairs; "5/bits" is the authors' rule, the published code
+    takes 0.5 for all lengths."""
+    soft: Literal["similarity", "published"] = "similarity"
+    """Loss of soft pairs, p = <h, h'>: bits * ((p + bits) / (2 bits) - s)^2, which is 0 at p = bits * (2s - 1);
+    "published" is (scale * p + bits - 2 bits s)^2, whose zero most pairs cannot reach, and 4 * bits times heavier."""
+    soft_weight: float = 0.1
+    """Weight of soft pairs against hard ones, the paper's gamma."""
+    quantization: float = 0.1
+    """Weight of the quantization term mean(||h| - 1|), the paper's alpha."""
+    label_epsilon: float = 0.0
+    """What is added to |y| |y'| in the similarity <y, y'> / (|y| |y'|): 0 is exact, the published code adds 1e-5."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    @classmethod
+    def published(cls) -> IDHNOptions:
+        """As in Dubey et al.'s code: scaled product and missing 1 / (4 bits) in the soft term, scale 0.5."""
+        return cls(scale=0.5, soft="published", label_epsilon=1e-5, unseen="dissimilar")
+
+
+class IDHN(PairwiseFramework):
+    """L = mean over pairs of l + quantization * mean(||h| - 1|), h = u / (1 + |u|), s the cosine of two label rows.
+
+    Hard pairs, s = 0 or 1, have l = log(1 + exp(x)) - s x with x = scale <h, h'>; all others, the soft ones,
+    l = soft_weight * bits * ((<h, h'> + bits) / (2 bits) - s)^2. s is 0 for an item without labels.
+    """
+
+    Options = IDHNOptions
+
+    def __init__(self, bits: int, classes: int, train_size: int, options: Any = None, seed: int = 0) -> None:
+        super().__init__(bits, classes, train_size, options, seed)
+        self.scale = 5 / bits if self.options.scale == "5/bits" else float(self.options.scale)
+
+    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
+        """The losses of hard and soft pairs and the quantization."""
+        activated = functional.softsign(features)  # (b, bits)
+        sides = self.sides(activated, labels, positions)
+        similarity = shared_part(sides.left_labels, sides.right_labels, self.options.label_epsilon)  # (b, n)
+        products = sides.left @ sides.right.T
+        is_hard = (similarity < HARD) | (similarity > 1 - HARD)
+        losses = torch.where(
+            is_hard, pairwise_loss(self.scale * products, similarity), self._soft(products, similarity)
+        )
+        quantization: float = self.options.quantization
+        return mean(losses, sides.exists) + quantization * mean((activated.abs() - 1).abs())
+
+    def _soft(self, products: Tensor, similarity: Tensor) -> Tensor:
+        weight: float = self.options.soft_weight
+        if self.options.soft == "published":
+            return weight * (self.scale * products + self.bits - 2 * self.bits * similarity).square()
+        return weight * self.bits * ((products + self.bits) / (2 * self.bits) - similarity).square()

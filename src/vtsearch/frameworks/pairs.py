@@ -1,0 +1,103 @@
+"""Whom the images of a batch are compared with, and how the losses of all these pairs become one number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import torch
+
+from vtsearch.frameworks.bank import Bank
+from vtsearch.frameworks.base import Framework
+from vtsearch.frameworks.processes import average, gather, mean
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Pairs = Literal["bank", "batch", "distinct", "halves"]
+Weights = Literal["equal", "balanced", "authors"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairOptions:
+    """What every framework that compares pairs of images can be told."""
+
+    pairs: Pairs = "bank"
+    """Whom a batch is compared with: "bank", the last features of the whole training set; "batch", itself, each image
+    with itself included; "distinct", itself without those; "halves", its first half with its second."""
+    unseen: Literal["masked", "dissimilar"] = "masked"
+    """Bank rows not yet visited: left out, or taken as dissimilar points at the origin, as published."""
+
+
+class Sides(NamedTuple):
+    """The two sides of the pairs: each left item meets each right one."""
+
+    left: Tensor
+    """(b, bits) features of this process's batch, or of its first half."""
+    left_labels: Tensor
+    """(b, classes) of 0 and 1."""
+    right: Tensor
+    """(n, bits) features of the bank, or of the batches of all processes."""
+    right_labels: Tensor
+    """(n, classes) of 0 and 1."""
+    exists: Tensor
+    """(b, n) 1 where the pair counts, else 0."""
+
+
+class PairwiseFramework(Framework):
+    """A framework whose loss is a mean over pairs of images; its options are ``PairOptions`` and more.
+
+    In several processes "batch", "distinct" and "halves" pair the images of one process with those of all.
+    """
+
+    bank: Bank | None
+
+    def __init__(self, bits: int, classes: int, train_size: int, options: Any = None, seed: int = 0) -> None:
+        super().__init__(bits, classes, train_size, options, seed)
+        self.bank = Bank(train_size, bits, classes) if self.options.pairs == "bank" else None
+
+    def sides(self, features: Tensor, labels: Tensor, positions: Tensor) -> Sides:
+        """The two sides of the pairs of a batch, which the bank remembers first.
+
+        Args:
+            features: (b, bits), activated: as they are compared and remembered.
+            labels: (b, classes) of 0 and 1.
+            positions: (b,) rows of the bank.
+        """
+        if self.bank is None:
+            return self._within_the_batch(features, labels, positions)
+        self.bank.remember(features, labels, positions)
+        exists = self.bank.seen if self.options.unseen == "masked" else torch.ones_like(self.bank.seen)
+        # A copy: the next step overwrites the bank, and the backward pass of this one may still be to come.
+        bank = self.bank.features.to(labels.dtype, copy=True)
+        return Sides(
+            features, labels, bank, self.bank.labels.to(labels.dtype), exists.to(labels.dtype).expand(len(labels), -1)
+        )
+
+    def _within_the_batch(self, features: Tensor, labels: Tensor, positions: Tensor) -> Sides:
+        half = len(features) // 2 if self.options.pairs == "halves" else None
+        left, right = slice(half), slice(half, None)
+        others, other_labels, other_positions = (gather(part[right]) for part in (features, labels, positions))
+        exists = labels.new_ones(len(features[left]), len(others))
+        if self.options.pairs == "distinct":
+            exists = (positions[:, None] != other_positions).to(labels.dtype)
+        return Sides(features[left], labels[left], others, other_labels, exists)
+
+
+def pair_mean(losses: Tensor, similar: Tensor, exists: Tensor, weights: Weights) -> Tensor:
+    """One loss from those of all pairs, in all processes.
+
+    Args:
+        losses: (b, n), one per pair.
+        similar: (b, n) of 0 and 1.
+        exists: (b, n), 0 for pairs that are left out.
+        weights: "equal" is the mean over pairs; "balanced" the mean over similar pairs plus the mean over dissimilar
+            ones, where the mean of none is 0; "authors" the mean over pairs after the losses of similar ones were
+            multiplied by n / (number of similar pairs), both counted with each image's pair with itself.
+    """
+    if weights == "balanced":
+        return mean(losses, similar * exists) + mean(losses, (1 - similar) * exists)
+    if weights == "authors":
+        share = average(similar.sum()) / average(torch.ones_like(similar).sum())
+        losses = losses * torch.where(similar > 0, 1 / share, 1)
+    return mean(losses, exists)

@@ -1,0 +1,85 @@
+"""Several processes as one: batches gathered with their gradients, means over what all processes hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import distributed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def gather(part: Tensor) -> Tensor:
+    """The rows of every process, in the order of their ranks; batches may differ in length.
+
+    Gradients flow back to the process that a row came from, summed over the losses of all processes. All of them must
+    call this, and go backward if their rows need a gradient.
+    """
+    if number_of_processes() == 1:
+        return part
+    gathered: Tensor = _Gather.apply(part) if part.requires_grad else _gather(part, _lengths(part))
+    return gathered
+
+
+def mean(values: Tensor, weights: Tensor | None = None) -> Tensor:
+    """The weighted mean over all processes: what a process returns averages to it, and so do the gradients.
+
+    Data parallelism averages gradients over processes. A process therefore divides its own weighted sum by the average
+    of the processes' total weights, not by its own total: processes with more weight count for more.
+
+    Args:
+        values: any shape, this process's own.
+        weights: of a shape that broadcasts to that of values, at least 0; None weighs all alike. The mean of nothing
+            is 0.
+    """
+    weights = torch.ones_like(values) if weights is None else weights.expand_as(values)
+    total = average(weights.sum())
+    return (weights * values).sum() / total.clamp(min=torch.finfo(values.dtype).tiny)
+
+
+def average(value: Tensor) -> Tensor:
+    """The average of a tensor without gradient over all processes."""
+    if number_of_processes() == 1:
+        return value
+    total = value.detach().clone()
+    distributed.all_reduce(total)
+    return total / number_of_processes()
+
+
+def number_of_processes() -> int:
+    """1 unless torch.distributed is set up."""
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+
+
+class _Gather(torch.autograd.Function):
+    """Rows of all processes forward; backward, the gradients that all processes have for this one's rows."""
+
+    @staticmethod
+    def forward(context: Any, part: Tensor) -> Tensor:
+        lengths = _lengths(part)
+        context.first = sum(lengths[: distributed.get_rank()])
+        context.length = len(part)
+        return _gather(part, lengths)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        total = gradient.contiguous().clone()
+        distributed.all_reduce(total)
+        return total[context.first : context.first + context.length]
+
+
+def _lengths(part: Tensor) -> list[int]:
+    length = torch.tensor([len(part)], device=part.device)
+    lengths = [torch.empty_like(length) for _ in range(number_of_processes())]
+    distributed.all_gather(lengths, length)
+    return [int(each) for each in lengths]
+
+
+def _gather(part: Tensor, lengths: list[int]) -> Tensor:
+    padded = part.new_zeros(max(lengths), *part.shape[1:])
+    padded[: len(part)] = part
+    gathered = [torch.empty_like(padded) for _ in lengths]
+    distributed.all_gather(gathered, padded)
+    return torch.cat([rows[:length] for rows, length in zip(gathered, lengths, strict=True)])
