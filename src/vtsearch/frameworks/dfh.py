@@ -5,6 +5,7 @@ Paper: Li et al., Push for Quantization: Deep Fisher Hashing, BMVC 2019, https:/
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -45,6 +46,9 @@ class DFHOptions(PairOptions):
     published."""
     products: Literal["exact", "clamped"] = "exact"
     """Half the inner products as they are, or cut to -100 to 50, beyond which pairs have no gradient, as published."""
+    center_rate: Literal["stable", "published"] = "stable"
+    """Learning rate of the centers: 0.03 and its tenths, lowered where that is too much (few classes with many bits:
+    2 with 48, 10 with 256); "published" is never lowered, and the centers become NaN there."""
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -52,7 +56,7 @@ class DFHOptions(PairOptions):
     @classmethod
     def published(cls) -> DFHOptions:
         """As in the DeepHash-pytorch collection: products cut, sums of centers, unseen rows are dissimilar."""
-        return cls(products="clamped", several_labels="sum", unseen="dissimilar")
+        return cls(products="clamped", several_labels="sum", center_rate="published", unseen="dissimilar")
 
 
 class DFH(PairwiseFramework):
@@ -107,11 +111,18 @@ class DFH(PairwiseFramework):
         separation = self.options.separation * 4 / classes**2
         to_sign = self.options.center_quantization * 2 / (classes * bits)
         gram, pull = labels.T @ labels * 2 / codes.numel(), labels.T @ codes * 2 / codes.numel()
-        rate = 0.0
+        largest, rate = self._largest_rate(separation, to_sign, gram), 0.0
         for step in range(STEPS):
             rate = RATES.get(step, rate)
             slope = gram @ centers - pull
             slope += separation * (centers @ centers.T - target) @ centers
             slope += to_sign * (centers - centers.sign())
-            centers = centers - rate * slope
+            centers = centers - largest.clamp(max=rate) * slope
         return centers
+
+    def _largest_rate(self, separation: float, to_sign: float, gram: Tensor) -> Tensor:
+        """1 / (a bound of the curvature): T's eigenvalues are 2 bits and (2 - classes) bits, C C^T comes near T."""
+        if self.options.center_rate == "published":
+            return gram.new_full((), math.inf)
+        curvature = separation * self.bits * max(4, self.classes - 2) + to_sign + gram.trace()
+        return 1 / curvature
