@@ -32,7 +32,7 @@ class DCHOptions(PairOptions):
     with itself included; "distinct", itself without those, as in the paper; "halves", its first half with its
     second."""
     gamma: float = 20.0
-    """Distance at which two images are as likely similar as not, the scale of the Cauchy distribution (equation 5)."""
+    """Distance at which two images are as likely similar as not, the scale of the Cauchy distribution."""
     quantization: float = 0.1
     """Weight of the quantization term, the paper's lambda (equation 7)."""
     distance: Literal["cosine", "clamped", "euclidean"] = "cosine"
