@@ -36,9 +36,9 @@ def cases():
             f"{name} {pairs} uneven": (name, options(pairs=pairs), UNEVEN) for pairs in ("bank", "batch", "distinct")
         }
         made[f"{name} halves"] = (name, options(pairs="halves"), CROSSED)
-    for name in ("dch", "dhn"):
+    for name in sorted(set(PAIRWISE) - {"hashnet"}):
         options = framework_class(name).Options
-        made |= {f"{name} {weights}": (name, options(weights=weights), UNEVEN) for weights in ("balanced", "authors")}
+        made |= {f"{name} {weights}": (name, options(weights=weights), UNEVEN) for weights in ("balanced", "similar")}
     made["hashnet weight 3"] = ("hashnet", framework_class("hashnet").Options(positive_weight=3.0), UNEVEN)
     return made
 

@@ -54,7 +54,7 @@ def test_halves_meet_each_other():
     [
         ("equal", (1 + 2 + 4) / 3),
         ("balanced", (1 + 2) / 2 + 4),
-        ("authors", (1 * 4 / 3 + 2 * 4 / 3 + 4) / 3),  # three of the four pairs are similar, one of them left out
+        ("similar", (1 * 4 / 3 + 2 * 4 / 3 + 4) / 3),  # three of the four pairs are similar, one of them left out
     ],
 )
 def test_weights_of_similar_and_dissimilar_pairs(weights, expected):
@@ -63,7 +63,7 @@ def test_weights_of_similar_and_dissimilar_pairs(weights, expected):
     assert pair_mean(losses, similar, exists, weights).item() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("weights", ["equal", "balanced", "authors"])
+@pytest.mark.parametrize("weights", ["equal", "balanced", "similar"])
 def test_no_pairs_have_no_loss(weights):
     losses = torch.ones(2, 3, requires_grad=True)
     loss = pair_mean(losses, torch.zeros(2, 3), torch.zeros(2, 3), weights)

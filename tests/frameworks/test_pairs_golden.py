@@ -23,10 +23,10 @@ OPTIONS = {
     "IDHN_published": IDHNOptions.published(),
     "IDHN_original_tf": IDHNOptions(pairs="batch"),
     "DHN_deephash": DHNOptions.published(),
-    "DHN_thulab_tf_normed": DHNOptions(product="cosine", weights="authors", pairs="batch", quantization=0.0),
+    "DHN_thulab_tf_normed": DHNOptions(product="cosine", weights="similar", pairs="batch", quantization=0.0),
     "DPSH_deephash": DPSHOptions.published(),
     "DCH_deephash": DCHOptions.published(),
-    "DCH_thulab_tf": DCHOptions(distance="euclidean", weights="authors", quantization=0.0),
+    "DCH_thulab_tf": DCHOptions(distance="euclidean", weights="similar", quantization=0.0),
     "DFH_deephash": DFHOptions.published(),
 }
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from vtsearch.frameworks.checks import check_options
-from vtsearch.frameworks.pairs import PairOptions, Pairs, PairwiseFramework, Weights, pair_mean
+from vtsearch.frameworks.pairs import Pairs, PairwiseFramework, WeightedPairOptions, Weights, pair_mean
 from vtsearch.frameworks.processes import mean
 from vtsearch.frameworks.similarity import cosines, share_a_label, squared_distances
 
@@ -24,7 +24,7 @@ LARGEST_COSINE = 0.99  # of the published code
 
 
 @dataclass(frozen=True)
-class DCHOptions(PairOptions):
+class DCHOptions(WeightedPairOptions):
     """What DCH can be told."""
 
     pairs: Pairs = "distinct"
@@ -41,7 +41,7 @@ class DCHOptions(PairOptions):
     "euclidean", |tanh u - tanh u'|^2 and 0.001, as in the authors' code."""
     weights: Weights = "balanced"
     """Weights of the pairs: "balanced", similar and dissimilar pairs count the same in total (equation 2); "equal", all
-    alike; "authors", similar pairs count for as many times more as there are fewer of them than pairs."""
+    alike; "similar", similar pairs count for as many times more as there are fewer of them than pairs."""
 
     def __post_init__(self) -> None:
         check_options(self, above_zero=("gamma",))

@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 
 from vtsearch.frameworks.checks import check_options
-from vtsearch.frameworks.pairs import PairOptions, PairwiseFramework, Sides
+from vtsearch.frameworks.pairs import PairwiseFramework, Sides, WeightedPairOptions, pair_mean
 from vtsearch.frameworks.processes import gather, mean
 from vtsearch.frameworks.similarity import share_a_label
 
@@ -27,7 +27,7 @@ RATES = {0: 0.03, 149: 0.003, 179: 0.0003}  # step -> learning rate of the cente
 
 
 @dataclass(frozen=True)
-class DFHOptions(PairOptions):
+class DFHOptions(WeightedPairOptions):
     """What DFH can be told."""
 
     margin: float = 3.0
@@ -85,7 +85,8 @@ class DFH(PairwiseFramework):
         products = sides.left @ sides.right.T / 2
         if self.options.products == "clamped":
             products = products.clamp(min=-100, max=50)
-        metric = mean(functional.softplus(self.options.margin + (1 - 2 * similar) * products), sides.exists)
+        losses = functional.softplus(self.options.margin + (1 - 2 * similar) * products)
+        metric = pair_mean(losses, similar, sides.exists, self.options.weights)
         quantization: float = self.options.quantization
         return metric + quantization * mean((codes - features).square())
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from torch.nn import functional
 
 from vtsearch.frameworks.checks import check_options
-from vtsearch.frameworks.pairs import PairOptions, PairwiseFramework, Weights, pair_mean
+from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions, pair_mean
 from vtsearch.frameworks.processes import mean
 from vtsearch.frameworks.similarity import cosines, pairwise_loss, share_a_label
 
@@ -23,7 +23,7 @@ COSINE_FACTOR = 10.0  # of the authors' TensorFlow code
 
 
 @dataclass(frozen=True)
-class DHNOptions(PairOptions):
+class DHNOptions(WeightedPairOptions):
     """What DHN can be told."""
 
     quantization: float = 0.1
@@ -31,9 +31,6 @@ class DHNOptions(PairOptions):
     product: Literal["inner", "cosine"] = "inner"
     """What the likelihood is of: half the inner product of the features, as in the paper; or ten times the cosine of
     tanh(u), as in the authors' later code."""
-    weights: Weights = "equal"
-    """Weights of the pairs: all alike; "balanced", similar and dissimilar pairs count the same in total; "authors",
-    similar pairs count for as many times more as there are fewer of them than pairs, as in the authors' code."""
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vtsearch.frameworks.checks import check_options
-from vtsearch.frameworks.pairs import PairOptions, PairwiseFramework
+from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions, pair_mean
 from vtsearch.frameworks.processes import mean
 from vtsearch.frameworks.similarity import pairwise_loss, share_a_label
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class DPSHOptions(PairOptions):
+class DPSHOptions(WeightedPairOptions):
     """What DPSH can be told."""
 
     quantization: float = 0.1
@@ -46,7 +46,9 @@ class DPSH(PairwiseFramework):
         """The likelihood of the pairs and the distance to binary codes."""
         sides = self.sides(features, labels, positions)
         similar = share_a_label(sides.left_labels, sides.right_labels)  # (b, n)
-        likelihood = mean(pairwise_loss(sides.left @ sides.right.T / 2, similar), sides.exists)
+        likelihood = pair_mean(
+            pairwise_loss(sides.left @ sides.right.T / 2, similar), similar, sides.exists, self.options.weights
+        )
         quantization: float = self.options.quantization
         # (|u| - 1)^2 is (u - sign(u))^2 with a sign that is never 0
         return likelihood + quantization * mean((features.abs() - 1).square())

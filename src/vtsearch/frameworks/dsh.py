@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from vtsearch.frameworks.checks import check_options
-from vtsearch.frameworks.pairs import PairOptions, PairwiseFramework
+from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions, pair_mean
 from vtsearch.frameworks.processes import mean
 from vtsearch.frameworks.similarity import share_a_label, squared_distances
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class DSHOptions(PairOptions):
+class DSHOptions(WeightedPairOptions):
     """What DSH can be told."""
 
     margin: float = 2.0
@@ -54,7 +54,8 @@ class DSH(PairwiseFramework):
         similar = share_a_label(sides.left_labels, sides.right_labels)  # (b, n)
         distances = squared_distances(sides.left, sides.right)
         apart = (self.options.margin * self.bits - distances).clamp(min=0)
-        contrast = mean((similar * distances + (1 - similar) * apart) / 2, sides.exists)
+        losses = (similar * distances + (1 - similar) * apart) / 2
+        contrast = pair_mean(losses, similar, sides.exists, self.options.weights)
         weight: float = self.options.quantization * (self.bits if self.options.reduction == "sum" else 1)
         return contrast + weight * mean(self._to_sign(features))
 

@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 
 from vtsearch.frameworks.checks import check_options
-from vtsearch.frameworks.pairs import PairOptions, PairwiseFramework
+from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions, pair_mean
 from vtsearch.frameworks.processes import mean
 from vtsearch.frameworks.similarity import pairwise_loss, shared_part
 
@@ -26,7 +26,7 @@ HARD = 0.01  # a similarity this close to 0 or 1 is one of a hard pair
 
 
 @dataclass(frozen=True)
-class IDHNOptions(PairOptions):
+class IDHNOptions(WeightedPairOptions):
     """What IDHN can be told."""
 
     scale: float | Literal["5/bits"] = "5/bits"
@@ -75,7 +75,9 @@ class IDHN(PairwiseFramework):
             is_hard, pairwise_loss(self.scale * products, similarity), self._soft(products, similarity)
         )
         quantization: float = self.options.quantization
-        return mean(losses, sides.exists) + quantization * mean((activated.abs() - 1).abs())
+        similar = (similarity > 0).to(losses.dtype)
+        likelihood = pair_mean(losses, similar, sides.exists, self.options.weights)
+        return likelihood + quantization * mean((activated.abs() - 1).abs())
 
     def _soft(self, products: Tensor, similarity: Tensor) -> Tensor:
         weight: float = self.options.soft_weight

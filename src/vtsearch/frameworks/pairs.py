@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Pairs = Literal["bank", "batch", "distinct", "halves"]
-Weights = Literal["equal", "balanced", "authors"]
+Weights = Literal["equal", "balanced", "similar"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,16 @@ class PairOptions:
     with itself included; "distinct", itself without those; "halves", its first half with its second."""
     unseen: Literal["masked", "dissimilar"] = "masked"
     """Bank rows not yet visited: left out, or taken as dissimilar points at the origin, as published."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightedPairOptions(PairOptions):
+    """The same for frameworks that may weigh similar pairs against dissimilar ones."""
+
+    weights: Weights = "equal"
+    """Weights of the pairs: "equal", all alike; "balanced", similar and dissimilar pairs count the same in total, which
+    keeps features of many classes from collapsing; "similar", similar pairs count for as many times more as there are
+    fewer of them than pairs, as in the authors' code of DHN and DCH."""
 
 
 class Sides(NamedTuple):
@@ -92,12 +102,12 @@ def pair_mean(losses: Tensor, similar: Tensor, exists: Tensor, weights: Weights)
         similar: (b, n) of 0 and 1.
         exists: (b, n), 0 for pairs that are left out.
         weights: "equal" is the mean over pairs; "balanced" the mean over similar pairs plus the mean over dissimilar
-            ones, where the mean of none is 0; "authors" the mean over pairs after the losses of similar ones were
+            ones, where the mean of none is 0; "similar" the mean over pairs after the losses of similar ones were
             multiplied by n / (number of similar pairs), both counted with each image's pair with itself.
     """
     if weights == "balanced":
         return mean(losses, similar * exists) + mean(losses, (1 - similar) * exists)
-    if weights == "authors":
+    if weights == "similar":
         share = average(similar.sum()) / average(torch.ones_like(similar).sum())
         losses = losses * torch.where(similar > 0, 1 / share, 1)
     return mean(losses, exists)
