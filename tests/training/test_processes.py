@@ -40,7 +40,7 @@ def losses(folder):
     return [event["loss"] for event in read_journal(folder / files.METRICS) if event["event"] in ("step", "epoch")]
 
 
-@pytest.mark.parametrize("framework", ["csq"])
+@pytest.mark.parametrize("framework", ["csq", "dch", "hashnet"])
 def test_two_processes_have_the_losses_of_one(tiny_config, tmp_path, framework):
     config = replace(
         tiny_config,
