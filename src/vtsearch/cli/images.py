@@ -66,7 +66,7 @@ def load_image(path: Path) -> Image:
     Raises:
         VtsearchError: a file that is no image, or a truncated one.
     """
-    from vtsearch.data.image_list import read_image
+    from vtsearch.data.image_files import read_image
 
     return read_image(path, "images")
 

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from vtsearch.data.protocols import (
-    PROTOCOLS,
-    RetrievalData,
-    RetrievalProtocol,
-    draw_dataset,
-    get_protocol,
-    open_dataset,
-    open_folder,
-    open_lists,
-)
-from vtsearch.data.sources import ImageSource, open_image_folder, open_image_list
+from vtsearch.data.opening import draw_dataset, open_dataset, open_folder, open_lists
+from vtsearch.data.protocols import PROTOCOLS, RetrievalData, RetrievalProtocol, get_protocol
+from vtsearch.data.sources import ImageSource, open_image_folder, open_image_list, open_manifest
 from vtsearch.data.splits import Split, load_split, save_split
 
 __all__ = [
@@ -29,5 +21,6 @@ __all__ = [
     "open_image_folder",
     "open_image_list",
     "open_lists",
+    "open_manifest",
     "save_split",
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vtsearch.data.image_list import read_image
+from vtsearch.data.image_files import read_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,21 +29,11 @@ class ImageFolderSource:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
-        if not self.root.is_dir():
-            raise FileNotFoundError(f"{root}: expected a folder with one subfolder of images per class")
-        folders = sorted(path for path in self.root.iterdir() if path.is_dir() and not path.name.startswith("."))
-        if not folders:
-            raise ValueError(f"{root}: expected one subfolder of images per class, got none")
-        self._paths: list[Path] = []
-        numbers: list[int] = []
-        for number, folder in enumerate(folders):
-            images = sorted(path for path in folder.rglob("*") if _is_image(path))
-            if not images:
-                raise ValueError(f"{folder}: expected images ({', '.join(sorted(SUFFIXES))}), got none")
-            self._paths += images
-            numbers += [number] * len(images)
-        self.labels: NDArray[np.int64] = np.array(numbers, dtype=np.int64)
-        self.classes: tuple[str, ...] = tuple(folder.name for folder in folders)
+        folders = class_folders(self.root)
+        self._paths: list[Path] = [path for images in folders.values() for path in images]
+        sizes = [len(images) for images in folders.values()]
+        self.labels: NDArray[np.int64] = np.repeat(np.arange(len(folders), dtype=np.int64), sizes)
+        self.classes: tuple[str, ...] = tuple(folders)
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -59,6 +49,29 @@ class ImageFolderSource:
     def id(self, position: int) -> str:
         """The path below the root, with forward slashes."""
         return self._paths[position].relative_to(self.root).as_posix()
+
+    def path(self, position: int) -> Path:
+        """The image file at a position."""
+        return self._paths[position]
+
+
+def class_folders(root: Path) -> dict[str, list[Path]]:
+    """Class name -> the images below its folder, both in order.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        ValueError: no subfolder, or one without an image.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root}: expected a folder with one subfolder of images per class")
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if not folders:
+        raise ValueError(f"{root}: expected one subfolder of images per class, got none")
+    found = {folder.name: sorted(path for path in folder.rglob("*") if _is_image(path)) for folder in folders}
+    for name, images in found.items():
+        if not images:
+            raise ValueError(f"{root / name}: expected images ({', '.join(sorted(SUFFIXES))}), got none")
+    return found
 
 
 def _is_image(path: Path) -> bool:

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vtsearch.data.cifar10 import open_cifar10
-from vtsearch.data.digits import DigitsSource
-from vtsearch.data.image_list import ImageListSource
-from vtsearch.data.sources import open_image_folder
-from vtsearch.data.splits import DatabaseRule, Split, draw_split
+from vtsearch.data.draws import DrawRule
+from vtsearch.data.splits import DatabaseRule, Split
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from vtsearch.data.sources import ImageSource
+
+
+@dataclass(frozen=True)
+class PublishedSplit:
+    """What the publications of a protocol say about its split."""
+
+    query: int
+    train: int
+    database: int
+    classes: int
+    lists: str = ""
+    """Folder in which its list files are exchanged."""
+    per_class: int = 0
+    """Images of each class, where all have the same number; 0 where not."""
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    """Part -> first 16 hexadecimal digits of its list file's hash, where that file is public."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +43,23 @@ class RetrievalProtocol:
     """Key of the data set; several protocols share one."""
     k: int | None
     """Cut-off of mAP@k; None judges the whole ranking."""
-    queries_per_class: int
-    train_per_class: int
+    queries: int
+    """How many are drawn, where no list says who they are: per class, under the rule "sizes" in all."""
+    train: int
+    """The same for training images."""
     database: DatabaseRule
     """"rest", "rest+train" (training images are searched too) or "train" (nothing else is)."""
     description: str = ""
+    draw: DrawRule = "classes"
+    published: PublishedSplit | None = None
+
+    @property
+    def images(self) -> int:
+        """How many images the published split has; 0 if nothing is published."""
+        if self.published is None:
+            return 0
+        separate = self.published.train if self.database == "rest" else 0
+        return self.published.query + separate + self.published.database
 
 
 @dataclass(frozen=True)
@@ -58,39 +81,145 @@ class RetrievalData:
         digest.update("\n".join(self.source.classes).encode())
         object.__setattr__(self, "fingerprint", digest.hexdigest())
 
+    @property
+    def remark(self) -> str:
+        """How these images differ from what is published under the protocol's name; empty if they do not."""
+        published = self.protocol.published
+        if published is None:
+            return ""
+        counts = {
+            "queries": (len(self.split.query), published.query),
+            "training images": (len(self.split.train), published.train),
+            "database images": (len(self.split.database), published.database),
+            "classes": (len(self.source.classes), published.classes),
+        }
+        differing = [f"{here:,} of {there:,} {what}" for what, (here, there) in counts.items() if here != there]
+        return f"not the published {self.protocol.name}: {', '.join(differing)}" if differing else ""
 
+
+def _cifar10(
+    name: str, queries: int, train: int, database: DatabaseRule, counts: tuple[int, int, int]
+) -> RetrievalProtocol:
+    where = {"rest": "apart from the database", "rest+train": "searched too", "train": "the database"}[database]
+    published = PublishedSplit(*counts, classes=10, per_class=6_000)
+    words = f"per class {queries:,} queries and {train:,} training images, which are {where}"
+    return RetrievalProtocol(name, "cifar10", None, queries, train, database, words, published=published)
+
+
+_IN_BOTH = "training images are searched too"
+_APART = "training images are apart from the database"
 PROTOCOLS: Mapping[str, RetrievalProtocol] = {
     protocol.name: protocol
     for protocol in (
+        _cifar10("cifar10@54000", 100, 500, "rest", (1_000, 5_000, 54_000)),
+        _cifar10("cifar10@all", 100, 500, "rest+train", (1_000, 5_000, 59_000)),
+        _cifar10("cifar10@50000", 1_000, 5_000, "train", (10_000, 50_000, 50_000)),
         RetrievalProtocol(
-            "cifar10@54000",
-            "cifar10",
-            None,
-            100,
-            500,
-            "rest",
-            "CIFAR-10: 1,000 query, 5,000 train, 54,000 other database",
+            "imagenet100@1000",
+            "imagenet",
+            1_000,
+            50,
+            130,
+            "rest+train",
+            f"100 classes: validation images are queries, 130 training images per class; {_IN_BOTH}",
+            published=PublishedSplit(
+                *(5_000, 13_000, 128_503),
+                classes=100,
+                lists="imagenet",
+                sha256={"query": "0aadea2e9afadd0e", "train": "c141cb443b3c674c"},
+            ),
         ),
         RetrievalProtocol(
-            "cifar10@all",
-            "cifar10",
-            None,
+            "nuswide21@5000",
+            "nuswide",
+            5_000,
             100,
             500,
             "rest+train",
-            "CIFAR-10: 1,000 query, 5,000 train, 59,000 database",
+            f"images with one of the 21 most frequent concepts; {_IN_BOTH}",
+            draw="quotas",
+            published=PublishedSplit(
+                *(2_100, 10_500, 193_734),
+                classes=21,
+                lists="nuswide_21",
+                sha256={"query": "bbdbc13c08e34006", "train": "c31007d63075cc17"},
+            ),
         ),
         RetrievalProtocol(
-            "cifar10@50000", "cifar10", None, 1000, 5000, "train", "CIFAR-10: 10,000 query, 50,000 train and database"
+            "nuswide81@5000",
+            "nuswide",
+            5_000,
+            5_000,
+            10_000,
+            "rest+train",
+            f"images with one of all 81 concepts that were still to be had; {_IN_BOTH}",
+            draw="sizes",
+            published=PublishedSplit(
+                *(5_000, 10_000, 168_692),
+                classes=81,
+                lists="nuswide_81_m",
+                sha256={"query": "e271553f40a8900b", "train": "f4e15201ed4a454f"},
+            ),
         ),
         RetrievalProtocol(
-            "digits", "digits", None, 10, 50, "rest", "scikit-learn's digits: 100 query, 500 train, 1,197 database"
+            "mscoco@5000",
+            "coco",
+            5_000,
+            5_000,
+            10_000,
+            "rest+train",
+            f"train2014 and val2014 without the unlabelled; {_IN_BOTH}",
+            draw="sizes",
+            published=PublishedSplit(
+                *(5_000, 10_000, 117_218),
+                classes=80,
+                lists="coco",
+                sha256={"query": "3f0e2c49e363bccb", "train": "4708c66fa87bac20"},
+            ),
+        ),
+        RetrievalProtocol(
+            "mirflickr",
+            "mirflickr",
+            None,
+            1_000,
+            4_000,
+            "rest",
+            f"25,000 images with 38 tags; {_APART}",
+            draw="sizes",
+            published=PublishedSplit(
+                *(1_000, 4_000, 20_000),
+                classes=38,
+                lists="mirflickr",
+                sha256={"query": "603be888c4e3f0c3", "train": "99a9896a53cde852", "database": "79c161fbec551b4e"},
+            ),
+        ),
+        RetrievalProtocol(
+            "voc2012",
+            "voc2012",
+            None,
+            1_000,
+            4_000,
+            "rest",
+            f"the images for training and validation of classifiers; {_APART}",
+            draw="sizes",
+            published=PublishedSplit(
+                *(1_000, 4_000, 6_540),
+                classes=20,
+                lists="voc2012",
+                sha256={"query": "6c4f2b8297ccea64", "train": "d46ad994b58ce89c", "database": "0d33f2ac1adc7ab5"},
+            ),
+        ),
+        RetrievalProtocol(
+            "digits",
+            "digits",
+            None,
+            10,
+            50,
+            "rest",
+            f"scikit-learn's digits; {_APART}",
+            published=PublishedSplit(100, 500, 1_197, classes=10),
         ),
     )
-}
-SOURCES: Mapping[str, Callable[[Path | None], ImageSource]] = {
-    "cifar10": open_cifar10,
-    "digits": lambda _root: DigitsSource(),
 }
 
 
@@ -105,105 +234,3 @@ def get_protocol(name: str) -> RetrievalProtocol:
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         raise ValueError(f"protocol: expected one of {', '.join(PROTOCOLS)} or a folder of images, got {name!r}{hint}")
     return PROTOCOLS[name]
-
-
-def open_dataset(name: str, root: Path | None = None, *, seed: int = 0, split: Split | None = None) -> RetrievalData:
-    """The images and the split of a protocol, or of a folder of one's own.
-
-    Args:
-        name: a key of ``PROTOCOLS``, or a folder for ``open_folder``.
-        root: the folder of the data set; by default ``$VTSEARCH_DATA``, then a download into ``~/.cache/vtsearch``.
-        seed: of the split's draw.
-        split: one drawn before (``load_split``), instead of drawing.
-
-    Raises:
-        ValueError: an unknown name.
-        FileNotFoundError: ``root`` does not hold the data set.
-        VtsearchError: damaged files, no copy to be had, or a split of another data set.
-    """
-    if name not in PROTOCOLS and Path(name).is_dir():
-        return open_folder(name, seed=seed, split=split)
-    protocol = get_protocol(name)
-    source = SOURCES[protocol.source](root)
-    return RetrievalData(protocol, source, split or _draw(protocol, source, seed))
-
-
-def open_folder(folder: str | Path, *, seed: int = 0, split: Split | None = None) -> RetrievalData:
-    """A protocol over a folder of one's own images.
-
-    With ``query.txt`` and ``database.txt`` in it (and perhaps ``train.txt``), these list files are the split; without,
-    each class is a folder, and a tenth of the smallest class, at most 100, is drawn from every class as queries. The
-    others are the database, and as many per class as the smallest has are the training images.
-
-    Args:
-        folder: of list files with their images, or of one folder per class.
-        seed: of the draw, where there is one.
-        split: one drawn before, instead of drawing.
-
-    Raises:
-        ValueError: fewer than two images in a class, or a malformed list.
-        FileNotFoundError: no images.
-    """
-    folder = Path(folder).resolve()
-    lists = {part: folder / f"{part}.txt" for part in ("query", "database", "train")}
-    if lists["query"].is_file() and lists["database"].is_file():
-        training = lists["train"] if lists["train"].is_file() else None
-        data = open_lists(lists["query"], lists["database"], training, root=folder, name=str(folder))
-        return replace(data, split=split) if split else data
-    source = open_image_folder(folder)
-    smallest = int(np.bincount(source.labels, minlength=len(source.classes)).min())
-    queries = min(max(smallest // 10, 1), 100)
-    train = max(smallest - queries, 1)
-    protocol = RetrievalProtocol(str(folder), str(folder), None, queries, train, "rest+train")
-    return RetrievalData(protocol, source, split or _draw(protocol, source, seed))
-
-
-def draw_dataset(
-    source: ImageSource,
-    *,
-    name: str,
-    queries_per_class: int,
-    train_per_class: int,
-    database: DatabaseRule = "rest+train",
-    k: int | None = None,
-    seed: int = 0,
-) -> RetrievalData:
-    """A protocol over the user's own images, with the same number of queries and training images per class.
-
-    Raises:
-        ValueError: a class with too few images, or an unknown database rule.
-    """
-    protocol = RetrievalProtocol(name, name, k, queries_per_class, train_per_class, database)
-    return RetrievalData(protocol, source, _draw(protocol, source, seed))
-
-
-def open_lists(
-    query: str | Path,
-    database: str | Path,
-    train: str | Path | None = None,
-    *,
-    root: str | Path | None = None,
-    name: str = "lists",
-    k: int | None = None,
-) -> RetrievalData:
-    """A protocol given as list files; without ``train`` the database images are the training images.
-
-    Raises:
-        FileNotFoundError: a list file or an image that does not exist.
-        ValueError: a malformed line, or a query that also is a training or database image.
-    """
-    source = ImageListSource([query, database, train or database], root)
-    parts = [np.unique(positions) for positions in source.positions]
-    return RetrievalData(RetrievalProtocol(name, name, k, 0, 0, "rest"), source, Split(parts[0], parts[2], parts[1]))
-
-
-def _draw(protocol: RetrievalProtocol, source: ImageSource, seed: int) -> Split:
-    return draw_split(
-        source.labels,
-        source.classes,
-        queries_per_class=protocol.queries_per_class,
-        train_per_class=protocol.train_per_class,
-        database=protocol.database,
-        seed=seed,
-        name=protocol.name,
-    )

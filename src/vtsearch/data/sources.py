@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from vtsearch.data.image_folder import ImageFolderSource
     from vtsearch.data.image_list import ImageListSource
+    from vtsearch.data.manifest import ManifestSource
 
 
 @runtime_checkable
@@ -40,6 +41,14 @@ class ImageSource(Protocol):
 
 
 @runtime_checkable
+class FileSource(ImageSource, Protocol):
+    """An image source whose images are files."""
+
+    def path(self, position: int) -> Path:
+        """The image file at a position."""
+
+
+@runtime_checkable
 class PixelSource(ImageSource, Protocol):
     """An image source whose images all have one size and are read as a batch."""
 
@@ -55,10 +64,17 @@ def open_image_folder(root: str | Path) -> ImageFolderSource:
 
 
 def open_image_list(file: str | Path, root: str | Path | None = None) -> ImageListSource:
-    """A text file with a path and 0/1 label columns per line; see ``ImageListSource``."""
+    """A text file with a path and labels per line; see ``ImageListSource``."""
     from vtsearch.data.image_list import ImageListSource  # noqa: PLC0415 (needs Pillow only when used)
 
     return ImageListSource([file], root)
+
+
+def open_manifest(file: str | Path, root: str | Path | None = None) -> ManifestSource:
+    """A CSV or Parquet table with a path and labels per row; see ``ManifestSource``."""
+    from vtsearch.data.manifest import ManifestSource  # noqa: PLC0415 (needs Pillow only when used)
+
+    return ManifestSource(file, root)
 
 
 def need(module: str) -> Any:

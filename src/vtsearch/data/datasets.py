@@ -1,0 +1,237 @@
+"""The data sets behind the protocols: what their files are called, where they lie, and who offers them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vtsearch.data.cifar10 import open_cifar10
+from vtsearch.data.coco import CocoSource
+from vtsearch.data.digits import DigitsSource
+from vtsearch.data.image_list import ImageListSource
+from vtsearch.data.imagenet import TRAIN, VALIDATION, ImagenetSource
+from vtsearch.data.manifest import SUFFIXES, ManifestSource
+from vtsearch.data.nuswide import IMAGES, NuswideSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from vtsearch.data.image_files import Report
+    from vtsearch.data.image_list import ListFile
+    from vtsearch.data.sources import ImageSource
+
+PART_FILES = {"query": ("query", "test"), "train": ("train",), "database": ("database",)}
+"""Part -> what its list file is called."""
+PAIRS = (("_img", "_label_onehot"), ("_img", "_label"))
+"""Endings of a file of paths and of its file of labels."""
+LISTS = "test.txt, database.txt and train.txt, or all.txt, or manifest.csv or .parquet"
+
+
+@dataclass(frozen=True)
+class OpenedImages:
+    """Images, and what their files say about who is query, train and database."""
+
+    source: ImageSource
+    parts: Mapping[str, NDArray[np.int64]] | None = None
+    """Part -> positions, repeats included; parts that are not there are to be drawn."""
+    lists: Mapping[str, ListFile] = field(default_factory=dict)
+    """Part -> the list file that says so."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set and how its files become images."""
+
+    title: str
+    page: str
+    """Where its publisher offers it."""
+    needs: str
+    """The files that are looked for in ROOT."""
+    open: Callable[[Path | None, str, int, Report], OpenedImages]
+    """Reads the files below a folder, or the default one, given the name of the list files' folder, the number of
+    classes and what to do with faults."""
+
+
+def open_listed(root: Path, folder: Path, report: Report) -> OpenedImages | None:
+    """What list files or a manifest in a folder say; None where there are none.
+
+    Args:
+        root: the folder that paths are relative to.
+        folder: with ``query.txt`` or ``test.txt``, ``database.txt`` and perhaps ``train.txt``; or the same as pairs
+            (``test_img.txt`` and ``test_label.txt``); or ``all.txt``; or ``manifest.csv`` or ``manifest.parquet``.
+        report: told of faults.
+
+    Raises:
+        FileNotFoundError: an image that does not exist.
+        ValueError: a malformed line or row.
+    """
+    lists = find_lists(folder)
+    if {"query", "database"} <= lists.keys():
+        source = ImageListSource(list(lists.values()), root, _class_names(folder), report=report)
+        return OpenedImages(source, dict(zip(lists, source.positions, strict=True)), lists)
+    if (folder / "all.txt").is_file():
+        whole = folder / "all.txt"
+        return OpenedImages(ImageListSource([whole], root, _class_names(folder), report=report), None, {"all": whole})
+    for file in (folder / f"manifest{suffix}" for suffix in SUFFIXES):
+        if file.is_file():
+            return open_table(file, root, report)
+    return None
+
+
+def open_table(file: Path, root: Path | None, report: Report) -> OpenedImages:
+    """What a manifest says.
+
+    Raises:
+        FileNotFoundError: an image that does not exist.
+        ValueError: a malformed row, or a split column without queries or without a database.
+    """
+    source = ManifestSource(file, root, report=report)
+    parts = source.parts
+    if parts is not None:
+        if "database" not in parts and "train" in parts:
+            parts = {**parts, "database": parts["train"]}
+        if lacking := {"query", "database"} - parts.keys():
+            raise ValueError(f"{file}: split: expected images of each part, got no {min(lacking)} image")
+    return OpenedImages(source, parts, {"manifest": file})
+
+
+def find_lists(folder: Path) -> dict[str, ListFile]:
+    """Part -> its list file, or its files of paths and labels."""
+    found: dict[str, ListFile] = {}
+    for part, names in PART_FILES.items():
+        for name in names:
+            pairs = [(folder / f"{name}{paths}.txt", folder / f"{name}{labels}.txt") for paths, labels in PAIRS]
+            there = [pair for pair in pairs if pair[0].is_file() and pair[1].is_file()]
+            if (folder / f"{name}.txt").is_file():
+                found.setdefault(part, folder / f"{name}.txt")
+            elif there:
+                found.setdefault(part, there[0])
+    return found
+
+
+def _class_names(folder: Path) -> list[str] | None:
+    file = folder / "classes.txt"
+    return file.read_text(encoding="utf-8").splitlines() if file.is_file() else None
+
+
+def _files(
+    folders: tuple[str, ...],
+    needs: str,
+    read: Callable[[Path, int, Report], OpenedImages | None] = lambda _place, _classes, _report: None,
+) -> Callable[[Path | None, str, int, Report], OpenedImages]:
+    """An opener that looks for list files, then a manifest, then the data set's own files."""
+
+    def open_files(root: Path | None, lists: str, classes: int, report: Report) -> OpenedImages:
+        if root is None and "VTSEARCH_DATA" not in os.environ:
+            raise FileNotFoundError(f"data: expected a folder with {needs}; name it with --data, or set VTSEARCH_DATA")
+        root = Path(os.environ["VTSEARCH_DATA"]) if root is None else root
+        for place in (root / folder for folder in folders):
+            for folder in (place / lists, place):
+                if (opened := open_listed(place, folder, report)) is not None:
+                    return opened
+            if (opened := read(place, classes, report)) is not None:
+                return _divided(opened, find_lists(place / lists) or find_lists(place), place, report)
+        raise FileNotFoundError(f"{root}: expected {needs} in it")
+
+    return open_files
+
+
+def _divided(opened: OpenedImages, lists: Mapping[str, ListFile], root: Path, report: Report) -> OpenedImages:
+    """The data set's own labels under the published query and train lists; all other images are the database.
+
+    The published database lists are too long for where the others are offered, and are what the others leave.
+    """
+    if not {"query", "train"} <= lists.keys():
+        return opened
+    listed = ImageListSource(list(lists.values()), root, report=report)
+    known = {Path(opened.source.id(position)).name: position for position in range(len(opened.source))}
+    parts: dict[str, NDArray[np.int64]] = {}
+    for part, positions in zip(lists, listed.positions, strict=True):
+        names = [Path(listed.id(position)).name for position in positions.tolist()]
+        for name in names:
+            if name not in known:
+                report("files", FileNotFoundError(f"{lists[part]}: no such image among the labelled ones: {name}"))
+        parts[part] = np.array([known[name] for name in names if name in known], dtype=np.int64)
+    parts["database"] = np.setdiff1d(np.arange(len(opened.source)), parts["query"])
+    return OpenedImages(opened.source, parts, lists)
+
+
+def _read_coco(place: Path, _classes: int, report: Report) -> OpenedImages | None:
+    found = [file for folder in (place / "annotations", place) for file in sorted(folder.glob("instances_*.json"))]
+    published = [file for file in found if "2014" in file.name]  # 2017's are the same images under other names
+    return OpenedImages(CocoSource(published or found, place, report=report)) if found else None
+
+
+def _read_nuswide(place: Path, classes: int, report: Report) -> OpenedImages | None:
+    return OpenedImages(NuswideSource(place, classes, report=report)) if (place / IMAGES).is_file() else None
+
+
+def _read_imagenet(place: Path, classes: int, _report: Report) -> OpenedImages | None:
+    if not ((place / TRAIN).is_dir() and (place / VALIDATION).is_dir()):
+        return None
+    source = ImagenetSource(place, classes)
+    return OpenedImages(source, source.parts)
+
+
+NEEDS = {
+    "cifar10": "cifar10/plain_text/*.parquet (Hugging Face) or cifar-10-batches-py (torchvision)",
+    "imagenet": f"train/<class>/*.JPEG and val/<class>/*.JPEG (ImageNet), or {LISTS}",
+    "coco": f"annotations/instances_*.json with train2014 and val2014 (COCO), or {LISTS}",
+    "nuswide": f"{IMAGES}, Groundtruth/AllLabels and Flickr or images (NUS-WIDE), or {LISTS}",
+    "mirflickr": f"{LISTS} (MIRFlickr)",
+    "voc2012": f"{LISTS} (VOC2012)",
+    "digits": "nothing: scikit-learn brings them",
+}
+"""Data set -> the files that are looked for in ROOT."""
+
+DATASETS: Mapping[str, Dataset] = {
+    "cifar10": Dataset(
+        "CIFAR-10",
+        "https://www.cs.toronto.edu/~kriz/cifar.html",
+        NEEDS["cifar10"],
+        lambda root, _lists, _classes, _report: OpenedImages(open_cifar10(root)),
+    ),
+    "imagenet": Dataset(
+        "ImageNet (ILSVRC 2012)",
+        "https://www.image-net.org/download.php",
+        NEEDS["imagenet"],
+        _files((".", "imagenet", "ImageNet"), NEEDS["imagenet"], _read_imagenet),
+    ),
+    "nuswide": Dataset(
+        "NUS-WIDE",
+        "https://lms.comp.nus.edu.sg/wp-content/uploads/2019/research/nuswide/NUS-WIDE.html",
+        NEEDS["nuswide"],
+        _files((".", "NUS-WIDE", "nuswide", "nus_wide"), NEEDS["nuswide"], _read_nuswide),
+    ),
+    "coco": Dataset(
+        "MS-COCO 2014",
+        "https://cocodataset.org/#download",
+        NEEDS["coco"],
+        _files((".", "COCO", "coco", "COCO_2014"), NEEDS["coco"], _read_coco),
+    ),
+    "mirflickr": Dataset(
+        "MIRFlickr-25K",
+        "https://press.liacs.nl/mirflickr/",
+        NEEDS["mirflickr"],
+        _files((".", "mirflickr"), NEEDS["mirflickr"]),
+    ),
+    "voc2012": Dataset(
+        "Pascal VOC 2012",
+        "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
+        NEEDS["voc2012"],
+        _files((".", "voc2012"), NEEDS["voc2012"]),
+    ),
+    "digits": Dataset(
+        "scikit-learn's digits",
+        "https://scikit-learn.org/stable/modules/generated/sklearn.datasets.load_digits.html",
+        NEEDS["digits"],
+        lambda _root, _lists, _classes, _report: OpenedImages(DigitsSource()),
+    ),
+}
+"""Key of ``RetrievalProtocol.source`` -> the data set."""
