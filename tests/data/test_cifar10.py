@@ -103,7 +103,7 @@ def test_without_a_copy_or_a_network_the_error_says_what_to_do(tmp_path):
 
 
 def test_too_few_images_for_the_protocol_name_class_and_counts(small):
-    with pytest.raises(ValueError, match="cifar10@54000: class 'airplane' has 0 images, and 600 are needed"):
+    with pytest.raises(ValueError, match="cifar10@54000: class 'airplane' has 0 images, and 2 are needed"):
         open_dataset("cifar10@54000", small)
 
 

@@ -64,9 +64,12 @@ def test_a_query_in_the_database_is_refused(pictures):
         ("0.png 1 0\n1.png 1\n", "list.txt:2: expected 2 label columns after the path, got 1"),
         ("0.png\n", "list.txt:1: expected at least 1 label columns after the path, got 0"),
         ("0.png 1 0\n1.png 1 x\n", "list.txt:2: expected labels 0 or 1, got 'x'"),
-        ("0.png 3\n", "list.txt:1: expected labels 0 or 1, got '3'"),
+        ("0.png cat\n", "list.txt:1: expected a class number from 0 to 99,999, got 'cat'"),
+        ("0.png 1\n1.png 100000\n", "list.txt:2: expected a class number from 0 to 99,999, got '100000'"),
+        ("0.png 1\n1.png -1\n", "list.txt:2: expected a class number from 0 to 99,999, got '-1'"),
+        ("0.png 3 0\n", "list.txt:1: expected labels 0 or 1, got '3'"),
         ("0.png 1 0\n0.png 0 1\n", "list.txt:2: 0.png has other labels than at "),
-        ("\n", "list.txt: expected lines of a path and 0/1 labels, got none"),
+        ("\n", "list.txt: expected lines of a path and labels, got none"),
     ],
 )
 def test_a_malformed_line_is_named(pictures, text, message):
@@ -113,5 +116,40 @@ def test_an_image_that_went_away_is_named(pictures):
 def test_class_names_come_one_per_column(pictures):
     file = write(pictures, "0.png 1 0\n")
     assert ImageListSource([file], classes=["cat", "dog"]).classes == ("cat", "dog")
-    with pytest.raises(ValueError, match="classes: expected 2 names, one per label column, got 1"):
+    with pytest.raises(ValueError, match="classes: expected 2 names, one per class, got 1"):
         ImageListSource([file], classes=["cat"])
+
+
+def test_one_column_holds_class_numbers(pictures):
+    files = [write(pictures, "0.png 2\n", "a.txt"), write(pictures, "1.png 0\n2.png 1\n0.png 2\n", "b.txt")]
+    source = ImageListSource(files)
+    assert source.labels.tolist() == [2, 0, 1]
+    assert source.labels.dtype == np.int64
+    assert source.classes == ("0", "1", "2")
+    assert [positions.tolist() for positions in source.positions] == [[0], [1, 2, 0]]
+    assert ImageListSource(files, classes=["cat", "dog", "owl", "eel"]).classes[3] == "eel"
+    with pytest.raises(ValueError, match="classes: expected 3 names, one per class, got 2"):
+        ImageListSource(files, classes=["cat", "dog"])
+
+
+def test_paths_and_labels_may_stand_in_two_files(pictures):
+    (pictures / "0.png").rename(pictures / "a cat.png")
+    pair = (write(pictures, "a cat.png\n1.png\n\n", "test_img.txt"), write(pictures, "1 0\n1 1\n\n", "test_label.txt"))
+    source = ImageListSource([pair])
+    assert (source.id(0), source.labels.tolist()) == ("a cat.png", [[1, 0], [1, 1]])
+    write(pictures, "1 0\n", "test_label.txt")
+    with pytest.raises(ValueError, match=r"test_label.txt: expected 3 lines as in test_img.txt, got 1"):
+        ImageListSource([pair])
+
+
+def test_all_faults_are_told_to_who_asks(pictures):
+    told = []
+    file = write(pictures, "0.png 1 0\n1.png 1\n9.png 0 1\n2.png 0 2\n")
+    source = ImageListSource([file], report=lambda kind, fault: told.append((kind, type(fault))))
+    assert told == [("labels", ValueError), ("labels", ValueError), ("files", FileNotFoundError)]
+    assert [source.id(position) for position in source.positions[0]] == ["0.png", "9.png"]
+
+
+def test_a_list_of_nothing_but_faults_is_refused(pictures):
+    with pytest.raises(ValueError, match="labels: expected an image with labels, got none without a fault"):
+        ImageListSource([write(pictures, "0.png\n")], report=lambda _kind, _fault: None)

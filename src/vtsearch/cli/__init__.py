@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "demo": "train, encode, evaluate and picture a small example; no download, about a minute",
+    "data": "list the protocols, check a copy of a data set, divide images of your own",
     "train": "train a model that turns images into binary codes",
     "encode": "turn images into an index of codes",
     "search": "show the images of an index that are nearest to a query",

@@ -168,7 +168,7 @@ def as_json(evaluation: Evaluation, context: ReportContext, comparison: Comparis
     """The numbers for a program, but for those of each query, which are in the report."""
     values: dict[str, Any] = evaluation.to_dict()
     del values["average_precisions"]
-    about = {"protocol": context.protocol, "split": context.split, "model": context.model}
+    about = {"protocol": context.protocol, "split": context.split, "model": context.model, "remark": context.remark}
     versus = {} if comparison is None else {"against": context.against, "comparison": asdict(comparison)}
     return json.dumps(values | about | versus, indent=1)
 
@@ -202,6 +202,7 @@ def _context(database: Side, command: Sequence[str], against: Sequence[str] | No
         backbone=words.get("backbone", UNKNOWN),
         command=" ".join(command),
         against=versus,
+        remark=words.get("remark", ""),
     )
 
 

@@ -143,6 +143,7 @@ def _of_protocol(name: str, part: Part, data: str | None, seed: int, split: str 
         name, None if data is None else Path(data), seed=seed, split=None if split is None else load_split(split)
     )
     words = {"protocol": name, "part": part} | ({} if data is None else {"data": str(Path(data).absolute())})
+    words |= {"remark": opened.remark} if opened.remark else {}
     positions = getattr(opened.split, part)
     return Images(opened.source, positions, words, split=opened.split.fingerprint)
 

@@ -151,10 +151,12 @@ def _table(result: RunResult, config: TrainConfig, output: Path) -> str:
     scores = [f"{name:{width}}  {s['expected']:.4f}   {s['worst']:.4f} to {s['best']:.4f}" for name, s in rows.items()]
     best = f"best/ (epoch {result.best_epoch}, mAP {result.best:.4f} on {result.chosen_on})"
     run_words = f"protocol {config.protocol}, {config.framework}, {config.model.bits} bits, seed {config.seed}"
+    remark = [f"warning: this is {result.remark}"] if result.remark else []
     lines = [
         f"{'':{width}}  {map_name(result.k)}  by order of ties",
         *scores,
         f"{run_words}, ties expected, normalizer retrieved",
+        *remark,
         f"trained {result.epochs} epochs in {result.seconds:.0f} s, {result.images_per_second:.0f} images/s",
         f"{output}: report.md, final/ (the model), codes/ (its codes), {best}",
     ]

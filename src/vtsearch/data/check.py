@@ -92,7 +92,8 @@ def check_dataset(
     except (OSError, ValueError, VtsearchError) as fault:
         if name not in PROTOCOLS and not Path(name).exists():
             raise
-        return Inspection(name, title, page, (_found("open", "error", "cannot be opened", [str(fault), *sum(faults.values(), [])]),))
+        told = [str(fault), *(text for texts in faults.values() for text in texts)]
+        return Inspection(name, title, page, (_found("open", "error", "cannot be opened", told),))
     looked = _look_through(opened.source, quick=quick, progress=progress)
     unreadable = [fault for fault in looked.values() if not isinstance(fault, bytes)]
     same = _groups({position: digest for position, digest in looked.items() if isinstance(digest, bytes) and digest})
@@ -100,7 +101,7 @@ def check_dataset(
         *_check_counts(protocol, parts, opened.source),
         *_check_files(len(opened.source), faults.get("files", []), unreadable, quick=quick),
         *_check_labels(protocol, opened.source, parts, faults.get("labels", []), same),
-        *_check_repeats(opened, parts, same),
+        *_check_repeats(opened, parts, same, quick=quick),
         *_check_leakage(opened.source, parts, same, quick=quick),
         *_check_split(protocol, opened, seed),
     ]
@@ -232,7 +233,7 @@ def _check_labels(
 
 
 def _check_repeats(
-    opened: OpenedImages, parts: Mapping[str, Positions], same: Sequence[Sequence[int]]
+    opened: OpenedImages, parts: Mapping[str, Positions], same: Sequence[Sequence[int]], *, quick: bool
 ) -> Iterable[Finding]:
     source, clean = opened.source, True
     for part, positions in (opened.parts or {}).items():
@@ -254,7 +255,7 @@ def _check_repeats(
             text = f"{len(groups):,} images are in {part} under several names"
             yield _found("repeats", "warn", text, names, len(groups))
     if clean:
-        yield Finding("repeats", "ok", "no image twice in a part")
+        yield Finding("repeats", "ok", f"no image twice in a part{_how_compared(quick=quick)}")
 
 
 def _check_leakage(
@@ -279,8 +280,11 @@ def _check_leakage(
             clean = False
             yield _found("leakage", "error", f"{len(pairs):,} queries are {part} images under another name", pairs)
     if clean:
-        how = " (by path; --quick: contents not compared)" if quick else ", by path or content"
-        yield Finding("leakage", "ok", f"no query is a train or database image{how}")
+        yield Finding("leakage", "ok", f"no query is a train or database image{_how_compared(quick=quick)}")
+
+
+def _how_compared(*, quick: bool) -> str:
+    return ", by path (--quick: contents not compared)" if quick else ", by path or content"
 
 
 def _check_split(protocol: RetrievalProtocol, opened: OpenedImages, seed: int) -> Iterable[Finding]:

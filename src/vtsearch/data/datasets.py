@@ -149,7 +149,12 @@ def _divided(opened: OpenedImages, lists: Mapping[str, ListFile], root: Path, re
     """
     if not {"query", "train"} <= lists.keys():
         return opened
-    listed = ImageListSource(list(lists.values()), root, report=report)
+
+    def report_labels(kind: str, fault: Exception) -> None:
+        if kind != "files":  # missing files have been told by the labels' own source
+            report(kind, fault)
+
+    listed = ImageListSource(list(lists.values()), root, report=report_labels)
     known = {Path(opened.source.id(position)).name: position for position in range(len(opened.source))}
     parts: dict[str, NDArray[np.int64]] = {}
     for part, positions in zip(lists, listed.positions, strict=True):

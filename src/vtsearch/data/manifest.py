@@ -52,15 +52,14 @@ class ManifestSource(ImageFilesSource):
 
     def __init__(self, file: str | Path, root: str | Path | None = None, *, report: Report = refuse) -> None:
         table = read_table(Path(file), report)
-        if PATH not in table or len(table.keys() - {PATH, SPLIT}) == 0:
-            raise ValueError(
-                f"{file}: expected the columns path and label, or path and one per class, got {list(table)}"
-            )
         places = [f"{file}:{line}" for line in table.pop(LINE)]
+        if PATH not in table or not table.keys() - {PATH, SPLIT}:
+            wanted = "the columns path and label, or path and one per class"
+            raise ValueError(f"{file}: expected {wanted}, got {', '.join(table) or 'none'}")
         names, splits = table.pop(PATH), table.pop(SPLIT, None)
         if not names:
             raise ValueError(f"{file}: expected rows, got none")
-        rows, self_classes = _label_rows(table)
+        rows, classes = _label_rows(table)
         items, folder = LabelledItems(report), Path(file).parent if root is None else Path(root)
         at = [
             items.add(folder / name, name, labels, where)
@@ -68,7 +67,7 @@ class ManifestSource(ImageFilesSource):
         ]
         self.parts: dict[str, NDArray[np.int64]] | None = None if splits is None else _parts(splits, at, places, report)
         """Part -> positions, as the split column has them; None without one."""
-        super().__init__(items.names, items.paths, items.label_array(), self_classes, items.where, report=report)
+        super().__init__(items.names, items.paths, items.label_array(), classes, items.where, report=report)
 
 
 LINE = "\n"  # no column can be called so

@@ -54,6 +54,8 @@ class ReportContext:
     """Name -> mAP under the same protocol, k, ties and normalizer."""
     against: str = UNKNOWN
     """What the other codes of a comparison are."""
+    remark: str = ""
+    """How the images differ from what is published under the protocol's name; empty if they do not."""
 
 
 def write_report(
@@ -98,8 +100,9 @@ def write_report(
 
 def choices(evaluation: Evaluation, context: ReportContext, ties: str = "expected") -> str:
     """The line under every table: all that the numbers depend on."""
+    protocol = f"{context.protocol} (not as published)" if context.remark else context.protocol
     return (
-        f"protocol {context.protocol}, split {context.split[:12]}, k = {evaluation.k or 'all'}, "
+        f"protocol {protocol}, split {context.split[:12]}, k = {evaluation.k or 'all'}, "
         f"ties {ties}, normalizer {evaluation.normalizer}"
     )
 
@@ -116,6 +119,7 @@ def markdown(
     note = f"*{choices(evaluation, context)}*"
     parts = [
         f"# Retrieval report: {context.protocol}",
+        *_warning(context),
         _table(["what", "value"], _about(evaluation, context)),
         f"## {map_name(evaluation.k)}",
         _table(["", map_name(evaluation.k)], _scores(evaluation, context)),
@@ -152,6 +156,10 @@ def _about(evaluation: Evaluation, context: ReportContext) -> list[list[str]]:
         ["preprocessing", f"`{context.preprocessing}`"],
         ["command", f"`{context.command}`"],
     ]
+
+
+def _warning(context: ReportContext) -> list[str]:
+    return [f"**This is {context.remark}.** Do not set it beside published numbers."] if context.remark else []
 
 
 def _scores(evaluation: Evaluation, context: ReportContext) -> list[list[str]]:

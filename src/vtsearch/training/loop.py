@@ -102,6 +102,8 @@ class Run:
     def finish(self) -> RunResult:
         """Do what is left of the run."""
         self.progress.note(self._what())
+        if self.parts.data.remark:
+            self.progress.note(f"warning: this is {self.parts.data.remark}")
         if self.config.baselines and not self.place.baselines:
             self._judge_baselines()
             self._save()
@@ -193,6 +195,7 @@ class Run:
             epochs=place.epoch,
             seconds=round(place.seconds, 1),
             images_per_second=round(len(parts.fit) * place.epoch / max(place.seconds, 1e-9), 1),
+            remark=parts.data.remark,
         )
         if main:
             replace_folder(self.folder / files.FINAL, lambda fresh: save_model(model, fresh))

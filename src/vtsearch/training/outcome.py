@@ -51,6 +51,8 @@ class RunResult:
     seconds: float
     """Spent training, over all continuations, evaluation not included."""
     images_per_second: float
+    remark: str = ""
+    """How the images differ from what is published under the protocol's name; empty if they do not."""
 
 
 def score(evaluation: Evaluation) -> Score:
@@ -80,6 +82,7 @@ def write_codes(run: Path, config: TrainConfig, model: HashModel, data: Retrieva
         "model": str((run / files.FINAL).absolute()),
         "backbone": config.model.backbone,
     } | ({"data": str(Path(config.data).absolute())} if config.data else {})
+    words |= {"remark": data.remark} if data.remark else {}
 
     def write(fresh: Path) -> None:
         for part, codes, positions in (
@@ -121,6 +124,7 @@ def write_run_report(
         seed=config.seed,
         command=f"vtsearch train --config {run / files.CONFIG} --output NEW_FOLDER",
         baselines={name: values["expected"] for name, values in baselines.items()},
+        remark=data.remark,
     )
     write_report(run, evaluation, context, retrievals=_pictured(data, sides))
 

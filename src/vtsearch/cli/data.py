@@ -1,0 +1,151 @@
+"""``vtsearch data``: the protocols, a check of one's copy of a data set, and splits of one's own images."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from vtsearch.cli.parser import CommandParser
+from vtsearch.cli.progress import scanning
+from vtsearch.data.check import check_dataset
+from vtsearch.data.datasets import DATASETS
+from vtsearch.data.make import Form, make_split
+from vtsearch.data.protocols import PROTOCOLS
+from vtsearch.data.splits import DatabaseRule
+from vtsearch.evaluation import map_name
+
+if TYPE_CHECKING:
+    from vtsearch.data.check import Inspection
+
+Task = Literal["list", "check", "make"]
+FINDINGS = 1
+"""The exit code of ``check`` where it found an error."""
+
+EXAMPLE = """  vtsearch data list
+  vtsearch data check mscoco@5000 /data/coco
+  vtsearch data make photos --output photos-split --queries_per_class 10 --train_per_class 50
+each has its own help: vtsearch data check --help"""
+CHECK_EXAMPLE = """  vtsearch data check cifar10@54000
+  vtsearch data check mscoco@5000 /data/coco --quick
+  vtsearch data check photos-split --json"""
+MAKE_EXAMPLE = """  vtsearch data make photos --output photos-split --queries_per_class 10 --train_per_class 50
+  vtsearch data make table.csv --output split --queries_per_class 5 --train_per_class 20 --form parquet
+  vtsearch train --protocol photos-split"""
+
+
+def run(argv: list[str]) -> int:
+    """Do what the first word says."""
+    tasks = {"list": _run_list, "check": _run_check, "make": _run_make}
+    if argv and argv[0] in tasks:
+        return tasks[argv[0]](argv[1:])
+    parser().parse_args(argv)
+    return 0
+
+
+def parser() -> CommandParser:
+    """The words that this command understands before those of its tasks."""
+    words = CommandParser("data", "List the protocols, check a copy of a data set, divide images of your own.", EXAMPLE)
+    words.add_argument("task", type=Task, help="list, check or make")
+    return words
+
+
+def _run_list(argv: list[str]) -> int:
+    """Print the protocols, with what they need."""
+    words = CommandParser("data list", "Show the protocols: counts, k, and what they need.", "  vtsearch data list")
+    words.add_argument("--json", action="store_true", help="print JSON")
+    given = words.parse_args(argv)
+    table = protocols()
+    print(json.dumps(table, indent=1) if given.json else _table(table))
+    return 0
+
+
+def protocols() -> list[dict[str, Any]]:
+    """The published numbers of each protocol, and where its images are to be had."""
+    rows = []
+    for protocol in PROTOCOLS.values():
+        published, dataset = protocol.published, DATASETS[protocol.source]
+        assert published is not None
+        rows.append(
+            {
+                "protocol": protocol.name,
+                "queries": published.query,
+                "train": published.train,
+                "database": published.database,
+                "train_in_database": protocol.database != "rest",
+                "k": protocol.k,
+                "classes": published.classes,
+                "description": protocol.description,
+                "data": dataset.title,
+                "needs": dataset.needs,
+                "page": dataset.page,
+            }
+        )
+    return rows
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    head = f"{'protocol':<18}{'queries':>8}{'train':>8}{'database':>10}{'classes':>9}  judged by"
+    lines = [head]
+    for row in rows:
+        inside = ", train in the database" if row["train_in_database"] else ""
+        counts = f"{row['queries']:>8,}{row['train']:>8,}{row['database']:>10,}{row['classes']:>9}"
+        lines.append(f"{row['protocol']:<18}{counts}  {map_name(row['k'])}{inside}")
+    needs = {row["data"]: row for row in rows}
+    for title, row in needs.items():
+        names = ", ".join(other["protocol"] for other in rows if other["data"] == title)
+        lines += ["", f"{title} ({names})", f"  needs {row['needs']}", f"  from  {row['page']}"]
+    return "\n".join(lines)
+
+
+def _run_check(argv: list[str]) -> int:
+    """Print a line per check; 0 if no error was found, else 1."""
+    words = CommandParser("data check", "Check a copy of a data set against its protocol.", CHECK_EXAMPLE)
+    words.add_argument("protocol", help="a protocol's name, or a folder or manifest of your own")
+    words.add_argument("root", nargs="?", help="folder of the data set; by default $VTSEARCH_DATA")
+    words.add_argument("--quick", action="store_true", help="look at sizes and headers of the images only")
+    words.add_argument("--seed", type=int, default=0, help="seed of the split, where it is drawn")
+    words.add_argument("--json", action="store_true", help="print JSON")
+    given = words.parse_args(argv)
+    if given.root is not None and not Path(given.root).is_dir():
+        raise FileNotFoundError(2, "no such folder", given.root)
+    root = None if given.root is None else Path(given.root)
+    with scanning("checking") as progress:
+        found = check_dataset(given.protocol, root, quick=given.quick, seed=given.seed, progress=progress)
+    print(json.dumps(asdict(found) | {"is_clean": found.is_clean}, indent=1) if given.json else _lines(found))
+    return 0 if found.is_clean else FINDINGS
+
+
+def _lines(found: Inspection) -> str:
+    lines = [found.name + (f" ({found.title})" if found.title else "")]
+    for finding in found.findings:
+        lines.append(f"{finding.level:<7}{finding.check:<9}{finding.text}")
+        lines += [f"{'':<18}{example}" for example in finding.examples]
+        if finding.count > len(finding.examples) > 0:
+            lines.append(f"{'':<18}and {finding.count - len(finding.examples):,} more")
+    if not found.is_clean and found.page:
+        lines.append(f"{found.title} is offered by its publisher at {found.page}")
+    levels = [finding.level for finding in found.findings]
+    lines.append(f"{levels.count('error')} errors, {levels.count('warn')} warnings")
+    return "\n".join(lines)
+
+
+def _run_make(argv: list[str]) -> int:
+    """Draw and write; prints what was drawn and how to train on it."""
+    words = CommandParser("data make", "Draw a split of your own images and write it down.", MAKE_EXAMPLE)
+    words.add_argument("images", help="a folder per class, a list file (.txt) or a manifest (.csv, .parquet)")
+    words.add_argument("--output", required=True, help="folder for the list files or the manifest")
+    words.add_argument("--queries_per_class", type=int, default=10, help="queries drawn from each class")
+    words.add_argument("--train_per_class", type=int, default=50, help="training images drawn from each class")
+    words.add_argument("--database", type=DatabaseRule, default="rest+train", help="who is searched")
+    words.add_argument("--seed", type=int, default=0, help="decides the draw")
+    words.add_argument("--form", type=Form, default="lists", help="three list files, or one table with a split column")
+    words.add_argument("--root", help="folder that the paths of a list or manifest are relative to; by default its own")
+    words.add_argument("--overwrite", action="store_true", help="replace the files that --output has")
+    given = words.parse_args(argv).as_dict()
+    split = make_split(**given).split
+    counts = ", ".join(f"{len(getattr(split, part)):,} {part}" for part in ("query", "train", "database"))
+    print(f"{given['output']}: {counts} (seed {given['seed']}, split {split.fingerprint[:12]})")
+    print(f"vtsearch train --protocol {given['output']}")
+    return 0
