@@ -71,15 +71,15 @@ def _read(file: ListFile, root: str | Path | None, items: LabelledItems) -> NDAr
     return np.array([position for position in found if position is not None], dtype=np.int64)
 
 
-def _lines(file: Path) -> Iterator[tuple[str, tuple[str, ...], str]]:
+def _lines(file: Path) -> Iterator[tuple[str, list[str], str]]:
     """Path, labels and place of each line that is not empty."""
     with file.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             if fields := line.split():
-                yield fields[0], tuple(fields[1:]), f"{file}:{number}"
+                yield fields[0], fields[1:], f"{file}:{number}"
 
 
-def _pairs(paths: Path, labels: Path) -> Iterator[tuple[str, tuple[str, ...], str]]:
+def _pairs(paths: Path, labels: Path) -> Iterator[tuple[str, list[str], str]]:
     """The same of two files; a path may have blanks in it here."""
     names = paths.read_text(encoding="utf-8").splitlines()
     rows = labels.read_text(encoding="utf-8").splitlines()
@@ -87,4 +87,4 @@ def _pairs(paths: Path, labels: Path) -> Iterator[tuple[str, tuple[str, ...], st
         raise ValueError(f"{labels}: expected {len(names):,} lines as in {paths.name}, got {len(rows):,}")
     for number, (name, row) in enumerate(zip(names, rows, strict=True), start=1):
         if name.strip():
-            yield name.strip(), tuple(row.split()), f"{labels}:{number}"
+            yield name.strip(), row.split(), f"{labels}:{number}"

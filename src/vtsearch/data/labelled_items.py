@@ -9,6 +9,7 @@ import numpy as np
 from vtsearch.data.image_files import is_number, refuse, zeros_and_ones
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -25,11 +26,12 @@ class LabelledItems:
         self.names: list[str] = []
         self.paths: list[Path] = []
         self.where: list[str] = []
-        self._labels: list[tuple[str, ...]] = []
+        self._labels: list[str] = []  # the columns of an item, joined
+        self._columns = 0
         self._rows: dict[Path, int] = {}
         self._report = report
 
-    def add(self, path: Path, name: str, labels: tuple[str, ...], where: str) -> int | None:
+    def add(self, path: Path, name: str, labels: Sequence[str], where: str) -> int | None:
         """The position of the item, or None if its labels have a fault.
 
         Args:
@@ -41,7 +43,8 @@ class LabelledItems:
         Raises:
             ValueError: labels with a fault, or other ones than the path had before.
         """
-        if fault := self._fault(labels):
+        text = "".join(labels)
+        if fault := self._fault(labels, text):
             self._report("labels", ValueError(f"{where}: {fault}"))
             return None
         known = self._rows.setdefault(path, len(self.paths))
@@ -49,8 +52,9 @@ class LabelledItems:
             self.paths.append(path)
             self.names.append(name)
             self.where.append(where)
-            self._labels.append(labels)
-        elif self._labels[known] != labels:
+            self._labels.append(text)
+            self._columns = len(labels)
+        elif self._labels[known] != text:
             self._report("labels", ValueError(f"{where}: {name} has other labels than at {self.where[known]}"))
         return known
 
@@ -62,18 +66,17 @@ class LabelledItems:
         """
         if not self._labels:
             raise ValueError("labels: expected an image with labels, got none without a fault")
-        columns = len(self._labels[0])
-        if columns == 1:
-            return np.array([int(label) for (label,) in self._labels], dtype=np.int64)
-        return zeros_and_ones("".join(map("".join, self._labels))).reshape(-1, columns)
+        if self._columns == 1:
+            return np.array([int(label) for label in self._labels], dtype=np.int64)
+        return zeros_and_ones("".join(self._labels)).reshape(-1, self._columns)
 
-    def _fault(self, labels: tuple[str, ...]) -> str | None:
-        columns = len(self._labels[0]) if self._labels else len(labels)
+    def _fault(self, labels: Sequence[str], text: str) -> str | None:
+        columns = self._columns or len(labels)
         if not labels or len(labels) != columns:
             return f"expected {columns or 'at least 1'} label columns after the path, got {len(labels)}"
         if columns > 1:
-            wrong = set(labels) - {"0", "1"}
-            return f"expected labels 0 or 1, got {min(wrong)!r}" if wrong else None
-        if is_number(labels[0]) and len(labels[0]) <= 6 and int(labels[0]) < MOST_CLASSES:
+            wrong = len(text) != columns or "" in labels or text.strip("01")  # else each is one of the two
+            return f"expected labels 0 or 1, got {min(set(labels) - {'0', '1'})!r}" if wrong else None
+        if is_number(text) and len(text) <= 6 and int(text) < MOST_CLASSES:
             return None
-        return f"expected a class number from 0 to {MOST_CLASSES - 1:,}, got {labels[0]!r}"
+        return f"expected a class number from 0 to {MOST_CLASSES - 1:,}, got {text!r}"
