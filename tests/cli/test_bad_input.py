@@ -25,7 +25,15 @@ from PIL import Image
 
 from vtsearch.cli import main, one_line
 from vtsearch.codes import pack
-from vtsearch.data import draw_dataset, get_protocol, load_split, open_dataset, open_image_folder, open_image_list
+from vtsearch.data import (
+    draw_dataset,
+    get_protocol,
+    load_split,
+    open_dataset,
+    open_image_folder,
+    open_image_list,
+    open_manifest,
+)
 from vtsearch.duplicates import deduplicate
 from vtsearch.errors import VtsearchError
 from vtsearch.evaluation import bootstrap_interval, compare, evaluate, permutation_test
@@ -65,6 +73,8 @@ def build(root: Path) -> Place:
         Image.fromarray(draw.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(root / "pictures" / name)
     (root / "half.png").write_bytes((root / "pictures/cat/1.png").read_bytes()[:1000])
     (root / "list.txt").write_text("pictures/cat/1.png 1 0\npictures/dog/1.png 0 2\n")
+    (root / "table.csv").write_text("path,label,split\npictures/cat/1.png,cat,query\npictures/dog/1.png,dog,test\n")
+    (root / "table.parquet").write_text("no table")
     (root / "split.json").write_text('{"query": [')
     (root / "empty").mkdir()
     model = load_model(root / "model")
@@ -207,6 +217,15 @@ LIBRARY = [
     ),
     call("a folder without images", lambda p: open_image_folder(p / "empty"), ValueError, "empty"),
     call("a list with a label of 2", lambda p: open_image_list(p / "list.txt"), ValueError, r"list\.txt:2"),
+    call("a table of another kind", lambda p: open_manifest(p / "list.txt"), ValueError, "manifest.*csv or .parquet"),
+    call("a table with an unknown part", lambda p: open_manifest(p / "table.csv"), ValueError, r"table\.csv:3: split"),
+    call("a Parquet file that is none", lambda p: open_manifest(p / "table.parquet"), VtsearchError, r"table\.parquet"),
+    call(
+        "a protocol without its list files",
+        lambda p: open_dataset("mirflickr", p / "empty"),
+        FileNotFoundError,
+        r"empty: expected test\.txt",
+    ),
     call(
         "not enough images in a class",
         lambda p: draw_dataset(
@@ -345,6 +364,39 @@ COMMANDS = [
         "a report where a file is",
         f"evaluate {SIDES} --database codes.npy --database_labels labels.npy --report list.txt",
         r"list\.txt: File exists",
+    ),
+    Mistake("an unknown task", "data chek digits", "task: expected one of list, check, make, got 'chek'"),
+    Mistake("no task", "data", "task: expected a value"),
+    Mistake("a check of nothing", "data check", "protocol: expected a value"),
+    Mistake("a check of an unknown protocol", "data check coco@5000 empty", "protocol: .*did you mean 'mscoco@5000'"),
+    Mistake("a check in a folder that is not there", "data check mscoco@5000 nowhere", "nowhere: no such folder"),
+    Mistake("a split of images that are not there", "data make photos --output new", "images: expected .*got photos"),
+    Mistake("a split without an output", "data make pictures", "output: expected a value"),
+    Mistake(
+        "a split with more queries than images",
+        "data make pictures --output new --queries_per_class 9",
+        "class 'cat' has 2 images, and 59 are needed",
+    ),
+    Mistake(
+        "a split without training images",
+        "data make pictures --output new --train_per_class 0",
+        "train_per_class: expected at least 1, got 0",
+    ),
+    Mistake(
+        "an unknown database rule",
+        "data make pictures --output new --database all",
+        r"database: expected one of rest, rest\+train, train, got 'all'",
+    ),
+    Mistake("a split of a table with a fault", "data make table.csv --output new", r"table\.csv:3: split"),
+    Mistake(
+        "training on a table with a fault",
+        "train --protocol table.csv --no-pretrained --output new",
+        r"table\.csv:3: split: expected one of query, train",
+    ),
+    Mistake(
+        "training without the data set",
+        "train --protocol mscoco@5000 --data empty --no-pretrained --output new",
+        "empty: expected annotations/instances_",
     ),
     Mistake("a folder of no known kind", "info pictures", "pictures: expected a model, an index"),
     Mistake("an unknown framework", "train --framework cqs --output new", "framework: .*csq"),

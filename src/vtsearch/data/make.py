@@ -66,7 +66,7 @@ def make_split(
     source = _open(Path(images), None if root is None else Path(root))
     data = draw_dataset(
         source,
-        name=str(output),
+        name=str(images),
         queries_per_class=queries_per_class,
         train_per_class=train_per_class,
         database=database,

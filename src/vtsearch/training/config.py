@@ -55,7 +55,7 @@ class TrainConfig:
     """The objective's own options (its `Options` dataclass); None means their defaults."""
     protocol: str = "cifar10@54000"
     """Data set with its query, train and database split and its k; or a folder of one's own images, one subfolder
-    per class, or with query.txt, database.txt and train.txt in it."""
+    per class, or with query.txt, database.txt and train.txt or a manifest in it; or a manifest (.csv, .parquet)."""
     data: str | None = None
     """Folder that holds the data sets; by default $VTSEARCH_DATA."""
     augment: Augment = "flip"
