@@ -51,8 +51,8 @@ def save_image(path: Path, number: int) -> None:
 
 
 def save_images(root: Path, made: list[Item]) -> None:
-    for item in made:
-        save_image(root / item.name, int(Path(item.name).stem))
+    for number, item in enumerate(made):
+        save_image(root / item.name, number)
 
 
 def of(made: list[Item], part: str) -> list[Item]:
@@ -94,6 +94,11 @@ def manifest_parquet(root: Path, made: list[Item]) -> None:
     pq.write_table(pa.table(table(made)), root / "manifest.parquet")
 
 
+def write_two_lists(root: Path, made: list[Item]) -> None:
+    for file, part in (("test", "query"), ("train", "train")):
+        (root / f"{file}.txt").write_text("".join(f"{item.name} {digits(item)}\n" for item in of(made, part)))
+
+
 def coco(root: Path, made: list[Item]) -> None:
     """Annotation files of two folders, and the published lists of queries and training images."""
     (root / "annotations").mkdir(exist_ok=True)
@@ -109,8 +114,7 @@ def coco(root: Path, made: list[Item]) -> None:
         images.append({"id": 99, "file_name": "nothing-to-see.png"})
         content = {"images": images, "categories": categories, "annotations": objects * 2}
         (root / "annotations" / f"instances_{folder}.json").write_text(json.dumps(content))
-    for file, part in (("test", "query"), ("train", "train")):
-        (root / f"{file}.txt").write_text("".join(f"{item.name} {digits(item)}\n" for item in of(made, part)))
+    write_two_lists(root, made)
 
 
 def coco_names(made: list[Item]) -> list[Item]:
@@ -128,8 +132,37 @@ def nuswide(root: Path, made: list[Item]) -> None:
     for number, name in enumerate(CLASSES):
         (labels / f"Labels_{name}.txt").write_text("".join(f"{item.labels[number]}\n" for item in made) + "0\n")
     (labels / "Labels_zebra.txt").write_text("0\n" * (len(made) + 1))
-    for file, part in (("test", "query"), ("train", "train")):
-        (root / f"{file}.txt").write_text("".join(f"{item.name} {digits(item)}\n" for item in of(made, part)))
+    write_two_lists(root, made)
+
+
+def voc(root: Path, made: list[Item]) -> None:
+    """Label files per class, with objects that are hard to see, and the published lists but for the database."""
+    folder = root / "ImageSets" / "Main"
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(CLASSES):
+        lines = [f"{Path(item.name).stem} {1 if item.labels[number] else -(n % 2):2d}" for n, item in enumerate(made)]
+        (folder / f"{name}_trainval.txt").write_text("\n".join([*lines, "9999  0"]) + "\n")
+        (folder / f"{name}_train.txt").write_text("9998  1\n")
+    write_two_lists(root, made)
+
+
+def voc_names(made: list[Item]) -> list[Item]:
+    return [replace(item, name=f"JPEGImages/{Path(item.name).stem}.jpg") for item in made]
+
+
+def mirflickr(root: Path, made: list[Item]) -> None:
+    """Annotation files per tag, and the published lists of queries and training images."""
+    folder = root / "mirflickr25k_annotations_v080"
+    folder.mkdir(exist_ok=True)
+    (folder / "README.txt").write_text("hello\n")
+    for number, name in enumerate(CLASSES):
+        numbers = [f"{n + 1}\r\n" for n, item in enumerate(made) if item.labels[number]]
+        (folder / f"{name}.txt").write_text("".join(numbers))
+    write_two_lists(root, made)
+
+
+def mirflickr_names(made: list[Item]) -> list[Item]:
+    return [replace(item, name=f"im{number + 1}.jpg") for number, item in enumerate(made)]
 
 
 def imagenet_names(made: list[Item]) -> list[Item]:
@@ -176,6 +209,8 @@ FORMATS = {
         Format("parquet", manifest_parquet),
         Format("coco", coco, rename=coco_names),
         Format("nuswide", nuswide),
+        Format("voc2012", voc, rename=voc_names),
+        Format("mirflickr", mirflickr, rename=mirflickr_names),
         Format("imagenet", nothing, several=False, rename=imagenet_names),
         Format("folders", nothing, several=False, rename=folder_names),
     )

@@ -224,7 +224,7 @@ LIBRARY = [
         "a protocol without its list files",
         lambda p: open_dataset("mirflickr", p / "empty"),
         FileNotFoundError,
-        r"empty: expected test\.txt",
+        r"empty: expected im\*\.jpg and ",
     ),
     call(
         "not enough images in a class",

@@ -16,7 +16,13 @@ TINY = [
     *("--backbone", "test_vit", "--no-pretrained", "--image_size", "32", "--bits", "12", "--hidden", "16"),
     *("--epochs", "1", "--precision", "fp32", "--batch_size", "4"),
 ]
-PROTOCOL = {"coco": "mscoco@5000", "nuswide": "nuswide21@5000", "imagenet": "imagenet100@1000"}
+PROTOCOL = {
+    "coco": "mscoco@5000",
+    "nuswide": "nuswide21@5000",
+    "imagenet": "imagenet100@1000",
+    "voc2012": "voc2012",
+    "mirflickr": "mirflickr",
+}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -61,7 +67,7 @@ def test_a_clean_copy_is_code_0_with_a_line_per_check(capsys, tmp_path):
     assert [line.split()[:2] for line in lines[1:-1]] == [
         ["ok", check] for check in ("counts", "files", "labels", "repeats", "leakage", "split")
     ]
-    assert lines[-1] == "0 errors, 0 warnings"
+    assert lines[-1] == "errors: 0, warnings: 0"
 
 
 def test_findings_are_code_1_limited_and_say_who_has_the_rest(capsys, tmp_path):

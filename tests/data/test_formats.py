@@ -16,10 +16,18 @@ from vtsearch.data import open_dataset, open_manifest
 from vtsearch.data.coco import CocoSource
 from vtsearch.data.image_files import class_numbers, zeros_and_ones
 from vtsearch.data.imagenet import ImagenetSource
+from vtsearch.data.mirflickr import MirflickrSource
 from vtsearch.data.nuswide import NuswideSource
+from vtsearch.data.voc import VocSource
 from vtsearch.errors import VtsearchError
 
-PROTOCOL = {"coco": "mscoco@5000", "nuswide": "nuswide81@5000", "imagenet": "imagenet100@1000"}
+PROTOCOL = {
+    "coco": "mscoco@5000",
+    "nuswide": "nuswide81@5000",
+    "imagenet": "imagenet100@1000",
+    "voc2012": "voc2012",
+    "mirflickr": "mirflickr",
+}
 
 
 @pytest.mark.parametrize("form", [name for name in FORMATS if name not in ("imagenet", "folders")])
@@ -36,7 +44,8 @@ def test_every_format_holds_the_same(tmp_path, form):
     else:  # NUS-WIDE's files have a concept more, which no image has
         assert labels[:, :3].tolist() == [list(item.labels) for item in made]
     for part in ("query", "train", "database"):
-        members = [at[item.name] for item in made if part in item.parts]
+        apart = part == "database" and form in ("voc2012", "mirflickr")  # there training images are not searched
+        members = [at[item.name] for item in made if part in item.parts and not (apart and "train" in item.parts)]
         assert getattr(data.split, part).tolist() == sorted(members)
     picture = np.asarray(source.load(at[made[7].name]))
     assert np.array_equal(picture, np.random.default_rng(7).integers(0, 255, (24, 24, 3), dtype=np.uint8))
@@ -285,6 +294,67 @@ def test_a_missing_image_or_image_list_is_named(tmp_path):
         NuswideSource(tmp_path, 3)
     with pytest.raises(FileNotFoundError, match=r"Imagelist\.txt"):
         NuswideSource(tmp_path / "none", 3)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# VOC's and MIRFlickr's label files
+
+
+def test_voc_has_the_images_that_show_a_class_clearly(tmp_path):
+    FORMATS["voc2012"].build(tmp_path)
+    source = VocSource(tmp_path)
+    assert source.classes == CLASSES
+    assert len(source) == 12  # neither 9999, which shows a class badly, nor 9998, of another list
+    assert source.id(0) == "JPEGImages/0000.jpg"
+
+
+def test_label_files_of_voc_with_a_fault_are_named(tmp_path):
+    with pytest.raises(
+        VtsearchError, match=r"Main: expected <class>_trainval.txt with images of the classes, got none"
+    ):
+        VocSource(tmp_path)
+    FORMATS["voc2012"].build(tmp_path)
+    (tmp_path / "JPEGImages/0003.jpg").unlink()
+    with pytest.raises(FileNotFoundError, match=r"Main: no such image: .*0003.jpg"):
+        VocSource(tmp_path)
+    (tmp_path / "ImageSets/Main/dog_trainval.txt").write_text("0000  1\n0001  2\n")
+    with pytest.raises(ValueError, match=r"dog_trainval.txt:2: expected a name with 1, 0 or -1, got '0001  2'"):
+        VocSource(tmp_path)
+
+
+def test_mirflickr_has_all_images_with_their_tags(tmp_path):
+    FORMATS["mirflickr"].build(tmp_path)
+    save_image(tmp_path / "im13.jpg", 13)
+    source = MirflickrSource(tmp_path)
+    assert source.classes == CLASSES
+    assert [source.id(0), source.id(12)] == ["im1.jpg", "im13.jpg"]
+    assert source.labels[12].tolist() == [0, 0, 0]
+
+
+def test_images_of_mirflickr_may_lie_in_a_folder(tmp_path):
+    FORMATS["mirflickr"].build(tmp_path)
+    (tmp_path / "mirflickr").mkdir()
+    for image in tmp_path.glob("im*.jpg"):
+        image.rename(tmp_path / "mirflickr" / image.name)
+    assert MirflickrSource(tmp_path).id(0) == "mirflickr/im1.jpg"
+
+
+def test_annotations_of_mirflickr_with_a_fault_are_named(tmp_path):
+    with pytest.raises(VtsearchError, match=r"expected mirflickr25k_annotations_v080/\*.txt with numbers of images"):
+        MirflickrSource(tmp_path)
+    FORMATS["mirflickr"].build(tmp_path)
+    for number in (3, 12):
+        (tmp_path / f"im{number}.jpg").unlink()
+    with pytest.raises(FileNotFoundError, match=r"no such image: .*im3.jpg"):
+        MirflickrSource(tmp_path)
+    (tmp_path / "mirflickr25k_annotations_v080/dog.txt").write_text("2\n0\n")
+    with pytest.raises(ValueError, match=r"dog.txt:2: expected the number of an image, got '0'"):
+        MirflickrSource(tmp_path)
+    for image in tmp_path.glob("im*.jpg"):
+        image.unlink()
+    (tmp_path / "mirflickr25k_annotations_v080/dog.txt").write_text("2\n")
+    with pytest.raises(VtsearchError, match=r"expected images im1.jpg, im2.jpg, ..., got none"):
+        MirflickrSource(tmp_path)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ def _lines(found: Inspection) -> str:
     if not found.is_clean and found.page:
         lines.append(f"{found.title} is offered by its publisher at {found.page}")
     levels = [finding.level for finding in found.findings]
-    lines.append(f"{levels.count('error')} errors, {levels.count('warn')} warnings")
+    lines.append(f"errors: {levels.count('error')}, warnings: {levels.count('warn')}")
     return "\n".join(lines)
 
 

@@ -15,7 +15,10 @@ from vtsearch.data.digits import DigitsSource
 from vtsearch.data.image_list import ImageListSource
 from vtsearch.data.imagenet import TRAIN, VALIDATION, ImagenetSource
 from vtsearch.data.manifest import SUFFIXES, ManifestSource
+from vtsearch.data.mirflickr import FOLDERS, MirflickrSource, annotation_files
 from vtsearch.data.nuswide import IMAGES, NuswideSource
+from vtsearch.data.voc import LABELS as VOC_LABELS
+from vtsearch.data.voc import VocSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +42,7 @@ class OpenedImages:
 
     source: ImageSource
     parts: Mapping[str, NDArray[np.int64]] | None = None
-    """Part -> positions, repeats included; parts that are not there are to be drawn."""
+    """Part -> positions, repeats included; None if all are to be drawn."""
     lists: Mapping[str, ListFile] = field(default_factory=dict)
     """Part -> the list file that says so."""
 
@@ -123,12 +126,12 @@ def _class_names(folder: Path) -> list[str] | None:
 def _files(
     folders: tuple[str, ...],
     needs: str,
-    read: Callable[[Path, int, Report], OpenedImages | None] = lambda _place, _classes, _report: None,
+    read: Callable[[Path, int, Report], OpenedImages | None],
 ) -> Callable[[Path | None, str, int, Report], OpenedImages]:
     """An opener that looks for list files, then a manifest, then the data set's own files."""
 
     def open_files(root: Path | None, lists: str, classes: int, report: Report) -> OpenedImages:
-        if root is None and "VTSEARCH_DATA" not in os.environ:
+        if root is None and not os.environ.get("VTSEARCH_DATA"):
             raise FileNotFoundError(f"data: expected a folder with {needs}; name it with --data, or set VTSEARCH_DATA")
         root = Path(os.environ["VTSEARCH_DATA"]) if root is None else root
         for place in (root / folder for folder in folders):
@@ -143,7 +146,7 @@ def _files(
 
 
 def _divided(opened: OpenedImages, lists: Mapping[str, ListFile], root: Path, report: Report) -> OpenedImages:
-    """The data set's own labels under the published query and train lists; all other images are the database.
+    """The data set's own labels under the published query and train lists, with the database left to the protocol.
 
     The published database lists are too long for where the others are offered, and are what the others leave.
     """
@@ -163,7 +166,6 @@ def _divided(opened: OpenedImages, lists: Mapping[str, ListFile], root: Path, re
             if name not in known:
                 report("files", FileNotFoundError(f"{lists[part]}: no such image among the labelled ones: {name}"))
         parts[part] = np.array([known[name] for name in names if name in known], dtype=np.int64)
-    parts["database"] = np.setdiff1d(np.arange(len(opened.source)), parts["query"])
     return OpenedImages(opened.source, parts, lists)
 
 
@@ -184,13 +186,21 @@ def _read_imagenet(place: Path, classes: int, _report: Report) -> OpenedImages |
     return OpenedImages(source, source.parts)
 
 
+def _read_mirflickr(place: Path, _classes: int, report: Report) -> OpenedImages | None:
+    return OpenedImages(MirflickrSource(place, report=report)) if annotation_files(place) else None
+
+
+def _read_voc(place: Path, _classes: int, report: Report) -> OpenedImages | None:
+    return OpenedImages(VocSource(place, report=report)) if (place / VOC_LABELS).is_dir() else None
+
+
 NEEDS = {
     "cifar10": "cifar10/plain_text/*.parquet (Hugging Face) or cifar-10-batches-py (torchvision)",
     "imagenet": f"train/<class>/*.JPEG and val/<class>/*.JPEG (ImageNet), or {LISTS}",
     "coco": f"annotations/instances_*.json with train2014 and val2014 (COCO), or {LISTS}",
     "nuswide": f"{IMAGES}, Groundtruth/AllLabels and Flickr or images (NUS-WIDE), or {LISTS}",
-    "mirflickr": f"{LISTS} (MIRFlickr)",
-    "voc2012": f"{LISTS} (VOC2012)",
+    "mirflickr": f"im*.jpg and {FOLDERS[0]} (MIRFlickr), or {LISTS}",
+    "voc2012": f"{VOC_LABELS}/*_trainval.txt and JPEGImages (VOC), or {LISTS}",
     "digits": "nothing: scikit-learn brings them",
 }
 """Data set -> the files that are looked for in ROOT."""
@@ -224,13 +234,13 @@ DATASETS: Mapping[str, Dataset] = {
         "MIRFlickr-25K",
         "https://press.liacs.nl/mirflickr/",
         NEEDS["mirflickr"],
-        _files((".", "mirflickr"), NEEDS["mirflickr"]),
+        _files((".", "mirflickr"), NEEDS["mirflickr"], _read_mirflickr),
     ),
     "voc2012": Dataset(
         "Pascal VOC 2012",
         "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
         NEEDS["voc2012"],
-        _files((".", "voc2012"), NEEDS["voc2012"]),
+        _files((".", "voc2012", "VOCdevkit/VOC2012", "VOC2012"), NEEDS["voc2012"], _read_voc),
     ),
     "digits": Dataset(
         "scikit-learn's digits",

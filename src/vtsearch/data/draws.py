@@ -73,6 +73,8 @@ def draw_by_quotas(
             kind = int(places[free[0], 0] == 0)  # training places first
             places[free[0], kind] -= 1
             role[item] = 2 - kind
+            if not places.any():
+                break
     return _split(role, database, seed, f"{train_per_class} training and {queries_per_class} query places per class")
 
 

@@ -80,7 +80,12 @@ def open_images(name: str, root: Path | None = None, report: Report = refuse) ->
     protocol = get_protocol(name)
     published = protocol.published
     lists, classes = ("", 0) if published is None else (published.lists, published.classes)
-    return protocol, DATASETS[protocol.source].open(root, lists, classes, report)
+    opened = DATASETS[protocol.source].open(root, lists, classes, report)
+    if opened.parts is not None and "database" not in opened.parts:
+        taken = [opened.parts["query"], *([opened.parts["train"]] if protocol.database == "rest" else [])]
+        others = np.setdiff1d(np.arange(len(opened.source)), np.concatenate(taken))
+        opened = replace(opened, parts={**opened.parts, "database": others})
+    return protocol, opened
 
 
 def draw_dataset(
