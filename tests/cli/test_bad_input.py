@@ -365,7 +365,7 @@ COMMANDS = [
         f"evaluate {SIDES} --database codes.npy --database_labels labels.npy --report list.txt",
         r"list\.txt: File exists",
     ),
-    Mistake("an unknown task", "data chek digits", "task: expected one of list, check, make, got 'chek'"),
+    Mistake("an unknown task", "data verify digits", "task: expected one of list, check, make, got 'verify'"),
     Mistake("no task", "data", "task: expected a value"),
     Mistake("a check of nothing", "data check", "protocol: expected a value"),
     Mistake("a check of an unknown protocol", "data check coco@5000 empty", "protocol: .*did you mean 'mscoco@5000'"),

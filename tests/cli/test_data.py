@@ -6,15 +6,17 @@ import sys
 
 import pytest
 import torch
-from small_sets import FORMATS, cifar10
+from small_sets import CLASSES, FORMATS, cifar10
 
 from vtsearch.cli import main
+from vtsearch.cli.images import reopen
 from vtsearch.data import PROTOCOLS
 from vtsearch.index import Index
+from vtsearch.models import ModelConfig, build_model, save_model
 
 TINY = [
     *("--backbone", "test_vit", "--no-pretrained", "--image_size", "32", "--bits", "12", "--hidden", "16"),
-    *("--epochs", "1", "--precision", "fp32", "--batch_size", "4"),
+    *("--epochs", "1", "--precision", "fp32", "--batch_size", "4", "--baselines", "false"),
 ]
 PROTOCOL = {
     "coco": "mscoco@5000",
@@ -176,3 +178,22 @@ def test_encoded_parts_remember_that_they_are_not_the_published_ones(capsys, tmp
     assert main(["encode", *given]) == 0
     with Index.open(tmp_path / "codes") as index:
         assert index.description["remark"].startswith("not the published mscoco@5000")
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_the_images_of_a_table_are_encoded_and_found_again(tmp_path, form):
+    made = FORMATS[form].build(tmp_path)
+    torch.manual_seed(0)
+    save_model(build_model(ModelConfig("test_vit", 12, image_size=32, pretrained=False, hidden=16)), tmp_path / "model")
+    words = [
+        str(tmp_path / f"manifest.{form}"),
+        "--model",
+        str(tmp_path / "model"),
+        "--output",
+        str(tmp_path / "codes"),
+    ]
+    assert main(["encode", *words]) == 0
+    with Index.open(tmp_path / "codes") as index:
+        assert index.ids() == [item.name for item in made]
+        assert index.classes == CLASSES
+        assert reopen(index)(3).size == (24, 24)

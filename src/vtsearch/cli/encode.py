@@ -28,7 +28,7 @@ def parser() -> CommandParser:
     words.add_argument(
         "images",
         nargs="+",
-        help="a protocol's name, a folder (one subfolder per class, or none), a list file (.txt), or image files",
+        help="a protocol's name, a folder (one subfolder per class, or none), a list (.txt, .csv, .parquet), or images",
     )
     words.add_argument("--model", required=True, help="model folder that made or will make the codes")
     words.add_argument("--output", required=True, help="folder of the new index")

@@ -77,7 +77,7 @@ def open_images(
     """The images that the words name.
 
     Args:
-        words: a protocol's name; or a folder; or a list file (.txt); or image files.
+        words: a protocol's name; or a folder; or a list file (.txt) or table (.csv, .parquet); or image files.
         part: which part of a protocol.
         data: the folder of a protocol's data set, or the one that a list's paths are relative to.
         seed: of a protocol's split.
@@ -94,7 +94,7 @@ def open_images(
         return _of_protocol(words[0], part, data, seed, split)
     if len(words) == 1 and first.is_dir():
         return _of_folder(first)
-    if len(words) == 1 and first.suffix == ".txt":
+    if len(words) == 1 and first.suffix in (".txt", ".csv", ".parquet"):
         return _of_list(first, data)
     if len(words) == 1 and not first.exists():
         choices = ", ".join(PROTOCOLS)
@@ -161,10 +161,10 @@ def _of_folder(folder: Path) -> Images:
 
 
 def _of_list(file: Path, root: str | None) -> Images:
-    from vtsearch.data import open_image_list
+    from vtsearch.data import open_image_list, open_manifest
 
     words = {"list": str(file.absolute())} | ({} if root is None else {"data": str(Path(root).absolute())})
-    return _whole(open_image_list(file, root), words)
+    return _whole(open_image_list(file, root) if file.suffix == ".txt" else open_manifest(file, root), words)
 
 
 def _of_files(root: Path, names: Sequence[str]) -> Images:
