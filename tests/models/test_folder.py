@@ -28,7 +28,18 @@ def saved(model, tmp_path):
     return tmp_path / "model"
 
 
-@pytest.mark.parametrize("fields", [{}, {"head": "cls"}, {"preprocessing": "published"}, {"backbone_dropout": 0.1}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"head": "cls"},
+        {"head": "pooled"},
+        {"preprocessing": "published"},
+        {"backbone_dropout": 0.1},
+        {"backbone": "resnet18"},
+        {"backbone": "convnext_atto"},
+    ],
+)
 def test_a_model_is_loaded_as_it_was_saved(tmp_path, fields):
     model = build(**fields)
     save_model(model, tmp_path / "deep" / "model")

@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import timm
 from jsonargparse import ActionYesNo, set_parsing_settings
 
 from vtsearch.cli.parser import CommandParser
 from vtsearch.evaluation import map_name
 from vtsearch.frameworks import FRAMEWORKS, framework_class
 from vtsearch.models import ModelConfig
+from vtsearch.models.backbones import is_known
 from vtsearch.training import run_folder as files
 from vtsearch.training.config import OptimizerConfig, ScheduleConfig, TrainConfig, flat
 from vtsearch.training.loop import train
@@ -85,7 +85,7 @@ def parser(first: _First) -> CommandParser:
     words.add_class_arguments(options, "options", instantiate=False)
     defaults = _dotted(flat(preset(first.preset, first.framework)))
     backbone = Path(first.weights or "").name.removesuffix(".safetensors").removesuffix(".pth")
-    if timm.is_model(backbone):
+    if is_known(backbone):
         defaults["backbone"] = backbone
     words.set_defaults(defaults)
     return words

@@ -1,4 +1,4 @@
-"""Image to features: a timm backbone and a hash head. Knows no loss, no label, no data set."""
+"""Image to features: a backbone and a hash head. Knows no loss, no label, no data set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Vision Transformers from timm by name, at any image size.
+"""Backbones by name: the literature's short names, and every model of timm at any image size.
+
+A Vision Transformer gives all its tokens, (b, tokens, width); every other network its pooled features, (b, width).
 
 Source: Wightman, PyTorch Image Models, https://github.com/huggingface/pytorch-image-models.
 """
@@ -6,13 +8,16 @@ Source: Wightman, PyTorch Image Models, https://github.com/huggingface/pytorch-i
 from __future__ import annotations
 
 import difflib
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import huggingface_hub
 import timm
+import torch
 from timm.data.config import resolve_data_config
 
 from vtsearch.errors import VtsearchError
+from vtsearch.models.alexnet import SMALLEST_IMAGE, AlexNet
 from vtsearch.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -22,38 +27,81 @@ HUB_FILE = "model.safetensors"
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+SHORT_NAMES = {
+    "vts16": "vit_base_patch16_224.orig_in21k",
+    "vts32": "vit_base_patch32_224.orig_in21k",
+    "vit_l16": "vit_large_patch16_224.orig_in21k",
+    "vit_l32": "vit_large_patch32_224.orig_in21k",
+    "resnet50": "resnet50.tv_in1k",  # torchvision's weights, as published; timm's own choice for the name is another
+    "alexnet": "alexnet.tv_in1k",  # torchvision's: timm has none
+}
+"""What the publications' backbones are called here, and their architecture and weights.
+
+"orig_in21k" are Google's weights of 2020. timm's old aliases that end in "_in21k" mean the later "augreg_in21k".
+"""
+
+
+def full_name(name: str) -> str:
+    """Architecture and, after a dot, tag of weights; a short name stands for both."""
+    return SHORT_NAMES.get(name, name)
+
+
+def architecture(name: str) -> str:
+    """The architecture that a name means, whatever its weights."""
+    return full_name(name).partition(".")[0]
+
+
+def is_known(name: str) -> bool:
+    """Whether it is a short name or, with or without a tag, the name of a timm model."""
+    return name in SHORT_NAMES or bool(timm.is_model(name.partition(".")[0]))
+
 
 def create_backbone(name: str, *, image_size: int | None, pretrained: bool, dropout: float) -> nn.Module:
-    """A timm Vision Transformer without its classifier: images -> all tokens after the final norm.
+    """A network without its classifier: images -> all tokens after the final norm, or pooled features.
 
     Args:
-        name: timm's, with or without a tag of weights: ``vit_base_patch16_224.orig_in21k``.
+        name: a short name, or timm's with or without a tag of weights: ``vit_base_patch16_224.orig_in21k``.
         image_size: side of the input; None is the one of the name's weights. Position embeddings are resampled.
-        pretrained: fetch timm's weights for the name.
-        dropout: after the position embeddings and in the MLPs, as in the published training (0.1).
+        pretrained: fetch the weights for the name.
+        dropout: after the position embeddings and in the MLPs of a Vision Transformer, as in the published training
+            (0.1); other networks have neither.
 
     Raises:
-        ValueError: a name that timm does not know, or no Vision Transformer; an image size that is no multiple of the
-            patch; weights that timm does not have.
+        ValueError: a name that timm does not know; an image size that is no multiple of the patch, or too small;
+            weights that timm does not have.
         VtsearchError: the weights cannot be fetched.
     """
+    name = full_name(name)
+    if architecture(name) == "alexnet":
+        return _alexnet(name, image_size, pretrained)
     _check_name(name, pretrained)
-    size = {} if image_size is None else {"img_size": image_size}
-    rates = {"pos_drop_rate": dropout, "proj_drop_rate": dropout} if dropout else {}
-    arguments: dict[str, Any] = {"num_classes": 0, "global_pool": "", **size, **rates}
-    try:
-        backbone: Any = timm.create_model(name, pretrained=False, **arguments)
-    except TypeError as reason:
-        raise ValueError(f"backbone: expected a Vision Transformer of timm, got {name!r}") from reason
-    if not hasattr(backbone, "num_prefix_tokens") or not hasattr(backbone, "blocks"):
-        raise ValueError(f"backbone: expected a Vision Transformer of timm, got {name!r}")
+    arguments = _arguments(name, image_size, dropout)
+    backbone: Any = timm.create_model(name, pretrained=False, **arguments)
     _check_size(backbone, name, image_size)
     if pretrained:
         backbone = _fetch(name, arguments)
-    for block in backbone.blocks if dropout else ():
+    for block in backbone.blocks if dropout and gives_tokens(backbone) else ():
         block.attn.proj_drop.p = 0.0  # the published training has none on the attention's projection
     created: nn.Module = backbone
     return created
+
+
+def gives_tokens(backbone: Any) -> bool:
+    """Whether it is a Vision Transformer, which gives all its tokens and not pooled features."""
+    return hasattr(backbone, "num_prefix_tokens") and hasattr(backbone, "blocks") and hasattr(backbone, "patch_embed")
+
+
+def feature_width(backbone: Any) -> int:
+    """Width of a token or of the pooled features."""
+    return int(getattr(backbone, "head_hidden_size", None) or backbone.num_features)
+
+
+def input_side(backbone: Any, image_size: int | None) -> int:
+    """Side of its input in pixels: as it was built, as asked, or that of its weights."""
+    if gives_tokens(backbone):
+        return int(backbone.patch_embed.img_size[0])
+    data: dict[str, Any] = resolve_data_config(model=backbone)  # type: ignore[no-untyped-call]
+    return image_size or int(data["input_size"][-1])
 
 
 def backbone_preprocessing(backbone: nn.Module, image_size: int) -> Preprocessing:
@@ -73,23 +121,62 @@ def published_preprocessing(image_size: int) -> Preprocessing:
     return Preprocessing(image_size, IMAGENET_MEAN, IMAGENET_STD, "bilinear", 224 / 256)
 
 
+def _arguments(name: str, image_size: int | None, dropout: float) -> dict[str, Any]:
+    """What timm builds the backbone with; which of its words a network understands is asked of one without memory."""
+    with torch.device("meta"):
+        probe = timm.create_model(architecture(name), pretrained=False, num_classes=0)
+    arguments: dict[str, Any] = {"num_classes": 0}
+    if image_size is not None and "img_size" in inspect.signature(type(probe)).parameters:
+        arguments["img_size"] = image_size
+    if gives_tokens(probe):
+        arguments["global_pool"] = ""
+        arguments |= {"pos_drop_rate": dropout, "proj_drop_rate": dropout} if dropout else {}
+    elif image_size is not None:
+        _try_size(name, image_size, arguments)
+    return arguments
+
+
+def _try_size(name: str, image_size: int, arguments: dict[str, Any]) -> None:
+    """Send an image without memory through the network: some have one input size, and all have a smallest."""
+    try:
+        with torch.device("meta"), torch.inference_mode():
+            timm.create_model(architecture(name), **arguments).eval()(torch.empty(1, 3, image_size, image_size))
+    except (RuntimeError, AssertionError, ValueError) as reason:
+        raise ValueError(f"image_size: expected one that {name} can take, got {image_size} ({reason})") from reason
+
+
+def _alexnet(name: str, image_size: int | None, pretrained: bool) -> nn.Module:
+    if name not in ("alexnet", SHORT_NAMES["alexnet"]):
+        raise ValueError(f"backbone: expected alexnet or {SHORT_NAMES['alexnet']}, got {name!r}")
+    if image_size is not None and image_size < SMALLEST_IMAGE:
+        raise ValueError(f"image_size: expected at least {SMALLEST_IMAGE} for alexnet, got {image_size}")
+    try:
+        return AlexNet(pretrained=pretrained)
+    except Exception as reason:
+        raise _not_fetched(name, reason) from reason
+
+
 def _check_name(name: str, pretrained: bool) -> None:
-    architecture, _, tag = name.partition(".")
-    if not timm.is_model(architecture):
-        close = difflib.get_close_matches(name, timm.list_models() + timm.list_pretrained(), n=3)
+    network, _, tag = name.partition(".")
+    if network.endswith("_in21k"):
+        raise ValueError(
+            f"backbone: expected weights named by a tag, got the old alias {name!r}, which timm maps to augreg_in21k; "
+            f"write {network.removesuffix('_in21k')}.orig_in21k for the published weights, or .augreg_in21k"
+        )
+    if not timm.is_model(network):
+        known = [*SHORT_NAMES, *timm.list_models(), *timm.list_pretrained()]
+        close = difflib.get_close_matches(name, known, n=3)
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
         raise ValueError(f"backbone: expected the name of a timm model, got {name!r}{hint}")
-    tagged = timm.list_pretrained(f"{architecture}.*")
+    tagged = timm.list_pretrained(f"{network}.*")
     if tag and name not in tagged:
-        raise ValueError(
-            f"backbone: expected {architecture} with one of timm's tags ({', '.join(tagged)}), got {name!r}"
-        )
+        raise ValueError(f"backbone: expected {network} with one of timm's tags ({', '.join(tagged)}), got {name!r}")
     if pretrained and not tagged:
         raise ValueError(f"backbone: timm has no weights for {name!r}; use --weights FILE or --no-pretrained")
 
 
 def _check_size(backbone: Any, name: str, image_size: int | None) -> None:
-    patch = backbone.patch_embed.patch_size
+    patch = backbone.patch_embed.patch_size if gives_tokens(backbone) else (1,)
     if image_size is not None and (image_size < 1 or any(image_size % side for side in patch)):
         raise ValueError(f"image_size: expected a multiple of {max(patch)}, the patch of {name}, got {image_size}")
 
@@ -100,11 +187,15 @@ def _fetch(name: str, arguments: dict[str, Any]) -> nn.Module:
         _check_hub(pretrained.hf_hub_id if pretrained else None)
         backbone: nn.Module = timm.create_model(name, pretrained=True, **arguments)
     except Exception as reason:  # the hub's client has no error class of its own for a network that is down
-        raise VtsearchError(
-            f"backbone: cannot fetch the weights of {name} ({type(reason).__name__}); "
-            "give a file with --weights FILE, or start from random weights with --no-pretrained"
-        ) from reason
+        raise _not_fetched(name, reason) from reason
     return backbone
+
+
+def _not_fetched(name: str, reason: Exception) -> VtsearchError:
+    return VtsearchError(
+        f"backbone: cannot fetch the weights of {name} ({type(reason).__name__}); "
+        "give a file with --weights FILE, or start from random weights with --no-pretrained"
+    )
 
 
 def _check_hub(repository: str | None) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -14,8 +14,17 @@ from torch import Tensor, nn
 
 from vtsearch.codes import pack
 from vtsearch.errors import VtsearchError
-from vtsearch.models.backbones import backbone_preprocessing, create_backbone, published_preprocessing
-from vtsearch.models.heads import ClassTokenHead, HeadInit, TokensHead, initialize
+from vtsearch.models.alexnet import AlexNet
+from vtsearch.models.backbones import (
+    architecture,
+    backbone_preprocessing,
+    create_backbone,
+    feature_width,
+    gives_tokens,
+    input_side,
+    published_preprocessing,
+)
+from vtsearch.models.heads import ClassTokenHead, HeadInit, PooledHead, TokensHead, initialize
 from vtsearch.models.weights import load_backbone_weights, state_bytes
 from vtsearch.preprocessing import to_tensor
 
@@ -28,16 +37,21 @@ if TYPE_CHECKING:
     from vtsearch.preprocessing import Preprocessing
 
 
+HeadName = Literal["auto", "tokens", "cls", "pooled"]
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """What a model is made of."""
 
     backbone: str = "vit_base_patch16_224.orig_in21k"
-    """Name of a timm Vision Transformer, with or without a tag of weights."""
+    """vts16, vts32, vit_l16, vit_l32, resnet50 or alexnet as published, or a timm model with or without a tag of
+    weights."""
     bits: int = 64
     """Length of the features and of the codes, at least 1."""
-    head: Literal["tokens", "cls"] = "tokens"
-    """"tokens" sees all tokens, at one image size; "cls" the class token alone."""
+    head: HeadName = "auto"
+    """"tokens" sees all tokens, at one image size; "cls" the class token alone; "pooled" the pooled features of a CNN,
+    or the mean token; "auto" is tokens for a Vision Transformer and pooled for anything else."""
     image_size: int | None = None
     """Side of the input in pixels; None is the backbone's own."""
     weights: str | None = None
@@ -51,7 +65,7 @@ class ModelConfig:
     hidden: int = 1024
     """Width of the inner layer (head "tokens")."""
     backbone_dropout: float = 0.0
-    """Dropout inside the backbone; the published training has 0.1."""
+    """Dropout inside a Vision Transformer; the published training has 0.1."""
     preprocessing: Literal["backbone", "published"] = "backbone"
     """"backbone" is what its weights were trained with; "published" ImageNet's mean and std, bilinear, for all."""
 
@@ -62,7 +76,7 @@ class ModelConfig:
         for name, rate in (("dropout", self.dropout), ("backbone_dropout", self.backbone_dropout)):
             if not 0 <= rate < 1:
                 raise ValueError(f"{name}: expected at least 0 and below 1, got {rate}")
-        choices = {"head": ("tokens", "cls"), "head_init": ("fan_in", "published")}
+        choices = {"head": get_args(HeadName), "head_init": get_args(HeadInit)}
         for name, known in (choices | {"preprocessing": ("backbone", "published")}).items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
@@ -72,10 +86,10 @@ class HashModel(nn.Module):
     """Images to features; ``encode`` goes on to codes. Made by ``build_model`` or ``load_model``.
 
     Attributes:
-        config: what it was made from.
+        config: what it was made from; its head is never "auto".
         preprocessing: what its images must go through.
-        backbone: the timm model, to all tokens.
-        head: tokens to features.
+        backbone: to all tokens, or to pooled features.
+        head: from there to features.
     """
 
     def __init__(self, config: ModelConfig, backbone: nn.Module, head: nn.Module, preprocessing: Preprocessing) -> None:
@@ -84,11 +98,19 @@ class HashModel(nn.Module):
         self.preprocessing = preprocessing
         self.backbone = backbone
         self.head = head
+        # convolutions are faster on pixels whose channels lie side by side; the numbers are the same to rounding
+        self._layout = torch.contiguous_format if gives_tokens(backbone) else torch.channels_last
+        backbone.to(memory_format=self._layout)
 
     @property
     def bits(self) -> int:
         """Length of the features and of the codes."""
         return self.config.bits
+
+    @property
+    def width(self) -> int:
+        """Width of the backbone's tokens or pooled features."""
+        return feature_width(self.backbone)
 
     def forward(self, images: Tensor) -> Tensor:
         """Features, float (b, bits), of preprocessed images, float (b, 3, image_size, image_size).
@@ -102,7 +124,7 @@ class HashModel(nn.Module):
                 f"images: expected shape (b, 3, {size}, {size}), got {tuple(images.shape)}; "
                 "a model has one image size: build it with another image_size, or preprocess to this one"
             )
-        features: Tensor = self.head(self.backbone(images))
+        features: Tensor = self.head(self.backbone(images.contiguous(memory_format=self._layout)))
         return features
 
     def encode(self, images: Tensor | Iterable[Image | str | Path | Tensor], batch_size: int = 64) -> NDArray[np.uint8]:
@@ -141,9 +163,9 @@ class HashModel(nn.Module):
     def fingerprint(self) -> str:
         """sha256 of the weights, the preprocessing and the architecture: what decides the codes, and nothing else."""
         digest = hashlib.sha256()
-        architecture = {name: getattr(self.config, name) for name in ("bits", "head", "hidden")}
-        architecture["backbone"] = self.config.backbone.partition(".")[0]
-        digest.update(json.dumps([architecture, self.preprocessing.to_dict()], sort_keys=True).encode())
+        made_of = {name: getattr(self.config, name) for name in ("bits", "head", "hidden")}
+        made_of["backbone"] = architecture(self.config.backbone)
+        digest.update(json.dumps([made_of, self.preprocessing.to_dict()], sort_keys=True).encode())
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
             digest.update(state_bytes(tensor))
@@ -168,8 +190,9 @@ def build_model(config: ModelConfig, preprocessing: Preprocessing | None = None)
     )
     if config.weights is not None:
         load_backbone_weights(backbone, config.weights)
-    size = int(backbone.patch_embed.img_size[0])
-    config = replace(config, image_size=size)
+    size = input_side(backbone, config.image_size)
+    head = ("tokens" if gives_tokens(backbone) else "pooled") if config.head == "auto" else config.head
+    config = replace(config, image_size=size, head=head)
     if preprocessing is None:
         is_published = config.preprocessing == "published"
         preprocessing = published_preprocessing(size) if is_published else backbone_preprocessing(backbone, size)
@@ -184,15 +207,21 @@ def config_fields(config: ModelConfig) -> dict[str, Any]:
 
 
 def _build_head(config: ModelConfig, backbone: Any) -> nn.Module:
-    width = int(backbone.num_features)
-    head: TokensHead | ClassTokenHead
-    if config.head == "tokens":
+    width = feature_width(backbone)
+    head: TokensHead | ClassTokenHead | PooledHead
+    if config.head == "pooled":
+        head = PooledHead(width, config.bits)
+    elif not gives_tokens(backbone):
+        raise ValueError(f"head: {config.backbone} is no Vision Transformer; expected 'pooled', got {config.head!r}")
+    elif config.head == "tokens":
         tokens = int(backbone.patch_embed.num_patches + backbone.num_prefix_tokens)
         head = TokensHead(tokens, width, config.bits, hidden=config.hidden, dropout=config.dropout)
     elif getattr(backbone, "cls_token", None) is None:
-        raise ValueError(f"head: {config.backbone} has no class token; expected 'tokens', got 'cls'")
+        raise ValueError(f"head: {config.backbone} has no class token; expected 'tokens' or 'pooled', got 'cls'")
     else:
         head = ClassTokenHead(width, config.bits)
+    if config.head_init == "published" and isinstance(backbone, AlexNet):
+        return head  # the published AlexNet leaves it as torch draws it
     initialize(head, config.head_init)
     return head
 

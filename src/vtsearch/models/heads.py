@@ -1,4 +1,4 @@
-"""From a backbone's tokens to features.
+"""From a backbone's tokens, or its pooled features, to features.
 
 Source: Dubey et al., Vision Transformer Hashing for Image Retrieval, ICME 2022, https://arxiv.org/abs/2109.12564, the
 all-token head and its class-token ablation.
@@ -59,16 +59,39 @@ class ClassTokenHead(nn.Module):
         return features
 
 
-def initialize(head: TokensHead | ClassTokenHead, init: HeadInit) -> None:
+class PooledHead(nn.Module):
+    """Pooled features, or the mean of all tokens, through one linear layer.
+
+    Args:
+        width: of the pooled features.
+        bits: length of the features.
+    """
+
+    def __init__(self, width: int, bits: int) -> None:
+        super().__init__()
+        self.outer = nn.Linear(width, bits)
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """(b, width) or (b, tokens, width) -> (b, bits)."""
+        features: Tensor = self.outer(pooled(outputs))
+        return features
+
+
+def pooled(outputs: Tensor) -> Tensor:
+    """One vector per image, (b, width), of what a backbone gives: tokens (b, tokens, width) or already that."""
+    return outputs.mean(dim=1) if outputs.ndim == 3 else outputs
+
+
+def initialize(head: TokensHead | ClassTokenHead | PooledHead, init: HeadInit) -> None:
     """Draw the weights of a head.
 
     "fan_in" lets features start near scale 1 for any number of tokens: He's bound before the ReLU, then N(0, 0.01) and
     no bias, as HashNet's authors do. "published" is what the code of the paper does: the first layer's bound comes from
     its number of outputs, its biases are N(0, 1); features start at a standard deviation of 3 and more, where tanh has
-    little slope.
+    little slope. A pooled head starts alike under both, as the published ResNet does.
     """
     first = head.inner if isinstance(head, TokensHead) else head.outer
-    if init == "published":
+    if init == "published" and not isinstance(head, PooledHead):
         nn.init.kaiming_uniform_(first.weight, mode="fan_out")
         nn.init.normal_(first.bias)
         return

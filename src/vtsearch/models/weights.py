@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".npz")
-CLASSIFIER = ("head.", "head_dist.", "pre_logits.", "fc_norm.")  # of no use without its classes
+CLASSIFIER = ("head.", "head_dist.", "pre_logits.", "fc_norm.", "fc.")  # of no use without its classes
 
 
 def load_backbone_weights(backbone: nn.Module, path: str | Path) -> None:
-    """Fill a timm backbone from a file in timm's names, or from an original ``.npz`` of Google's.
+    """Fill a backbone from a file in timm's or torchvision's names, or from an original ``.npz`` of Google's.
 
     Half-precision files become float32; position embeddings are resampled to the backbone's image size.
 
@@ -61,8 +61,15 @@ def _load_state(backbone: nn.Module, path: Path) -> None:
     adapt = getattr(inspect.getmodule(type(backbone)), "checkpoint_filter_fn", None)
     if adapt is not None:  # timm's own conversion of names, and of position embeddings to the image size
         state = adapt(state, backbone)
-    state = {name: tensor for name, tensor in state.items() if not name.startswith(CLASSIFIER)}
+    wanted, classifier = backbone.state_dict(), (*CLASSIFIER, *_classifier(backbone))
+    state = {name: tensor for name, tensor in state.items() if name in wanted or not name.startswith(classifier)}
     backbone.load_state_dict(state, strict=True)
+
+
+def _classifier(backbone: Any) -> list[str]:
+    """Beginnings of the names of the last layer's parameters, which is gone from the backbone."""
+    names = backbone.default_cfg.get("classifier") or ()
+    return [f"{name}." for name in ([names] if isinstance(names, str) else names)]
 
 
 def _name(backbone: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from accelerate.utils import gather_object
 
 from vtsearch.codes import pack
 from vtsearch.evaluation import Evaluation, evaluate
+from vtsearch.models.heads import pooled
 from vtsearch.training.batches import COIN_SEED
 from vtsearch.training.encode import encode_positions, forward_positions
 
@@ -71,7 +72,8 @@ class Judge:
         """Scores, on the protocol, of what a trained model has to beat.
 
         "untrained model" is the model as it is; "pooled features" are the signs of a random projection of its
-        backbone's mean tokens, centered on the database: what the backbone knows without any training of ours;
+        backbone's mean tokens (of a CNN, its pooled features), centered on the database: what the backbone knows
+        without any training of ours;
         "random codes" are coin flips.
         """
         bits, split = self._model.bits, self._data.split
@@ -89,11 +91,10 @@ class Judge:
     def _features_and_tokens(self, positions: NDArray[np.int64], label: str) -> NDArray[np.float32]:
         """(n, bits + width) features and mean tokens of the images at n positions, in one pass."""
         model = self._model
-        backbone: Any = model.backbone
 
         def both(images: Tensor) -> Tensor:
-            tokens = backbone(images)  # (b, tokens, width)
-            return torch.cat([model.head(tokens), tokens.mean(dim=1)], dim=1)  # (b, bits + width)
+            outputs = model.backbone(images)  # (b, tokens, width) or (b, width)
+            return torch.cat([model.head(outputs), pooled(outputs)], dim=1)  # (b, bits + width)
 
         share = self._share(positions)
         with self._progress.counting(f"encoding {label}", len(share)) as count:
@@ -106,7 +107,7 @@ class Judge:
                 precision=self._precision,
                 progress=count,
             )
-            mine = np.zeros((len(share), model.bits + backbone.num_features), dtype=np.float32)
+            mine = np.zeros((len(share), model.bits + model.width), dtype=np.float32)
             for rows, values in batches:
                 mine[rows] = values
         return np.concatenate(gather_object([mine]))
