@@ -60,7 +60,7 @@ class Framework(nn.Module, ABC):
             positions: int64 (b,), rows in the training set.
 
         Raises:
-            ValueError: shapes that do not fit, or a class number outside 0 to ``classes - 1``.
+            ValueError: shapes that do not fit, or (on the CPU) a class number outside 0 to ``classes - 1``.
         """
         if features.ndim != 2 or features.shape[1] != self.bits:
             raise ValueError(f"features: expected shape (b, {self.bits}), got {tuple(features.shape)}")
@@ -80,7 +80,8 @@ class Framework(nn.Module, ABC):
     def _columns(self, labels: Tensor, features: Tensor) -> Tensor:
         """Labels as 0/1 columns (b, classes)."""
         if labels.ndim == 1:
-            if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < self.classes:
+            on_host = labels.device.type == "cpu"  # to look at them on a device is to wait for it; the data set did
+            if on_host and len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < self.classes:
                 raise ValueError(f"labels: expected 0 to {self.classes - 1}, got {labels.min()} to {labels.max()}")
             labels = nn.functional.one_hot(labels, self.classes)
         if labels.shape != (len(features), self.classes):
