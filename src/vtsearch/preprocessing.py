@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -94,9 +95,8 @@ class Preprocessing:
 
     def normalize(self, images: Tensor) -> Tensor:
         """uint8 (..., 3, h, w) -> float32 of the same shape, on the scale that the backbone expects."""
-        scale = torch.tensor([1 / (255 * s) for s in self.std], device=images.device)[:, None, None]
-        shift = torch.tensor([m / s for m, s in zip(self.mean, self.std, strict=True)], device=images.device)
-        return images.to(torch.float32).mul_(scale).sub_(shift[:, None, None])
+        scale, shift = _affine(self.mean, self.std, images.device)
+        return images.to(torch.float32).mul_(scale).sub_(shift)
 
     def prepare(self, images: Tensor) -> Tensor:
         """Evaluation pixels: uint8 (..., 3, h, w) -> float32 (..., 3, image_size, image_size).
@@ -110,6 +110,18 @@ class Preprocessing:
         if images.ndim < 3 or images.shape[-3] != 3:
             raise ValueError(f"images: expected shape (..., 3, h, w), got {tuple(images.shape)}")
         return self.normalize(self.square(images))
+
+
+@lru_cache
+def _affine(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    """What uint8 pixels are multiplied by, and what is then taken away, (3, 1, 1) each.
+
+    Kept, because to bring numbers to a GPU is to wait for it.
+    """
+    with torch.inference_mode(mode=False):  # of use outside it too
+        scale = torch.tensor([1 / (255 * s) for s in std], device=device)[:, None, None]
+        shift = torch.tensor([m / s for m, s in zip(mean, std, strict=True)], device=device)[:, None, None]
+    return scale, shift
 
 
 def to_tensor(image: Image) -> Tensor:

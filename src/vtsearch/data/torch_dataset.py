@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from vtsearch.data.readers import Reader, reader_of
 from vtsearch.data.sources import PixelSource
-from vtsearch.data.transforms import DRAWS, Augment, augment_square, check_augment
-from vtsearch.preprocessing import to_tensor
+from vtsearch.data.transforms import DRAWS, Augment, check_augment, randomize
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -50,7 +50,7 @@ class ImageDataset(Dataset[ImageBatch]):
         seed: of the random choices.
 
     Raises:
-        ValueError: an unknown ``augment``, or a position outside the source.
+        ValueError: an unknown ``augment``, a position outside the source, or a class number that has no name.
     """
 
     def __init__(
@@ -71,14 +71,48 @@ class ImageDataset(Dataset[ImageBatch]):
         self.preprocessing = preprocessing
         self.augment: Augment = augment
         self.seed = seed
-        labels = torch.from_numpy(np.array(source.labels[positions]))
+        labels = torch.from_numpy(_checked(source.labels[positions], len(source.classes)))
         self.labels = labels if labels.ndim == 1 else labels.float()
         epoch: Any = torch.zeros((), dtype=torch.int64)
         self._epoch: Tensor = epoch.share_memory_()  # seen by workers that outlive an epoch
         self._draws: tuple[int, Tensor] | None = None
+        self._origin = reader_of(source, positions, preprocessing, augment)
+        self._reader: Reader = self._origin
+        self.device = torch.device("cpu")
+        """Where batches are made."""
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the images are decoded and held, so that a loading process has nothing to do."""
+        return self._reader is not self._origin
+
+    @property
+    def is_decoded(self) -> bool:
+        """Whether the source itself keeps its images decoded in memory."""
+        return isinstance(self.source, PixelSource)
+
+    def decoded_bytes(self) -> int:
+        """About what all images take once decoded, at the size that augmentation needs."""
+        return self._origin.decoded_bytes()
+
+    def hold(
+        self, device: torch.device, *, threads: int = 1, progress: Callable[[int], object] = lambda _: None
+    ) -> None:
+        """Decode all images now and keep them, uint8, on a device, where batches are made from now on.
+
+        The same random choices are applied to the same pixels as without it. Only where a source has images of one
+        size and the device is not the CPU may a pixel differ by rounding: there it is also the device that resizes.
+
+        Args:
+            device: where to.
+            threads: that decode.
+            progress: called with the number of images decoded since the last call.
+        """
+        self._reader = self._origin.hold(device, threads, progress)
+        self.device = device
 
     def set_epoch(self, epoch: int) -> None:
         """Draw the random choices of that epoch from now on; call it before the epoch's first batch."""
@@ -92,21 +126,9 @@ class ImageDataset(Dataset[ImageBatch]):
     def __getitems__(self, rows: Sequence[int]) -> ImageBatch:
         """The batch of some rows, in their order."""
         index = torch.as_tensor(rows, dtype=torch.int64)
-        images = self._square(index)  # (b, 3, image_size, image_size) uint8
+        settled, draws = self._reader.read(index), self._epoch_draws()[index]
+        images = randomize(settled, self.preprocessing, self.augment, draws)  # (b, 3, image_size, image_size) uint8
         return ImageBatch(self.preprocessing.normalize(images), self.labels[index], index)
-
-    def _square(self, rows: Tensor) -> Tensor:
-        positions = self.positions[rows.numpy()]
-        draws = self._epoch_draws()[rows]
-        if isinstance(self.source, PixelSource):
-            images = torch.from_numpy(self.source.pixels(positions))
-            return augment_square(images, self.preprocessing, self.augment, draws)
-        return torch.cat(
-            [
-                augment_square(to_tensor(self.source.load(int(position)))[None], self.preprocessing, self.augment, draw)
-                for position, draw in zip(positions, draws[:, None], strict=True)
-            ]
-        )
 
     def _epoch_draws(self) -> Tensor:
         epoch = int(self._epoch)
@@ -114,6 +136,13 @@ class ImageDataset(Dataset[ImageBatch]):
             random = np.random.Generator(np.random.PCG64([self.seed, epoch]))
             self._draws = (epoch, torch.from_numpy(random.random((len(self), DRAWS), dtype=np.float32)))
         return self._draws[1]
+
+
+def _checked(labels: NDArray[Any], classes: int) -> NDArray[Any]:
+    """A copy of the labels; class numbers are looked at here, on the host: on a device, looking is waiting."""
+    if labels.ndim == 1 and len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        raise ValueError(f"labels: expected 0 to {classes - 1}, got {labels.min()} to {labels.max()}")
+    return np.array(labels)
 
 
 def whole_batch(batch: T) -> T:

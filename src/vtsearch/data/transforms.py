@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from vtsearch.preprocessing import Preprocessing
@@ -36,17 +38,39 @@ def augment_square(images: Tensor, preprocessing: Preprocessing, augment: Augmen
             resized to ``image_size * 256 / 224`` and a random square kept).
         draws: (b, 3) uniform in [0, 1): flip, top, left.
     """
+    return randomize(settle(images, preprocessing, augment), preprocessing, augment, draws)
+
+
+def settle(images: Tensor, preprocessing: Preprocessing, augment: Augment) -> Tensor:
+    """The part of it that chance has no say in: uint8 (..., 3, h, w), resized or already the finished square."""
+    if augment == "flip+crop":
+        return preprocessing.resize(images, round(preprocessing.image_size / TRAIN_CROP))
+    return preprocessing.square(images)
+
+
+def randomize(
+    settled: Tensor | Sequence[Tensor], preprocessing: Preprocessing, augment: Augment, draws: Tensor
+) -> Tensor:
+    """The other part, on the device where the images are: uint8 (b, 3, image_size, image_size).
+
+    Args:
+        settled: what ``settle`` gave, as a batch or, if their sizes differ, one by one.
+        preprocessing: of the model that is trained.
+        augment: as before.
+        draws: (b, 3) uniform in [0, 1), on the CPU: flip, top, left.
+    """
+    size = preprocessing.image_size
+    if augment == "flip+crop":
+        settled = [_cut(image, size, draw) for image, draw in zip(settled, draws[:, 1:], strict=True)]
+    images = settled if isinstance(settled, torch.Tensor) else torch.stack(list(settled))
     if augment == "none":
-        return preprocessing.square(images)
-    images = _random_square(images, preprocessing, draws) if augment == "flip+crop" else preprocessing.square(images)
-    mirrored = (draws[:, 0] < 0.5)[:, None, None, None]
+        return images
+    mirrored = (draws[:, 0] < 0.5)[:, None, None, None].to(images.device, non_blocking=True)
     return torch.where(mirrored, images.flip(-1), images)
 
 
-def _random_square(images: Tensor, preprocessing: Preprocessing, draws: Tensor) -> Tensor:
-    size = preprocessing.image_size
-    images = preprocessing.resize(images, round(size / TRAIN_CROP))
-    room = torch.tensor([images.shape[-2] - size + 1, images.shape[-1] - size + 1])
-    corners = (draws[:, 1:] * room).long().minimum(room - 1).tolist()  # float32 rounding may reach the room itself
-    cut = [image[:, top : top + size, left : left + size] for image, (top, left) in zip(images, corners, strict=True)]
-    return torch.stack(cut)
+def _cut(image: Tensor, size: int, draw: Tensor) -> Tensor:
+    """The square (3, size, size) of an image (3, h, w) that two numbers in [0, 1) choose."""
+    room = torch.tensor([image.shape[-2] - size + 1, image.shape[-1] - size + 1])
+    top, left = (draw * room).long().minimum(room - 1).tolist()  # float32 rounding may reach the room itself
+    return image[:, top : top + size, left : left + size]
