@@ -21,6 +21,8 @@ def test_every_field_documents_itself(kind):
         ({"epochs": 0}, "epochs: expected at least 1, got 0"),
         ({"batch_size": 0}, "batch_size: expected at least 1, got 0"),
         ({"workers": -1}, "workers: expected at least 0, got -1"),
+        ({"cache_gib": -1.0}, "cache_gib: expected at least 0, got -1.0"),
+        ({"images": "gpu"}, "images: expected one of auto, loader, device, got 'gpu'"),
         ({"validation": 1.0}, "validation: expected a share from 0 to below 1, got 1.0"),
         ({"schedule": ScheduleConfig(warmup=-0.1)}, "schedule.warmup: expected a share from 0 to below 1, got -0.1"),
         ({"optimizer": OptimizerConfig(lr=0.0)}, "optimizer.lr: expected more than 0, got 0.0"),

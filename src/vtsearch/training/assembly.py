@@ -19,6 +19,7 @@ from vtsearch.training.journal import Journal
 from vtsearch.training.judging import Judge
 from vtsearch.training.objective import Objective
 from vtsearch.training.optimization import build_optimizer
+from vtsearch.training.placing import place_images
 from vtsearch.training.processes import accelerator_for
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def assemble(config: TrainConfig, folder: Path, progress: Progress) -> Parts:
     """Build the parts; the folder is claimed as soon as everything that a user may have got wrong has been read.
 
     Raises:
-        ValueError: an unknown framework, protocol or backbone, options that do not fit.
+        ValueError: an unknown framework, protocol or backbone, options that do not fit, images that do not.
         FileNotFoundError: no data, no weights.
     """
     framework_type = framework_class(config.framework)
@@ -87,6 +88,9 @@ def assemble(config: TrainConfig, folder: Path, progress: Progress) -> Parts:
         processes=accelerator.num_processes,
     )
     items = ImageDataset(data.source, fit, model.preprocessing, augment=config.augment, seed=config.seed)
+    place_images(items, config, accelerator.device, progress)
+    if config.compile:
+        model.backbone.compile()
     prepared, optimizer = accelerator.prepare(objective, build_optimizer(objective, config.optimizer))
     return Parts(
         config=config,

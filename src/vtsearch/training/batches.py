@@ -54,14 +54,17 @@ class EpochBatches(Sampler[list[int]]):
 def batch_loader(
     items: ImageDataset, batches: Iterable[list[int]], *, device: torch.device, workers: int | None
 ) -> DataLoader[ImageBatch]:
-    """A loader over batches of rows; it draws nothing from the global generator, which belongs to the dropout."""
-    count = worker_count(device, workers)
+    """A loader over batches of rows; it draws nothing from the global generator, which belongs to the dropout.
+
+    Images that are held need no other process to load them.
+    """
+    count = 0 if items.is_held else worker_count(device, workers)
     loader: DataLoader[ImageBatch] = DataLoader(
         items,
         batch_sampler=batches,
         collate_fn=whole_batch,
         num_workers=count,
-        pin_memory=device.type == "cuda",
+        pin_memory=device.type == "cuda" and not items.is_held,
         persistent_workers=count > 0,
         generator=torch.Generator(),
     )
