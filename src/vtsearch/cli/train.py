@@ -77,10 +77,13 @@ def parser(first: _First) -> CommandParser:
     words.add_argument("--json", action="store_true", help="print the result as one JSON object")
     words.add_argument("--preset", choices=list(PRESETS), default=first.preset, help="recipe that the defaults are of")
     words.add_argument("--framework", choices=list(FRAMEWORKS), default=first.framework, help="training objective")
-    words.add_class_arguments(TrainConfig, skip={"model", "framework", "options"}, instantiate=False)
+    words.add_class_arguments(TrainConfig, skip={"model", "framework", "options", "compile"}, instantiate=False)
     words.add_class_arguments(ModelConfig, skip={"pretrained"}, instantiate=False)
     words.add_argument(
         "--pretrained", action=ActionYesNo(no_prefix="no-"), default=True, help="begin with trained backbone weights"
+    )
+    words.add_argument(
+        "--compile", action=ActionYesNo(no_prefix="no-"), default=False, help="let torch.compile translate the backbone"
     )
     words.add_class_arguments(options, "options", instantiate=False)
     defaults = _dotted(flat(preset(first.preset, first.framework)))
