@@ -241,6 +241,18 @@ LIBRARY = [
         ValueError,
         "backbone.*vit_tiny_patch16_224",
     ),
+    call(
+        "an old name of weights, which timm gives to others",
+        lambda _: model_of(backbone="vit_base_patch16_224_in21k"),
+        ValueError,
+        "backbone.*orig_in21k",
+    ),
+    call(
+        "the tokens of a network without tokens",
+        lambda _: model_of(backbone="test_resnet", head="tokens"),
+        ValueError,
+        "head.*pooled",
+    ),
     call("a model of 0 bits", lambda _: ModelConfig("test_vit", 0), ValueError, "bits"),
     call("an image size between patches", lambda _: model_of(image_size=33), ValueError, "image_size"),
     call("images of another size", lambda p: load_model(p / "model")(torch.zeros(1, 3, 48, 48)), ValueError, "images"),

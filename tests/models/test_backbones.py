@@ -16,6 +16,7 @@ from vtsearch.models.alexnet import AlexNet
 from vtsearch.models.backbones import SHORT_NAMES, architecture, create_backbone, feature_width, is_known
 from vtsearch.models.heads import PooledHead, TokensHead, pooled
 from vtsearch.models.weights import load_backbone_weights
+from vtsearch.preprocessing import Preprocessing
 
 COUNTS = {  # of the backbone, without any classifier, and of the published head at 64 bits
     "vts16": (85_798_656, 151_296 * 1024 + 1024 + 1024 * 64 + 64),
@@ -118,6 +119,12 @@ def test_alexnet_is_the_published_one(alexnet_state):
         expected = second @ model.head.outer.weight.T + model.head.outer.bias
         torch.testing.assert_close(model(images), expected, rtol=1e-4, atol=1e-5)
     assert [layer.p for layer in model.backbone.modules() if isinstance(layer, nn.Dropout)] == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("name", ["alexnet", "resnet50"])
+def test_the_pixels_of_torchvisions_networks_are_the_published_ones(name):
+    own, published = (build(name, preprocessing=choice).preprocessing for choice in ("backbone", "published"))
+    assert own == published == Preprocessing(64, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bilinear", 224 / 256)
 
 
 def test_published_starts_of_the_pooled_heads():

@@ -139,8 +139,11 @@ class ImageDataset(Dataset[ImageBatch]):
 
 
 def _checked(labels: NDArray[Any], classes: int) -> NDArray[Any]:
-    """A copy of the labels; class numbers are looked at here, on the host: on a device, looking is waiting."""
-    if labels.ndim == 1 and len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+    """A copy of the labels; class numbers are looked at here, on the host: on a device, looking is waiting.
+
+    A source without classes has no labels to train with.
+    """
+    if classes and labels.ndim == 1 and len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         raise ValueError(f"labels: expected 0 to {classes - 1}, got {labels.min()} to {labels.max()}")
     return np.array(labels)
 

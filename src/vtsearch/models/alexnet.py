@@ -38,6 +38,7 @@ class AlexNet(nn.Module):
         "std": (0.229, 0.224, 0.225),
         "classifier": "classifier.6",
     }
+    pretrained_cfg = default_cfg  # where timm looks for the pixels that the weights were trained with
 
     def __init__(self, *, pretrained: bool) -> None:
         super().__init__()
