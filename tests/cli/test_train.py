@@ -89,6 +89,13 @@ def test_printed_configurations_are_read_back_unchanged(tmp_path, capsys):
     assert printed_config(capsys, "--config", str(tmp_path / "paper.yaml")) == config
 
 
+def test_compiling_is_asked_for_by_a_flag_or_in_a_file(tmp_path, capsys):
+    (tmp_path / "run.yaml").write_text("compile: true\n")
+    file = ("--config", str(tmp_path / "run.yaml"))
+    found = [printed_config(capsys, *words)["compile"] for words in ((), ("--compile",), file, (*file, "--no-compile"))]
+    assert found == [False, True, True, False]
+
+
 def test_the_framework_may_stand_in_the_file_with_its_options(tmp_path, capsys):
     (tmp_path / "run.yaml").write_text("framework: hashnet\noptions: {continuation: 9}\nbits: 24\n")
     config = printed_config(capsys, "--config", str(tmp_path / "run.yaml"))
@@ -105,6 +112,7 @@ def test_the_backbone_is_that_of_the_weights_file_unless_it_is_named(capsys):
     weights = "some/vit_small_patch16_224.augreg_in21k.safetensors"
     assert printed_config(capsys, "--weights", weights)["backbone"] == "vit_small_patch16_224.augreg_in21k"
     assert printed_config(capsys, "--weights", weights, "--backbone", "test_vit")["backbone"] == "test_vit"
+    assert printed_config(capsys, "--weights", "alexnet.pth")["backbone"] == "alexnet"
     default = printed_config(capsys)["backbone"]
     assert printed_config(capsys, "--weights", "mine.safetensors")["backbone"] == default
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from vtsearch.data import open_dataset, open_image_folder
 from vtsearch.data.torch_dataset import ImageDataset
-from vtsearch.frameworks import framework_class
+from vtsearch.frameworks import FRAMEWORKS, framework_class
 from vtsearch.models import ModelConfig, build_model, load_model
 from vtsearch.preprocessing import Preprocessing
 from vtsearch.training import placing
@@ -107,8 +107,9 @@ def test_a_person_sees_that_images_are_decoded(tiny_config, folder):
 # A step never waits for the device: on one without memory, whoever asks for a value fails
 
 
-@pytest.mark.parametrize("framework", ["csq", "hashnet"])
-@pytest.mark.parametrize("backbone", ["test_vit", "test_resnet"])
+@pytest.mark.parametrize(
+    ("framework", "backbone"), [*((name, "test_vit") for name in FRAMEWORKS), ("csq", "test_resnet")]
+)
 def test_a_step_asks_the_device_for_nothing(framework, backbone, monkeypatch):
     monkeypatch.setattr(torch, "autocast", lambda *_args, **_options: nullcontext())  # which has no such device
     meta = torch.device("meta")
