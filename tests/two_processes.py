@@ -12,7 +12,7 @@ from torch import distributed
 
 from vtsearch.frameworks import FRAMEWORKS, framework_class
 
-BITS, CLASSES, IMAGES = 6, 4, 12
+BITS, CLASSES, IMAGES = 8, 4, 12
 ROWS = 8
 # rows of the first process; the second has the others
 EVEN = [0, 1, 2, 3]

@@ -132,7 +132,7 @@ def test_help_shows_the_options_of_the_framework_with_their_documentation(capsys
         (["--framework", "magic"], f"framework: expected one of {', '.join(FRAMEWORKS)}, got 'magic'"),
         (["--protocol", "magic"], "protocol: expected one of cifar10@54000"),
         (["--preset", "best"], "preset: expected one of modern, paper, got 'best'"),
-        (["--options.magic=1"], "options: csq has quantization, form, not 'magic'"),
+        (["--options.magic=1"], "options: csq has quantization, form, centers, multi_label, not 'magic'"),
         (["--magic", "1"], "--magic"),
         (["--options.quantization", "-1"], "quantization: expected at least 0, got -1.0"),
         (["--epochs", "0"], "epochs: expected at least 1, got 0"),

@@ -10,6 +10,8 @@ from vtsearch.frameworks import FRAMEWORKS, framework_class
 from vtsearch.frameworks.csq import CSQOptions
 
 NAMES = sorted(FRAMEWORKS)
+# Their gradient goes past a sign, and is not the derivative of the loss: their own tests say what it is.
+STRAIGHT_THROUGH = ["greedyhash"]
 
 
 @pytest.fixture(params=NAMES)
@@ -29,9 +31,8 @@ def test_the_table_imports_no_torch():
 
 
 def test_an_unknown_framework_lists_the_choices():
-    with pytest.raises(
-        ValueError, match=f"framework: expected one of {', '.join(FRAMEWORKS)}, got 'cqs' .did you mean 'csq'"
-    ):
+    choices = ", ".join(FRAMEWORKS)
+    with pytest.raises(ValueError, match=rf"framework: expected one of {choices}, got 'cqs' \(did you mean 'csq'"):
         framework_class("cqs")
 
 
@@ -74,8 +75,9 @@ def test_wrong_shapes_are_named(framework):
         framework(features, torch.tensor([0, 1, 2, 3, 0, 1]), positions)
 
 
-def test_the_gradient_is_that_of_finite_differences(framework):
-    framework = framework.double()
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in STRAIGHT_THROUGH])
+def test_the_gradient_is_that_of_finite_differences(name):
+    framework = framework_class(name)(8, 3, 12).double()
     features, labels, positions = batch()
     framework(*batch(rows=12, seed=1))
     if getattr(framework, "bank", None) is not None:

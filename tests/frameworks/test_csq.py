@@ -46,3 +46,21 @@ def test_options_out_of_range_are_named():
         CSQOptions(quantization=-1)
     with pytest.raises(ValueError, match="form: expected one of logits, published, got 'logit'"):
         CSQOptions(form="logit")
+    with pytest.raises(ValueError, match="centers: expected one of distant, redrawn, balanced, bernoulli, got 'far'"):
+        CSQOptions(centers="far")
+    with pytest.raises(ValueError, match="multi_label: expected one of majority, first, got 'all'"):
+        CSQOptions(multi_label="all")
+
+
+def test_published_centers_may_be_the_same_and_ours_are_not():
+    published = [CSQ(16, 100, 1, CSQOptions(centers="redrawn"), seed=seed).centers for seed in range(20)]
+    assert any(len(centers.unique(dim=0)) < 100 for centers in published)
+    assert len(CSQ(16, 100, 1).centers.unique(dim=0)) == 100
+
+
+def test_the_first_label_alone_can_decide():
+    framework, first = CSQ(16, 4, 3), CSQ(16, 4, 3, CSQOptions(multi_label="first"))
+    features, positions = torch.randn(3, 16), torch.arange(3)
+    several, one = torch.tensor([[0, 1, 1, 0], [1, 1, 1, 0], [0, 0, 0, 1]]), torch.tensor([1, 0, 3])
+    assert first(features, several, positions) == framework(features, one, positions)
+    assert first(features, several, positions) != framework(features, several, positions)

@@ -34,6 +34,7 @@ def saved(model, tmp_path):
         {},
         {"head": "cls"},
         {"head": "pooled"},
+        {"head_norm": "batch"},
         {"preprocessing": "published"},
         {"backbone_dropout": 0.1},
         {"backbone": "resnet18"},

@@ -60,6 +60,37 @@ def test_the_class_token_head_sees_the_class_token_alone():
     assert sum(parameter.numel() for parameter in head.parameters()) == 192 * 12 + 12
 
 
+@pytest.mark.parametrize("head", ["tokens", "cls"])
+def test_a_normed_head_balances_features_over_the_batch_and_has_no_bias_before_that(head):
+    model = build(head=head, head_norm="batch")
+    images = torch.randn(32, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    features = model(images)
+    torch.testing.assert_close(features.mean(dim=0), torch.zeros(12), atol=1e-5, rtol=0)
+    torch.testing.assert_close(features.std(dim=0, correction=0), torch.ones(12), atol=0.05, rtol=0)
+    assert model.head[0].outer.bias is None
+
+
+def test_a_normed_head_encodes_by_its_running_statistics():
+    head = build(head="cls", head_norm="batch").head
+    tokens = torch.randn(32, 5, 192, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for _ in range(100):
+            together = head(tokens)
+        alone = torch.cat([head.eval()(item[None]) for item in tokens])
+    # The running variance divides by n - 1 and not by n.
+    torch.testing.assert_close(alone, together * math.sqrt(31 / 32), rtol=0, atol=0.01)
+
+
+def test_a_normed_head_trains_on_a_single_image():
+    model = build(head_norm="batch", dropout=0.0)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    image = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        features = model(image)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    torch.testing.assert_close(model.eval()(image), features)
+
+
 def test_the_published_start_has_its_bounds():
     head = build(head_init="published", hidden=64).head
     assert head.inner.weight.abs().max().item() == pytest.approx(math.sqrt(6 / 64), rel=0.01)
@@ -155,6 +186,7 @@ def test_a_backbone_without_class_token_has_no_cls_head():
         ("backbone_dropout", -0.1, "backbone_dropout: expected at least 0 and below 1, got -0.1"),
         ("head", "all", "head: expected one of auto, tokens, cls, pooled, got 'all'"),
         ("head_init", "zero", "head_init: expected one of fan_in, published, got 'zero'"),
+        ("head_norm", "layer", "head_norm: expected one of none, batch, got 'layer'"),
         ("preprocessing", "imagenet", "preprocessing: expected one of backbone, published, got 'imagenet'"),
     ],
 )

@@ -19,10 +19,13 @@ FRAMEWORKS: Mapping[str, str] = {
     "dch": "DCH",
     "dfh": "DFH",
     "dhn": "DHN",
+    "dpn": "DPN",
     "dpsh": "DPSH",
     "dsh": "DSH",
+    "greedyhash": "GreedyHash",
     "hashnet": "HashNet",
     "idhn": "IDHN",
+    "orthohash": "OrthoHash",
 }
 """Command-line name, which is also the module, -> class."""
 

@@ -59,6 +59,11 @@ def majority_centers(centers: Tensor, labels: Tensor, tie: Tensor) -> Tensor:
     return torch.where(votes == 0, tie, votes.sign())
 
 
+def tie_vector(bits: int, seed: int = 0) -> Tensor:
+    """What decides even votes: float32 (bits,) of -1 and +1, drawn once."""
+    return torch.randint(2, (bits,), generator=torch.Generator().manual_seed(seed)).float() * 2 - 1
+
+
 def hadamard(order: int) -> NDArray[np.int8] | None:
     """A Hadamard matrix, int8 (order, order) of -1 and +1, or None where this module has no construction.
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import torch
 from torch.nn import functional
 
 from vtsearch.frameworks.base import Framework
-from vtsearch.frameworks.centers import class_centers, majority_centers
+from vtsearch.frameworks.centers import majority_centers, tie_vector
 from vtsearch.frameworks.checks import check_options
+from vtsearch.frameworks.drawn_centers import Construction, draw_centers
+from vtsearch.frameworks.labels import first_label
 
 if TYPE_CHECKING:
     from typing import Any
@@ -31,14 +32,21 @@ class CSQOptions:
     form: Literal["logits", "published"] = "logits"
     """How the central similarity is computed. "logits" is exact; "published" takes the logarithm of a rounded
     probability, so that beyond |u| = 9 a wrong bit has no gradient in float32."""
+    centers: Construction = "distant"
+    """How classes get their centers (section 3.2). "distant": no two alike, as far apart as we can make them, for any
+    length. "redrawn" is the published construction: Hadamard rows, then random balanced ones, two of which may be the
+    same; for powers of two alone. "balanced" and "bernoulli" are random from the first row on."""
+    multi_label: Literal["majority", "first"] = "majority"
+    """What an item with several labels is drawn to: the "majority" of their centers, or the center of the "first" one,
+    as published for all data sets but NUS-WIDE-21 and COCO."""
 
     def __post_init__(self) -> None:
         check_options(self)
 
     @classmethod
     def published(cls) -> CSQOptions:
-        """As in Dubey et al.'s code: the logarithm of a rounded probability."""
-        return cls(form="published")
+        """As in Dubey et al.'s code: the logarithm of a rounded probability, centers that may be the same."""
+        return cls(form="published", centers="redrawn")
 
 
 class CSQ(Framework):
@@ -54,12 +62,14 @@ class CSQ(Framework):
 
     def __init__(self, bits: int, classes: int, train_size: int, options: Any = None, seed: int = 0) -> None:
         super().__init__(bits, classes, train_size, options, seed)
-        random = torch.Generator().manual_seed(seed)
-        self.register_buffer("centers", class_centers(classes, bits, seed))  # (classes, bits) of -1, +1
-        self.register_buffer("tie", torch.randint(2, (bits,), generator=random).float() * 2 - 1)  # (bits,) of -1, +1
+        centers = draw_centers(self.options.centers, classes, bits, seed)
+        self.register_buffer("centers", centers)  # (classes, bits) of -1, +1
+        self.register_buffer("tie", tie_vector(bits, seed))  # (bits,) of -1, +1
 
     def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:  # noqa: ARG002 (no bank)
         """Central similarity (equation 4 of the paper) and quantization (equation 6, in its published square)."""
+        if self.options.multi_label == "first":
+            labels = first_label(labels)
         centers = majority_centers(self.centers.to(labels.dtype), labels, self.tie.to(labels.dtype))  # (b, bits)
         activated = features.tanh()
         probability = (centers + 1) / 2

@@ -24,7 +24,7 @@ from vtsearch.models.backbones import (
     input_side,
     published_preprocessing,
 )
-from vtsearch.models.heads import ClassTokenHead, HeadInit, PooledHead, TokensHead, initialize
+from vtsearch.models.heads import ClassTokenHead, FeatureNorm, HeadInit, PooledHead, TokensHead, initialize
 from vtsearch.models.weights import load_backbone_weights, state_bytes
 from vtsearch.preprocessing import to_tensor
 
@@ -60,6 +60,8 @@ class ModelConfig:
     """Fetch timm's weights for the backbone; False starts from random ones."""
     head_init: HeadInit = "fan_in"
     """How the head starts: "fan_in" near scale 1, "published" as the authors' code, several times larger."""
+    head_norm: Literal["none", "batch"] = "none"
+    """"batch" ends the head with batch normalization of each feature, and no bias before it, as OrthoHash's authors."""
     dropout: float = 0.5
     """Share of the flattened tokens that training zeroes (head "tokens")."""
     hidden: int = 1024
@@ -76,7 +78,7 @@ class ModelConfig:
         for name, rate in (("dropout", self.dropout), ("backbone_dropout", self.backbone_dropout)):
             if not 0 <= rate < 1:
                 raise ValueError(f"{name}: expected at least 0 and below 1, got {rate}")
-        choices = {"head": get_args(HeadName), "head_init": get_args(HeadInit)}
+        choices = {"head": get_args(HeadName), "head_init": get_args(HeadInit), "head_norm": ("none", "batch")}
         for name, known in (choices | {"preprocessing": ("backbone", "published")}).items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
@@ -198,7 +200,11 @@ def build_model(config: ModelConfig, preprocessing: Preprocessing | None = None)
         preprocessing = published_preprocessing(size) if is_published else backbone_preprocessing(backbone, size)
     if preprocessing.image_size != size:
         raise ValueError(f"preprocessing: expected image_size {size}, the model's, got {preprocessing.image_size}")
-    return HashModel(config, backbone, _build_head(config, backbone), preprocessing)
+    head = _build_head(config, backbone)
+    if config.head_norm == "batch":
+        head.outer.register_parameter("bias", None)
+        head = nn.Sequential(head, FeatureNorm(config.bits))
+    return HashModel(config, backbone, head, preprocessing)
 
 
 def config_fields(config: ModelConfig) -> dict[str, Any]:
@@ -206,7 +212,7 @@ def config_fields(config: ModelConfig) -> dict[str, Any]:
     return asdict(config)
 
 
-def _build_head(config: ModelConfig, backbone: Any) -> nn.Module:
+def _build_head(config: ModelConfig, backbone: Any) -> Any:
     width = feature_width(backbone)
     head: TokensHead | ClassTokenHead | PooledHead
     if config.head == "pooled":

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from torch import nn
+from torch.nn import functional
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,6 +81,23 @@ class PooledHead(nn.Module):
 def pooled(outputs: Tensor) -> Tensor:
     """One vector per image, (b, width), of what a backbone gives: tokens (b, tokens, width) or already that."""
     return outputs.mean(dim=1) if outputs.ndim == 3 else outputs
+
+
+class FeatureNorm(nn.BatchNorm1d):
+    """Each feature with mean and deviation learned, from those of the batch; when encoding, from the running ones.
+
+    A batch of one has no deviation: it takes the running ones while training too. Each process has its own batch.
+
+    Source: Hoe et al., One Loss for All, NeurIPS 2021, https://arxiv.org/abs/2109.14449, section 3.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(b, bits) -> (b, bits)."""
+        if self.training and len(features) > 1:
+            return super().forward(features)
+        return functional.batch_norm(
+            features, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )
 
 
 def initialize(head: TokensHead | ClassTokenHead | PooledHead, init: HeadInit) -> None:

@@ -1,0 +1,82 @@
+"""GreedyHash: a classifier sees the code itself, and its gradient goes past the sign as if there were none.
+
+Paper: Su et al., Greedy Hash: Towards Fast Optimization for Accurate Hash Coding in CNN, NeurIPS 2018,
+https://papers.nips.cc/paper/7360.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import nn
+
+from vtsearch.frameworks.base import Framework
+from vtsearch.frameworks.labels import cross_entropy, first_label, label_shares
+
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class GreedyHashOptions:
+    """What GreedyHash can be told."""
+
+    alpha: float = 0.1
+    """Weight of the penalty mean(||u| - 1|^3) (equation 9 with p = 3); at least 0. The authors take 0.1 for CIFAR-10
+    and 1 for ImageNet."""
+    classifier: Literal["trained", "frozen"] = "trained"
+    """Whether the classifier's weights learn. "frozen" leaves them as drawn: the published code of the Vision
+    Transformer experiments does not hand them to its optimizer."""
+    multi_label: Literal["shared", "first"] = "shared"
+    """What the classifier should say of an item with several labels: all of them, in equal shares; or the "first"
+    alone, as published."""
+
+    def __post_init__(self) -> None:
+        if self.alpha < 0:
+            raise ValueError(f"alpha: expected at least 0, got {self.alpha}")
+        for name, choices in (("classifier", ("trained", "frozen")), ("multi_label", ("shared", "first"))):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
+
+    @classmethod
+    def published(cls) -> Self:
+        """What the public code of Vision Transformer Hashing (ICME 2022) amounts to."""
+        return cls(alpha=0.1, classifier="frozen", multi_label="first")
+
+
+class GreedyHash(Framework):
+    """L = cross-entropy(W sign(u), labels) + alpha * mean(||u| - 1|^3); the sign's derivative is taken to be 1.
+
+    sign(0) is +1. An item without labels has no cross-entropy, only the penalty.
+    """
+
+    Options = GreedyHashOptions
+    classifier: Tensor
+
+    def __init__(self, bits: int, classes: int, train_size: int, options: Any = None, seed: int = 0) -> None:
+        super().__init__(bits, classes, train_size, options, seed)
+        bound = bits**-0.5
+        weights = torch.rand(classes, bits, generator=torch.Generator().manual_seed(seed)) * 2 * bound - bound
+        if self.options.classifier == "trained":
+            self.classifier = nn.Parameter(weights)  # (classes, bits)
+        else:
+            self.register_buffer("classifier", weights)
+
+    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:  # noqa: ARG002 (no bank)
+        """Cross-entropy of the code (equation 6) and the penalty (equation 9)."""
+        logits = straight_through_sign(features) @ self.classifier.to(features.dtype).T  # (b, classes)
+        shares = label_shares(labels) if self.options.multi_label == "shared" else first_label(labels)
+        penalty = (features.abs() - 1).abs().pow(3).mean()
+        alpha: float = self.options.alpha
+        return cross_entropy(logits, shares) + alpha * penalty
+
+
+def straight_through_sign(features: Tensor) -> Tensor:
+    """-1 where a feature is negative, else +1; backwards the identity. Any shape."""
+    signs = torch.where(features < 0, -1.0, 1.0).to(features.dtype)
+    # The difference is exactly 0, so that the value is exactly the sign, however large the feature.
+    return signs + (features - features.detach())

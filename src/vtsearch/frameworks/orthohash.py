@@ -1,0 +1,89 @@
+"""OrthoHash: one cross-entropy over the cosines between a feature vector and all classes' codes, with a margin.
+
+Paper: Hoe et al., One Loss for All: Deep Hashing with a Single Cosine Similarity based Learning Objective, NeurIPS
+2021, https://arxiv.org/abs/2109.14449.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch.nn import functional
+
+from vtsearch.frameworks.base import Framework
+from vtsearch.frameworks.drawn_centers import CONSTRUCTIONS, Construction, draw_centers
+from vtsearch.frameworks.labels import cross_entropy, label_shares
+
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class OrthoHashOptions:
+    """What OrthoHash can be told."""
+
+    scale: float = 8.0
+    """Factor of the cosines, the paper's s (equation 5); above 0."""
+    margin: float = 0.2
+    """What an item's own classes have to do better, the paper's m; at least 0. The authors take 0.3 for CIFAR-10."""
+    margin_of: Literal["cosine", "angle"] = "cosine"
+    """What the margin worsens for them: the cosine by m, or the angle by m radians (at most half a turn)."""
+    centers: Construction = "distant"
+    """How classes get their codes. "distant": no two alike, as far apart as we can make them. "bernoulli": fair coins,
+    as the authors'. "balanced", "redrawn": as DPN's and CSQ's published code."""
+
+    def __post_init__(self) -> None:
+        if self.scale <= 0:
+            raise ValueError(f"scale: expected more than 0, got {self.scale}")
+        if not 0 <= self.margin <= math.pi:
+            raise ValueError(f"margin: expected 0 to pi, got {self.margin}")
+        for name, choices in (("margin_of", ("cosine", "angle")), ("centers", tuple(CONSTRUCTIONS))):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
+
+    @classmethod
+    def published(cls) -> Self:
+        """What the authors' public code amounts to."""
+        return cls(centers="bernoulli")
+
+
+class OrthoHash(Framework):
+    """L = cross-entropy(scale * (cos(u, c) - margin * y), y), c the classes' codes, y the labels in equal shares.
+
+    The loss leaves the length of u free, so it has no quantization term: a vector with the angle of its code has its
+    signs. The authors normalize each feature over the batch; that belongs to the model, since codes are the signs of
+    what it returns: build it with ``head_norm="batch"``. An item without labels counts as 0.
+    """
+
+    Options = OrthoHashOptions
+    centers: Tensor
+
+    def __init__(self, bits: int, classes: int, train_size: int, options: Any = None, seed: int = 0) -> None:
+        super().__init__(bits, classes, train_size, options, seed)
+        centers = draw_centers(self.options.centers, classes, bits, seed)
+        self.register_buffer("centers", centers)  # (classes, bits) of -1, +1
+
+    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:  # noqa: ARG002 (no bank)
+        """The margin cross-entropy (equation 5)."""
+        directions = functional.normalize(features, eps=1e-6)
+        cosines = directions @ self.centers.to(features.dtype).T / math.sqrt(self.bits)  # (b, classes)
+        margin: float = self.options.margin
+        own = cosines - margin if self.options.margin_of == "cosine" else turned_away(cosines, margin)
+        logits = self.options.scale * torch.where(labels > 0, own, cosines)
+        return cross_entropy(logits, label_shares(labels))
+
+
+def turned_away(cosines: Tensor, margin: float) -> Tensor:
+    """cos(angle + margin) of angles given by their cosines; falls all the way to half a turn. Any shape.
+
+    Beyond half a turn the cosine would rise again and draw an item away from its class; there it is mirrored down.
+    """
+    # The root has no derivative at 0; so close to a center, or opposite to it, the feature has none either.
+    sines = (1 - cosines.square()).clamp(min=1e-5).sqrt()
+    turned = cosines * math.cos(margin) - sines * math.sin(margin)
+    return torch.where(cosines > -math.cos(margin), turned, -2 - turned)
