@@ -117,3 +117,16 @@ def test_codes_far_to_near_come_nearer_for_every_query():
     distances = ranking.distances(queries, database)
     assert (np.diff(distances, axis=1) <= 2).all()
     assert (distances[:, :100].min(axis=1) > distances[:, -100:].max(axis=1)).all()
+
+
+def test_the_table_of_frameworks_has_both_numbers_of_every_length():
+    options = ("--frameworks", "dpn", "--bits", "8,12", "--epochs", "3")
+    result = run("benchmarks/frameworks.py", *options)
+    assert result.returncode == 0, result.stderr
+    rows = [line.strip("| ").split(" | ") for line in result.stdout.splitlines() if line.startswith("|")]
+    assert [row[0] for row in rows] == ["framework", "---", "DPN"]
+    assert rows[0][1:3] == ["8 bits", "12 bits"]
+    for row in rows[2:]:
+        for cell in row[1:3]:
+            trained, untrained = map(float, cell.split(" / "))
+            assert trained > untrained + 0.1

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from torch import nn
+import torch
+from torch import distributed, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
@@ -86,18 +87,44 @@ def pooled(outputs: Tensor) -> Tensor:
 class FeatureNorm(nn.BatchNorm1d):
     """Each feature with mean and deviation learned, from those of the batch; when encoding, from the running ones.
 
-    A batch of one has no deviation: it takes the running ones while training too. Each process has its own batch.
+    The batch is that of all processes together. A batch of one has no deviation: it takes the running ones.
 
     Source: Hoe et al., One Loss for All, NeurIPS 2021, https://arxiv.org/abs/2109.14449, section 3.
     """
 
+    running_mean: Tensor
+    running_var: Tensor
+    momentum: float
+
     def forward(self, features: Tensor) -> Tensor:
         """(b, bits) -> (b, bits)."""
-        if self.training and len(features) > 1:
-            return super().forward(features)
-        return functional.batch_norm(
-            features, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-        )
+        if not self.training or len(features) * _processes() < 2:
+            return functional.batch_norm(
+                features, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        with torch.autocast(features.device.type, enabled=False):
+            features = features.float()
+            count = _over_processes(features.new_full((), len(features)))
+            mean = _over_processes(features.sum(dim=0)) / count
+            variance = _over_processes((features - mean).square().sum(dim=0)) / count
+            with torch.no_grad():
+                self.running_mean.lerp_(mean, self.momentum)
+                self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+            return (features - mean) * (variance + self.eps).rsqrt() * self.weight + self.bias
+
+
+def _over_processes(part: Tensor) -> Tensor:
+    """The sum over all processes, each of which gets gradients from all."""
+    if _processes() == 1:
+        return part
+    from torch.distributed.nn.functional import all_reduce  # noqa: PLC0415 (not in every build of torch)
+
+    total: Tensor = all_reduce(part)  # type: ignore[no-untyped-call]
+    return total
+
+
+def _processes() -> int:
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
 
 
 def initialize(head: TokensHead | ClassTokenHead | PooledHead, init: HeadInit) -> None:
