@@ -105,8 +105,9 @@ def test_the_published_options():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scale": 0.0}, "scale: expected more than 0, got 0.0"),
-        ({"margin": 4.0}, "margin: expected 0 to pi, got 4.0"),
+        ({"scale": 0.0}, "scale: expected a number above 0, got 0.0"),
+        ({"margin": 4.0}, "margin: expected at most pi, got 4.0"),
+        ({"margin": -1.0}, "margin: expected at least 0, got -1.0"),
         ({"margin_of": "arc"}, "margin_of: expected one of cosine, angle, got 'arc'"),
         ({"centers": "far"}, "centers: expected one of distant, redrawn, balanced, bernoulli, got 'far'"),
     ],

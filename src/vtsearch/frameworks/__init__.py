@@ -22,6 +22,7 @@ FRAMEWORKS: Mapping[str, str] = {
     "dpn": "DPN",
     "dpsh": "DPSH",
     "dsh": "DSH",
+    "dtsh": "DTSH",
     "greedyhash": "GreedyHash",
     "hashnet": "HashNet",
     "idhn": "IDHN",

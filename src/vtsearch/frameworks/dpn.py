@@ -15,20 +15,14 @@ from torch.nn import functional
 from vtsearch.frameworks.bank import Bank
 from vtsearch.frameworks.base import Framework
 from vtsearch.frameworks.centers import majority_centers, tie_vector
-from vtsearch.frameworks.drawn_centers import CONSTRUCTIONS, Construction, draw_centers
+from vtsearch.frameworks.checks import check_options
+from vtsearch.frameworks.drawn_centers import Construction, draw_centers
 from vtsearch.frameworks.labels import first_label
 
 if TYPE_CHECKING:
     from typing import Any, Self
 
     from torch import Tensor
-
-CHOICES = {
-    "centers": tuple(CONSTRUCTIONS),
-    "multi_label": ("majority", "each", "first"),
-    "over_bits": ("mean", "sum"),
-    "update": ("never", "closest", "ternary"),
-}
 
 
 @dataclass(frozen=True)
@@ -61,17 +55,9 @@ class DPNOptions:
     """Share of a class's images, those closest to its target, that vote in the update "closest"; above 0, at most 1."""
 
     def __post_init__(self) -> None:
-        if self.margin <= 0:
-            raise ValueError(f"margin: expected more than 0, got {self.margin}")
-        if self.shrinkage < 0:
-            raise ValueError(f"shrinkage: expected at least 0, got {self.shrinkage}")
-        if self.update_every < 1:
-            raise ValueError(f"update_every: expected at least 1 epoch, got {self.update_every}")
-        if not 0 < self.update_share <= 1:
-            raise ValueError(f"update_share: expected more than 0 and at most 1, got {self.update_share}")
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        check_options(self, above_zero=("margin", "update_every", "update_share"))
+        if self.update_share > 1:
+            raise ValueError(f"update_share: expected at most 1, got {self.update_share}")
 
     @classmethod
     def published(cls) -> Self:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from vtsearch.frameworks.base import Framework
+from vtsearch.frameworks.checks import check_options
 from vtsearch.frameworks.labels import cross_entropy, first_label, label_shares
 
 if TYPE_CHECKING:
@@ -36,11 +37,7 @@ class GreedyHashOptions:
     alone, as published."""
 
     def __post_init__(self) -> None:
-        if self.alpha < 0:
-            raise ValueError(f"alpha: expected at least 0, got {self.alpha}")
-        for name, choices in (("classifier", ("trained", "frozen")), ("multi_label", ("shared", "first"))):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        check_options(self)
 
     @classmethod
     def published(cls) -> Self:

@@ -14,7 +14,8 @@ import torch
 from torch.nn import functional
 
 from vtsearch.frameworks.base import Framework
-from vtsearch.frameworks.drawn_centers import CONSTRUCTIONS, Construction, draw_centers
+from vtsearch.frameworks.checks import check_options
+from vtsearch.frameworks.drawn_centers import Construction, draw_centers
 from vtsearch.frameworks.labels import cross_entropy, label_shares
 
 if TYPE_CHECKING:
@@ -38,13 +39,9 @@ class OrthoHashOptions:
     as the authors'. "balanced", "redrawn": as DPN's and CSQ's published code."""
 
     def __post_init__(self) -> None:
-        if self.scale <= 0:
-            raise ValueError(f"scale: expected more than 0, got {self.scale}")
-        if not 0 <= self.margin <= math.pi:
-            raise ValueError(f"margin: expected 0 to pi, got {self.margin}")
-        for name, choices in (("margin_of", ("cosine", "angle")), ("centers", tuple(CONSTRUCTIONS))):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        check_options(self, above_zero=("scale",))
+        if self.margin > math.pi:
+            raise ValueError(f"margin: expected at most pi, got {self.margin}")
 
     @classmethod
     def published(cls) -> Self:
