@@ -40,7 +40,6 @@ def cases():
         options = framework_class(name).Options
         made |= {f"{name} {weights}": (name, options(weights=weights), UNEVEN) for weights in ("balanced", "similar")}
     made["dtsh uneven"] = ("dtsh", framework_class("dtsh").Options(), UNEVEN)
-    made["dpn with targets that follow"] = ("dpn", framework_class("dpn").Options(update="closest"), EVEN)
     made["hashnet weight 3"] = ("hashnet", framework_class("hashnet").Options(positive_weight=3.0), UNEVEN)
     return made
 
