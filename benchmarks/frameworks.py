@@ -21,8 +21,11 @@ from vtsearch.training.loop import train
 def recipe(framework: str, bits: int, *, epochs: int, seed: int) -> TrainConfig:
     """The run behind one cell of the table."""
     return TrainConfig(
-        # The class token's head starts so small that pairs of features hardly repel or attract each other.
-        model=ModelConfig(backbone="test_vit", bits=bits, head="tokens", image_size=32, pretrained=False),
+        # From random weights DFH, DHN, DPSH and IDHN first give all images one code and stay there, unless each bit is
+        # balanced over the batch.
+        model=ModelConfig(
+            backbone="test_vit", bits=bits, head="tokens", head_norm="batch", image_size=32, pretrained=False
+        ),
         framework=framework,
         options=framework_class(framework).Options(),
         protocol="digits",
