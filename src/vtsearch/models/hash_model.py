@@ -200,11 +200,7 @@ def build_model(config: ModelConfig, preprocessing: Preprocessing | None = None)
         preprocessing = published_preprocessing(size) if is_published else backbone_preprocessing(backbone, size)
     if preprocessing.image_size != size:
         raise ValueError(f"preprocessing: expected image_size {size}, the model's, got {preprocessing.image_size}")
-    head = _build_head(config, backbone)
-    if config.head_norm == "batch":
-        head.outer.register_parameter("bias", None)
-        head = nn.Sequential(head, FeatureNorm(config.bits))
-    return HashModel(config, backbone, head, preprocessing)
+    return HashModel(config, backbone, _normed_head(config, backbone), preprocessing)
 
 
 def config_fields(config: ModelConfig) -> dict[str, Any]:
@@ -212,7 +208,15 @@ def config_fields(config: ModelConfig) -> dict[str, Any]:
     return asdict(config)
 
 
-def _build_head(config: ModelConfig, backbone: Any) -> Any:
+def _normed_head(config: ModelConfig, backbone: Any) -> nn.Module:
+    head = _build_head(config, backbone)
+    if config.head_norm == "none":
+        return head
+    head.outer.register_parameter("bias", None)
+    return nn.Sequential(head, FeatureNorm(config.bits))
+
+
+def _build_head(config: ModelConfig, backbone: Any) -> TokensHead | ClassTokenHead | PooledHead:
     width = feature_width(backbone)
     head: TokensHead | ClassTokenHead | PooledHead
     if config.head == "pooled":
