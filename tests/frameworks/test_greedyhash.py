@@ -25,7 +25,7 @@ def reference(features, labels, weights, alpha):
     """Loss and straight-through gradient, item by item, by the paper's formulas."""
     total, gradient = 0.0, np.zeros_like(features)
     for i, feature in enumerate(features):
-        code = np.array([1.0 if value >= 0 else -1.0 for value in feature])
+        code = np.array([1.0 if value > 0 else -1.0 for value in feature])
         scores = np.exp(weights @ code)
         probabilities = scores / scores.sum()
         own = np.flatnonzero(labels[i])
@@ -53,7 +53,7 @@ def test_loss_and_gradient_are_the_papers(kind, seed):
 def test_the_sign_has_two_values_and_the_derivative_of_the_identity():
     features = torch.tensor([-3e8, -0.3, -0.0, 0.0, 0.1, 7e30], requires_grad=True)
     signs = straight_through_sign(features)
-    assert signs.tolist() == [-1.0, -1.0, 1.0, 1.0, 1.0, 1.0]
+    assert signs.tolist() == [-1.0, -1.0, -1.0, -1.0, 1.0, 1.0]
     (signs * torch.arange(6)).sum().backward()
     assert features.grad.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
 

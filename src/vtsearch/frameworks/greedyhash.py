@@ -48,7 +48,7 @@ class GreedyHashOptions:
 class GreedyHash(Framework):
     """L = cross-entropy(W sign(u), labels) + alpha * mean(||u| - 1|^3); the sign's derivative is taken to be 1.
 
-    sign(0) is +1. An item without labels has no cross-entropy, only the penalty.
+    sign(0) is -1, as a feature of 0 is bit 0 of a code. An item without labels has no cross-entropy, only the penalty.
     """
 
     Options = GreedyHashOptions
@@ -73,7 +73,7 @@ class GreedyHash(Framework):
 
 
 def straight_through_sign(features: Tensor) -> Tensor:
-    """-1 where a feature is negative, else +1; backwards the identity. Any shape."""
-    signs = torch.where(features < 0, -1.0, 1.0).to(features.dtype)
+    """+1 where a feature is above 0, else -1; backwards the identity. Any shape."""
+    signs = torch.where(features > 0, 1.0, -1.0).to(features.dtype)
     # The difference is exactly 0, so that the value is exactly the sign, however large the feature.
     return signs + (features - features.detach())
