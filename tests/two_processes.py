@@ -40,6 +40,7 @@ def cases():
         options = framework_class(name).Options
         made |= {f"{name} {weights}": (name, options(weights=weights), UNEVEN) for weights in ("balanced", "similar")}
     made["dtsh uneven"] = ("dtsh", framework_class("dtsh").Options(), UNEVEN)
+    made["adsh uneven"] = ("adsh", framework_class("adsh").Options(), UNEVEN)
     made["hashnet weight 3"] = ("hashnet", framework_class("hashnet").Options(positive_weight=3.0), UNEVEN)
     return made
 
@@ -70,7 +71,10 @@ def rows_of(case):
 def build(case):
     """The framework of a case."""
     name, options, _ = case
-    return framework_class(name)(BITS, CLASSES, IMAGES, options)
+    framework = framework_class(name)(BITS, CLASSES, IMAGES, options)
+    framework.see_labels(torch.arange(IMAGES) % CLASSES)
+    framework.start_epoch(0)
+    return framework
 
 
 def main(rank, folder):

@@ -93,6 +93,20 @@ class Preprocessing:
         top, left = ((extent - self.image_size) // 2 for extent in images.shape[-2:])
         return images[..., top : top + self.image_size, left : left + self.image_size]
 
+    def cut(self, images: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
+        """uint8 (..., 3, h, w) -> uint8 (..., 3, image_size, image_size): a rectangle, resized to the square."""
+        part: Tensor = pixels.resized_crop(
+            images,
+            top,
+            left,
+            height,
+            width,
+            size=[self.image_size, self.image_size],
+            interpolation=InterpolationMode(self.interpolation),
+            antialias=True,
+        )
+        return part
+
     def normalize(self, images: Tensor) -> Tensor:
         """uint8 (..., 3, h, w) -> float32 of the same shape, on the scale that the backbone expects."""
         scale, shift = _affine(self.mean, self.std, images.device)

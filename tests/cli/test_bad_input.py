@@ -418,6 +418,11 @@ COMMANDS = [
         "continuation",
     ),
     Mistake("a model of 0 bits", "train --protocol digits --bits 0 --output new", "bits: expected at least 1, got 0"),
+    Mistake(
+        "a held-out share of a database whose codes are learned",
+        "train --framework adsh --validation 0.1 --protocol digits --no-pretrained --output new",
+        "validation: expected 0 with adsh",
+    ),
     Mistake("a run where something is", "train --protocol digits --output pictures", "output: .*pictures"),
     Mistake("an unknown protocol", "train --protocol cifar --no-pretrained --output new", "protocol: .*cifar10@54000"),
 ]

@@ -16,7 +16,7 @@ from vtsearch.data.torch_dataset import ImageDataset
 from vtsearch.errors import VtsearchError
 from vtsearch.preprocessing import Preprocessing
 
-AUGMENTS = ["none", "flip", "flip+crop"]
+AUGMENTS = ["none", "flip", "flip+crop", "flip+resized_crop"]
 CPU = torch.device("cpu")
 
 

@@ -7,9 +7,10 @@ from torch.utils.data import DataLoader
 
 from vtsearch.data.digits import DigitsSource
 from vtsearch.data.torch_dataset import ImageDataset, whole_batch
+from vtsearch.data.transforms import augment_square
 from vtsearch.preprocessing import Preprocessing
 
-AUGMENTS = ["none", "flip", "flip+crop"]
+AUGMENTS = ["none", "flip", "flip+crop", "flip+resized_crop"]
 
 
 class ItemByItem:
@@ -66,7 +67,7 @@ def test_an_epoch_draws_the_same_crops_after_a_resume():
     assert torch.equal(first.__getitems__(range(40)).images, second.__getitems__(range(40)).images)
 
 
-@pytest.mark.parametrize("augment", ["flip", "flip+crop"])
+@pytest.mark.parametrize("augment", AUGMENTS[1:])
 def test_epochs_and_seeds_draw_differently(augment):
     data = build(augment)
     before = data.__getitems__(range(40)).images
@@ -81,6 +82,25 @@ def test_about_half_of_the_images_are_mirrored():
     mirrored = (plain.flip(-1) == flipped).flatten(1).all(1)
     assert (same | mirrored).all()
     assert 8 <= int(mirrored.sum()) <= 32
+
+
+def test_a_resized_crop_shows_a_part_of_the_image():
+    """Of an image whose pixels are their places, a crop's corners tell which part it is."""
+    preprocessing = Preprocessing(64, interpolation="bilinear")
+    across, down = torch.meshgrid(torch.arange(120), torch.arange(120), indexing="xy")
+    image = torch.stack([2 * across, 2 * down, across]).to(torch.uint8)
+    draws = torch.rand(400, 5, generator=torch.Generator().manual_seed(0))
+    draws[:, 0] = 1.0  # none is mirrored
+    crops = augment_square(image.expand(400, -1, -1, -1), preprocessing, "flip+resized_crop", draws).float()
+    wide, tall = (crops[:, 0, 32, 63] - crops[:, 0, 32, 0]) / 2, (crops[:, 1, 63, 32] - crops[:, 1, 0, 32]) / 2
+    area, shape = wide * tall / 120**2, wide / tall
+    assert area.min() == pytest.approx(0.08, abs=0.02)
+    assert area.median().item() == pytest.approx(0.54, abs=0.08)
+    assert shape.quantile(0.02).item() == pytest.approx(3 / 4, abs=0.04)
+    assert shape.quantile(0.98).item() == pytest.approx(4 / 3, abs=0.06)
+    left = crops[:, 0, 32, 0] / 2
+    assert left.min() < 3
+    assert left.max() > 60
 
 
 def test_a_loader_gets_whole_batches():
@@ -99,7 +119,9 @@ def test_workers_see_the_epoch():
 
 
 def test_unknown_augmentation_lists_the_choices():
-    with pytest.raises(ValueError, match=r"augment: expected one of none, flip, flip\+crop, got 'crop'"):
+    with pytest.raises(
+        ValueError, match=r"augment: expected one of none, flip, flip\+crop, flip\+resized_crop, got 'crop'"
+    ):
         build("crop")
 
 

@@ -26,7 +26,9 @@ ALL = pytest.mark.parametrize(
 
 
 def build(name, form, seed=0):
-    return framework_class(name)(BITS, CLASSES, IMAGES, options_of(name)[form], seed)
+    framework = framework_class(name)(BITS, CLASSES, IMAGES, options_of(name)[form], seed)
+    framework.see_labels(torch.arange(IMAGES) % CLASSES)
+    return framework
 
 
 def batches(count, kind="multi", seed=0):

@@ -16,7 +16,9 @@ STRAIGHT_THROUGH = ["greedyhash"]
 
 @pytest.fixture(params=NAMES)
 def framework(request):
-    return framework_class(request.param)(8, 3, 12)
+    built = framework_class(request.param)(8, 3, 12)
+    built.see_labels(torch.arange(12) % 3)
+    return built
 
 
 def batch(rows=6, seed=0):

@@ -23,6 +23,19 @@ def test_epochs_and_seeds_have_orders_of_their_own():
     assert rows(EpochBatches(50, 50, seed=1)) != first
 
 
+def test_an_epoch_visits_the_rows_that_it_is_told():
+    batches = EpochBatches(23, 5, seed=0, visited=lambda epoch: torch.arange(epoch, 23, 2) if epoch else None)
+    assert [(batches.size(epoch), batches.batches_of(batches.size(epoch))) for epoch in (0, 1, 13)] == [
+        (23, 5),
+        (11, 3),
+        (5, 1),
+    ]
+    assert sorted(row for batch in rows(batches, epoch=1) for row in batch) == list(range(1, 23, 2))
+    assert len(batches) == 3
+    assert rows(batches, epoch=1, first=2) == rows(batches, epoch=1)[2:]
+    assert rows(batches) == rows(EpochBatches(23, 5, seed=0))
+
+
 @pytest.mark.parametrize("first", range(6))
 def test_the_rest_of_an_epoch_does_not_depend_on_where_it_is_taken_up(first):
     whole = rows(EpochBatches(23, 5, seed=3), epoch=2)

@@ -26,6 +26,7 @@ def test_every_field_documents_itself(kind):
         ({"validation": 1.0}, "validation: expected a share from 0 to below 1, got 1.0"),
         ({"schedule": ScheduleConfig(warmup=-0.1)}, "schedule.warmup: expected a share from 0 to below 1, got -0.1"),
         ({"optimizer": OptimizerConfig(lr=0.0)}, "optimizer.lr: expected more than 0, got 0.0"),
+        ({"optimizer": OptimizerConfig(momentum=1.0)}, "optimizer.momentum: expected from 0 to below 1, got 1.0"),
         ({"precision": "fp8"}, "precision: expected one of auto, bf16, fp32, got 'fp8'"),
         ({"optimizer": OptimizerConfig(name="adamx")}, "optimizer.name: expected one of adamw, adam, sgd, got 'adamx'"),
     ],

@@ -23,6 +23,13 @@ def test_every_parameter_is_in_one_group(objective, name):
     assert len(grouped) == len({id(parameter) for parameter in grouped}) == len(list(objective.parameters()))
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.7])
+def test_descent_has_the_momentum_that_is_asked_for(objective, momentum):
+    optimizer = build_optimizer(objective, OptimizerConfig(name="sgd", momentum=momentum))
+    for group in optimizer.param_groups:
+        assert (group["momentum"], group["nesterov"]) == (momentum, momentum > 0)
+
+
 def test_biases_norms_and_position_embeddings_are_not_decayed(objective):
     optimizer = build_optimizer(objective, OptimizerConfig(weight_decay=0.1))
     decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}

@@ -114,8 +114,9 @@ def test_a_step_asks_the_device_for_nothing(framework, backbone, monkeypatch):
     monkeypatch.setattr(torch, "autocast", lambda *_args, **_options: nullcontext())  # which has no such device
     meta = torch.device("meta")
     model = build_model(ModelConfig(backbone, 16, image_size=32, pretrained=False, hidden=32))
-    objective = Objective(model, framework_class(framework)(16, 10, 40)).to(meta)
-    objective.framework.start_epoch(0)
+    objective = Objective(model, framework_class(framework)(16, 10, 40))
+    objective.framework.see_labels(torch.arange(40) % 10)
+    objective.to(meta).framework.start_epoch(0)
     items = ImageDataset(open_dataset("digits").source, np.arange(40), model.preprocessing, augment="flip+crop")
     items.hold(meta)
     images, labels, positions = items.__getitems__(range(8))

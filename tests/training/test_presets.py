@@ -29,6 +29,17 @@ def test_paper_takes_the_options_of_the_published_code(framework):
     assert preset("modern", framework).options == framework_class(framework).Options()
 
 
+def test_paper_is_the_publication_that_brought_a_framework_to_transformers():
+    config = preset("paper", "adsh")
+    assert (config.model.backbone, config.model.head) == ("vit_large_patch32_224.orig_in21k", "cls")
+    assert (config.optimizer.name, config.optimizer.lr, config.optimizer.momentum) == ("sgd", 1e-3, 0.0)
+    assert (config.optimizer.weight_decay, config.schedule.name, config.batch_size) == (1e-5, "constant", 64)
+    assert config.augment == "flip+resized_crop"
+    assert config.options == framework_class("adsh").Options.published()
+    assert config.options.sample == 5000
+    assert config.epochs == 60 * config.options.epochs_per_sample
+
+
 def test_modern_trains_on_the_backbones_own_pixels():
     assert preset("modern", "csq").model.preprocessing == "backbone"
 

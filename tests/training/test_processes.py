@@ -40,12 +40,15 @@ def losses(folder):
     return [event["loss"] for event in read_journal(folder / files.METRICS) if event["event"] in ("step", "epoch")]
 
 
-@pytest.mark.parametrize("framework", ["csq", "dch", "hashnet"])
-def test_two_processes_have_the_losses_of_one(tiny_config, tmp_path, framework):
+@pytest.mark.parametrize(
+    ("framework", "options"),
+    [("csq", {}), ("dch", {}), ("hashnet", {}), ("adsh", {"sample": 500, "epochs_per_sample": 1})],
+)
+def test_two_processes_have_the_losses_of_one(tiny_config, tmp_path, framework, options):
     config = replace(
         tiny_config,
         framework=framework,
-        options=framework_class(framework).Options(),
+        options=framework_class(framework).Options(**options),
         model=replace(tiny_config.model, dropout=0.0),  # each process has a dropout of its own
         batch_size=BATCH,
         augment="flip+crop",

@@ -54,15 +54,20 @@ def journal_without_times(folder):
     return [{k: v for k, v in event.items() if k not in TIMES} for event in read_journal(folder / files.METRICS)]
 
 
-@pytest.mark.parametrize("framework", ["csq", "hashnet"])
-def test_a_run_killed_at_random_moments_ends_like_one_that_was_not(processes, tiny_config, tmp_path, framework):
-    options = framework_class(framework).Options
+@pytest.mark.parametrize(
+    ("framework", "options"), [("csq", {}), ("hashnet", {"continuation": 1}), ("adsh", {"sample": 300})]
+)
+def test_a_run_killed_at_random_moments_ends_like_one_that_was_not(
+    processes, tiny_config, tmp_path, framework, options
+):
+    kind = framework_class(framework)
+    in_database = kind.trains_on == "database"
     config = replace(
         tiny_config,
         framework=framework,
-        options=options(continuation=1) if framework == "hashnet" else options(),
+        options=kind.Options(**options, **({"epochs_per_sample": 1} if in_database else {})),
         evaluate_every=1,
-        validation=0.1,
+        validation=0.0 if in_database else 0.1,
         augment="flip",
         checkpoint_steps=3,
         epochs=2,

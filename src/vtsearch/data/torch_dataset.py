@@ -46,7 +46,7 @@ class ImageDataset(Dataset[ImageBatch]):
         source: where the images are.
         positions: int64 (n,) in the source.
         preprocessing: of the model that sees them.
-        augment: "none", "flip" or "flip+crop"; evaluation and encoding use "none".
+        augment: a name that ``augment_square`` knows; evaluation and encoding use "none".
         seed: of the random choices.
 
     Raises:
@@ -134,7 +134,7 @@ class ImageDataset(Dataset[ImageBatch]):
         epoch = int(self._epoch)
         if self._draws is None or self._draws[0] != epoch:
             random = np.random.Generator(np.random.PCG64([self.seed, epoch]))
-            self._draws = (epoch, torch.from_numpy(random.random((len(self), DRAWS), dtype=np.float32)))
+            self._draws = (epoch, torch.from_numpy(random.random((len(self), DRAWS[self.augment]), dtype=np.float32)))
         return self._draws[1]
 
 

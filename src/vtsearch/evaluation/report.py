@@ -47,6 +47,10 @@ class ReportContext:
     """Fingerprint of the preprocessing."""
     framework: str = UNKNOWN
     backbone: str = UNKNOWN
+    database_codes: str = UNKNOWN
+    """How the database came to its codes."""
+    symmetric: float | None = None
+    """mAP where the model encodes the database too, if the codes that are judged were learned in another way."""
     seed: int | None = None
     command: str = UNKNOWN
     """What to type to get this report again."""
@@ -150,6 +154,7 @@ def _about(evaluation: Evaluation, context: ReportContext) -> list[list[str]]:
         ["bits", str(evaluation.bits)],
         ["framework", context.framework],
         ["backbone", context.backbone],
+        *([] if context.database_codes == UNKNOWN else [["database codes", context.database_codes]]),
         ["seed", UNKNOWN if context.seed is None else str(context.seed)],
         ["split", f"`{context.split}`"],
         ["model", f"`{context.model}`"],
@@ -170,6 +175,8 @@ def _scores(evaluation: Evaluation, context: ReportContext) -> list[list[str]]:
         ["best order of ties", f"{score.best:.6f}"],
         ["worst order of ties", f"{score.worst:.6f}"],
     ]
+    if context.symmetric is not None:
+        rows.append(["symmetric use (expected): the model encodes the database too", f"{context.symmetric:.6f}"])
     return rows + [[f"baseline (expected): {name}", f"{value:.6f}"] for name, value in context.baselines.items()]
 
 

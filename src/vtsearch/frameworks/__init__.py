@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vtsearch.frameworks.base import Framework
 
 FRAMEWORKS: Mapping[str, str] = {
+    "adsh": "ADSH",
     "csq": "CSQ",
     "dch": "DCH",
     "dfh": "DFH",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import nn
@@ -36,6 +36,8 @@ class Framework(nn.Module, ABC):
     """
 
     Options: ClassVar[type[Any]]
+    trains_on: ClassVar[Literal["train", "database"]] = "train"
+    """Whose images are the training images: the split's training images, or the whole database, in its order."""
 
     def __init__(self, bits: int, classes: int, train_size: int, options: Any = None, seed: int = 0) -> None:
         super().__init__()
@@ -74,19 +76,35 @@ class Framework(nn.Module, ABC):
     def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
         """The loss of checked input: labels are 0/1 (b, classes) of the features' dtype."""
 
+    def see_labels(self, labels: Tensor) -> None:
+        """Called once, before training, with the labels of all training images. Most frameworks see them by batch."""
+
+    def rows(self, epoch: int) -> Tensor | None:  # noqa: ARG002 (for those who choose)
+        """Rows of the training set, int64 (n,), that an epoch visits, a function of the seed; None: all of them."""
+        return None
+
     def start_epoch(self, epoch: int) -> None:
         """Called before each epoch, counted from 0; for what changes with the epoch. Most frameworks do nothing."""
 
-    def _columns(self, labels: Tensor, features: Tensor) -> Tensor:
-        """Labels as 0/1 columns (b, classes)."""
+    def end_epoch(self, epoch: int) -> None:
+        """Called after the last batch of each epoch, before any evaluation; in all processes alike."""
+
+    def database_codes(self) -> Tensor | None:
+        """Codes that were learned for the training images, (train_size, bits), above 0 or not; None: there are none.
+
+        Only where the framework trains on the database: there they take the place of what the model encodes.
+        """
+        return None
+
+    def _columns(self, labels: Tensor, like: Tensor) -> Tensor:
+        """Labels as 0/1 columns (b, classes), for the b rows of `like` and of its dtype."""
         if labels.ndim == 1:
             on_host = labels.device.type == "cpu"  # to look at them on a device is to wait for it; the data set did
             if on_host and len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < self.classes:
                 raise ValueError(f"labels: expected 0 to {self.classes - 1}, got {labels.min()} to {labels.max()}")
             labels = nn.functional.one_hot(labels, self.classes)
-        if labels.shape != (len(features), self.classes):
+        if labels.shape != (len(like), self.classes):
             raise ValueError(
-                f"labels: expected shape ({len(features)},) or ({len(features)}, {self.classes}), "
-                f"got {tuple(labels.shape)}"
+                f"labels: expected shape ({len(like)},) or ({len(like)}, {self.classes}), got {tuple(labels.shape)}"
             )
-        return labels.to(features.dtype)
+        return labels.to(like.dtype)

@@ -48,6 +48,13 @@ def average(value: Tensor) -> Tensor:
     return total / number_of_processes()
 
 
+def from_first(part: Tensor) -> Tensor:
+    """The tensor of rank 0: what all processes must hold to the bit, whatever their arithmetic; overwrites `part`."""
+    if number_of_processes() > 1:
+        distributed.broadcast(part, src=0)
+    return part
+
+
 def number_of_processes() -> int:
     """1 unless torch.distributed is set up."""
     return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1

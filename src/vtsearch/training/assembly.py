@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch.utils.data import DataLoader
 
-    from vtsearch.data import RetrievalData
+    from vtsearch.data import RetrievalData, Split
     from vtsearch.data.torch_dataset import ImageBatch
     from vtsearch.frameworks.base import Framework
     from vtsearch.models import HashModel
@@ -65,17 +65,20 @@ def assemble(config: TrainConfig, folder: Path, progress: Progress) -> Parts:
     """Build the parts; the folder is claimed as soon as everything that a user may have got wrong has been read.
 
     Raises:
-        ValueError: an unknown framework, protocol or backbone, options that do not fit, images that do not.
+        ValueError: an unknown framework, protocol or backbone, options that do not fit, images that do not, a held-out
+            share where the framework trains on the database.
         FileNotFoundError: no data, no weights.
     """
     framework_type = framework_class(config.framework)
     accelerator = accelerator_for(config.precision)
     data = _data(config, folder)
-    fit, held_out = divide(data.split.train, config.validation, seed=config.seed)
+    fit, held_out = _training_images(config, framework_type, data.split)
     set_seed(derived_seed(config.seed, MODEL_SEED))
     model = build_model(config.model)
     options = config.options if config.options is not None else framework_type.Options()
     framework = framework_type(config.model.bits, len(data.source.classes), len(fit), options, seed=config.seed)
+    items = ImageDataset(data.source, fit, model.preprocessing, augment=config.augment, seed=config.seed)
+    framework.see_labels(items.labels)
     objective = Objective(model, framework)
     if accelerator.is_main_process:
         files.claim(folder, config, data.split)
@@ -86,8 +89,8 @@ def assemble(config: TrainConfig, folder: Path, progress: Progress) -> Parts:
         seed=config.seed,
         process=accelerator.process_index,
         processes=accelerator.num_processes,
+        visited=framework.rows,
     )
-    items = ImageDataset(data.source, fit, model.preprocessing, augment=config.augment, seed=config.seed)
     place_images(items, config, accelerator.device, progress)
     if config.compile:
         model.backbone.compile()
@@ -110,6 +113,20 @@ def assemble(config: TrainConfig, folder: Path, progress: Progress) -> Parts:
         journal=Journal(folder / files.METRICS if accelerator.is_main_process else None),
         progress=progress,
     )
+
+
+def _training_images(
+    config: TrainConfig, framework: type[Framework], split: Split
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions to train on and positions held out."""
+    if framework.trains_on == "train":
+        return divide(split.train, config.validation, seed=config.seed)
+    if config.validation:
+        raise ValueError(
+            f"validation: expected 0 with {config.framework}, which learns the code of every database image, "
+            f"got {config.validation}"
+        )
+    return divide(split.database, 0.0, seed=config.seed)
 
 
 def divide(train: NDArray[np.int64], share: float, *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -24,6 +24,8 @@ class OptimizerConfig:
 
     name: OptimizerName = "adamw"
     """Optimizer."""
+    momentum: float = 0.9
+    """Of sgd, with Nesterov's look ahead; 0 is plain descent. The others have their own."""
     lr: float = 2e-4
     """Highest learning rate of the run."""
     weight_decay: float = 0.05
@@ -107,6 +109,8 @@ class TrainConfig:
             raise ValueError(f"schedule.warmup: expected a share from 0 to below 1, got {self.schedule.warmup}")
         if self.optimizer.lr <= 0.0:
             raise ValueError(f"optimizer.lr: expected more than 0, got {self.optimizer.lr}")
+        if not 0.0 <= self.optimizer.momentum < 1.0:
+            raise ValueError(f"optimizer.momentum: expected from 0 to below 1, got {self.optimizer.momentum}")
         for name, value, choices in (
             ("precision", self.precision, get_args(Precision)),
             ("augment", self.augment, get_args(Augment)),

@@ -57,9 +57,14 @@ class Judge:
             )
         return np.concatenate(gather_object([mine]))
 
-    def on_protocol(self) -> tuple[Sides, Evaluation]:
-        """Codes of the protocol's query and database, and all their scores at its k."""
-        sides = Sides(*(self.codes(part, label) for part, label in _parts(self._data.split)))
+    def on_protocol(self, learned: Tensor | None = None) -> tuple[Sides, Evaluation]:
+        """Codes of the protocol's query and database, and all their scores at its k.
+
+        Args:
+            learned: (n, bits), above 0 or not: codes of the database, in its order, in the place of the model's.
+        """
+        query, database = _parts(self._data.split)
+        sides = Sides(self.codes(*query), self.codes(*database) if learned is None else pack(learned.cpu().numpy()))
         return sides, self._evaluate(sides)
 
     def on_held_out(self, held_out: NDArray[np.int64], fit: NDArray[np.int64]) -> Evaluation:

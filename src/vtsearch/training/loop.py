@@ -23,7 +23,7 @@ from vtsearch.training.assembly import assemble
 from vtsearch.training.batches import STEP_SEED, derived_seed
 from vtsearch.training.checkpoint import load_state, replace_folder, save_state
 from vtsearch.training.optimization import set_learning_rate
-from vtsearch.training.outcome import RunResult, read_result, score, write_codes, write_result, write_run_report
+from vtsearch.training.outcome import ENCODED, LEARNED, RunResult, read_result, score, write_outcome
 from vtsearch.training.precision import resolve_precision
 from vtsearch.training.processes import this_process
 from vtsearch.training.progress import Progress
@@ -92,6 +92,8 @@ class Run:
         self.parts, self.config, self.progress = parts, parts.config, parts.progress
         self.folder = folder
         self.place = Place()
+        self._sizes = [parts.batches.size(epoch) for epoch in range(parts.config.epochs)]
+        self._steps = sum(map(parts.batches.batches_of, self._sizes))
         self._loss_sum = torch.zeros((), dtype=torch.float64)
         self._restore()
         self._clock = self._saved = time.monotonic()
@@ -107,9 +109,8 @@ class Run:
         if self.config.baselines and not self.place.baselines:
             self._judge_baselines()
             self._save()
-        images, batch_size = len(self.parts.fit), self.config.batch_size
-        done = self.place.epoch * images + min(self.place.batch * batch_size, images)
-        self.progress.start(self.config.epochs * images, done)
+        done, now = sum(self._sizes[: self.place.epoch]), sum(self._sizes[self.place.epoch : self.place.epoch + 1])
+        self.progress.start(sum(self._sizes), done + min(self.place.batch * self.config.batch_size, now))
         while self.place.epoch < self.config.epochs:
             self._train_epoch()
             self._end_epoch()
@@ -142,7 +143,7 @@ class Run:
         """One step of the optimizer; returns the loss over all processes, still on the device."""
         parts, config, device = self.parts, self.config, self.parts.accelerator.device
         set_seed(derived_seed(config.seed, STEP_SEED, self.place.step, parts.accelerator.process_index))
-        set_learning_rate(parts.optimizer, config.schedule, self.place.step / self._steps())
+        set_learning_rate(parts.optimizer, config.schedule, self.place.step / self._steps)
         loss: Tensor = parts.prepared(
             images.to(device, non_blocking=True),
             labels.to(device, non_blocking=True),
@@ -157,17 +158,20 @@ class Run:
         return of_all
 
     def _end_epoch(self) -> None:
-        """Evaluate if it is time to, and go on to the next epoch."""
+        """End the epoch for the framework, evaluate if it is time to, and go on to the next one."""
         place, config, parts = self.place, self.config, self.parts
         epoch = place.epoch + 1
         last = epoch == config.epochs
         due = last or (config.evaluate_every > 0 and epoch % config.evaluate_every == 0)
         if due:
-            self._save()  # so that a kill during the evaluation does not cost the epoch
+            self._save()  # so that a kill during the evaluation does not cost the epoch, whose end is then redone
+        began = time.monotonic()
+        parts.framework.end_epoch(place.epoch)
+        place.seconds += time.monotonic() - began
         if due and len(parts.held_out):
             self._judged("validation", parts.judge.on_held_out(parts.held_out, parts.fit), epoch)
         elif due and not last:  # after the last epoch the conclusion evaluates
-            self._judged("query", parts.judge.on_protocol()[1], epoch)
+            self._judged("query", parts.judge.on_protocol(parts.framework.database_codes())[1], epoch)
         loss = self._checked_loss_sum() / max(place.batch, 1)
         speed = self.progress.images_per_second
         parts.journal.write("epoch", epoch=epoch, step=place.step, loss=loss, images_per_second=round(speed, 1))
@@ -179,8 +183,9 @@ class Run:
     def _conclude(self) -> RunResult:
         """Judge the final model and write everything that a run leaves behind."""
         parts, place = self.parts, self.place
-        model, main = parts.model, parts.accelerator.is_main_process
-        sides, evaluation = parts.judge.on_protocol()
+        learned = parts.framework.database_codes()
+        sides, evaluation = parts.judge.on_protocol(learned)
+        symmetric = None if learned is None else self._judge_symmetric()
         if len(parts.held_out):
             parts.journal.write("evaluation", on="query", epoch=place.epoch, **score(evaluation))
         else:
@@ -194,22 +199,21 @@ class Run:
             chosen_on="validation" if len(parts.held_out) else "query",
             epochs=place.epoch,
             seconds=round(place.seconds, 1),
-            images_per_second=round(len(parts.fit) * place.epoch / max(place.seconds, 1e-9), 1),
+            images_per_second=round(sum(self._sizes) / max(place.seconds, 1e-9), 1),
+            database_codes=ENCODED if symmetric is None else LEARNED,
+            symmetric=symmetric,
             remark=parts.data.remark,
         )
-        if main:
-            replace_folder(self.folder / files.FINAL, lambda fresh: save_model(model, fresh))
-            write_codes(self.folder, self.config, model, parts.data, sides)
-            write_run_report(
+        if parts.accelerator.is_main_process:
+            write_outcome(
                 self.folder,
                 self.config,
-                model,
+                parts.model,
                 parts.data,
                 sides=sides,
                 evaluation=evaluation,
-                baselines=place.baselines,
+                result=result,
             )
-            write_result(self.folder, result)
         parts.accelerator.wait_for_everyone()
         return result
 
@@ -222,6 +226,14 @@ class Run:
             found = self.place.baselines[name] = score(evaluation)
             self.parts.journal.write("baseline", of=name, **found)
             self.progress.note(_line(name, evaluation.k, found))
+
+    def _judge_symmetric(self) -> dict[str, float]:
+        """Judge the final model as the encoder of the database too, although its codes were learned."""
+        _, evaluation = self.parts.judge.on_protocol()
+        found = score(evaluation)
+        self.parts.journal.write("evaluation", on="query, symmetric", epoch=self.place.epoch, **found)
+        self.progress.note(_line("symmetric use", evaluation.k, found))
+        return found
 
     def _judged(self, on: str, evaluation: Evaluation, epoch: int) -> None:
         """Take note of an evaluation, and of the model if it is the best so far."""
@@ -244,9 +256,6 @@ class Run:
             f" {len(split.database):,} database; {accelerator.num_processes} x {accelerator.device.type},"
             f" {resolve_precision(self.config.precision, accelerator.device)}; {self.folder}{begun}"
         )
-
-    def _steps(self) -> int:
-        return self.config.epochs * len(self.parts.batches)
 
     def _log_step(self, loss: float) -> None:
         self._checked_loss_sum()

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 Group = dict[str, Any]
 
-OPTIMIZERS: dict[str, Callable[[list[Group]], torch.optim.Optimizer]] = {
-    "adamw": lambda groups: torch.optim.AdamW(groups, fused=True),
-    "adam": lambda groups: torch.optim.Adam(groups, fused=True),
-    "sgd": lambda groups: torch.optim.SGD(groups, momentum=0.9, nesterov=True),
+OPTIMIZERS: dict[str, Callable[[list[Group], float], torch.optim.Optimizer]] = {
+    "adamw": lambda groups, _: torch.optim.AdamW(groups, fused=True),
+    "adam": lambda groups, _: torch.optim.Adam(groups, fused=True),
+    "sgd": lambda groups, momentum: torch.optim.SGD(groups, momentum=momentum, nesterov=momentum > 0),
 }
+"""Name -> optimizer of groups of parameters, and of the momentum where that is free."""
 
 
 def build_optimizer(objective: Objective, config: OptimizerConfig) -> torch.optim.Optimizer:
@@ -46,7 +47,7 @@ def build_optimizer(objective: Objective, config: OptimizerConfig) -> torch.opti
         parameters = [p for p in group["params"] if p.requires_grad]
         if parameters:
             chosen.append({"params": parameters, "weight_decay": group["weight_decay"], "lr": peak, "peak_lr": peak})
-    return OPTIMIZERS[config.name](chosen)
+    return OPTIMIZERS[config.name](chosen, config.momentum)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, schedule: ScheduleConfig, share: float) -> float:

@@ -1,4 +1,4 @@
-"""What a finished run leaves behind: indexes of its codes, a report, and result.json."""
+"""What a finished run leaves behind: its model, indexes of its codes, a report, and result.json."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from vtsearch.durable import write_file
 from vtsearch.evaluation import ReportContext, write_report
 from vtsearch.evaluation.retrievals import PicturedSide, retrieval_rows, spread_over_classes
 from vtsearch.index import Index
+from vtsearch.models import save_model
 from vtsearch.training import run_folder as files
 from vtsearch.training.checkpoint import replace_folder
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from vtsearch.training.judging import Sides
 
 PICTURED_QUERIES = 10
+
+ENCODED = "encoded by the model"
+LEARNED = "learned, asymmetric"
+"""Ways in which the database comes to its codes."""
 
 Score = dict[str, float]
 """mAP under each rule for ties: "expected", "index", "best", "worst"."""
@@ -53,11 +58,32 @@ class RunResult:
     images_per_second: float
     remark: str = ""
     """How the images differ from what is published under the protocol's name; empty if they do not."""
+    database_codes: str = ENCODED
+    """How the database came to its codes: encoded by the model, or learned beside it."""
+    symmetric: Score | None = None
+    """Of the final model where it encodes the database too, if `final` is with codes that were learned."""
 
 
 def score(evaluation: Evaluation) -> Score:
     """The mAP of an evaluation under each rule for ties."""
     return asdict(evaluation.mean_average_precision)
+
+
+def write_outcome(
+    run: Path,
+    config: TrainConfig,
+    model: HashModel,
+    data: RetrievalData,
+    *,
+    sides: Sides,
+    evaluation: Evaluation,
+    result: RunResult,
+) -> None:
+    """Write all that a finished run leaves behind, result.json last."""
+    replace_folder(run / files.FINAL, lambda fresh: save_model(model, fresh))
+    write_codes(run, config, model, data, sides=sides, database_codes=result.database_codes)
+    write_run_report(run, config, model, data, sides=sides, evaluation=evaluation, result=result)
+    write_result(run, result)
 
 
 def write_result(run: Path, result: RunResult) -> None:
@@ -74,7 +100,9 @@ def read_result(run: Path) -> RunResult | None:
     return RunResult(**values)
 
 
-def write_codes(run: Path, config: TrainConfig, model: HashModel, data: RetrievalData, sides: Sides) -> None:
+def write_codes(
+    run: Path, config: TrainConfig, model: HashModel, data: RetrievalData, *, sides: Sides, database_codes: str
+) -> None:
     """Put the codes of query and database into one index each, under `codes/`."""
     fingerprints = _fingerprints(model, data)
     words = {
@@ -83,6 +111,10 @@ def write_codes(run: Path, config: TrainConfig, model: HashModel, data: Retrieva
         "backbone": config.model.backbone,
     } | ({"data": str(Path(config.data).absolute())} if config.data else {})
     words |= {"remark": data.remark} if data.remark else {}
+
+    notes = {"database": {"codes": database_codes}}
+    if database_codes == LEARNED:
+        notes["database"]["new images"] = "the model's own codes: compatible, but not what learning would give them"
 
     def write(fresh: Path) -> None:
         for part, codes, positions in (
@@ -94,7 +126,7 @@ def write_codes(run: Path, config: TrainConfig, model: HashModel, data: Retrieva
                 model.bits,
                 fingerprints=fingerprints,
                 classes=data.source.classes,
-                description=words | {"part": part},
+                description=words | {"part": part} | notes.get(part, {}),
             ) as index:
                 ids = [data.source.id(int(position)) for position in positions]
                 index.add(codes, ids=ids, labels=data.source.labels[positions])
@@ -110,7 +142,7 @@ def write_run_report(
     *,
     sides: Sides,
     evaluation: Evaluation,
-    baselines: dict[str, Score],
+    result: RunResult,
 ) -> None:
     """Write report.json, report.md and the pictures."""
     fingerprints = _fingerprints(model, data)
@@ -121,9 +153,11 @@ def write_run_report(
         preprocessing=fingerprints["preprocessing"],
         framework=config.framework,
         backbone=config.model.backbone,
+        database_codes=result.database_codes,
+        symmetric=None if result.symmetric is None else result.symmetric["expected"],
         seed=config.seed,
         command=f"vtsearch train --config {run / files.CONFIG} --output NEW_FOLDER",
-        baselines={name: values["expected"] for name, values in baselines.items()},
+        baselines={name: values["expected"] for name, values in result.baselines.items()},
         remark=data.remark,
     )
     write_report(run, evaluation, context, retrievals=_pictured(data, sides))

@@ -1,0 +1,175 @@
+"""ADSH: the network learns codes of queries, and the codes of the database are themselves unknowns, solved for exactly.
+
+Papers: Jiang and Li, Asymmetric Deep Supervised Hashing, AAAI 2018, https://arxiv.org/abs/1707.08325; He and Wei, Image
+retrieval combining Transformer and asymmetric learning strategy, Journal of Image and Graphics 2023, which adds the
+classification term and a Vision Transformer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+
+from vtsearch.frameworks import discrete
+from vtsearch.frameworks.base import Framework
+from vtsearch.frameworks.processes import average, from_first, gather
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from torch import Tensor
+
+SAMPLE_SEED = 0xAD54  # keeps the samples apart from what else is drawn from a run's seed
+_CHOICES = {
+    "classification_scale": ("sample", "absolute"),
+    "start": ("signs", "zeros", "normal"),
+    "code_step": ("exact", "published"),
+}
+
+
+@dataclass(frozen=True)
+class ADSHOptions:
+    """What ADSH can be told."""
+
+    quantization: float = 200.0
+    """Weight of the distance between a sampled image's code and its output, the papers' gamma; at least 0."""
+    classification: float = 1.0
+    """Weight of the least squares fit of the labels by the codes, He and Wei's mu; 0 is ADSH without it."""
+    ridge: float = 1.0
+    """Weight of the classifier's square, He and Wei's nu; above 0."""
+    classification_scale: Literal["sample", "absolute"] = "sample"
+    """"sample" multiplies classification and ridge by the number of sampled images, as the other terms grow with it;
+    "absolute" takes them as they are, as published: then they change almost no bit of a large sample."""
+    sample: int = 5000
+    """Database images that the network sees between two updates of the codes, at most all; drawn anew each time."""
+    epochs_per_sample: int = 3
+    """Epochs over one sample; then the codes are updated. The epochs of a run should be a multiple of it."""
+    start: Literal["signs", "zeros", "normal"] = "signs"
+    """Codes before the first update: coin flips, or as published, zeros (ADSH) or normal numbers (He and Wei)."""
+    code_step: Literal["exact", "published"] = "exact"
+    """"exact" minimizes the objective by each bit; "published" leaves the quantization term out of it where there is a
+    classification term, as He and Wei's byte code does."""
+
+    def __post_init__(self) -> None:
+        for name in ("quantization", "classification"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: expected at least 0, got {getattr(self, name)}")
+        if self.ridge <= 0:
+            raise ValueError(f"ridge: expected more than 0, got {self.ridge}")
+        for name in ("sample", "epochs_per_sample"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
+
+    @classmethod
+    def published(cls) -> ADSHOptions:
+        """What He and Wei's code does on CIFAR-10 (on NUS-WIDE: with a sample of 2,100)."""
+        return cls(classification=10.0, classification_scale="absolute", start="normal", code_step="published")
+
+
+class ADSH(Framework):
+    """J = |U V^T - bits S|^2 + gamma |V_sample - U|^2 + mu |Y - V W|^2 + nu |W|^2, U = tanh of a sample's features.
+
+    S is the soft similarity of the sample (m) with the whole database (n): 1 where two images share a label, else
+    -r, r chosen so that S sums to 0. The network lowers the first two terms of a batch of b images by gradient,
+    divided by b n; after the last epoch of a sample, W and then each bit of V take their exact minimum. U is what the
+    network put out during that epoch, as the batches went by.
+
+    The samples are a function of the seed; V, W, U, r and the labels are buffers.
+    """
+
+    Options = ADSHOptions
+    trains_on = "database"
+    codes: Tensor
+    classifier: Tensor
+    outputs: Tensor
+    labels: Tensor
+    ratio: Tensor
+
+    def __init__(self, bits: int, classes: int, train_size: int, options: Any = None, seed: int = 0) -> None:
+        super().__init__(bits, classes, train_size, options, seed)
+        random = torch.Generator().manual_seed(seed)
+        normal = torch.randn(train_size, bits, generator=random)
+        starts = {"signs": torch.where(normal > 0, 1.0, -1.0), "zeros": torch.zeros_like(normal), "normal": normal}
+        self.register_buffer("codes", starts[self.options.start])  # V
+        self.register_buffer("classifier", torch.zeros(bits, classes))  # W
+        self.register_buffer("outputs", torch.zeros(train_size, bits))  # U of the sample, 0 of all others
+        self.register_buffer("labels", torch.zeros(train_size, classes))  # Y
+        self.register_buffer("ratio", torch.zeros((), dtype=torch.float64))  # r
+        self._labelled = False
+
+    def see_labels(self, labels: Tensor) -> None:
+        """Keep the labels of the whole database."""
+        self.labels.copy_(self._columns(labels, self.labels))
+        self._labelled = bool(self.labels.any())
+
+    def rows(self, epoch: int) -> Tensor:
+        """The sample of that epoch, in ascending order."""
+        size, number = min(self.options.sample, self.train_size), epoch // self.options.epochs_per_sample
+        random = np.random.Generator(np.random.PCG64((self.seed, number, SAMPLE_SEED)))
+        return torch.from_numpy(np.sort(random.permutation(self.train_size)[:size]))
+
+    def start_epoch(self, epoch: int) -> None:
+        """Forget the outputs of the last sample when a new one begins.
+
+        Raises:
+            ValueError: a database without any label.
+        """
+        if epoch % self.options.epochs_per_sample:
+            return
+        if not self._labelled:
+            raise ValueError("labels: expected those of the database from see_labels, got none")
+        self.outputs.zero_()
+        sampled = self.labels[self.rows(epoch).to(self.labels.device)]
+        self.ratio.copy_(discrete.similarity_ratio(sampled, self.labels))
+
+    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
+        """The first two terms of J for a batch, per image of the batch and of the database."""
+        outputs = features.tanh()  # (b, bits)
+        self._remember(outputs.detach(), positions)
+        codes, ratio = self.codes.to(outputs.dtype), self.ratio.to(outputs.dtype)
+        wanted = self.bits * discrete.soft_similarity(labels, self.labels.to(labels.dtype), ratio)  # (b, n)
+        similarity = (outputs @ codes.T - wanted).square().sum()
+        gap = (codes[positions] - outputs).square().sum()
+        quantization: float = self.options.quantization
+        images = average(outputs.new_tensor(len(outputs)))  # of each process
+        return (similarity + quantization * gap) / (images * len(codes))
+
+    @torch.no_grad()
+    def end_epoch(self, epoch: int) -> None:
+        """After the last epoch of a sample: W by least squares, then one sweep over the bits of V."""
+        if (epoch + 1) % self.options.epochs_per_sample:
+            return
+        sample = self.rows(epoch).to(self.codes.device)
+        outputs, ratio = self.outputs[sample], self.ratio.to(self.outputs.dtype)
+        similarity = self.bits * discrete.pulled_by_similarity(outputs, self.labels[sample], self.labels, ratio)
+        pull, coupling = similarity, outputs.T @ outputs
+        weight, ridge = self.weights()
+        if not weight or self.options.code_step == "exact":
+            pull = pull + self.options.quantization * self.outputs
+        if weight:
+            self.classifier.copy_(discrete.least_squares_classifier(self.codes, self.labels, ridge / weight))
+            pull = pull + weight * self.labels @ self.classifier.T
+            coupling = coupling + weight * self.classifier @ self.classifier.T
+        self.codes.copy_(from_first(discrete.sweep(self.codes, pull, coupling)))
+
+    def database_codes(self) -> Tensor:
+        """V, the codes of the training images, which are the database."""
+        return self.codes
+
+    def weights(self) -> tuple[float, float]:
+        """The weights mu and nu as J has them."""
+        scale = 1
+        if self.options.classification_scale == "sample":
+            scale = min(self.options.sample, self.train_size)
+        return scale * self.options.classification, scale * self.options.ridge
+
+    def _remember(self, outputs: Tensor, positions: Tensor) -> None:
+        """The outputs of every process's batch; a row that no process visits stays 0, and so out of the sums."""
+        outputs, positions = gather(outputs), gather(positions)
+        self.outputs[positions] = outputs.to(self.outputs.dtype)
