@@ -19,10 +19,14 @@ from vtsearch.models import build_model
 from vtsearch.training import run_folder as files
 from vtsearch.training.assembly import divide
 from vtsearch.training.batches import MODEL_SEED, derived_seed
-from vtsearch.training.config import OptimizerConfig
+from vtsearch.training.config import OptimizerConfig, ScheduleConfig
 from vtsearch.training.encode import encode_positions
 from vtsearch.training.journal import read_journal
+from vtsearch.training.judging import Judge
 from vtsearch.training.loop import train
+from vtsearch.training.outcome import read_best, score
+from vtsearch.training.processes import accelerator_for
+from vtsearch.training.progress import Progress
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +141,29 @@ def test_the_best_model_is_the_one_of_the_best_evaluation(finished):
     assert result.best == max(scores.values())
     same = load_model(folder / files.BEST).fingerprint() == load_model(folder / files.FINAL).fingerprint()
     assert same == (result.best_epoch == 2)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_the_scores_of_the_best_epoch_stand_beside_those_of_the_last(tiny_config, tmp_path, share):
+    overshooting = {"optimizer": OptimizerConfig(lr=0.03), "schedule": ScheduleConfig(name="constant")}
+    config = replace(tiny_config, **overshooting, epochs=4, validation=share, evaluate_every=1, baselines=False)
+    run = tmp_path / "run"
+    result = train(config, run)
+    assert result.best_epoch < result.epochs
+    data = open_dataset("digits", seed=config.seed)
+    judge = Judge(load_model(run / files.BEST), data, accelerator_for("fp32"), Progress(None), "fp32")
+    _, evaluation = judge.on_protocol()
+    assert result.chosen == asdict(evaluation.mean_average_precision)
+    assert result.chosen["expected"] != result.final["expected"]
+    assert read_best(run) == evaluation
+    assert (result.best == result.chosen["expected"]) == (share == 0.0)
+
+
+def test_the_last_epoch_may_be_the_best(tiny_config, tmp_path):
+    result = train(replace(tiny_config, baselines=False), tmp_path / "run")
+    assert result.best_epoch == result.epochs
+    assert result.chosen == result.final
+    assert score(read_best(tmp_path / "run")) == result.final
 
 
 def test_a_finished_run_is_not_run_again(finished):

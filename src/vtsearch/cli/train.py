@@ -149,8 +149,10 @@ def _dotted(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _table(result: RunResult, config: TrainConfig, output: Path) -> str:
-    symmetric = {} if result.symmetric is None else {"symmetric use": result.symmetric}
-    rows = {"trained model": result.final, **symmetric, **result.baselines}
+    others = {} if result.symmetric is None else {"symmetric use": result.symmetric}
+    if result.best_epoch != result.epochs and result.chosen:
+        others |= {f"best epoch ({result.best_epoch})": result.chosen}
+    rows = {"trained model": result.final, **others, **result.baselines}
     width = max(map(len, rows))
     scores = [f"{name:{width}}  {s['expected']:.4f}   {s['worst']:.4f} to {s['best']:.4f}" for name, s in rows.items()]
     best = f"best/ (epoch {result.best_epoch}, mAP {result.best:.4f} on {result.chosen_on})"

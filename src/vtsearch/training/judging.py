@@ -43,6 +43,10 @@ class Judge:
         self._model, self._data = model, data
         self._accelerator, self._progress, self._precision = accelerator, progress, precision
 
+    def of(self, model: HashModel) -> Judge:
+        """The same for another model on this process's device."""
+        return Judge(model, self._data, self._accelerator, self._progress, self._precision)
+
     def codes(self, positions: NDArray[np.int64], label: str) -> NDArray[np.uint8]:
         """(n, bytes) uint8 codes of the images at n positions; `label` says to a person what they are."""
         share = self._share(positions)

@@ -16,14 +16,23 @@ import torch
 from accelerate.utils import set_seed
 
 from vtsearch.errors import VtsearchError
-from vtsearch.evaluation import map_name
-from vtsearch.models import save_model
+from vtsearch.models import load_model, save_model
 from vtsearch.training import run_folder as files
 from vtsearch.training.assembly import assemble
 from vtsearch.training.batches import STEP_SEED, derived_seed
 from vtsearch.training.checkpoint import load_state, replace_folder, save_state
 from vtsearch.training.optimization import set_learning_rate
-from vtsearch.training.outcome import ENCODED, LEARNED, RunResult, read_result, score, write_outcome
+from vtsearch.training.outcome import (
+    ENCODED,
+    LEARNED,
+    RunResult,
+    read_best,
+    read_result,
+    score,
+    score_line,
+    write_best,
+    write_outcome,
+)
 from vtsearch.training.precision import resolve_precision
 from vtsearch.training.processes import this_process
 from vtsearch.training.progress import Progress
@@ -190,8 +199,10 @@ class Run:
             parts.journal.write("evaluation", on="query", epoch=place.epoch, **score(evaluation))
         else:
             self._judged("query", evaluation, place.epoch)
+        best = evaluation if place.best_epoch == place.epoch else self._evaluation_of_best()
         result = RunResult(
             final=score(evaluation),
+            chosen=score(best),
             k=evaluation.k,
             baselines=dict(place.baselines),
             best=place.best,
@@ -205,15 +216,7 @@ class Run:
             remark=parts.data.remark,
         )
         if parts.accelerator.is_main_process:
-            write_outcome(
-                self.folder,
-                self.config,
-                parts.model,
-                parts.data,
-                sides=sides,
-                evaluation=evaluation,
-                result=result,
-            )
+            write_outcome(self.folder, parts, sides=sides, evaluation=evaluation, best=best, result=result)
         parts.accelerator.wait_for_everyone()
         return result
 
@@ -225,25 +228,34 @@ class Run:
         for name, evaluation in self.parts.judge.of_baselines(self.config.seed).items():
             found = self.place.baselines[name] = score(evaluation)
             self.parts.journal.write("baseline", of=name, **found)
-            self.progress.note(_line(name, evaluation.k, found))
+            self.progress.note(score_line(name, evaluation.k, found))
 
     def _judge_symmetric(self) -> dict[str, float]:
         """Judge the final model as the encoder of the database too, although its codes were learned."""
         _, evaluation = self.parts.judge.on_protocol()
         found = score(evaluation)
         self.parts.journal.write("evaluation", on="query, symmetric", epoch=self.place.epoch, **found)
-        self.progress.note(_line("symmetric use", evaluation.k, found))
+        self.progress.note(score_line("symmetric use", evaluation.k, found))
         return found
 
     def _judged(self, on: str, evaluation: Evaluation, epoch: int) -> None:
         """Take note of an evaluation, and of the model if it is the best so far."""
         found = score(evaluation)
         self.parts.journal.write("evaluation", on=on, epoch=epoch, **found)
-        self.progress.note(_line(f"epoch {epoch}/{self.config.epochs} on {on}", evaluation.k, found))
+        self.progress.note(score_line(f"epoch {epoch}/{self.config.epochs} on {on}", evaluation.k, found))
         if found["expected"] > self.place.best:
             self.place.best, self.place.best_epoch = found["expected"], epoch
             if self.parts.accelerator.is_main_process:
                 replace_folder(self.folder / files.BEST, lambda fresh: save_model(self.parts.model, fresh))
+                if on == "query":
+                    write_best(self.folder, epoch, evaluation)
+
+    def _evaluation_of_best(self) -> Evaluation:
+        """The scores of best/ on the protocol, which a validation has not asked for yet."""
+        if not len(self.parts.held_out) and (self.folder / files.BEST_SCORES).exists():
+            return read_best(self.folder)
+        model = load_model(self.folder / files.BEST).to(self.parts.accelerator.device)
+        return self.parts.judge.of(model).on_protocol()[1]
 
     # -----------------------------------------------------------------------------------------------------------------
     # Notes and checkpoints
@@ -305,8 +317,3 @@ class Run:
     def _stateful(self) -> dict[str, Any]:
         parts = self.parts
         return {"model": parts.model, "framework": parts.framework, "optimizer": parts.optimizer}
-
-
-def _line(what: str, k: int | None, values: dict[str, float]) -> str:
-    bounds = f"{values['worst']:.4f} to {values['best']:.4f}"
-    return f"{what}  {map_name(k)} {values['expected']:.4f} (by order of ties {bounds})"

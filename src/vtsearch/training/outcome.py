@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vtsearch.durable import write_file
-from vtsearch.evaluation import ReportContext, write_report
+from vtsearch.evaluation import Evaluation, ReportContext, map_name, write_report
 from vtsearch.evaluation.retrievals import PicturedSide, retrieval_rows, spread_over_classes
 from vtsearch.index import Index
 from vtsearch.models import save_model
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vtsearch.data import RetrievalData
-    from vtsearch.evaluation import Evaluation
     from vtsearch.evaluation.retrievals import RetrievalRow
     from vtsearch.models import HashModel
+    from vtsearch.training.assembly import Parts
     from vtsearch.training.config import TrainConfig
     from vtsearch.training.judging import Sides
 
@@ -62,6 +62,8 @@ class RunResult:
     """How the database came to its codes: encoded by the model, or learned beside it."""
     symmetric: Score | None = None
     """Of the final model where it encodes the database too, if `final` is with codes that were learned."""
+    chosen: Score = field(default_factory=dict)
+    """Of the model in best/, on the protocol's query and database; `final` again if the last epoch is the best."""
 
 
 def score(evaluation: Evaluation) -> Score:
@@ -70,19 +72,14 @@ def score(evaluation: Evaluation) -> Score:
 
 
 def write_outcome(
-    run: Path,
-    config: TrainConfig,
-    model: HashModel,
-    data: RetrievalData,
-    *,
-    sides: Sides,
-    evaluation: Evaluation,
-    result: RunResult,
+    run: Path, parts: Parts, *, sides: Sides, evaluation: Evaluation, best: Evaluation, result: RunResult
 ) -> None:
     """Write all that a finished run leaves behind, result.json last."""
+    config, model, data = parts.config, parts.model, parts.data
     replace_folder(run / files.FINAL, lambda fresh: save_model(model, fresh))
     write_codes(run, config, model, data, sides=sides, database_codes=result.database_codes)
     write_run_report(run, config, model, data, sides=sides, evaluation=evaluation, result=result)
+    write_best(run, result.best_epoch, best)
     write_result(run, result)
 
 
@@ -98,6 +95,28 @@ def read_result(run: Path) -> RunResult | None:
         return None
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return RunResult(**values)
+
+
+def score_line(what: str, k: int | None, values: Score) -> str:
+    """A score for a person."""
+    bounds = f"{values['worst']:.4f} to {values['best']:.4f}"
+    return f"{what}  {map_name(k)} {values['expected']:.4f} (by order of ties {bounds})"
+
+
+def write_best(run: Path, epoch: int, evaluation: Evaluation) -> None:
+    """Write best.json: all scores, on the protocol, of the model in best/."""
+    content = {"epoch": epoch, "evaluation": evaluation.to_dict()}
+    write_file(run / files.BEST_SCORES, (json.dumps(content) + "\n").encode())
+
+
+def read_best(run: Path) -> Evaluation:
+    """What `write_best` wrote.
+
+    Raises:
+        FileNotFoundError: nothing has been written yet.
+    """
+    content = json.loads((run / files.BEST_SCORES).read_text(encoding="utf-8"))
+    return Evaluation.from_dict(content["evaluation"])
 
 
 def write_codes(

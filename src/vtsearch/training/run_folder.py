@@ -6,6 +6,7 @@
 - metrics.jsonl: what happened
 - last/: all that continuing needs
 - best/, final/: model folders: weights, configuration and preprocessing
+- best.json: the scores of best/ on the protocol's queries, whatever it was chosen on
 - codes/: indexes of the final model's codes: query, database
 - result.json: the scores; there when the run is finished
 - report.json, report.md, pr_curve.png, retrievals.png
@@ -37,6 +38,7 @@ SPLIT = "split.json"
 METRICS = "metrics.jsonl"
 LAST = "last"
 BEST = "best"
+BEST_SCORES = "best.json"
 FINAL = "final"
 CODES = "codes"
 RESULT = "result.json"
