@@ -25,6 +25,7 @@ COMMANDS = {
     "search": "show the images of an index that are nearest to a query",
     "deduplicate": "groups of near-duplicates in an index, and what could go",
     "evaluate": "mAP with its bounds, curves and a report, from two indexes or from arrays",
+    "reproduce": "run a table of the paper, and set its numbers beside the published ones",
     "info": "describe this installation, or a model, an index, a run",
 }
 """Command name = module -> one line of help, in reading order."""

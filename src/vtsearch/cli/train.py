@@ -17,7 +17,7 @@ from vtsearch.frameworks import FRAMEWORKS, framework_class
 from vtsearch.models import ModelConfig
 from vtsearch.models.backbones import is_known
 from vtsearch.training import run_folder as files
-from vtsearch.training.config import OptimizerConfig, ScheduleConfig, TrainConfig, flat
+from vtsearch.training.config import TrainConfig, config_of, flat
 from vtsearch.training.loop import train
 from vtsearch.training.presets import PRESETS, preset
 from vtsearch.training.processes import this_process
@@ -43,7 +43,7 @@ def run(argv: list[str]) -> int:
     first = _first_words(argv)
     words = parser(first)
     given = words.parse_args([*first.implied, *argv]).as_dict()
-    config = _config(given)
+    config = config_of(given)
     output = Path(given["output"] or f"runs/{Path(config.protocol).name}-{config.framework}-{config.model.bits}")
     result = train(config, output, resume=given["resume"], progress=sys.stderr)
     if not this_process().is_main_process:
@@ -56,7 +56,7 @@ def run(argv: list[str]) -> int:
 
 
 @dataclasses.dataclass(frozen=True)
-class _First:
+class First:
     """The words that decide about the others."""
 
     framework: str
@@ -66,7 +66,7 @@ class _First:
     """Words that stand before the user's own: a resumed run brings its configuration."""
 
 
-def parser(first: _First) -> CommandParser:
+def parser(first: First) -> CommandParser:
     """The words that this command understands, for a framework and with a preset's values as defaults."""
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     options = framework_class(first.framework).Options
@@ -94,7 +94,7 @@ def parser(first: _First) -> CommandParser:
     return words
 
 
-def _first_words(argv: list[str]) -> _First:
+def _first_words(argv: list[str]) -> First:
     """Framework, preset and weights: from the flags, else from the file, else the defaults."""
     words = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for name in (*FIRST_WORDS, "config", "output"):
@@ -110,32 +110,17 @@ def _first_words(argv: list[str]) -> _First:
         if path is not None:
             tree |= files.read_yaml(Path(path))
     chosen = {name: given[name] or tree.get(name) or default for name, default in FIRST_WORDS.items()}
-    _check_options(chosen["framework"], others)
-    return _First(chosen["framework"], chosen["preset"], chosen["weights"], implied)
+    check_options(chosen["framework"], others)
+    return First(chosen["framework"], chosen["preset"], chosen["weights"], implied)
 
 
-def _check_options(framework: str, words: list[str]) -> None:
+def check_options(framework: str, words: list[str]) -> None:
     """Refuse an option that the framework does not have, with those that it has."""
     names = [field.name for field in dataclasses.fields(framework_class(framework).Options)]
     for word in words:
         flag, name = word.partition("=")[0], word.partition("=")[0].removeprefix("--options.")
         if flag.startswith("--options.") and name not in names:
             raise ValueError(f"options: {framework} has {', '.join(names)}, not {name!r}")
-
-
-def _config(given: Mapping[str, Any]) -> TrainConfig:
-    model = ModelConfig(**_fields(ModelConfig, given))
-    run_fields = _fields(TrainConfig, given) | {
-        "model": model,
-        "options": framework_class(given["framework"]).Options(**given["options"]),
-        "optimizer": OptimizerConfig(**given["optimizer"]),
-        "schedule": ScheduleConfig(**given["schedule"]),
-    }
-    return TrainConfig(**run_fields)
-
-
-def _fields(kind: type[Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    return {field.name: given[field.name] for field in dataclasses.fields(kind) if field.name in given}
 
 
 def _dotted(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vtsearch.data.transforms import Augment
+from vtsearch.frameworks import framework_class
 from vtsearch.models import ModelConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Precision = Literal["auto", "bf16", "fp32"]
 OptimizerName = Literal["adamw", "adam", "sgd"]
@@ -140,6 +144,23 @@ def flat(config: TrainConfig) -> dict[str, Any]:
     tree = dataclasses.asdict(config)
     model = tree.pop("model")
     return {**model, **tree}
+
+
+def config_of(tree: Mapping[str, Any]) -> TrainConfig:
+    """The reverse of `flat`; names that are no part of a configuration are left alone.
+
+    Raises:
+        TypeError: an option that the framework, the optimizer or the schedule does not have.
+        ValueError: an unknown framework, values that no run can have.
+    """
+    known = {field.name for field in dataclasses.fields(TrainConfig)}
+    parts = {
+        "model": ModelConfig(**{f.name: tree[f.name] for f in dataclasses.fields(ModelConfig) if f.name in tree}),
+        "options": framework_class(tree["framework"]).Options(**(tree["options"] or {})),
+        "optimizer": OptimizerConfig(**tree["optimizer"]),
+        "schedule": ScheduleConfig(**tree["schedule"]),
+    }
+    return TrainConfig(**{name: value for name, value in tree.items() if name in known} | parts)
 
 
 def differing_keys(mine: dict[str, Any], other: dict[str, Any], prefix: str = "") -> list[str]:

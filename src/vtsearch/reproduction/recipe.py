@@ -1,0 +1,106 @@
+"""How the cells of a grid are trained: a preset, and what was changed in it."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vtsearch.reproduction.grid import Cell
+from vtsearch.training.config import FREE_ON_RESUME, TrainConfig, config_of, differing_keys, flat
+from vtsearch.training.presets import preset
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Until a model knows these names itself.
+TIMM_NAMES = {"vts16": "vit_base_patch16_224.orig_in21k", "vts32": "vit_base_patch32_224.orig_in21k"}
+HEADS = {"all": "tokens", "cls": "cls"}
+
+OF_A_CELL = frozenset({"protocol", "backbone", "head", "framework", "bits", "seed"})
+"""What the place in the grid decides, and so no override may."""
+WITHOUT_EFFECT = FREE_ON_RESUME | {"baselines"}
+"""What changes no number of a cell, and so need not be told beside it."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How every cell is trained."""
+
+    preset: str = "paper"
+    changed: Mapping[str, Any] = field(default_factory=dict)
+    """Dotted name -> value, where a run differs from the preset."""
+
+    def __str__(self) -> str:
+        """What a reader must know beside every number.
+
+        Example:
+            >>> str(Recipe("paper", {"epochs": 3, "pretrained": False}))
+            'recipe: paper, changed: epochs 3, pretrained false'
+        """
+        changed = {name: value for name, value in self.changed.items() if name not in WITHOUT_EFFECT}
+        changes = ", ".join(f"{name} {_word(value)}" for name, value in changed.items())
+        return f"recipe: {self.preset}" + (f", changed: {changes}" if changes else "")
+
+
+def cell_config(cell: Cell, recipe: Recipe, data: str | None = None) -> TrainConfig:
+    """The complete run of a cell.
+
+    Raises:
+        ValueError: an unknown preset or framework, a change that the preset has no place for, values that no run has.
+    """
+    tree = flat(preset(recipe.preset, cell.framework))
+    for name, value in recipe.changed.items():
+        _set(tree, name, value)
+    return config_of(
+        tree
+        | {
+            "protocol": cell.protocol,
+            "backbone": TIMM_NAMES.get(cell.backbone, cell.backbone),
+            "head": HEADS[cell.features],
+            "bits": cell.bits,
+            "seed": cell.seed,
+            "data": data,
+        }
+    )
+
+
+def cell_of(tree: Mapping[str, Any]) -> Cell:
+    """The place in a grid of the run with this config.yaml."""
+    short = {name: ours for ours, name in TIMM_NAMES.items()}
+    return Cell(
+        tree["protocol"],
+        short.get(tree["backbone"], tree["backbone"]),
+        {head: features for features, head in HEADS.items()}[tree["head"]],
+        tree["framework"],
+        tree["bits"],
+        tree["seed"],
+    )
+
+
+def recipe_of(tree: Mapping[str, Any], name: str) -> Recipe:
+    """What the run with this config.yaml changed in a preset."""
+    base = copy.deepcopy(flat(preset(name, tree["framework"])))
+    keys = [key for key in differing_keys(base, dict(tree)) if key not in OF_A_CELL | {"data"}]
+    return Recipe(name, {key: _get(tree, key) for key in keys})
+
+
+def _set(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    *path, last = dotted.split(".")
+    for name in path:
+        tree = tree.get(name, {})
+    if last not in tree or dotted in OF_A_CELL:
+        raise ValueError(f"changed: expected names of a recipe, got {dotted!r}")
+    tree[last] = value
+
+
+def _get(tree: Any, dotted: str) -> Any:
+    for name in dotted.split("."):
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    return tree
+
+
+def _word(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "default", True: "true", False: "false"}[value]
+    return str(value)

@@ -1,0 +1,61 @@
+"""The reports of a grid: index.html, results.md, results.tex, results.csv and the figures."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from vtsearch.durable import write_file
+from vtsearch.reproduction import tables
+from vtsearch.reproduction.page import page
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vtsearch.reproduction.page import Drawing
+    from vtsearch.reproduction.scores import Collection
+
+PAGE, MARKDOWN, LATEX, TABLE = "index.html", "results.md", "results.tex", "results.csv"
+
+
+def write_reports(folder: Path, collection: Collection) -> Path:
+    """Write every report, each file as a whole; figures of an older report that have no runs any more go.
+
+    Args:
+        folder: of the grid.
+        collection: what its runs found.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        OSError: a folder that cannot be written.
+    """
+    drawings = _draw(folder, collection)
+    names = [drawing.file for drawing in drawings]
+    for old in folder.glob("fig2_*.png"):
+        if old.name not in names:
+            old.unlink()
+    write_file(folder / MARKDOWN, tables.markdown(collection, names).encode())
+    write_file(folder / LATEX, tables.latex(collection).encode())
+    write_file(folder / TABLE, tables.table(collection).encode())
+    write_file(folder / PAGE, page(collection, drawings).encode())
+    return folder / PAGE
+
+
+def _draw(folder: Path, collection: Collection) -> list[Drawing]:
+    """One figure per protocol and code length; none without matplotlib."""
+    if find_spec("matplotlib") is None:
+        return []
+    from vtsearch.reproduction.curves import png, published_figure, svg  # noqa: PLC0415 (matplotlib is an extra)
+    from vtsearch.reproduction.page import Drawing  # noqa: PLC0415
+
+    drawings = []
+    with_runs = [row for row in collection.rows if row.runs]
+    for protocol, bits in sorted({(row.protocol, row.bits) for row in with_runs}):
+        rows = [row for row in with_runs if (row.protocol, row.bits) == (protocol, bits)]
+        figure = published_figure(rows)
+        name = f"fig2_{protocol}_{bits}bits.png"
+        write_file(folder / name, png(figure))
+        drawings.append(Drawing(protocol, bits, name, svg(figure)))
+    return drawings
