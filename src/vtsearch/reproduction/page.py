@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vtsearch.reproduction import tables
 from vtsearch.reproduction.paper import CONVOLUTIONAL, backbone_title
+from vtsearch.reproduction.recipe import Recipe
 from vtsearch.reproduction.tables import NONE, by_recipe, cells_of, framework_title, meaning
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _head(collection: Collection) -> list[str]:
     which = f"Table {' and '.join(map(str, asked))}. " if asked else ""
     compared = [row.difference for row in collection.rows if row.difference is not None]
     hours = sum(run.result.seconds for run in collection.finished) / 3600
-    tiles = [(str(len(collection.finished)), "runs finished")]
+    tiles = [(str(len(collection.rows)), "cells"), (str(len(collection.finished)), "runs finished")]
     tiles += [(str(collection.count(what)), f"runs {what}") for what in ("begun", "missing") if collection.count(what)]
     tiles += [(str(len(collection.failures)), "runs failed")] if collection.failures else []
     if compared:
@@ -83,8 +84,8 @@ def _head(collection: Collection) -> list[str]:
 
 def _recipe(text: str) -> str:
     """What was changed must not be overlooked."""
-    changed = "changed:" in text or "not the published" in text
-    warning = " A changed recipe is no reproduction." if changed else ""
+    changed = text != str(Recipe("paper"))
+    warning = " This is not the published recipe." if changed else ""
     return f'<p class="recipe{" changed" if changed else ""}">{escape(text)}.{warning}</p>'
 
 
@@ -92,8 +93,9 @@ def _section(collection: Collection, protocol: str, drawings: Sequence[Drawing])
     rows = [row for row in collection.rows if row.protocol == protocol]
     parts = [f'<section id="{escape(protocol)}">', f"<h2>{escape(protocol)}</h2>"]
     for recipe, alike in by_recipe(rows).items():
-        parts += [_recipe(recipe), _pivot(alike), _details(alike)]
-    parts.append(f'<p class="note">{escape(meaning(rows, protocol))}.</p>')
+        asked = recipe == str(collection.request.recipe)  # which stands at the top of the page
+        parts += [*([] if asked else [_recipe(recipe)]), _pivot(alike), _details(alike)]
+        parts.append(f'<p class="note">{escape(meaning(alike, protocol))}; {escape(recipe)}.</p>')
     parts += _earlier(collection, protocol)
     for drawing in drawings:
         if drawing.protocol == protocol:
@@ -131,7 +133,7 @@ def _cell(row: Row | None) -> str:
         return f'<td>{state}<span class="beside">{paper}</span></td>'
     spread = "" if row.best.deviation is None else f' <span class="spread">± {row.best.deviation:.2f}</span>'
     bar = f'<span class="bar"><i style="width:{row.best.mean:.1f}%"></i>{tick}</span>'
-    last = f"last epoch {row.last}" if row.last is not None else ""
+    last = "last epoch the same" if row.last == row.best else f"last epoch {row.last}"
     beside = " ".join(word for word in (paper, _difference(row.difference)) if word)
     return (
         f'<td><span class="value">{row.best.mean:.2f}</span>{spread}{bar}'

@@ -38,7 +38,7 @@ class Recipe:
             >>> str(Recipe("paper", {"epochs": 3, "pretrained": False}))
             'recipe: paper, changed: epochs 3, pretrained false'
         """
-        changed = {name: value for name, value in self.changed.items() if name not in WITHOUT_EFFECT}
+        changed = {name: self.changed[name] for name in sorted(self.changed) if name not in WITHOUT_EFFECT}
         changes = ", ".join(f"{name} {_word(value)}" for name, value in changed.items())
         return f"recipe: {self.preset}" + (f", changed: {changes}" if changes else "")
 

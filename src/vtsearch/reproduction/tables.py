@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from vtsearch.reproduction.scores import Collection, Row, Summary
 
-TITLE = "Reproduction of Vision Transformer Hashing (Dubey et al., ICME 2022)"
+TITLE = "Vision Transformer Hashing, reproduced"
 NONE = "-"
 HEAD = ("backbone", "features", "framework", "bits", "best epoch", "paper", "difference", "last epoch", "ties", "runs")
 """What `cells_of` gives."""

@@ -1,0 +1,55 @@
+"""A grid of four runs that takes seconds, done once."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from vtsearch.cli import main
+
+GRID = [
+    *(
+        "--protocols",
+        "digits",
+        "--backbones",
+        "test_vit",
+        "--frameworks",
+        "csq,hashnet",
+        "--bits",
+        "12",
+        "--seeds",
+        "2",
+    ),
+    *("--preset", "modern", "--image_size", "32", "--no-pretrained", "--hidden", "32", "--precision", "fp32"),
+    *("--augment", "none", "--baselines", "false", "--epochs", "2", "--evaluate_every", "1", "--checkpoint_steps", "3"),
+]
+CHANGED = (
+    "recipe: modern, changed: augment none, epochs 2, evaluate_every 1, hidden 32, image_size 32, precision fp32, "
+    "pretrained false"
+)
+
+
+@pytest.fixture(autouse=True, scope="package")
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def grid_words():
+    return GRID
+
+
+@pytest.fixture(scope="session")
+def changed_recipe():
+    return CHANGED
+
+
+@pytest.fixture(scope="session")
+def finished_grid(tmp_path_factory):
+    """The folder of a grid that ran without interruption."""
+    folder = tmp_path_factory.mktemp("grids") / "whole"
+    assert main(["reproduce", *GRID, "--output", str(folder)]) == 0
+    return folder
