@@ -268,6 +268,8 @@ LIBRARY = [
 ]
 EVALUATE = "evaluate --queries index --database index"
 SIDES = "--queries codes.npy --query_labels labels.npy"
+GRID = "reproduce --protocols digits --frameworks csq --backbones test_vit --bits 16"
+
 COMMANDS = [
     Mistake("an unknown command", "serch photo.jpg", "unknown command 'serch'; did you mean 'search'"),
     Mistake("an unknown argument", "search photo.jpg --indx index", "--indx: no such argument; did you mean --index"),
@@ -424,6 +426,23 @@ COMMANDS = [
         "validation: expected 0 with adsh",
     ),
     Mistake("a run where something is", "train --protocol digits --output pictures", "output: .*pictures"),
+    Mistake("a table that the paper does not have", "reproduce --table 4", "table: expected one of 1, 2, 3, got '4'"),
+    Mistake("an unknown flag of a grid", "reproduce --tabel 1", "--tabel: no such argument; did you mean --table"),
+    Mistake(
+        "an unknown framework in a grid",
+        f"{GRID} --frameworks csq,cqs --output new",
+        "frameworks: expected some of .*csq.*, got 'cqs'",
+    ),
+    Mistake(
+        "an unknown protocol in a grid",
+        "reproduce --protocols digit --frameworks csq --output new",
+        r"protocols: .*'digit' \(did you mean 'digits'",
+    ),
+    Mistake("an unknown backbone in a grid", f"{GRID} --backbones vit_tny --output new", "backbones: .*'vit_tny'"),
+    Mistake("code lengths that are words", f"{GRID} --bits long --output new", "bits: expected whole numbers"),
+    Mistake("one seed of a grid", f"{GRID} --seed 1 --output new", "--seed: the grid decides it; use --seeds"),
+    Mistake("a grid where something is", f"{GRID} --output pictures", "output: pictures is not empty and no grid"),
+    Mistake("reports of no grid", "reproduce --report-only --output empty", "output: no grid in empty"),
     Mistake("an unknown protocol", "train --protocol cifar --no-pretrained --output new", "protocol: .*cifar10@54000"),
 ]
 

@@ -251,7 +251,8 @@ def _plan(place: GridFolder, asked: _Asked, *, as_json: bool) -> int:
         number = paper(cell)
         shown = "" if number is None else f"  paper {number:.1f}"
         print(f"{cell.name:{width}}  {'done' if done[cell] else 'to do'}{shown}")
-    print(f"{len(asked.cells)} runs, {sum(done.values())} of them done, in {place.path}; {asked.recipe}")
+    runs = "1 run" if len(asked.cells) == 1 else f"{len(asked.cells)} runs"
+    print(f"{runs}, {sum(done.values())} of them done, in {place.path}; {asked.recipe}")
     return 0
 
 

@@ -114,7 +114,8 @@ def markdown(collection: Collection, figures: Sequence[str] = ()) -> str:
 
 def summary_line(collection: Collection) -> str:
     """How far the grid is."""
-    words = [f"{len(collection.finished)} runs finished"]
+    finished = len(collection.finished)
+    words = [f"{finished} run{'' if finished == 1 else 's'} finished"]
     words += [f"{collection.count(what)} {what}" for what in ("begun", "missing") if collection.count(what)]
     words += [f"{len(collection.failures)} failed"] if collection.failures else []
     return f"{', '.join(words)}. Asked for: {collection.request.recipe}."

@@ -23,7 +23,7 @@ class Watch:
     """Told by the queue what happens; writes it to a stream, or nowhere if there is none."""
 
     def __init__(self, stream: TextIO | None, cells: Sequence[Cell], title: str) -> None:
-        self._stream, self._title = stream, title
+        self._stream = stream
         self._terminal = stream is not None and stream.isatty()
         self._total, self._number = len(cells), 0
         self._done = self._failed = self._known = 0
@@ -33,12 +33,13 @@ class Watch:
         self._current: Cell | None = None
         self._latest = ""
         self._drawn = 0
+        self._lines = _Lines(self)
         self._say(f"{title}: {self._total} cells", above=True)
 
     @property
     def stream(self) -> TextIO | None:
         """What a run may write its progress to: lines, which become part of the view."""
-        return None if self._stream is None else cast("TextIO", _Lines(self))
+        return None if self._stream is None else cast("TextIO", self._lines)
 
     def begin(self, cell: Cell, *, anew: bool) -> None:
         """A cell is looked at; `anew` if there is work to do."""
