@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from vtsearch.reproduction.scores import Collection, Row
 
-LEAD = "Our mean average precision beside the published one. Bars: ours, from 0 to 100 percent; the tick is the paper."
+LEAD = (
+    "Our mean average precision (mAP) beside that of Dubey et al., ICME 2022. "
+    "Bars: ours, from 0 to 100 percent; ticks: the paper's."
+)
 SEEN = {"all": "all tokens", "cls": "class token"}
 
 
