@@ -248,8 +248,7 @@ def _plan(place: GridFolder, asked: _Asked, *, as_json: bool) -> int:
         return 0
     width = max(len(cell.name) for cell in asked.cells)
     for cell in asked.cells:
-        number = paper(cell)
-        shown = "" if number is None else f"  paper {number:.1f}"
+        shown = "" if (number := paper(cell)) is None else f"  paper {number:.1f}"
         print(f"{cell.name:{width}}  {'done' if done[cell] else 'to do'}{shown}")
     runs = "1 run" if len(asked.cells) == 1 else f"{len(asked.cells)} runs"
     print(f"{runs}, {sum(done.values())} of them done, in {place.path}; {asked.recipe}")
