@@ -74,7 +74,10 @@ def test_a_grid_on_disk_is_gone_on_with_and_reported(tmp_path, capsys):
         (["--epochs", "0"], "epochs: expected at least 1, got 0"),
         (["--epochs", "x"], "epochs: expected an int, got 'x'"),
         (["--options.magic", "1"], "options: csq has quantization, form, not 'magic'"),
-        (["--backbones", "vts61"], "backbones: expected vts16, vts32 or names of timm models, got 'vts61'"),
+        (
+            ["--backbones", "vts61"],
+            "backbones: expected alexnet, resnet50, vts32, vts16 or names of timm models, got 'vts61'",
+        ),
         (["--features", "some"], "features: expected some of all, cls, got 'some'"),
         (["--preset", "best"], "preset: expected one of modern, paper, got 'best'"),
         (["--backbones", "vts16,vts32", "--weights", "a.npz"], "weights: expected one backbone with --weights"),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vtsearch.reproduction import earlier_methods, published_map, published_sizes
+from vtsearch.reproduction import earlier_methods, published_map
 from vtsearch.reproduction.paper import TABLES, published_rows
 
 
@@ -54,12 +54,6 @@ def test_averages_over_table_1_are_those_that_were_worked_out_by_hand():
         79.04,
         82.77,
     ]
-
-
-def test_sizes_of_published_splits():
-    sizes = published_sizes("nuswide21@5000")
-    assert (sizes.queries, sizes.train, sizes.database) == (2100, 10500, 193734)
-    assert published_sizes("digits") is None
 
 
 def test_an_unknown_table_is_refused():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -18,7 +19,7 @@ from vtsearch.reproduction.page import page
 from vtsearch.reproduction.place import Failure, Request
 from vtsearch.reproduction.scores import Collection, Finished
 from vtsearch.reproduction.tables import HEAD, latex, markdown, table
-from vtsearch.training.outcome import RunResult, read_result, score
+from vtsearch.training.outcome import RunResult, read_result, score, write_result
 
 PLACE = ("cifar10@54000", "vts32", "all", "csq", 16)
 PUBLISHED = 96.0  # table 1, VTS32, CSQ, 16 bits
@@ -195,16 +196,20 @@ def test_an_unchanged_recipe_is_not_warned_of(collection):
     assert page(foreign).count("not the published recipe") == 1
 
 
-def test_images_that_are_not_the_published_ones_are_told(collection, finished_grid, tmp_path, monkeypatch):
-    from vtsearch.reproduction import scores
-    from vtsearch.reproduction.paper import Sizes
-
-    monkeypatch.setattr(scores, "published_sizes", lambda _protocol: Sizes(100, 500, 54000))
-    place = GridFolder(finished_grid)
-    (recipe,) = {row.recipe for row in collect(place, place.request()).rows}
-    assert recipe.endswith(
-        "; not the published images: 100 query, 500 train, 1,197 database instead of 100, 500, 54,000"
-    )
+def test_images_that_are_not_the_published_ones_are_told(finished_grid, changed_recipe, tmp_path):
+    shutil.copytree(finished_grid, tmp_path / "grid")
+    place = GridFolder(tmp_path / "grid")
+    run = place.run(Cell("digits", "test_vit", "all", "csq", 12, 0))
+    remark = "not the published digits: 90 of 100 queries"
+    write_result(run, replace(read_result(run), remark=remark))
+    collection = collect(place, place.request())
+    assert [(row.framework, row.seeds, row.recipe) for row in collection.rows] == [
+        ("csq", (1,), changed_recipe),
+        ("csq", (0,), f"{changed_recipe}; {remark}"),
+        ("hashnet", (0, 1), changed_recipe),
+    ]
+    for text in (page(collection), markdown(collection), latex(collection), table(collection)):
+        assert remark in text
 
 
 def test_the_reports_of_a_grid_are_those_of_its_runs(finished_grid, changed_recipe):

@@ -181,13 +181,14 @@ def _list(name: str, text: str) -> list[Any]:
 def _check_backbone(name: str) -> None:
     import timm
 
-    from vtsearch.reproduction.recipe import TIMM_NAMES
+    from vtsearch.reproduction.paper import BACKBONES
 
-    if name not in TIMM_NAMES and not timm.is_model(name.partition(".")[0]):
-        known = [*TIMM_NAMES, *timm.list_models(), *timm.list_pretrained()]
+    ours = list(BACKBONES.values())
+    if name not in ours and not timm.is_model(name.partition(".")[0]):
+        known = [*ours, *timm.list_models(), *timm.list_pretrained()]
         close = difflib.get_close_matches(name, known, n=2)
         hint = f" (did you mean {' or '.join(close)}?)" if close else ""
-        raise ValueError(f"backbones: expected {', '.join(TIMM_NAMES)} or names of timm models, got {name!r}{hint}")
+        raise ValueError(f"backbones: expected {', '.join(ours)} or names of timm models, got {name!r}{hint}")
 
 
 def _changes(preset: str, frameworks: Sequence[str], others: list[str]) -> dict[str, Any]:
@@ -269,9 +270,8 @@ def _work(place: GridFolder, asked: _Asked, given: dict[str, Any]) -> int:
         print(json.dumps(_values(place, collection)))
     else:
         _print(collection, page)
-    if given["report_only"]:
-        return 0
-    return 0 if all(place.result(cell) is not None for cell in asked.cells) and not collection.failures else NOT_DONE
+    done = all(place.result(cell) is not None for cell in asked.cells) and not collection.failures
+    return 0 if given["report_only"] or done else NOT_DONE
 
 
 def _values(place: GridFolder, collection: Collection) -> dict[str, Any]:

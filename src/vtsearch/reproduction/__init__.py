@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vtsearch.reproduction.grid import Axes, Cell, axes_of
-from vtsearch.reproduction.paper import earlier_methods, published_map, published_sizes
+from vtsearch.reproduction.paper import earlier_methods, published_map
 from vtsearch.reproduction.place import GridFolder
 from vtsearch.reproduction.queue import run_cells
 from vtsearch.reproduction.recipe import Recipe, cell_config
@@ -21,7 +21,6 @@ __all__ = [
     "collect",
     "earlier_methods",
     "published_map",
-    "published_sizes",
     "run_cells",
     "write_reports",
 ]

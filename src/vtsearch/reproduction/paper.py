@@ -1,7 +1,6 @@
 """The published numbers, which the package brings along, and the paper's words in ours.
 
 Source: Dubey et al., "Vision Transformer Hashing for Image Retrieval", ICME 2022, tables 1, 2 and 3: mAP in percent.
-Sizes of the splits: as published with them (training images, queries, database).
 """
 
 from __future__ import annotations
@@ -45,15 +44,6 @@ class Earlier:
     percent: float
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """Numbers of images of a published split."""
-
-    queries: int
-    train: int
-    database: int
-
-
 @cache
 def published_rows(table: int) -> tuple[Published, ...]:
     """Every number of table 1 or 3; of table 2 those of the paper's own system.
@@ -95,11 +85,6 @@ def earlier_methods(protocol: str) -> tuple[Earlier, ...]:
     return tuple(row for row in _earlier() if row.protocol == protocol and row.method != OUR_METHOD)
 
 
-def published_sizes(protocol: str) -> Sizes | None:
-    """Numbers of images in the published split, or None for a protocol that is not the paper's."""
-    return _sizes().get(protocol)
-
-
 def backbone_title(name: str) -> str:
     """The paper's word for one of its backbones; others keep their name."""
     return {ours: word for word, ours in BACKBONES.items()}.get(name, name)
@@ -117,14 +102,6 @@ def _earlier() -> tuple[Earlier, ...]:
         Earlier(row["protocol"], row["method"], int(row["bits"]), float(row["map_percent"]))
         for row in _read("table2.csv")
     )
-
-
-@cache
-def _sizes() -> dict[str, Sizes]:
-    return {
-        row["protocol"]: Sizes(int(row["queries"]), int(row["train"]), int(row["database"]))
-        for row in _read("protocols.csv")
-    }
 
 
 def _read(name: str) -> list[dict[str, str]]:

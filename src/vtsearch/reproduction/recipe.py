@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vtsearch.reproduction.grid import Cell
+from vtsearch.reproduction.paper import CONVOLUTIONAL
 from vtsearch.training.config import FREE_ON_RESUME, TrainConfig, config_of, differing_keys, flat
 from vtsearch.training.presets import preset
 
@@ -57,11 +58,11 @@ def cell_config(cell: Cell, recipe: Recipe, data: str | None = None) -> TrainCon
         | {
             "protocol": cell.protocol,
             "backbone": TIMM_NAMES.get(cell.backbone, cell.backbone),
-            "head": HEADS[cell.features],
             "bits": cell.bits,
             "seed": cell.seed,
             "data": data,
         }
+        | ({} if cell.backbone in CONVOLUTIONAL else {"head": HEADS[cell.features]})
     )
 
 
@@ -71,7 +72,7 @@ def cell_of(tree: Mapping[str, Any]) -> Cell:
     return Cell(
         tree["protocol"],
         short.get(tree["backbone"], tree["backbone"]),
-        {head: features for features, head in HEADS.items()}[tree["head"]],
+        "cls" if tree["head"] == HEADS["cls"] else "all",
         tree["framework"],
         tree["bits"],
         tree["seed"],

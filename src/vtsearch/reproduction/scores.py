@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from vtsearch.data import load_split
 from vtsearch.evaluation import Evaluation
 from vtsearch.evaluation.report import JSON_FILE
 from vtsearch.reproduction.grid import Cell
-from vtsearch.reproduction.paper import published_map, published_sizes
-from vtsearch.reproduction.recipe import Recipe, cell_of, recipe_of
+from vtsearch.reproduction.paper import published_map
+from vtsearch.reproduction.recipe import cell_of, recipe_of
 from vtsearch.training import run_folder as files
 from vtsearch.training.outcome import RunResult, read_best, read_result
 
@@ -171,7 +170,7 @@ def collect(place: GridFolder, request: Request, say: Callable[[Exception], str]
             gathered.of(cell, recipe)["runs"].append(run)
     for cell, recipe, run in found:
         if run is None and cell not in failures:
-            gathered.of(cell, recipe)["begun"].append(cell.seed)
+            gathered.of(cell, None if recipe == str(request.recipe) else recipe)["begun"].append(cell.seed)
     known = {cell for cell, _, _ in found}
     for cell in dict.fromkeys([*wanted, *failures]):
         if cell in failures:
@@ -191,9 +190,9 @@ class _Rows:
     def of(self, cell: Cell, recipe: str | None = None) -> dict[str, list[Any]]:
         """The row of a cell; without a recipe, the one that stands for what was asked for."""
         place, asked = _place(cell), self._recipe
-        if recipe is None or recipe == asked:  # runs of the same recipe may have noted that their images are others
-            same = [key for key in self._parts if key[:-1] == place and f"{key[-1]};".startswith(f"{asked};")]
-            recipe = same[0][-1] if same else asked
+        if recipe is None:  # finished runs of the same recipe may have noted that their images are others
+            same = [key[-1] for key in self._parts if key[:-1] == place and f"{key[-1]};".startswith(f"{asked};")]
+            recipe = min(same, default=asked)
         return self._parts.setdefault((*place, recipe), {"runs": [], "begun": [], "missing": [], "failed": []})
 
     def in_order(self, wanted: Iterable[Cell]) -> tuple[Row, ...]:
@@ -216,24 +215,8 @@ def _read(folder: Path, preset: str) -> tuple[Cell, str, Finished | None]:
     last = Evaluation.from_dict(_json(folder / JSON_FILE)["evaluation"])
     best = read_best(folder)
     environment = _json(folder / files.ENVIRONMENT)
-    return cell, _described(recipe, folder, last), Finished(cell, folder, result, last, best, environment)
-
-
-def _described(recipe: Recipe, folder: Path, evaluation: Evaluation) -> str:
-    """The recipe, and that the images are not those of the published split, if they are not."""
-    protocol = files.read_config(folder)["protocol"]
-    sizes = published_sizes(protocol)
-    if sizes is None:
-        return str(recipe)
-    train = len(load_split(folder / files.SPLIT).train)
-    ours = (evaluation.queries, train, evaluation.database)
-    published = (sizes.queries, sizes.train, sizes.database)
-    if ours == published:
-        return str(recipe)
-    return (
-        f"{recipe}; not the published images: {ours[0]:,} query, {ours[1]:,} train, {ours[2]:,} database"
-        f" instead of {published[0]:,}, {published[1]:,}, {published[2]:,}"
-    )
+    described = f"{recipe}; {result.remark}" if result.remark else str(recipe)
+    return cell, described, Finished(cell, folder, result, last, best, environment)
 
 
 def _summary(scores: Iterable[float]) -> Summary | None:
