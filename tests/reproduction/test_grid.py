@@ -67,7 +67,7 @@ def test_a_cell_is_trained_as_its_place_says():
     config = cell_config(CELL, Recipe("paper", {"epochs": 3, "optimizer.lr": 1e-3, "options.continuation": 7}), "here")
     assert (config.protocol, config.framework, config.seed, config.data) == ("digits", "hashnet", 3, "here")
     assert (config.model.backbone, config.model.head, config.model.bits) == (
-        "vit_base_patch32_224.orig_in21k",
+        "vts32",
         "cls",
         24,
     )
@@ -82,6 +82,21 @@ def test_a_run_tells_its_cell_and_what_was_changed():
     assert str(recipe_of(tree, "paper")) == str(recipe) == "recipe: paper, changed: epochs 3, optimizer.lr 0.001"
     assert str(recipe_of(plain(cell_config(CELL, Recipe())), "paper")) == "recipe: paper"
     assert "epochs 150" in str(recipe_of(plain(cell_config(CELL, Recipe())), "modern"))
+
+
+def test_a_run_is_known_by_the_full_name_of_its_backbone_too():
+    tree = plain(cell_config(CELL, Recipe()))
+    assert cell_of(tree | {"backbone": "vit_base_patch32_224.orig_in21k"}) == CELL
+    assert cell_of(tree | {"head": "tokens"}).features == "all"
+    assert cell_of(tree | {"head": "pooled"}).features == "pooled"
+    assert cell_of(tree | {"backbone": "resnet50", "head": "pooled"}).features == "all"
+
+
+def test_a_run_that_is_older_than_an_option_has_not_changed_it():
+    tree = plain(cell_config(CELL, Recipe()))
+    del tree["optimizer"]["clip"], tree["epochs"]
+    del tree["options"]["continuation"]
+    assert str(recipe_of(tree, "paper")) == "recipe: paper"
 
 
 def test_what_changes_no_number_is_kept_and_not_told():

@@ -181,14 +181,12 @@ def _list(name: str, text: str) -> list[Any]:
 def _check_backbone(name: str) -> None:
     import timm
 
-    from vtsearch.reproduction.paper import BACKBONES
+    from vtsearch.models.backbones import SHORT_NAMES, is_known
 
-    ours = list(BACKBONES.values())
-    if name not in ours and not timm.is_model(name.partition(".")[0]):
-        known = [*ours, *timm.list_models(), *timm.list_pretrained()]
-        close = difflib.get_close_matches(name, known, n=2)
+    if not is_known(name):
+        close = difflib.get_close_matches(name, [*SHORT_NAMES, *timm.list_models(), *timm.list_pretrained()], n=2)
         hint = f" (did you mean {' or '.join(close)}?)" if close else ""
-        raise ValueError(f"backbones: expected {', '.join(ours)} or names of timm models, got {name!r}{hint}")
+        raise ValueError(f"backbones: expected {', '.join(SHORT_NAMES)} or names of timm models, got {name!r}{hint}")
 
 
 def _changes(preset: str, frameworks: Sequence[str], others: list[str]) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def _pivot(rows: Sequence[Row]) -> str:
     found = {(row.backbone, row.features, row.framework, row.bits): row for row in rows}
     lines = []
     for backbone, features in dict.fromkeys((row.backbone, row.features) for row in rows):
-        seen = "" if backbone in CONVOLUTIONAL else f", {SEEN[features]}"
+        seen = "" if backbone in CONVOLUTIONAL else f", {SEEN.get(features, features)}"
         group = escape(f"{backbone_title(backbone)}{seen}")
         lines.append(f'<tr><th class="group" colspan="{len(bits) + 1}" scope="rowgroup">{group}</th></tr>')
         for framework in dict.fromkeys(r.framework for r in rows if (r.backbone, r.features) == (backbone, features)):

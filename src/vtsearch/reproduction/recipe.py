@@ -6,6 +6,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from vtsearch.models.backbones import SHORT_NAMES
 from vtsearch.reproduction.grid import Cell
 from vtsearch.reproduction.paper import CONVOLUTIONAL
 from vtsearch.training.config import FREE_ON_RESUME, TrainConfig, config_of, differing_keys, flat
@@ -14,9 +15,8 @@ from vtsearch.training.presets import preset
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Until a model knows these names itself.
-TIMM_NAMES = {"vts16": "vit_base_patch16_224.orig_in21k", "vts32": "vit_base_patch32_224.orig_in21k"}
-HEADS = {"all": "tokens", "cls": "cls"}
+HEADS = {"all": "auto", "cls": "cls"}
+"""What a head sees -> its name; "auto" is all tokens of a Vision Transformer, and what others have."""
 
 OF_A_CELL = frozenset({"protocol", "backbone", "head", "framework", "bits", "seed"})
 """What the place in the grid decides, and so no override may."""
@@ -57,32 +57,28 @@ def cell_config(cell: Cell, recipe: Recipe, data: str | None = None) -> TrainCon
         tree
         | {
             "protocol": cell.protocol,
-            "backbone": TIMM_NAMES.get(cell.backbone, cell.backbone),
+            "backbone": cell.backbone,
+            "head": HEADS[cell.features],
             "bits": cell.bits,
             "seed": cell.seed,
             "data": data,
         }
-        | ({} if cell.backbone in CONVOLUTIONAL else {"head": HEADS[cell.features]})
     )
 
 
 def cell_of(tree: Mapping[str, Any]) -> Cell:
     """The place in a grid of the run with this config.yaml."""
-    short = {name: ours for ours, name in TIMM_NAMES.items()}
-    return Cell(
-        tree["protocol"],
-        short.get(tree["backbone"], tree["backbone"]),
-        "cls" if tree["head"] == HEADS["cls"] else "all",
-        tree["framework"],
-        tree["bits"],
-        tree["seed"],
-    )
+    short = {full: name for name, full in SHORT_NAMES.items()}
+    backbone, head = short.get(tree["backbone"], tree["backbone"]), tree["head"]
+    of_its_own = head == "cls" or (head == "pooled" and backbone not in CONVOLUTIONAL)
+    features = head if of_its_own else "all"
+    return Cell(tree["protocol"], backbone, features, tree["framework"], tree["bits"], tree["seed"])
 
 
 def recipe_of(tree: Mapping[str, Any], name: str) -> Recipe:
-    """What the run with this config.yaml changed in a preset."""
+    """What the run with this config.yaml changed in a preset; it knows nothing of values that came after it."""
     base = copy.deepcopy(flat(preset(name, tree["framework"])))
-    keys = [key for key in differing_keys(base, dict(tree)) if key not in OF_A_CELL | {"data"}]
+    keys = [key for key in differing_keys(base, dict(tree)) if key not in OF_A_CELL | {"data"} and _has(tree, key)]
     return Recipe(name, {key: _get(tree, key) for key in keys})
 
 
@@ -99,6 +95,11 @@ def _get(tree: Any, dotted: str) -> Any:
     for name in dotted.split("."):
         tree = tree.get(name) if isinstance(tree, dict) else None
     return tree
+
+
+def _has(tree: Any, dotted: str) -> bool:
+    *path, last = dotted.split(".")
+    return last in (_get(tree, ".".join(path)) or {}) if path else last in tree
 
 
 def _word(value: Any) -> str:
