@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from vtsearch.data import PROTOCOLS
 from vtsearch.frameworks import FRAMEWORKS, framework_class
 from vtsearch.training.presets import PRESETS, preset
 
@@ -9,13 +10,13 @@ from vtsearch.training.presets import PRESETS, preset
 @pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_preset_is_complete_for_every_framework(name, framework):
-    config = preset(name, framework)
+    config = preset(name, framework, "digits")
     assert config.framework == framework
     assert isinstance(config.options, framework_class(framework).Options)
 
 
 def test_paper_repeats_what_the_published_code_does():
-    config = preset("paper", "csq")
+    config = preset("paper", "csq", "cifar10@54000")
     assert (config.optimizer.name, config.optimizer.lr, config.optimizer.weight_decay) == ("adam", 1e-5, 0.0)
     assert (config.batch_size, config.epochs, config.evaluate_every) == (32, 150, 30)
     assert (config.schedule.name, config.augment, config.precision) == ("constant", "none", "fp32")
@@ -25,30 +26,57 @@ def test_paper_repeats_what_the_published_code_does():
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_paper_takes_the_options_of_the_published_code(framework):
-    assert preset("paper", framework).options == framework_class(framework).Options.published()
-    assert preset("modern", framework).options == framework_class(framework).Options()
+    published = framework_class(framework).Options.published()
+    assert preset("paper", framework, "mscoco@5000").options == published
+    assert preset("paper", framework, "nuswide21@5000").options.published() == published
+
+
+@pytest.mark.parametrize("framework", ["csq", "dpn"])
+def test_published_code_sees_the_first_label_where_it_does_not_know_of_more(framework):
+    seen = {name: preset("paper", framework, name).options.multi_label for name in PROTOCOLS}
+    assert {name for name, rule in seen.items() if rule == "majority"} == {"nuswide21@5000", "mscoco@5000"}
+    assert set(seen.values()) == {"majority", "first"}
+
+
+def test_published_training_crops_photographs_alone():
+    assert preset("paper", "dsh", "cifar10@all").augment == "none"
+    assert preset("paper", "dsh", "mscoco@5000").augment == "flip+crop"
+    assert preset("paper", "dsh", "a/folder").augment == "flip+crop"
+
+
+def test_modern_weighs_pairs_where_codes_would_collapse():
+    for framework in ("dfh", "dhn", "dpsh", "idhn"):
+        assert framework_class(framework).Options().weights == "equal"  # the papers'
+        assert preset("modern", framework, "digits").options.weights == "balanced"
+    assert preset("modern", "dsh", "digits").options == framework_class("dsh").Options()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_keeps_the_protocol_it_was_asked_for(name):
+    assert preset(name, "csq", "mirflickr").protocol == "mirflickr"
 
 
 def test_paper_is_the_publication_that_brought_a_framework_to_transformers():
-    config = preset("paper", "adsh")
+    config = preset("paper", "adsh", "cifar10@all")
     assert (config.model.backbone, config.model.head) == ("vit_large_patch32_224.orig_in21k", "cls")
     assert (config.optimizer.name, config.optimizer.lr, config.optimizer.momentum) == ("sgd", 1e-3, 0.0)
     assert (config.optimizer.weight_decay, config.schedule.name, config.batch_size) == (1e-5, "constant", 64)
     assert config.augment == "flip+resized_crop"
     assert config.options == framework_class("adsh").Options.published()
     assert config.options.sample == 5000
+    assert preset("paper", "adsh", "nuswide21@5000").options.sample == 2100
     assert config.epochs == 60 * config.options.epochs_per_sample
 
 
 def test_modern_trains_on_the_backbones_own_pixels():
-    assert preset("modern", "csq").model.preprocessing == "backbone"
+    assert preset("modern", "csq", "digits").model.preprocessing == "backbone"
 
 
 def test_an_unknown_preset_lists_the_choices():
     with pytest.raises(ValueError, match="preset: expected one of modern, paper, got 'best'"):
-        preset("best", "csq")
+        preset("best", "csq", "digits")
 
 
 def test_an_unknown_framework_lists_the_choices():
     with pytest.raises(ValueError, match=", ".join(FRAMEWORKS)):
-        preset("modern", "magic")
+        preset("modern", "magic", "digits")

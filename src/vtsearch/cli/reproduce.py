@@ -115,15 +115,14 @@ def _request(given: dict[str, Any], others: list[str], place: GridFolder) -> _As
     if before is None and given["report_only"]:
         raise FileNotFoundError(f"output: no grid in {place.path}")
     if before is not None and nothing_new:
-        axes = None
-        frameworks = list(dict.fromkeys(name for each in before.axes for name in each.frameworks))
+        axes, cells = None, before.cells()
     else:
         axes = axes_of(_table(given["table"]), chosen.pop("seeds", [0]), **chosen)
-        frameworks = list(axes.frameworks)
+        cells = list(axes.cells())
     if before is not None and given["preset"] is None and not others:
         recipe = before.recipe
     else:
-        recipe = Recipe(given["preset"] or "paper", _changes(given["preset"] or "paper", frameworks, others))
+        recipe = Recipe(given["preset"] or "paper", _changes(given["preset"] or "paper", cells, others))
     data = given["data"] or (None if before is None else before.data)
     return _Asked(recipe, axes, data, before)
 
@@ -189,8 +188,8 @@ def _check_backbone(name: str) -> None:
         raise ValueError(f"backbones: expected {', '.join(SHORT_NAMES)} or names of timm models, got {name!r}{hint}")
 
 
-def _changes(preset: str, frameworks: Sequence[str], others: list[str]) -> dict[str, Any]:
-    """What the words of train change in the preset, checked for every framework of the grid."""
+def _changes(preset: str, cells: Sequence[Cell], others: list[str]) -> dict[str, Any]:
+    """What the words of train change in the preset, checked for every framework and protocol of the grid."""
     from vtsearch.cli import train
     from vtsearch.reproduction.recipe import recipe_of
     from vtsearch.training.config import config_of
@@ -198,9 +197,9 @@ def _changes(preset: str, frameworks: Sequence[str], others: list[str]) -> dict[
     from vtsearch.training.run_folder import plain
 
     changed: dict[str, Any] = {}
-    for framework in frameworks:
-        recipe_for(preset, framework)
-        words = train.parser(train.First(framework, preset, None))
+    for framework, protocol in dict.fromkeys((cell.framework, cell.protocol) for cell in cells):
+        recipe_for(preset, framework, protocol)
+        words = train.parser(train.First(framework, preset, protocol))
         words.prog = "vtsearch reproduce"
         train.check_options(framework, others)
         config = config_of(words.parse_args(others).as_dict())
@@ -214,7 +213,7 @@ def _check_flags(words: Sequence[str]) -> None:
         return
     from vtsearch.cli import train
 
-    actions = train.parser(train.First("csq", "modern", None))._actions  # noqa: SLF001 (it offers no public way)
+    actions = train.parser(train.First("csq", "modern", "digits"))._actions  # noqa: SLF001 (it offers no public way)
     known = [flag for action in actions for flag in action.option_strings]
     own = [flag for flags, _ in _flags() for flag in flags]
     for word in words:

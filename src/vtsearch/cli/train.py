@@ -35,7 +35,12 @@ EXAMPLE = """  vtsearch train --protocol digits --framework csq --bits 32 --imag
 The options of a framework are shown by its own help: vtsearch train --framework hashnet --help"""
 
 # Which defaults and which flags there are depends on these words, so they are read before all others.
-FIRST_WORDS: dict[str, Any] = {"framework": "csq", "preset": "modern", "weights": None}
+FIRST_WORDS: dict[str, Any] = {
+    "framework": "csq",
+    "preset": "modern",
+    "protocol": "cifar10@54000",
+    "weights": None,
+}
 
 
 def run(argv: list[str]) -> int:
@@ -61,7 +66,8 @@ class First:
 
     framework: str
     preset: str
-    weights: str | None
+    protocol: str
+    weights: str | None = None
     implied: tuple[str, ...] = ()
     """Words that stand before the user's own: a resumed run brings its configuration."""
 
@@ -86,7 +92,7 @@ def parser(first: First) -> CommandParser:
         "--compile", action=ActionYesNo(no_prefix="no-"), default=False, help="let torch.compile translate the backbone"
     )
     words.add_class_arguments(options, "options", instantiate=False)
-    defaults = _dotted(flat(preset(first.preset, first.framework)))
+    defaults = _dotted(flat(preset(first.preset, first.framework, first.protocol)))
     backbone = Path(first.weights or "").name.removesuffix(".safetensors").removesuffix(".pth")
     if is_known(backbone):
         defaults["backbone"] = backbone
@@ -111,7 +117,7 @@ def _first_words(argv: list[str]) -> First:
             tree |= files.read_yaml(Path(path))
     chosen = {name: given[name] or tree.get(name) or default for name, default in FIRST_WORDS.items()}
     check_options(chosen["framework"], others)
-    return First(chosen["framework"], chosen["preset"], chosen["weights"], implied)
+    return First(**chosen, implied=implied)
 
 
 def check_options(framework: str, words: list[str]) -> None:

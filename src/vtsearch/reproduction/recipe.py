@@ -50,7 +50,7 @@ def cell_config(cell: Cell, recipe: Recipe, data: str | None = None) -> TrainCon
     Raises:
         ValueError: an unknown preset or framework, a change that the preset has no place for, values that no run has.
     """
-    tree = flat(preset(recipe.preset, cell.framework))
+    tree = flat(preset(recipe.preset, cell.framework, cell.protocol))
     for name, value in recipe.changed.items():
         _set(tree, name, value)
     return config_of(
@@ -77,7 +77,7 @@ def cell_of(tree: Mapping[str, Any]) -> Cell:
 
 def recipe_of(tree: Mapping[str, Any], name: str) -> Recipe:
     """What the run with this config.yaml changed in a preset; it knows nothing of values that came after it."""
-    base = copy.deepcopy(flat(preset(name, tree["framework"])))
+    base = copy.deepcopy(flat(preset(name, tree["framework"], tree["protocol"])))
     keys = [key for key in differing_keys(base, dict(tree)) if key not in OF_A_CELL | {"data"} and _has(tree, key)]
     return Recipe(name, {key: _get(tree, key) for key in keys})
 

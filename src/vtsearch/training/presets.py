@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+from vtsearch.data import PROTOCOLS
 from vtsearch.frameworks import framework_class
 from vtsearch.models import ModelConfig
 from vtsearch.training.config import OptimizerConfig, ScheduleConfig, TrainConfig
@@ -12,11 +14,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def modern(framework: str = "csq") -> TrainConfig:
+THUMBNAILS = frozenset({"cifar10", "digits"})
+"""Data sets of small square images, which the published code only enlarges; photographs it crops and mirrors."""
+
+KNOWN_MULTI_LABEL = frozenset({"nuswide21@5000", "mscoco@5000"})
+"""The protocols that the published code knows to have several labels, by their names; in others it sees the first."""
+
+ASYMMETRIC_SAMPLE = {"cifar10": 5000, "nuswide": 2100}
+"""Images of a sample, by data set, in the code of He and Wei."""
+
+BALANCED = ("dfh", "dhn", "dpsh", "idhn")
+"""Frameworks whose codes of many classes tend to collapse unless similar and dissimilar pairs weigh the same."""
+
+
+def modern(framework: str, protocol: str) -> TrainConfig:  # noqa: ARG001 (the table's signature)
     """AdamW with one cycle and layer decay, bf16, random crops and flips, pixels as the backbone knows them."""
+    options = framework_class(framework).Options()
     return TrainConfig(
         framework=framework,
-        options=framework_class(framework).Options(),
+        options=replace(options, weights="balanced") if framework in BALANCED else options,
         model=ModelConfig(backbone="vit_tiny_patch16_224.augreg_in21k_ft_in1k", bits=64),
         augment="flip+crop",
         # cifar10@54000, 8 epochs: mAP 0.745, and 0.679 with 2e-4 for all layers
@@ -26,17 +42,17 @@ def modern(framework: str = "csq") -> TrainConfig:
     )
 
 
-def paper(framework: str = "csq") -> TrainConfig:
+def paper(framework: str, protocol: str) -> TrainConfig:
     """What the authors' code does, its flaws included, each of them one field here.
 
     Source: Dubey et al., Vision Transformer Hashing for Image Retrieval, ICME 2022, and its public code; for
     frameworks that another publication brought to Vision Transformers, that one: ``PAPERS``.
     """
     if framework in PAPERS:
-        return PAPERS[framework]()
+        return PAPERS[framework](protocol)
     return TrainConfig(
         framework=framework,
-        options=framework_class(framework).Options.published(),
+        options=_published_options(framework, protocol),
         model=ModelConfig(
             backbone="vit_base_patch16_224.orig_in21k",
             bits=64,
@@ -44,7 +60,7 @@ def paper(framework: str = "csq") -> TrainConfig:
             backbone_dropout=0.1,
             preprocessing="published",  # ImageNet's, although these weights were trained with mean = deviation = 0.5
         ),
-        augment="none",
+        augment="none" if _dataset(protocol) in THUMBNAILS else "flip+crop",
         optimizer=OptimizerConfig(name="adam", lr=1e-5, weight_decay=0.0, clip=0.0),
         schedule=ScheduleConfig(name="constant"),
         epochs=150,
@@ -55,15 +71,16 @@ def paper(framework: str = "csq") -> TrainConfig:
     )
 
 
-def asymmetric_paper() -> TrainConfig:
-    """What the authors' code does on CIFAR-10; on NUS-WIDE its sample is 2,100.
+def asymmetric_paper(protocol: str) -> TrainConfig:
+    """What the authors' code does.
 
     Source: He and Wei, Image retrieval combining Transformer and asymmetric learning strategy, Journal of Image and
     Graphics 2023, and its public code.
     """
+    options = framework_class("adsh").Options.published()
     return TrainConfig(
         framework="adsh",
-        options=framework_class("adsh").Options.published(),
+        options=replace(options, sample=ASYMMETRIC_SAMPLE.get(_dataset(protocol), options.sample)),
         model=ModelConfig(
             backbone="vit_large_patch32_224.orig_in21k",
             bits=48,
@@ -79,16 +96,29 @@ def asymmetric_paper() -> TrainConfig:
     )
 
 
-PAPERS: dict[str, Callable[[], TrainConfig]] = {"adsh": asymmetric_paper}
-PRESETS: dict[str, Callable[[str], TrainConfig]] = {"modern": modern, "paper": paper}
+PAPERS: dict[str, Callable[[str], TrainConfig]] = {"adsh": asymmetric_paper}
+PRESETS: dict[str, Callable[[str, str], TrainConfig]] = {"modern": modern, "paper": paper}
 
 
-def preset(name: str, framework: str) -> TrainConfig:
-    """The complete configuration of a recipe for a framework.
+def preset(name: str, framework: str, protocol: str) -> TrainConfig:
+    """The complete configuration of a recipe for a framework on a protocol, or on a folder of one's own images.
 
     Raises:
         ValueError: an unknown preset or framework, with the choices.
     """
     if name not in PRESETS:
         raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, got {name!r}")
-    return PRESETS[name](framework)
+    return replace(PRESETS[name](framework, protocol), protocol=protocol)
+
+
+def _dataset(protocol: str) -> str:
+    """The data set behind a protocol; a folder of one's own stands for itself."""
+    return PROTOCOLS[protocol].source if protocol in PROTOCOLS else protocol
+
+
+def _published_options(framework: str, protocol: str) -> Any:
+    """What Dubey et al.'s code amounts to on a protocol."""
+    options = framework_class(framework).Options.published()
+    if framework in ("csq", "dpn") and protocol not in KNOWN_MULTI_LABEL:
+        return replace(options, multi_label="first")  # of single labels the only one
+    return options
