@@ -11,7 +11,7 @@ demo: $(VENV)/.package
 	$(BIN)/vtsearch demo
 
 test: $(VENV)/.package $(VENV)/.test
-	$(BIN)/python -m pytest -n auto --dist loadfile -p no:benchmark
+	$(BIN)/python -m pytest
 
 # Fifteen minutes; make bench QUICK=1 runs the same on tiny codes.
 bench: $(VENV)/.package $(VENV)/.test $(VENV)/.bench

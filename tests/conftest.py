@@ -43,17 +43,6 @@ def pytest_configure(config):
     config.stash[COMPARED] = Counter()
 
 
-def pytest_sessionfinish(session):
-    output = getattr(session.config, "workeroutput", None)
-    if output is not None:  # one of several processes: what it compared goes to the one that reports
-        output["compared"] = dict(session.config.stash[COMPARED])
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node):
-    node.config.stash[COMPARED].update(getattr(node, "workeroutput", {}).get("compared", {}))
-
-
 def pytest_terminal_summary(terminalreporter, config):
     compared = config.stash[COMPARED]
     if compared:

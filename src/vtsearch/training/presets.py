@@ -28,13 +28,8 @@ BALANCED = ("dfh", "dhn", "dpsh", "idhn")
 
 
 def modern(framework: str, protocol: str) -> TrainConfig:  # noqa: ARG001 (the table's signature)
-    """AdamW with one cycle and layer decay, bf16, random crops and flips, pixels as the backbone knows them.
-
-    Some training images are held out to choose the best epoch, unless the framework learns codes for all of them.
-    """
-    kind = framework_class(framework)
-    options = kind.Options()
-    held_out = kind.trains_on == "train"
+    """AdamW with one cycle and layer decay, bf16, random crops and flips, pixels as the backbone knows them."""
+    options = framework_class(framework).Options()
     return TrainConfig(
         framework=framework,
         options=replace(options, weights="balanced") if framework in BALANCED else options,
@@ -44,8 +39,6 @@ def modern(framework: str, protocol: str) -> TrainConfig:  # noqa: ARG001 (the t
         optimizer=OptimizerConfig(name="adamw", lr=5e-4, layer_decay=0.75),
         schedule=ScheduleConfig(name="one_cycle", warmup=0.2),
         epochs=10,
-        evaluate_every=2 if held_out else 0,
-        validation=0.05 if held_out else 0.0,
     )
 
 
