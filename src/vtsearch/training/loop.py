@@ -285,7 +285,7 @@ class Run:
 
     def _checkpoint_due(self) -> bool:
         steps, minutes = self.config.checkpoint_steps, self.config.checkpoint_minutes
-        if self.place.batch == len(self.parts.batches):
+        if self.place.batch == self.parts.batches.batches_of(self._sizes[self.place.epoch]):
             return False  # the end of the epoch sees to it
         return bool(steps and self.place.step % steps == 0) or time.monotonic() - self._saved > 60 * minutes
 
