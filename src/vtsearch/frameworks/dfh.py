@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional
 
 from vtsearch.frameworks.checks import check_options
+from vtsearch.frameworks.labels import label_shares
 from vtsearch.frameworks.pairs import PairwiseFramework, Sides, WeightedPairOptions, pair_mean
 from vtsearch.frameworks.processes import gather, mean
 from vtsearch.frameworks.similarity import share_a_label
@@ -94,7 +95,7 @@ class DFH(PairwiseFramework):
     def _codes(self, features: Tensor, labels: Tensor) -> Tensor:
         """The codes of a batch (b, bits) of -1 and +1, by the centers as they were; then the centers move to them."""
         if self.options.several_labels == "mean":
-            labels = labels / labels.sum(dim=1, keepdim=True).clamp(min=1)
+            labels = label_shares(labels)
         centers = self.centers.to(features.dtype)
         pulled = self.options.pull * labels @ centers.sign() + features
         codes = torch.where(pulled > 0, 1.0, -1.0).to(features.dtype)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vtsearch.models.backbones import SHORT_NAMES
 from vtsearch.reproduction.grid import Cell
 from vtsearch.reproduction.paper import CONVOLUTIONAL
-from vtsearch.training.config import FREE_ON_RESUME, TrainConfig, config_of, differing_keys, flat
+from vtsearch.training.config import FREE_ON_RESUME, TrainConfig, config_of, differing_keys, flat, look_up
 from vtsearch.training.presets import preset
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def recipe_of(tree: Mapping[str, Any], name: str) -> Recipe:
     """What the run with this config.yaml changed in a preset; it knows nothing of values that came after it."""
     base = copy.deepcopy(flat(preset(name, tree["framework"], tree["protocol"])))
     keys = [key for key in differing_keys(base, dict(tree)) if key not in OF_A_CELL | {"data"} and _has(tree, key)]
-    return Recipe(name, {key: _get(tree, key) for key in keys})
+    return Recipe(name, {key: look_up(tree, key) for key in keys})
 
 
 def _set(tree: dict[str, Any], dotted: str, value: Any) -> None:
@@ -91,15 +91,9 @@ def _set(tree: dict[str, Any], dotted: str, value: Any) -> None:
     tree[last] = value
 
 
-def _get(tree: Any, dotted: str) -> Any:
-    for name in dotted.split("."):
-        tree = tree.get(name) if isinstance(tree, dict) else None
-    return tree
-
-
 def _has(tree: Any, dotted: str) -> bool:
     *path, last = dotted.split(".")
-    return last in (_get(tree, ".".join(path)) or {}) if path else last in tree
+    return last in (look_up(tree, ".".join(path)) or {}) if path else last in tree
 
 
 def _word(value: Any) -> str:

@@ -173,3 +173,10 @@ def differing_keys(mine: dict[str, Any], other: dict[str, Any], prefix: str = ""
         elif a != b:
             names.append(prefix + name)
     return names
+
+
+def look_up(tree: Any, dotted: str) -> Any:
+    """The value with that dotted name in a tree, None where there is none."""
+    for name in dotted.split("."):
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    return tree

@@ -27,7 +27,7 @@ from vtsearch import _native
 from vtsearch.data import Split, save_split
 from vtsearch.durable import write_file
 from vtsearch.errors import VtsearchError
-from vtsearch.training.config import FREE_ON_RESUME, TrainConfig, differing_keys, flat
+from vtsearch.training.config import FREE_ON_RESUME, TrainConfig, differing_keys, flat, look_up
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ def check(folder: Path, config: TrainConfig, *, resume: bool) -> None:
     if differing:
         key, more = differing[0], f" (and {', '.join(differing[1:])} differ too)" if differing[1:] else ""
         raise VtsearchError(
-            f"{key}: the run in {folder} has {_look_up(saved, key)!r}, this configuration {_look_up(wanted, key)!r}"
+            f"{key}: the run in {folder} has {look_up(saved, key)!r}, this configuration {look_up(wanted, key)!r}"
             f"{more}; continue the run as it was begun, or choose another --output"
         )
 
@@ -125,9 +125,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _look_up(tree: Any, dotted: str) -> Any:
-    for name in dotted.split("."):
-        tree = tree.get(name) if isinstance(tree, dict) else None
-    return tree
