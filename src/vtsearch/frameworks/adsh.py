@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
+from vtsearch._processes import average, from_first, gather
 from vtsearch.frameworks import discrete
 from vtsearch.frameworks.base import Framework
-from vtsearch.frameworks.processes import average, from_first, gather
 
 if TYPE_CHECKING:
     from typing import Any

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch.nn import functional
 
+from vtsearch._processes import gather, mean
 from vtsearch.frameworks.checks import check_options
 from vtsearch.frameworks.labels import label_shares
 from vtsearch.frameworks.pairs import PairwiseFramework, Sides, WeightedPairOptions, pair_mean
-from vtsearch.frameworks.processes import gather, mean
 from vtsearch.frameworks.similarity import share_a_label
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch.nn import functional
 
+from vtsearch._processes import gather, mean
 from vtsearch.frameworks.base import Framework
 from vtsearch.frameworks.checks import check_options
-from vtsearch.frameworks.processes import gather, mean
 from vtsearch.frameworks.similarity import share_a_label
 
 if TYPE_CHECKING:

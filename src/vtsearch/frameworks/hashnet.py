@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from vtsearch._processes import mean
 from vtsearch.frameworks.checks import check_options
 from vtsearch.frameworks.pairs import PairOptions, PairwiseFramework, pair_mean
-from vtsearch.frameworks.processes import mean
 from vtsearch.frameworks.similarity import pairwise_loss, share_a_label
 
 if TYPE_CHECKING:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import torch
-from torch import distributed, nn
+from torch import nn
 from torch.nn import functional
+
+from vtsearch._processes import number_of_processes, total
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,33 +100,19 @@ class FeatureNorm(nn.BatchNorm1d):
 
     def forward(self, features: Tensor) -> Tensor:
         """(b, bits) -> (b, bits)."""
-        if not self.training or len(features) * _processes() < 2:
+        if not self.training or len(features) * number_of_processes() < 2:
             return functional.batch_norm(
                 features, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             )
         with torch.autocast(features.device.type, enabled=False):
             features = features.float()
-            count = _over_processes(features.new_full((), len(features)))
-            mean = _over_processes(features.sum(dim=0)) / count
-            variance = _over_processes((features - mean).square().sum(dim=0)) / count
+            count = total(features.new_full((), len(features)))
+            mean = total(features.sum(dim=0)) / count
+            variance = total((features - mean).square().sum(dim=0)) / count
             with torch.no_grad():
                 self.running_mean.lerp_(mean, self.momentum)
                 self.running_var.lerp_(variance * count / (count - 1), self.momentum)
             return (features - mean) * (variance + self.eps).rsqrt() * self.weight + self.bias
-
-
-def _over_processes(part: Tensor) -> Tensor:
-    """The sum over all processes, each of which gets gradients from all."""
-    if _processes() == 1:
-        return part
-    from torch.distributed.nn.functional import all_reduce  # noqa: PLC0415 (not in every build of torch)
-
-    total: Tensor = all_reduce(part)  # type: ignore[no-untyped-call]
-    return total
-
-
-def _processes() -> int:
-    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
 
 
 def initialize(head: TokensHead | ClassTokenHead | PooledHead, init: HeadInit) -> None:

@@ -39,6 +39,16 @@ def mean(values: Tensor, weights: Tensor | None = None) -> Tensor:
     return (weights * values).sum() / total.clamp(min=torch.finfo(values.dtype).tiny)
 
 
+def total(part: Tensor) -> Tensor:
+    """The sum over all processes, each of which gets gradients from all."""
+    if number_of_processes() == 1:
+        return part
+    from torch.distributed.nn.functional import all_reduce  # noqa: PLC0415 (not in every build of torch)
+
+    of_all: Tensor = all_reduce(part)  # type: ignore[no-untyped-call]
+    return of_all
+
+
 def average(value: Tensor) -> Tensor:
     """The average of a tensor without gradient over all processes."""
     if number_of_processes() == 1:
