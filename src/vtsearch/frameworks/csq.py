@@ -11,15 +11,11 @@ from typing import TYPE_CHECKING, Literal
 
 from torch.nn import functional
 
-from vtsearch.frameworks.base import Framework
-from vtsearch.frameworks.centers import majority_centers, tie_vector
+from vtsearch.frameworks.centered import CenteredFramework
 from vtsearch.frameworks.checks import check_options
-from vtsearch.frameworks.drawn_centers import Construction, draw_centers
-from vtsearch.frameworks.labels import first_label
+from vtsearch.frameworks.drawn_centers import Construction
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from torch import Tensor
 
 
@@ -49,7 +45,7 @@ class CSQOptions:
         return cls(form="published", centers="redrawn")
 
 
-class CSQ(Framework):
+class CSQ(CenteredFramework):
     """L = BCE((t + 1) / 2, (c + 1) / 2) + quantization * mean((|t| - 1)^2), t = tanh(u), c the item's center.
 
     An item with several labels has the majority of their centers; even votes take a vector that is drawn once from
@@ -57,22 +53,11 @@ class CSQ(Framework):
     """
 
     Options = CSQOptions
-    centers: Tensor
-    tie: Tensor
-
-    def __init__(self, bits: int, classes: int, train_size: int, options: Any = None, seed: int = 0) -> None:
-        super().__init__(bits, classes, train_size, options, seed)
-        centers = draw_centers(self.options.centers, classes, bits, seed)
-        self.register_buffer("centers", centers)  # (classes, bits) of -1, +1
-        self.register_buffer("tie", tie_vector(bits, seed))  # (bits,) of -1, +1
 
     def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:  # noqa: ARG002 (no bank)
         """Central similarity (equation 4 of the paper) and quantization (equation 6, in its published square)."""
-        if self.options.multi_label == "first":
-            labels = first_label(labels)
-        centers = majority_centers(self.centers.to(labels.dtype), labels, self.tie.to(labels.dtype))  # (b, bits)
         activated = features.tanh()
-        probability = (centers + 1) / 2
+        probability = (self.centers_of(labels) + 1) / 2  # (b, bits)
         if self.options.form == "logits":  # (tanh u + 1) / 2 = sigmoid(2 u)
             similarity = functional.binary_cross_entropy_with_logits(2 * features, probability)
         else:

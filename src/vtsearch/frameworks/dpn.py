@@ -13,10 +13,9 @@ import torch
 from torch.nn import functional
 
 from vtsearch.frameworks.bank import Bank
-from vtsearch.frameworks.base import Framework
-from vtsearch.frameworks.centers import majority_centers, tie_vector
+from vtsearch.frameworks.centered import CenteredFramework
 from vtsearch.frameworks.checks import check_options
-from vtsearch.frameworks.drawn_centers import Construction, draw_centers
+from vtsearch.frameworks.drawn_centers import Construction
 from vtsearch.frameworks.labels import first_label
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ class DPNOptions:
         return cls(centers="balanced")
 
 
-class DPN(Framework):
+class DPN(CenteredFramework):
     """L = mean(max(margin - u t, 0)), t in {-1, +1} the item's target.
 
     An item with several labels has the majority of their targets; even votes take a vector that is drawn once from the
@@ -73,14 +72,9 @@ class DPN(Framework):
     """
 
     Options = DPNOptions
-    centers: Tensor
-    tie: Tensor
 
     def __init__(self, bits: int, classes: int, train_size: int, options: Any = None, seed: int = 0) -> None:
         super().__init__(bits, classes, train_size, options, seed)
-        centers = draw_centers(self.options.centers, classes, bits, seed)
-        self.register_buffer("centers", centers)  # (classes, bits) of -1, +1
-        self.register_buffer("tie", tie_vector(bits, seed))  # (bits,) of -1, +1
         self.bank = None if self.options.update == "never" else Bank(train_size, bits, classes)
 
     def start_epoch(self, epoch: int) -> None:
@@ -108,12 +102,10 @@ class DPN(Framework):
         if self.options.multi_label == "each":
             costs = functional.relu(margin - features[:, None] * centers)  # (b, classes, bits)
             return torch.einsum("bc,bck->bk", labels, costs)
-        if self.options.multi_label == "first":
-            targets = first_label(labels) @ centers
-        else:
-            targets = majority_centers(centers, labels, self.tie.to(features.dtype))
-            if self.options.update == "ternary":  # one label's 0 stays, as published
-                targets = torch.where(labels.sum(dim=1, keepdim=True) == 1, labels @ centers, targets)
+        targets = self.centers_of(labels)
+        if self.options.update == "ternary":  # one label's 0 stays, as published
+            alone = first_label(labels) if self.options.multi_label == "first" else labels
+            targets = torch.where(alone.sum(dim=1, keepdim=True) == 1, alone @ centers, targets)
         return functional.relu(margin - features * targets)
 
 
