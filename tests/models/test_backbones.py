@@ -94,6 +94,18 @@ def test_attention_is_fused():
     assert called == [(2, 3, 17, 64)] * 12
 
 
+def test_a_model_computes_attention_in_separate_steps_on_a_cpu_and_fused_elsewhere():
+    model = build("vit_tiny_patch16_224").eval()
+    images = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        fused = model.backbone(images)
+        model(images)
+        assert not any(block.attn.fused_attn for block in model.backbone.blocks)
+        torch.testing.assert_close(model.backbone(images), fused, rtol=1e-4, atol=1e-5)
+    model.to("meta")(images.to("meta"))
+    assert all(block.attn.fused_attn for block in model.backbone.blocks)
+
+
 def test_resnet50_is_torchvisions():
     torch.manual_seed(0)
     theirs = torchvision.models.resnet50().eval()

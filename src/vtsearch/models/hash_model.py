@@ -23,6 +23,7 @@ from vtsearch.models.backbones import (
     gives_tokens,
     input_side,
     published_preprocessing,
+    suit_attention,
 )
 from vtsearch.models.heads import ClassTokenHead, FeatureNorm, HeadInit, PooledHead, TokensHead, initialize
 from vtsearch.models.weights import load_backbone_weights, state_bytes
@@ -103,6 +104,7 @@ class HashModel(nn.Module):
         # convolutions are faster on pixels whose channels lie side by side; the numbers are the same to rounding
         self._layout = torch.contiguous_format if gives_tokens(backbone) else torch.channels_last
         backbone.to(memory_format=self._layout)
+        self._suits = ""
 
     @property
     def bits(self) -> int:
@@ -126,6 +128,9 @@ class HashModel(nn.Module):
                 f"images: expected shape (b, 3, {size}, {size}), got {tuple(images.shape)}; "
                 "a model has one image size: build it with another image_size, or preprocess to this one"
             )
+        if images.device.type != self._suits:
+            suit_attention(self.backbone, images.device)
+            self._suits = images.device.type
         features: Tensor = self.head(self.backbone(images.contiguous(memory_format=self._layout)))
         return features
 
