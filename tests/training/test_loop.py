@@ -145,7 +145,7 @@ def test_the_best_model_is_the_one_of_the_best_evaluation(finished):
 
 @pytest.mark.parametrize("share", [0.0, 0.2])
 def test_the_scores_of_the_best_epoch_stand_beside_those_of_the_last(tiny_config, tmp_path, share):
-    overshooting = {"optimizer": OptimizerConfig(lr=0.03), "schedule": ScheduleConfig(name="constant")}
+    overshooting = {"optimizer": OptimizerConfig(lr=0.3), "schedule": ScheduleConfig(name="cosine", warmup=0.9)}
     config = replace(tiny_config, **overshooting, epochs=4, validation=share, evaluate_every=1, baselines=False)
     run = tmp_path / "run"
     result = train(config, run)
@@ -213,17 +213,29 @@ def test_validation_chooses_the_best_epoch_on_held_out_training_images(tiny_conf
 
 
 def test_held_out_images_are_not_trained_on():
-    train_positions = np.arange(100, 200)
+    train_positions = np.arange(100, 300)
     fit, held_out = divide(train_positions, 0.25, seed=0)
-    assert len(held_out) == 25
+    assert len(held_out) == 50
     assert sorted([*fit, *held_out]) == train_positions.tolist()
     assert not np.array_equal(divide(train_positions, 0.25, seed=1)[1], held_out)
     np.testing.assert_array_equal(divide(train_positions, 0.0, seed=0)[0], train_positions)
 
 
-def test_a_validation_share_without_an_image_is_refused():
-    with pytest.raises(ValueError, match=r"validation: expected a share that makes 1 to 9 images, got 0.01"):
-        divide(np.arange(10), 0.01, seed=0)
+def test_too_few_images_to_choose_an_epoch_by_are_trained_on_instead(tiny_config, tmp_path):
+    fit, held_out = divide(np.arange(1000), 0.049, seed=0)
+    assert (len(fit), len(held_out)) == (1000, 0)
+    said = io.StringIO()
+    config = replace(tiny_config, validation=0.05, evaluate_every=1, epochs=2, baselines=False)
+    result = train(config, tmp_path / "run", progress=said)
+    assert "the last one counts" in said.getvalue()
+    assert (result.best_epoch, result.chosen) == (2, result.final)
+    events = [e for e in read_journal(tmp_path / "run" / files.METRICS) if e["event"] == "evaluation"]
+    assert [(e["on"], e["epoch"]) for e in events] == [("query", 2)]
+
+
+def test_a_validation_share_that_leaves_nothing_is_refused():
+    with pytest.raises(ValueError, match="leaves images to train on"):
+        divide(np.arange(10), 0.99, seed=0)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_before_it_reaches_a_checkpoint(tiny_config, tmp_path):

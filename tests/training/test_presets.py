@@ -68,6 +68,14 @@ def test_paper_is_the_publication_that_brought_a_framework_to_transformers():
     assert config.epochs == 60 * config.options.epochs_per_sample
 
 
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_modern_chooses_the_epoch_on_held_out_images(framework):
+    config = preset("modern", framework, "digits")
+    learns_codes = framework == "adsh"  # of all images that it trains on
+    assert (config.validation == 0.0) == learns_codes
+    assert (config.evaluate_every == 0) == learns_codes
+
+
 def test_modern_trains_on_the_backbones_own_pixels():
     assert preset("modern", "csq", "digits").model.preprocessing == "backbone"
 

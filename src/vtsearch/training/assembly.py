@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from vtsearch.training.progress import Progress
 
 
+LEAST_HELD_OUT = 50
+"""Held-out images below which chance decides which epoch they find the best."""
+
+
 @dataclass(frozen=True)
 class Parts:
     """What a run works with."""
@@ -132,12 +136,16 @@ def _training_images(
 def divide(train: NDArray[np.int64], share: float, *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Training positions to train on, and those held out; both keep their order.
 
+    None are held out if the share makes fewer than LEAST_HELD_OUT.
+
     Raises:
-        ValueError: a share above 0 that is less than one image, or leaves none.
+        ValueError: a share that leaves none to train on.
     """
     held = round(share * len(train))
-    if share > 0 and not 0 < held < len(train):
-        raise ValueError(f"validation: expected a share that makes 1 to {len(train) - 1} images, got {share}")
+    if held == len(train):
+        raise ValueError(f"validation: expected a share that leaves images to train on, got {share} of {len(train)}")
+    if held < LEAST_HELD_OUT:
+        held = 0
     order = np.random.Generator(np.random.PCG64(derived_seed(seed, HOLD_OUT_SEED))).permutation(len(train))
     return train[np.sort(order[held:])], train[np.sort(order[:held])]
 

@@ -1,8 +1,9 @@
-"""Folders that are replaced as a whole: a kill or a full disk at any moment leaves the old one or the new one."""
+"""Checkpoints: folders that are replaced as a whole; a kill or a full disk leaves the old one or the new one."""
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,6 +17,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STATE_FILE = "state.pt"
+
+
+@dataclass
+class Place:
+    """Where a run is and what it has found so far: the part of a checkpoint that is no tensor."""
+
+    epoch: int = 0
+    """Epochs that are done with."""
+    batch: int = 0
+    """Batches of the current epoch that are done; all of them, while the end of the epoch is being worked on."""
+    step: int = 0
+    """Batches since the beginning of the run."""
+    loss_sum: float = 0.0
+    """Of this epoch's batches."""
+    seconds: float = 0.0
+    """Spent training, evaluation not included."""
+    best: float = -1.0
+    best_epoch: int = 0
+    baselines: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:

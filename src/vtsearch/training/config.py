@@ -82,7 +82,8 @@ class TrainConfig:
     evaluate_every: int = 0
     """Epochs between evaluations, whose best model is kept in best/; 0 evaluates at the end alone."""
     validation: float = 0.0
-    """Share of the training images held out to choose the best epoch; 0 chooses on the protocol's queries."""
+    """Share of the training images held out to choose the best epoch; 0 chooses on the protocol's queries. A share of
+    fewer than 50 images is not held out, and the last epoch counts."""
     baselines: bool = True
     """Whether to judge the untrained model, its backbone's pooled features and random codes beside the trained one."""
     workers: int | None = None

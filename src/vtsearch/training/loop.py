@@ -8,7 +8,7 @@ its last checkpoint computes what it would have computed anyway.
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,26 +16,16 @@ import torch
 from accelerate.utils import set_seed
 
 from vtsearch.errors import VtsearchError
-from vtsearch.models import load_model, save_model
 from vtsearch.training import run_folder as files
 from vtsearch.training.assembly import assemble
 from vtsearch.training.batches import STEP_SEED, derived_seed
-from vtsearch.training.checkpoint import load_state, replace_folder, save_state
+from vtsearch.training.checkpoint import Place, load_state, save_state
 from vtsearch.training.optimization import set_learning_rate
-from vtsearch.training.outcome import (
-    ENCODED,
-    LEARNED,
-    RunResult,
-    read_best,
-    read_result,
-    score,
-    score_line,
-    write_best,
-    write_outcome,
-)
+from vtsearch.training.outcome import RunResult, read_result, write_outcome
 from vtsearch.training.precision import resolve_precision
 from vtsearch.training.processes import this_process
 from vtsearch.training.progress import Progress
+from vtsearch.training.scoring import Scorer
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -43,28 +33,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from vtsearch.evaluation import Evaluation
     from vtsearch.training.assembly import Parts
     from vtsearch.training.config import TrainConfig
-
-
-@dataclass
-class Place:
-    """Where a run is and what it has found so far: the part of a checkpoint that is no tensor."""
-
-    epoch: int = 0
-    """Epochs that are done with."""
-    batch: int = 0
-    """Batches of the current epoch that are done; all of them, while the end of the epoch is being worked on."""
-    step: int = 0
-    """Batches since the beginning of the run."""
-    loss_sum: float = 0.0
-    """Of this epoch's batches."""
-    seconds: float = 0.0
-    """Spent training, evaluation not included."""
-    best: float = -1.0
-    best_epoch: int = 0
-    baselines: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def train(
@@ -100,11 +70,11 @@ class Run:
     def __init__(self, parts: Parts, folder: Path) -> None:
         self.parts, self.config, self.progress = parts, parts.config, parts.progress
         self.folder = folder
-        self.place = Place()
         self._sizes = [parts.batches.size(epoch) for epoch in range(parts.config.epochs)]
         self._steps = sum(map(parts.batches.batches_of, self._sizes))
         self._loss_sum = torch.zeros((), dtype=torch.float64)
-        self._restore()
+        self.place = self._restored()
+        self.scorer = Scorer(parts, folder, self.place)
         self._clock = self._saved = time.monotonic()
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -115,8 +85,10 @@ class Run:
         self.progress.note(self._what())
         if self.parts.data.remark:
             self.progress.note(f"warning: this is {self.parts.data.remark}")
+        if self.scorer.has_too_few_to_hold_out:
+            self.progress.note("validation: so few held-out images could not choose an epoch; the last one counts")
         if self.config.baselines and not self.place.baselines:
-            self._judge_baselines()
+            self.scorer.judge_baselines()
             self._save()
         done, now = sum(self._sizes[: self.place.epoch]), sum(self._sizes[self.place.epoch : self.place.epoch + 1])
         self.progress.start(sum(self._sizes), done + min(self.place.batch * self.config.batch_size, now))
@@ -168,94 +140,30 @@ class Run:
 
     def _end_epoch(self) -> None:
         """End the epoch for the framework, evaluate if it is time to, and go on to the next one."""
-        place, config, parts = self.place, self.config, self.parts
+        place, parts = self.place, self.parts
         epoch = place.epoch + 1
-        last = epoch == config.epochs
-        due = last or (config.evaluate_every > 0 and epoch % config.evaluate_every == 0)
-        if due:
+        if due := self.scorer.due(epoch):
             self._save()  # so that a kill during the evaluation does not cost the epoch, whose end is then redone
         began = time.monotonic()
         parts.framework.end_epoch(place.epoch)
         place.seconds += time.monotonic() - began
-        if due and len(parts.held_out):
-            self._judged("validation", parts.judge.on_held_out(parts.held_out, parts.fit), epoch)
-        elif due and not last:  # after the last epoch the conclusion evaluates
-            self._judged("query", parts.judge.on_protocol(parts.framework.database_codes())[1], epoch)
+        if due:
+            self.scorer.judge_epoch(epoch)
         loss = self._checked_loss_sum() / max(place.batch, 1)
         speed = self.progress.images_per_second
         parts.journal.write("epoch", epoch=epoch, step=place.step, loss=loss, images_per_second=round(speed, 1))
         place.epoch, place.batch = epoch, 0
         self._loss_sum.zero_()
-        self.progress.epoch(f"epoch {epoch}/{config.epochs}", loss)
+        self.progress.epoch(f"epoch {epoch}/{self.config.epochs}", loss)
         self._save()
 
     def _conclude(self) -> RunResult:
         """Judge the final model and write everything that a run leaves behind."""
-        parts, place = self.parts, self.place
-        learned = parts.framework.database_codes()
-        sides, evaluation = parts.judge.on_protocol(learned)
-        symmetric = None if learned is None else self._judge_symmetric()
-        if len(parts.held_out):
-            parts.journal.write("evaluation", on="query", epoch=place.epoch, **score(evaluation))
-        else:
-            self._judged("query", evaluation, place.epoch)
-        best = evaluation if place.best_epoch == place.epoch else self._evaluation_of_best()
-        result = RunResult(
-            final=score(evaluation),
-            chosen=score(best),
-            k=evaluation.k,
-            baselines=dict(place.baselines),
-            best=place.best,
-            best_epoch=place.best_epoch,
-            chosen_on="validation" if len(parts.held_out) else "query",
-            epochs=place.epoch,
-            seconds=round(place.seconds, 1),
-            images_per_second=round(sum(self._sizes) / max(place.seconds, 1e-9), 1),
-            database_codes=ENCODED if symmetric is None else LEARNED,
-            symmetric=symmetric,
-            remark=parts.data.remark,
-        )
-        if parts.accelerator.is_main_process:
-            write_outcome(self.folder, parts, sides=sides, evaluation=evaluation, best=best, result=result)
-        parts.accelerator.wait_for_everyone()
+        result, sides, evaluation, best = self.scorer.conclude(images=sum(self._sizes))
+        if self.parts.accelerator.is_main_process:
+            write_outcome(self.folder, self.parts, sides=sides, evaluation=evaluation, best=best, result=result)
+        self.parts.accelerator.wait_for_everyone()
         return result
-
-    # -----------------------------------------------------------------------------------------------------------------
-    # Evaluation
-
-    def _judge_baselines(self) -> None:
-        """Judge what the trained model has to beat, while the model is as it was built."""
-        for name, evaluation in self.parts.judge.of_baselines(self.config.seed).items():
-            found = self.place.baselines[name] = score(evaluation)
-            self.parts.journal.write("baseline", of=name, **found)
-            self.progress.note(score_line(name, evaluation.k, found))
-
-    def _judge_symmetric(self) -> dict[str, float]:
-        """Judge the final model as the encoder of the database too, although its codes were learned."""
-        _, evaluation = self.parts.judge.on_protocol()
-        found = score(evaluation)
-        self.parts.journal.write("evaluation", on="query, symmetric", epoch=self.place.epoch, **found)
-        self.progress.note(score_line("symmetric use", evaluation.k, found))
-        return found
-
-    def _judged(self, on: str, evaluation: Evaluation, epoch: int) -> None:
-        """Take note of an evaluation, and of the model if it is the best so far."""
-        found = score(evaluation)
-        self.parts.journal.write("evaluation", on=on, epoch=epoch, **found)
-        self.progress.note(score_line(f"epoch {epoch}/{self.config.epochs} on {on}", evaluation.k, found))
-        if found["expected"] > self.place.best:
-            self.place.best, self.place.best_epoch = found["expected"], epoch
-            if self.parts.accelerator.is_main_process:
-                replace_folder(self.folder / files.BEST, lambda fresh: save_model(self.parts.model, fresh))
-                if on == "query":
-                    write_best(self.folder, epoch, evaluation)
-
-    def _evaluation_of_best(self) -> Evaluation:
-        """The scores of best/ on the protocol, which a validation has not asked for yet."""
-        if not len(self.parts.held_out) and (self.folder / files.BEST_SCORES).exists():
-            return read_best(self.folder)
-        model = load_model(self.folder / files.BEST).to(self.parts.accelerator.device)
-        return self.parts.judge.of(model).on_protocol()[1]
 
     # -----------------------------------------------------------------------------------------------------------------
     # Notes and checkpoints
@@ -290,7 +198,7 @@ class Run:
         return bool(steps and self.place.step % steps == 0) or time.monotonic() - self._saved > 60 * minutes
 
     def _save(self) -> None:
-        """Keep everything that `_restore` needs."""
+        """Keep everything that `_restored` needs."""
         self.place.loss_sum = self._checked_loss_sum()
         if self.parts.accelerator.is_main_process:
             state: dict[str, Any] = {name: part.state_dict() for name, part in self._stateful().items()}
@@ -300,19 +208,20 @@ class Run:
             save_state(self.folder / files.LAST, state)
         self._saved = time.monotonic()
 
-    def _restore(self) -> None:
-        """Go to where the last checkpoint was taken, if there is one."""
+    def _restored(self) -> Place:
+        """Bring all parts to where the last checkpoint was taken, if there is one, and say where that is."""
         state = load_state(self.folder / files.LAST)
         self.parts.journal.cut(0 if state is None else state["metrics_bytes"])
         self._loss_sum = self._loss_sum.to(self.parts.accelerator.device)
         if state is None:
-            return
+            return Place()
         if state["split"] != self.parts.data.split.fingerprint:
             raise VtsearchError(f"{self.folder / files.SPLIT}: not the split that this run was trained with")
         for name, part in self._stateful().items():
             part.load_state_dict(state[name])
-        self.place = Place(**state["place"])
-        self._loss_sum += self.place.loss_sum
+        place = Place(**state["place"])
+        self._loss_sum += place.loss_sum
+        return place
 
     def _stateful(self) -> dict[str, Any]:
         parts = self.parts

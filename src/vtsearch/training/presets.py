@@ -28,8 +28,12 @@ BALANCED = ("dfh", "dhn", "dpsh", "idhn")
 
 
 def modern(framework: str, protocol: str) -> TrainConfig:  # noqa: ARG001 (the table's signature)
-    """AdamW with one cycle and layer decay, bf16, random crops and flips, pixels as the backbone knows them."""
-    options = framework_class(framework).Options()
+    """AdamW with one cycle and layer decay, bf16, random crops and flips, pixels as the backbone knows them.
+
+    Held-out training images choose the best epoch, where the framework does not learn from the whole database.
+    """
+    kind = framework_class(framework)
+    options = kind.Options()
     return TrainConfig(
         framework=framework,
         options=replace(options, weights="balanced") if framework in BALANCED else options,
@@ -39,6 +43,8 @@ def modern(framework: str, protocol: str) -> TrainConfig:  # noqa: ARG001 (the t
         optimizer=OptimizerConfig(name="adamw", lr=5e-4, layer_decay=0.75),
         schedule=ScheduleConfig(name="one_cycle", warmup=0.2),
         epochs=10,
+        evaluate_every=2 if kind.trains_on == "train" else 0,
+        validation=0.05 if kind.trains_on == "train" else 0.0,
     )
 
 
