@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import signal
 import time
 from dataclasses import replace
 
@@ -11,14 +13,17 @@ import numpy as np
 import pytest
 import torch
 
-from vtsearch.frameworks import framework_class
+from vtsearch.frameworks import FRAMEWORKS, framework_class
+from vtsearch.training import loop
 from vtsearch.training import run_folder as files
 from vtsearch.training.checkpoint import load_state
 from vtsearch.training.journal import read_journal
-from vtsearch.training.loop import train
+from vtsearch.training.loop import Run, train
 
 KILLS = 4
 TIMES = ("seconds", "images_per_second")
+SHORT = {"adsh": {"sample": 500, "epochs_per_sample": 1}}
+"""Options with which two epochs are enough to try everything that a framework remembers."""
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +95,51 @@ def test_a_run_killed_at_random_moments_ends_like_one_that_was_not(
         else:
             assert process.exitcode == 0
     assert deaths >= 2
+    assert_alike(whole, killed)
 
-    names = {"model": files.FINAL, "best": files.BEST}
-    for name in names.values():
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_every_framework_goes_on_from_between_two_checkpoints_of_its_second_epoch(
+    processes, tiny_config, tmp_path, framework
+):
+    config = replace(
+        tiny_config,
+        framework=framework,
+        options=framework_class(framework).Options(**SHORT.get(framework, {})),
+        batch_size=100,
+        checkpoint_steps=2,
+        epochs=2,
+        baselines=False,
+    )
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    train(config, whole)
+    steps = load_state(whole / files.LAST)["place"]["step"]
+    process = processes.Process(target=train_and_die, args=(config, killed, steps - 1))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    reached = load_state(killed / files.LAST)["place"]
+    assert (reached["epoch"], reached["step"]) == (1, steps - 2)
+    train(config, killed, resume=True)
+    assert_alike(whole, killed)
+
+
+def train_and_die(config, folder, step):
+    """Train until a step is done, and end there without a chance to say goodbye."""
+
+    class Mortal(Run):
+        def _step(self, *batch):
+            if self.place.step == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super()._step(*batch)
+
+    loop.Run = Mortal
+    train(config, folder)
+
+
+def assert_alike(whole, killed):
+    """Two runs have the same weights, states, journals and results, but for the times, and nothing is left over."""
+    for name in (files.FINAL, files.BEST):
         one, other = ((run / name / "model.safetensors").read_bytes() for run in (whole, killed))
         assert one == other
     states = [load_state(run / files.LAST) for run in (whole, killed)]
