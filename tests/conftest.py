@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections import Counter
 
@@ -10,6 +11,9 @@ import pytest
 from hypothesis import settings
 
 from vtsearch import _native
+
+# Read when torch is imported: on small models its threads gain nothing, and wait for each other where others work too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("fuzz", max_examples=5000, deadline=None)  # make fuzz
 

@@ -79,7 +79,6 @@ def build(case):
 
 def main(rank, folder):
     """Run all cases as one of two processes."""
-    torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     results = {}
     for name, case in cases().items():

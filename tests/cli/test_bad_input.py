@@ -478,10 +478,7 @@ def outcome(mistake: Mistake, place: Place) -> tuple[object, str]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield build(tmp_path_factory.mktemp("mistakes"))
-    torch.set_num_threads(before)
+    return build(tmp_path_factory.mktemp("mistakes"))
 
 
 @pytest.fixture(scope="module")

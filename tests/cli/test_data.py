@@ -27,14 +27,6 @@ PROTOCOL = {
 }
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def said(capsys, *words):
     """The exit code and what is printed."""
     capsys.readouterr()

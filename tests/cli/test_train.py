@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 
 import pytest
-import torch
 
 from vtsearch.cli import main
 from vtsearch.frameworks import FRAMEWORKS
@@ -13,14 +12,6 @@ TINY = [
     *("--protocol", "digits", "--backbone", "test_vit", "--no-pretrained", "--image_size", "32"),
     *("--bits", "12", "--hidden", "32", "--epochs", "1", "--precision", "fp32"),
 ]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def printed_config(capsys, *words):

@@ -15,7 +15,6 @@ from torch import distributed
 from vtsearch.models.heads import FeatureNorm
 
 rank, folder = int(sys.argv[1]), sys.argv[2]
-torch.set_num_threads(1)
 distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
 features = torch.load(f"{folder}/features.pt", weights_only=True)
 mine = features[:3] if rank == 0 else features[3:]

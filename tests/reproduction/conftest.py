@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from vtsearch.cli import main
 
@@ -27,14 +26,6 @@ CHANGED = (
     "recipe: modern, changed: augment none, epochs 2, evaluate_every 1, hidden 32, image_size 32, precision fp32, "
     "pretrained false"
 )
-
-
-@pytest.fixture(autouse=True, scope="package")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

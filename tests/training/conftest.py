@@ -9,14 +9,6 @@ from vtsearch.models import ModelConfig, build_model
 from vtsearch.training.config import OptimizerConfig, TrainConfig
 
 
-@pytest.fixture(autouse=True, scope="package")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="session")
 def tiny_model_config():
     return ModelConfig(backbone="test_vit", bits=12, image_size=32, pretrained=False, hidden=32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -27,7 +26,6 @@ def train_in_two_processes(config, folder):
     words = ["train", "--config", str(request), "--output", str(folder)]
     ended = subprocess.run(
         [*LAUNCH, *words],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=300,

@@ -29,14 +29,12 @@ SHORT = {"adsh": {"sample": 500, "epochs_per_sample": 1}}
 @pytest.fixture(scope="module")
 def processes():
     """Processes that have imported everything when they start, so that a kill seldom hits an import."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["vtsearch.training.loop"])
-        first = context.Process(target=int)
-        first.start()
-        first.join()
-        yield context
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["vtsearch.training.loop"])
+    first = context.Process(target=int)
+    first.start()
+    first.join()
+    return context
 
 
 def start(processes, config, folder):
