@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from vtsearch.data.contents import groups_of_same, look_through
 from vtsearch.data.datasets import DATASETS
 from vtsearch.data.opening import divide, open_images
 from vtsearch.data.protocols import PROTOCOLS
-from vtsearch.data.sources import FileSource, need
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
@@ -94,9 +92,11 @@ def check_dataset(
             raise
         told = [str(fault), *(text for texts in faults.values() for text in texts)]
         return Inspection(name, title, page, (_found("open", "error", "cannot be opened", told),))
-    looked = _look_through(opened.source, quick=quick, progress=progress)
+    looked = look_through(opened.source, quick=quick, progress=progress)
     unreadable = [fault for fault in looked.values() if not isinstance(fault, bytes)]
-    same = _groups({position: digest for position, digest in looked.items() if isinstance(digest, bytes) and digest})
+    same = groups_of_same(
+        {position: digest for position, digest in looked.items() if isinstance(digest, bytes) and digest}
+    )
     findings = [
         *_check_counts(protocol, parts, opened.source),
         *_check_files(len(opened.source), faults.get("files", []), unreadable, quick=quick),
@@ -121,44 +121,6 @@ def _parts(protocol: RetrievalProtocol, opened: OpenedImages, seed: int) -> Mapp
         return {"query": query, "train": database, "database": database}
     split = divide(protocol, opened, seed)
     return {"query": split.query, "train": split.train, "database": split.database}
-
-
-def _look_through(
-    source: ImageSource, *, quick: bool, progress: Callable[[int, int], object] | None
-) -> dict[int, bytes | str]:
-    """Position -> a hash of its content (empty under ``quick``), or what is wrong with it; not of missing files."""
-    found: dict[int, bytes | str] = {}
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-        for position, seen in enumerate(threads.map(lambda at: _look_at(source, at, quick=quick), range(len(source)))):
-            if seen is not None:
-                found[position] = seen
-            if progress is not None:
-                progress(position + 1, len(source))
-    return found
-
-
-def _look_at(source: ImageSource, position: int, *, quick: bool) -> bytes | str | None:
-    try:
-        if not isinstance(source, FileSource):
-            return b"" if quick else hashlib.sha256(np.asarray(source.load(position)).tobytes()).digest()
-        path = source.path(position)
-        if quick:
-            with need("PIL.Image").open(path):
-                return b""
-        source.load(position)
-        return hashlib.sha256(path.read_bytes()).digest()
-    except FileNotFoundError:
-        return None
-    except (OSError, SyntaxError, VtsearchError) as fault:
-        return str(fault)
-
-
-def _groups(digests: Mapping[int, bytes]) -> list[list[int]]:
-    """Positions of the same content, in groups of two or more."""
-    groups: dict[bytes, list[int]] = {}
-    for position, digest in digests.items():
-        groups.setdefault(digest, []).append(position)
-    return [group for group in groups.values() if len(group) > 1]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
