@@ -80,11 +80,12 @@ class PlainImages(Dataset):
         return self.transform(self.source.load(position)), int(self.source.labels[position]), position
 
 
-def plain_model(given: argparse.Namespace, device: torch.device) -> HashModel:
-    model = build(given).to(device)
+def plain_model(given: argparse.Namespace, device: torch.device) -> torch.nn.Module:
+    """The same network without what a HashModel arranges for."""
+    model = build(given)
     for block in model.backbone.blocks:
         block.attn.fused_attn = False
-    return model
+    return torch.nn.Sequential(model.backbone, model.head).to(device)
 
 
 def plain_training(given: argparse.Namespace, source, device: torch.device, workers: int) -> float:
