@@ -18,9 +18,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
+import frameworks
 import numpy as np
 import torch
-from frameworks import recipe
 
 from vtsearch import average_precision, mean_average_precision, pack
 from vtsearch.frameworks import framework_class
@@ -76,7 +76,7 @@ def words() -> argparse.Namespace:
 
 
 def on_digits(framework: str, epochs: int) -> TrainConfig:
-    return replace(recipe(framework, BITS, epochs=epochs, seed=0), baselines=False)
+    return replace(frameworks.on_digits(framework, BITS, epochs=epochs, seed=0), baselines=False)
 
 
 def on_photographs(framework: str, epochs: int, given: argparse.Namespace) -> TrainConfig:
