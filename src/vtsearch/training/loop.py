@@ -159,11 +159,11 @@ class Run:
 
     def _conclude(self) -> RunResult:
         """Judge the final model and write everything that a run leaves behind."""
-        result, sides, evaluation, best = self.scorer.conclude(images=sum(self._sizes))
+        outcome = self.scorer.conclude(images=sum(self._sizes))
         if self.parts.accelerator.is_main_process:
-            write_outcome(self.folder, self.parts, sides=sides, evaluation=evaluation, best=best, result=result)
+            write_outcome(self.folder, self.parts, outcome)
         self.parts.accelerator.wait_for_everyone()
-        return result
+        return outcome.result
 
     # -----------------------------------------------------------------------------------------------------------------
     # Notes and checkpoints

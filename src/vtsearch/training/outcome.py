@@ -66,20 +66,32 @@ class RunResult:
     """Of the model in best/, on the protocol's query and database; `final` again if the last epoch is the best."""
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """All that a finished run leaves to be written, but for its model."""
+
+    result: RunResult
+    sides: Sides
+    """Codes of the protocol's query and database after the last epoch."""
+    evaluation: Evaluation
+    """Of these codes."""
+    best: Evaluation
+    """Of the model in best/, on the protocol."""
+
+
 def score(evaluation: Evaluation) -> Score:
     """The mAP of an evaluation under each rule for ties."""
     return asdict(evaluation.mean_average_precision)
 
 
-def write_outcome(
-    run: Path, parts: Parts, *, sides: Sides, evaluation: Evaluation, best: Evaluation, result: RunResult
-) -> None:
+def write_outcome(run: Path, parts: Parts, outcome: Outcome) -> None:
     """Write all that a finished run leaves behind, result.json last."""
     config, model, data = parts.config, parts.model, parts.data
+    result, sides = outcome.result, outcome.sides
     replace_folder(run / files.FINAL, lambda fresh: save_model(model, fresh))
     write_codes(run, config, model, data, sides=sides, database_codes=result.database_codes)
-    write_run_report(run, config, model, data, sides=sides, evaluation=evaluation, result=result)
-    write_best(run, result.best_epoch, best)
+    write_run_report(run, config, model, data, sides=sides, evaluation=outcome.evaluation, result=result)
+    write_best(run, result.best_epoch, outcome.best)
     write_result(run, result)
 
 

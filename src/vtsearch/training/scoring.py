@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vtsearch.models import load_model, save_model
 from vtsearch.training import run_folder as files
 from vtsearch.training.checkpoint import replace_folder
-from vtsearch.training.outcome import ENCODED, LEARNED, RunResult, read_best, score, score_line, write_best
+from vtsearch.training.outcome import ENCODED, LEARNED, Outcome, RunResult, read_best, score, score_line, write_best
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from vtsearch.evaluation import Evaluation
     from vtsearch.training.assembly import Parts
     from vtsearch.training.checkpoint import Place
-    from vtsearch.training.judging import Sides
 
 
 class Scorer:
@@ -56,14 +55,11 @@ class Scorer:
         elif epoch < parts.config.epochs:
             self._choose(parts.judge.on_protocol(parts.framework.database_codes())[1], epoch)
 
-    def conclude(self, images: int) -> tuple[RunResult, Sides, Evaluation, Evaluation]:
+    def conclude(self, images: int) -> Outcome:
         """Judge the model after the last epoch, and the best one if it is another.
 
         Args:
             images: that the run was trained on, each as often as it was seen.
-
-        Returns:
-            all results; the final model's codes and evaluation; the best model's evaluation.
         """
         parts, place = self._parts, self._place
         learned = parts.framework.database_codes()
@@ -89,7 +85,7 @@ class Scorer:
             symmetric=symmetric,
             remark=parts.data.remark,
         )
-        return result, sides, evaluation, best
+        return Outcome(result, sides, evaluation, best)
 
     def _judge_symmetric(self) -> dict[str, float]:
         """Judge the final model as the encoder of the database too, although its codes were learned."""
