@@ -40,14 +40,22 @@ def losses(folder):
 
 @pytest.mark.parametrize(
     ("framework", "options"),
-    [("csq", {}), ("dch", {}), ("hashnet", {}), ("adsh", {"sample": 500, "epochs_per_sample": 1})],
+    [
+        ("csq", {}),
+        ("dch", {}),
+        ("dsh", {}),
+        ("hashnet", {}),
+        ("idhn", {}),
+        ("adsh", {"sample": 500, "epochs_per_sample": 1}),
+    ],
 )
 def test_two_processes_have_the_losses_of_one(tiny_config, tmp_path, framework, options):
     config = replace(
         tiny_config,
         framework=framework,
         options=framework_class(framework).Options(**options),
-        model=replace(tiny_config.model, dropout=0.0),  # each process has a dropout of its own
+        # each process has a dropout of its own; the head's mean and deviation are those of both
+        model=replace(tiny_config.model, dropout=0.0, head_norm="batch"),
         batch_size=BATCH,
         augment="flip+crop",
         baselines=False,
@@ -57,7 +65,8 @@ def test_two_processes_have_the_losses_of_one(tiny_config, tmp_path, framework, 
     result = train(config, one)
     train_in_two_processes(replace(config, batch_size=BATCH // 2), two)
     assert len(losses(one)) == 2 * (500 // BATCH + 1)
-    np.testing.assert_allclose(losses(two), losses(one), rtol=1e-5)
+    # DSH's pairs leave the hinge by rounding here or there, and from then on differ by more than rounding
+    np.testing.assert_allclose(losses(two), losses(one), rtol=1e-4 if framework == "dsh" else 1e-5)
     with Index.open(one / files.CODES / "database") as alone, Index.open(two / files.CODES / "database") as shared:
         assert len(shared) == len(alone) == 1197  # each image once
         different = np.bitwise_count(np.asarray(shared.codes()) ^ np.asarray(alone.codes())).sum()
