@@ -22,7 +22,11 @@ from vtsearch.training.loop import Run, train
 
 KILLS = 4
 TIMES = ("seconds", "images_per_second")
-SHORT = {"adsh": {"sample": 500, "epochs_per_sample": 1}}
+SHORT = {
+    "adsh": {"sample": 500, "epochs_per_sample": 1},
+    "dpn": {"update": "closest"},
+    "hashnet": {"continuation": 1},
+}
 """Options with which two epochs are enough to try everything that a framework remembers."""
 
 
@@ -57,9 +61,7 @@ def journal_without_times(folder):
     return [{k: v for k, v in event.items() if k not in TIMES} for event in read_journal(folder / files.METRICS)]
 
 
-@pytest.mark.parametrize(
-    ("framework", "options"), [("csq", {}), ("hashnet", {"continuation": 1}), ("adsh", {"sample": 300})]
-)
+@pytest.mark.parametrize(("framework", "options"), [("csq", {}), ("adsh", {"sample": 300})])
 def test_a_run_killed_at_random_moments_ends_like_one_that_was_not(
     processes, tiny_config, tmp_path, framework, options
 ):
