@@ -24,7 +24,6 @@ import torch
 
 from vtsearch import average_precision, mean_average_precision, pack
 from vtsearch.frameworks import framework_class
-from vtsearch.models import ModelConfig
 from vtsearch.training.loop import train
 from vtsearch.training.presets import preset
 
@@ -64,7 +63,7 @@ ANY_FRAMEWORK: list[dict[str, Any]] = [{"head_init": "published"}, {"preprocessi
 def words() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0,1,2", help="whole numbers, with commas")
-    parser.add_argument("--epochs", type=int, help="by default 15 of digits and 8 of photographs")
+    parser.add_argument("--epochs", type=int, help="by default 15 of digits and 4 of photographs")
     parser.add_argument("--images", help="a folder of photographs with several labels each")
     parser.add_argument("--weights", help="a file with the weights of ViT-Ti/16, for the photographs")
     parser.add_argument("--codes", help="the folder of CSQ's published features")
@@ -81,8 +80,8 @@ def on_digits(framework: str, epochs: int) -> TrainConfig:
 
 def on_photographs(framework: str, epochs: int, given: argparse.Namespace) -> TrainConfig:
     config = preset("modern", framework, given.images)
-    model = ModelConfig("vit_tiny_patch16_224.augreg_in21k_ft_in1k", 64, image_size=96, weights=given.weights)
-    return replace(config, model=model, epochs=epochs, baselines=False)
+    model = replace(config.model, head="cls", image_size=96, weights=given.weights)
+    return replace(config, model=model, batch_size=16, epochs=epochs, baselines=False)
 
 
 def departed(config: TrainConfig, change: dict[str, Any]) -> TrainConfig:
@@ -169,7 +168,7 @@ def main() -> None:
         evaluate_all(Path(given.codes))
     elif given.images:
         by_model = [("csq", change) for change in ANY_FRAMEWORK]
-        train_all(lambda name: on_photographs(name, given.epochs or 8, given), ON_PHOTOGRAPHS + by_model, seeds)
+        train_all(lambda name: on_photographs(name, given.epochs or 4, given), ON_PHOTOGRAPHS + by_model, seeds)
     else:
         train_all(lambda name: on_digits(name, given.epochs or 15), ON_DIGITS, seeds)
 
