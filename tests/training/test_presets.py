@@ -44,11 +44,13 @@ def test_published_training_crops_photographs_alone():
     assert preset("paper", "dsh", "a/folder").augment == "flip+crop"
 
 
-def test_modern_weighs_pairs_where_codes_would_collapse():
+def test_modern_weighs_pairs_and_normalizes_features_where_codes_would_collapse():
     for framework in ("dfh", "dhn", "dpsh", "idhn"):
         assert framework_class(framework).Options().weights == "equal"  # the papers'
-        assert preset("modern", framework, "digits").options.weights == "balanced"
-    assert preset("modern", "dsh", "digits").options == framework_class("dsh").Options()
+        config = preset("modern", framework, "digits")
+        assert (config.options.weights, config.model.head_norm) == ("balanced", "batch")
+    config = preset("modern", "dsh", "digits")
+    assert (config.options, config.model.head_norm) == (framework_class("dsh").Options(), "none")
 
 
 @pytest.mark.parametrize("name", PRESETS)
