@@ -36,7 +36,7 @@ def modern(framework: str, protocol: str) -> TrainConfig:  # noqa: ARG001 (the t
     kind = framework_class(framework)
     options, model = kind.Options(), ModelConfig(backbone="vit_tiny_patch16_224.augreg_in21k_ft_in1k", bits=64)
     if framework in COLLAPSING:
-        # 600 photographs with several labels, IDHN: mAP 0.544, and 0.386 without the norm
+        # 600 photographs with several labels, IDHN: mAP 0.634, and 0.377 without the norm
         options, model = replace(options, weights="balanced"), replace(model, head_norm="batch")
     return TrainConfig(
         framework=framework,
