@@ -1,4 +1,4 @@
-"""What every framework learns in less than a minute: mAP trained and untrained, of all frameworks at three lengths.
+"""What every framework learns in a minute or two: mAP trained and untrained, of all frameworks at three lengths.
 
     python benchmarks/frameworks.py --frameworks csq,dpn --bits 16,64
     VTSEARCH_DATA=... python benchmarks/frameworks.py --weights vit_tiny_patch16_224.augreg_in21k_ft_in1k.safetensors

@@ -28,7 +28,7 @@ from vtsearch.training.loop import train
 from vtsearch.training.presets import preset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from vtsearch.training.config import TrainConfig
 
@@ -91,9 +91,7 @@ def departed(config: TrainConfig, change: dict[str, Any]) -> TrainConfig:
     return replace(config, model=replace(config.model, **change))
 
 
-def train_all(
-    base: Callable[[str], TrainConfig], departures: list[tuple[str, dict[str, Any]]], seeds: list[int]
-) -> None:
+def train_all(base: Callable[[str], TrainConfig], departures: list[Departure], seeds: list[int]) -> None:
     print("| framework | as published | mAP | with the defaults |")
     print("| --- | --- | --- | --- |")
     known: dict[str, str] = {}
@@ -119,6 +117,10 @@ def scores(config: TrainConfig, seeds: list[int]) -> str:
 # Evaluation
 
 
+def row(what: str, cells: Iterable[str]) -> None:
+    print(f"| {what} | {' | '.join(cells)} |")
+
+
 def evaluate_all(folder: Path) -> None:
     features, labels = (
         [np.load(folder / f"{side}_{what}.npy") for side in ("query", "database")] for what in ("features", "labels")
@@ -135,16 +137,14 @@ def evaluate_all(folder: Path) -> None:
     cuts = (100, None)
     for ties in ("expected", "worst", "best", "index"):
         found = [mean_average_precision(*codes, *labels, k, ties=ties) for k in cuts]
-        print(f"| `ties={ties}` |" + "".join(f" {value:.4f} |" for value in found))
+        row(f"`ties={ties}`", (f"{value:.4f}" for value in found))
     orders = [random.permutation(everything) for _ in range(20)]
     shuffled = [[by_index(k, order) for order in orders] for k in cuts]
-    print("| stable sort, database in 20 orders |" + "".join(f" {min(v):.4f} to {max(v):.4f} |" for v in shuffled))
-    print(
-        "| numpy's default sort on this processor |" + "".join(f" {unstable(features, labels, k):.4f} |" for k in cuts)
-    )
-    print(f"| the last item dropped (k = -1) | - | {by_index(len(everything) - 1, everything):.4f} |")
+    row("stable sort, database in 20 orders", (f"{min(values):.4f} to {max(values):.4f}" for values in shuffled))
+    row("numpy's default sort on this processor", (f"{unstable(features, labels, k):.4f}" for k in cuts))
+    row("the last item dropped (k = -1)", ("-", f"{by_index(len(everything) - 1, everything):.4f}"))
     found = [average_precision(*codes, *labels, k, ties="index") for k in cuts]
-    print("| queries that find nothing left out |" + "".join(f" {np.mean(ap[ap > 0]):.4f} |" for ap in found))
+    row("queries that find nothing left out", (f"{np.mean(ap[ap > 0]):.4f}" for ap in found))
     zeros = sum(int((side == 0).sum()) for side in features)
     print(f"\nFeatures that are exactly 0, whose sign is neither: {zeros} of {sum(side.size for side in features):,}.")
 

@@ -234,7 +234,8 @@ def test_too_few_images_to_choose_an_epoch_by_are_trained_on_instead(tiny_config
 
 
 def test_a_validation_share_that_leaves_nothing_is_refused():
-    with pytest.raises(ValueError, match="leaves images to train on"):
+    message = r"^validation: expected a share that leaves images to train on, got 0\.99 of 10$"
+    with pytest.raises(ValueError, match=message):
         divide(np.arange(10), 0.99, seed=0)
 
 

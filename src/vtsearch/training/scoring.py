@@ -36,9 +36,10 @@ class Scorer:
     def due(self, epoch: int) -> bool:
         """Whether the model is judged after this epoch, counted from 1: after the last, and where there is a choice."""
         config = self._parts.config
-        if epoch == config.epochs or not config.evaluate_every or self.has_too_few_to_hold_out:
-            return epoch == config.epochs
-        return epoch % config.evaluate_every == 0
+        if epoch == config.epochs:
+            return True
+        has_choice = config.evaluate_every > 0 and not self.has_too_few_to_hold_out
+        return has_choice and epoch % config.evaluate_every == 0
 
     def judge_baselines(self) -> None:
         """Judge what the trained model has to beat, while the model is as it was built."""
