@@ -6,7 +6,7 @@ import pytest
 from cases import SECTIONS
 from compare import forced
 from contenders import CONTENDERS
-from samples import sample
+from synthetic_codes import sample
 
 from vtsearch import _native
 

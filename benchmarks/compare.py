@@ -25,7 +25,7 @@ from cases import SECTIONS, Case
 from contenders import CONTENDERS
 from memory import peak_mebibytes
 from results import Results, Row
-from samples import Sample, sample
+from synthetic_codes import Sample, sample
 
 from vtsearch import _native
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy_contenders import precision_literature, precision_numpy, rank_all_numpy, rank_argpartition, rank_numpy
-from samples import CLASSES, Sample, random_like, shuffled
+from synthetic_codes import CLASSES, Sample, random_like, shuffled
 
 from vtsearch import metrics, ranking, reference
 

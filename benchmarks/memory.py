@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from samples import Sample
+from synthetic_codes import Sample
 
 from vtsearch import metrics
 

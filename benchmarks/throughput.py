@@ -25,13 +25,13 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from vtsearch.data import open_image_folder
-from vtsearch.data.torch_dataset import ImageDataset
+from vtsearch.data.loading.torch_dataset import ImageDataset
+from vtsearch.encoding.encode import encode_positions
+from vtsearch.encoding.precision import resolve_precision
 from vtsearch.frameworks import framework_class
 from vtsearch.models import HashModel, ModelConfig, build_model
 from vtsearch.training.config import TrainConfig
-from vtsearch.training.encode import encode_positions
 from vtsearch.training.loop import train
-from vtsearch.training.precision import resolve_precision
 
 CLASSES, BITS, EPOCHS = 4, 64, 2
 WORKERS = (0, 4)

@@ -12,7 +12,7 @@ from cases import SECTIONS, Case
 from contenders import CONTENDERS
 from report import ratios
 from results import Results, Row
-from samples import KINDS, sample
+from synthetic_codes import KINDS, sample
 
 from vtsearch import _native, ranking
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import seeded_near_duplicates
 
 import vtsearch
-from vtsearch import _arrays, ranking, reference
+from vtsearch import _validate, ranking, reference
 from vtsearch.codes import pack
 from vtsearch.duplicates import Duplicates, deduplicate
 
@@ -98,7 +98,7 @@ def test_codes_that_are_too_wide_are_refused():
 
 def test_large_strided_codes_are_never_copied(monkeypatch):
     assert deduplicate(CODES[::2], 1).representatives.shape == (20,)
-    monkeypatch.setattr(_arrays, "COPY_LIMIT", 10)
+    monkeypatch.setattr(_validate, "COPY_LIMIT", 10)
     with pytest.raises(ValueError, match=r"codes: expected C-contiguous .* numpy.ascontiguousarray\(codes\)"):
         deduplicate(CODES[::2], 1)
 

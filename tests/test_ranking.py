@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import masks, retrievals, seeded_codes
 
-from vtsearch import _arrays, ranking, reference
+from vtsearch import _validate, ranking, reference
 from vtsearch.codes import pack
 
 QUERIES = seeded_codes(0, 3, 16)
@@ -144,7 +144,7 @@ def test_flat_words_are_refused_as_ambiguous(call):
 
 
 def test_a_large_strided_database_is_never_copied(monkeypatch):
-    monkeypatch.setattr(_arrays, "COPY_LIMIT", 10)
+    monkeypatch.setattr(_validate, "COPY_LIMIT", 10)
     with pytest.raises(ValueError, match=r"db_codes: expected C-contiguous .* numpy.ascontiguousarray\(db_codes\)"):
         ranking.rank(QUERIES, DATABASE[::2])
     assert ranking.rank(QUERIES[::2], DATABASE).indices.shape == (2, 20)

@@ -72,7 +72,7 @@ def build(case):
     """The framework of a case."""
     name, options, _ = case
     framework = framework_class(name)(BITS, CLASSES, IMAGES, options)
-    framework.see_labels(torch.arange(IMAGES) % CLASSES)
+    framework.set_train_labels(torch.arange(IMAGES) % CLASSES)
     framework.start_epoch(0)
     return framework
 

@@ -19,9 +19,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import vtsearch
+from vtsearch.encoding.precision import autocast
 from vtsearch.frameworks import framework_class
 from vtsearch.models import ModelConfig, build_model
-from vtsearch.training.precision import autocast
 
 CLASSES = 10
 

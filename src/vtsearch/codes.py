@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _arrays
+from vtsearch import _validate
 
 BitOrder = Literal["big", "little"]
 _BIT_ORDERS = ("big", "little")
@@ -34,8 +34,8 @@ def pack(values: ArrayLike, *, bitorder: BitOrder = "big") -> NDArray[np.uint8]:
         array([[144],
                [192]], dtype=uint8)
     """
-    _arrays.choice("bitorder", bitorder, _BIT_ORDERS)
-    return np.packbits(_arrays.pack_values(values) > 0, axis=1, bitorder=bitorder)
+    _validate.choice("bitorder", bitorder, _BIT_ORDERS)
+    return np.packbits(_validate.pack_values(values) > 0, axis=1, bitorder=bitorder)
 
 
 def unpack(codes: NDArray[Any], bits: int, *, bitorder: BitOrder = "big") -> NDArray[np.uint8]:
@@ -58,9 +58,9 @@ def unpack(codes: NDArray[Any], bits: int, *, bitorder: BitOrder = "big") -> NDA
         >>> vtsearch.unpack(vtsearch.pack([[1, 0, 0, 1]]), 4)
         array([[1, 0, 0, 1]], dtype=uint8)
     """
-    _arrays.choice("bitorder", bitorder, _BIT_ORDERS)
-    rows = _arrays.codes_matrix("codes", codes)
-    count = _arrays.whole_number("bits", bits, 1)
+    _validate.choice("bitorder", bitorder, _BIT_ORDERS)
+    rows = _validate.codes_matrix("codes", codes)
+    count = _validate.whole_number("bits", bits, 1)
     if rows.shape[1] != (count + 7) // 8:
         raise ValueError(f"codes: expected {(count + 7) // 8} bytes for {count} bits, got {rows.shape[1]}")
     padding = 0xFF >> (count % 8) if bitorder == "big" else 0xFF & ~((1 << count % 8) - 1)
@@ -90,4 +90,4 @@ def flip_bit_order(codes: NDArray[Any]) -> NDArray[np.uint8]:
         >>> vtsearch.codes.flip_bit_order(vtsearch.pack([[1, 0, 0, 1]], bitorder="little"))
         array([[144]], dtype=uint8)
     """
-    return _arrays.reverse_bits(_arrays.codes_matrix("codes", codes))
+    return _validate.reverse_bits(_validate.codes_matrix("codes", codes))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vtsearch import _arrays, _native, _pages, _streaming
+from vtsearch import _database, _native, _pages, _validate
 
 _ALL_PAIRS = 2**62
 
@@ -84,17 +84,17 @@ def deduplicate(
     Source: Florek et al., "Sur la liaison et la division des points d'un ensemble fini", Colloquium Mathematicum 1951
     (single linkage); Galler and Fisher, "An Improved Equivalence Algorithm", CACM 1964 (groups as trees).
     """
-    items = _arrays.codes_to_scan("codes", codes)
-    reach = min(_arrays.whole_number("radius", radius, 0), 8 * items.shape[1])
-    count = _arrays.thread_count(threads)
-    tell = _arrays.checked_progress(progress)
-    n, window = len(items), max(_streaming.RANGE_BYTES // items.shape[1], 1)
+    items = _validate.codes_to_scan("codes", codes)
+    reach = min(_validate.whole_number("radius", radius, 0), 8 * items.shape[1])
+    count = _validate.thread_count(threads)
+    tell = _validate.checked_progress(progress)
+    n, window = len(items), max(_database.RANGE_BYTES // items.shape[1], 1)
     from_file = window < n and _pages.is_mapped(items)
     representatives = _native.deduplicate(
         items,
         reach,
         window if from_file else max(n, 1),
-        _ALL_PAIRS if tell is None else _streaming.REPORTED_PAIRS * count,
+        _ALL_PAIRS if tell is None else _database.REPORTED_PAIRS * count,
         None if tell is None else lambda done: tell(done, n),
         (lambda first, stop: _pages.release(items[first:stop])) if from_file else None,
         count,

@@ -1,6 +1,11 @@
-"""What goes wrong that Python has no words for; everything else raises Python's own."""
+"""Exceptions of vtsearch, and the sentences that several of its errors share."""
 
 from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
 
 
 class VtsearchError(Exception):
@@ -12,3 +17,21 @@ def missing_extra(module: str) -> ModuleNotFoundError:
     package = module.partition(".")[0]
     extra = "plot" if package == "matplotlib" else "train"
     return ModuleNotFoundError(f"needs {package}: pip install 'vtsearch[{extra}]'", name=module)
+
+
+def require_extra(module: str) -> Any:
+    """Import a module of an optional extra.
+
+    Raises:
+        ModuleNotFoundError: the module is not installed; the message names the command that installs it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as missing:
+        raise missing_extra(module) from missing
+
+
+def did_you_mean(name: str, known: Iterable[str], *, most: int = 1) -> str:
+    """``did you mean 'csq'?`` for a misspelt name, or nothing if no known name is close."""
+    close = get_close_matches(name, list(known), n=most)
+    return f"did you mean {' or '.join(map(repr, close))}?" if close else ""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _arrays, _native, _streaming
+from vtsearch import _database, _native, _validate
 
 
 class Ranking(NamedTuple):
@@ -63,12 +63,12 @@ def rank(
         >>> vtsearch.rank(vtsearch.pack([[1, 1, 0, 0]]), vtsearch.pack([[1, 0, 0, 0], [1, 1, 0, 0]]), k=1).indices
         array([[1]])
     """
-    queries, database = _arrays.code_pair(query_codes, db_codes)
-    top = _arrays.cut_off(k, len(database))
-    allowed = _arrays.checked_mask(mask, len(database))
-    count = _arrays.thread_count(threads)
-    scan = _streaming.Scan([database], len(queries), _arrays.checked_progress(progress))
-    return Ranking(*_streaming.rank(queries, scan, top, allowed, count))
+    queries, database = _validate.code_pair(query_codes, db_codes)
+    top = _validate.cut_off(k, len(database))
+    allowed = _validate.checked_mask(mask, len(database))
+    count = _validate.thread_count(threads)
+    scan = _database.Scan([database], len(queries), _validate.checked_progress(progress))
+    return Ranking(*_database.rank(queries, scan, top, allowed, count))
 
 
 def within(
@@ -109,12 +109,12 @@ def within(
         Neighbors(offsets=array([0, 2, 4, 5]), distances=array([0, 1, 0, 1, 0], dtype=int32), \
 indices=array([0, 1, 1, 0, 2]))
     """
-    queries, database = _arrays.code_pair(query_codes, db_codes)
-    reach = min(_arrays.whole_number("radius", radius, 0), 8 * database.shape[1])
-    allowed = _arrays.checked_mask(mask, len(database))
-    count = _arrays.thread_count(threads)
-    scan = _streaming.Scan([database], len(queries), _arrays.checked_progress(progress))
-    return Neighbors(*_streaming.within(queries, scan, reach, allowed, count))
+    queries, database = _validate.code_pair(query_codes, db_codes)
+    reach = min(_validate.whole_number("radius", radius, 0), 8 * database.shape[1])
+    allowed = _validate.checked_mask(mask, len(database))
+    count = _validate.thread_count(threads)
+    scan = _database.Scan([database], len(queries), _validate.checked_progress(progress))
+    return Neighbors(*_database.within(queries, scan, reach, allowed, count))
 
 
 def count(
@@ -153,12 +153,12 @@ def count(
         >>> vtsearch.count(codes, codes, 1)
         array([2, 2, 1])
     """
-    queries, database = _arrays.code_pair(query_codes, db_codes)
-    reach = min(_arrays.whole_number("radius", radius, 0), 8 * database.shape[1])
-    allowed = _arrays.checked_mask(mask, len(database))
-    most = _arrays.thread_count(threads)
-    scan = _streaming.Scan([database], len(queries), _arrays.checked_progress(progress))
-    return _streaming.count(queries, scan, reach, allowed, most)
+    queries, database = _validate.code_pair(query_codes, db_codes)
+    reach = min(_validate.whole_number("radius", radius, 0), 8 * database.shape[1])
+    allowed = _validate.checked_mask(mask, len(database))
+    most = _validate.thread_count(threads)
+    scan = _database.Scan([database], len(queries), _validate.checked_progress(progress))
+    return _database.count(queries, scan, reach, allowed, most)
 
 
 def distances(query_codes: NDArray[Any], db_codes: NDArray[Any], *, threads: int | None = None) -> NDArray[np.int32]:
@@ -181,8 +181,8 @@ def distances(query_codes: NDArray[Any], db_codes: NDArray[Any], *, threads: int
         >>> vtsearch.distances(vtsearch.pack([[1, 1, 0, 0]]), vtsearch.pack([[1, 0, 0, 0], [1, 1, 0, 0]]))
         array([[1, 0]], dtype=int32)
     """
-    queries, database = _arrays.code_pair(query_codes, db_codes)
-    return _native.distances(queries, database, _arrays.thread_count(threads))
+    queries, database = _validate.code_pair(query_codes, db_codes)
+    return _native.distances(queries, database, _validate.thread_count(threads))
 
 
 def histogram(
@@ -216,8 +216,8 @@ def histogram(
         >>> vtsearch.histogram(codes[:1], codes)
         array([[1, 1, 0, 0, 1, 0, 0, 0, 0]])
     """
-    queries, database = _arrays.code_pair(query_codes, db_codes)
-    allowed = _arrays.checked_mask(mask, len(database))
-    count = _arrays.thread_count(threads)
-    scan = _streaming.Scan([database], len(queries), _arrays.checked_progress(progress))
-    return _streaming.histogram(queries, scan, allowed, count)
+    queries, database = _validate.code_pair(query_codes, db_codes)
+    allowed = _validate.checked_mask(mask, len(database))
+    count = _validate.thread_count(threads)
+    scan = _database.Scan([database], len(queries), _validate.checked_progress(progress))
+    return _database.histogram(queries, scan, allowed, count)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from vtsearch import bootstrap_interval, compare, reference
 from vtsearch.cli import main
-from vtsearch.cli.sides import load_array
+from vtsearch.cli.code_inputs import load_array
 from vtsearch.data import open_dataset
 from vtsearch.errors import VtsearchError
 from vtsearch.index import Index

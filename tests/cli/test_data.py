@@ -6,11 +6,11 @@ import sys
 
 import pytest
 import torch
-from small_sets import CLASSES, FORMATS, cifar10
+from dataset_fixtures import CLASSES, FORMATS, cifar10
 
 from vtsearch.cli import main
-from vtsearch.cli.images import reopen
 from vtsearch.data import PROTOCOLS
+from vtsearch.data.locate import reopen
 from vtsearch.index import Index
 from vtsearch.models import ModelConfig, build_model, save_model
 

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from vtsearch import _streaming, reference
+from vtsearch import _database, reference
 from vtsearch.cli import main, progress
 from vtsearch.index import Index
 
@@ -34,7 +34,7 @@ def index(tmp_path, monkeypatch):
             features = np.random.default_rng(seed).normal(size=(500, 16))
             index.add(reference.pack(features), labels=np.arange(500) % 3)
     for name in ("RANGE_BYTES", "REPORTED_PAIRS", "FEWEST_REPORTED"):
-        monkeypatch.setattr(_streaming, name, 200)
+        monkeypatch.setattr(_database, name, 200)
 
 
 def said(monkeypatch, words, stream):

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from vtsearch.data import PROTOCOLS, RetrievalData, Split, get_protocol, open_dataset, open_lists
-from vtsearch.data.sources import ImageSource, PixelSource, need
-from vtsearch.errors import VtsearchError
+from vtsearch.data.sources.image_source import ImageSource, PixelSource
+from vtsearch.errors import VtsearchError, require_extra
 
 COCO = Path(os.environ.get("VTSEARCH_DATA", ""), "coco736")
 
@@ -96,7 +96,7 @@ def test_list_files_in_a_folder_are_its_split(tmp_path):
 
 def test_a_missing_extra_is_named():
     with pytest.raises(ModuleNotFoundError, match=r"needs no_such_module: pip install 'vtsearch\[train\]'"):
-        need("no_such_module.inner")
+        require_extra("no_such_module.inner")
 
 
 @pytest.mark.skipif(not COCO.is_dir(), reason="VTSEARCH_DATA has no coco736")

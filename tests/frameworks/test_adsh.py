@@ -7,7 +7,7 @@ import pytest
 import torch
 from golden_losses import CASES, PRECISIONS, both_labels
 
-from vtsearch.frameworks import discrete
+from vtsearch.frameworks import discrete_descent
 from vtsearch.frameworks.adsh import ADSH, ADSHOptions
 
 ABSOLUTE = {"epochs_per_sample": 1, "classification_scale": "absolute"}
@@ -55,15 +55,15 @@ def built(labels, sample, codes, dtype=torch.float64, **options):
     """A framework with these codes that takes this sample."""
     labels, codes = torch.as_tensor(labels), torch.as_tensor(codes)
     framework = ADSH(codes.shape[1], labels.shape[1], len(codes), ADSHOptions(sample=len(sample), **options)).to(dtype)
-    framework.see_labels(labels)
+    framework.set_train_labels(labels)
     framework.codes.copy_(codes)
-    framework.rows = lambda _: torch.as_tensor(sample)
+    framework.sample_positions = lambda _: torch.as_tensor(sample)
     return framework
 
 
 def stepped(framework, outputs, epoch=0):
     """The loss and its gradient by the outputs when the network puts these out for the sample, in one batch."""
-    outputs, sample = torch.as_tensor(outputs).to(framework.codes.dtype), framework.rows(epoch)
+    outputs, sample = torch.as_tensor(outputs).to(framework.codes.dtype), framework.sample_positions(epoch)
     features = outputs.atanh().requires_grad_()
     framework.start_epoch(epoch)
     loss = framework(features, framework.labels[sample], sample)
@@ -80,7 +80,7 @@ def golden(name, labels, dtype=torch.float64, tolerance=1e-10, **options):
     loss, gradient = stepped(framework, torch.tensor(state["U"], dtype=torch.float64))
     plain = Plain(state["database_labels"], state["omega"], state["U"], 200.0, *framework.weights())
     np.testing.assert_array_equal(framework.codes, after)
-    similarity = discrete.soft_similarity(framework.labels[state["omega"]], framework.labels, framework.ratio)
+    similarity = discrete_descent.soft_similarity(framework.labels[state["omega"]], framework.labels, framework.ratio)
     np.testing.assert_allclose(similarity, state["S_soft"], rtol=0, atol=tolerance)
     np.testing.assert_allclose(plain.similarity, state["S_soft"], rtol=0, atol=1e-10)
     return case, framework, plain, loss, gradient
@@ -159,7 +159,7 @@ def test_a_step_is_that_of_a_search_over_every_entry(seed, mu):
 def test_the_classifier_is_the_least_squares_one():
     labels, _, _, codes = drawn(3)
     codes, labels = torch.tensor(codes), torch.tensor(labels, dtype=torch.float64)
-    classifier = discrete.least_squares_classifier(codes, labels, 0.5).requires_grad_()
+    classifier = discrete_descent.least_squares_classifier(codes, labels, 0.5).requires_grad_()
     ((labels - codes @ classifier).square().sum() + 0.5 * classifier.square().sum()).backward()
     np.testing.assert_allclose(classifier.grad, 0, atol=1e-12)
 
@@ -168,13 +168,13 @@ def test_bits_that_are_alike_do_not_break_the_classifier():
     codes = torch.ones(100_000, 64)
     codes[::2] = -1
     labels = torch.stack([codes[:, 0] > 0, codes[:, 0] < 0], dim=1).float()
-    classifier = discrete.least_squares_classifier(codes, labels, 1e-4)
+    classifier = discrete_descent.least_squares_classifier(codes, labels, 1e-4)
     assert torch.allclose(codes[:2] @ classifier, labels[:2] - 0.5, atol=1e-3)
 
 
 def test_a_bit_that_nothing_pulls_stays_what_it_was():
     codes = torch.tensor([[1.0, -1.0, 0.0, 0.3, -0.3]])
-    still = discrete.sweep(codes, torch.zeros(1, 5), torch.zeros(5, 5))
+    still = discrete_descent.coordinate_descent(codes, torch.zeros(1, 5), torch.zeros(5, 5))
     assert still.tolist() == [[1.0, -1.0, -1.0, 1.0, -1.0]]
 
 
@@ -182,24 +182,24 @@ def test_sums_over_blocks_are_those_over_the_whole(monkeypatch):
     labels, sample, outputs, _ = drawn(4)
     labels, outputs = torch.tensor(labels, dtype=torch.float64), torch.tensor(outputs)
     mine = labels[sample]
-    ratio = discrete.similarity_ratio(mine, labels)
-    whole = discrete.soft_similarity(mine, labels, ratio)
+    ratio = discrete_descent.similarity_ratio(mine, labels)
+    whole = discrete_descent.soft_similarity(mine, labels, ratio)
     assert whole.sum().item() == pytest.approx(0.0, abs=1e-12)
-    monkeypatch.setattr(discrete, "BLOCK", 20)
-    assert torch.equal(discrete.similarity_ratio(mine, labels), ratio)
-    pulled = discrete.pulled_by_similarity(outputs, mine, labels, ratio)
+    monkeypatch.setattr(discrete_descent, "BLOCK", 20)
+    assert torch.equal(discrete_descent.similarity_ratio(mine, labels), ratio)
+    pulled = discrete_descent.pulled_by_similarity(outputs, mine, labels, ratio)
     np.testing.assert_allclose(pulled, whole.T @ outputs, rtol=0, atol=1e-12)
 
 
 def test_a_database_where_all_share_a_label_has_a_similarity_too():
     everything = torch.ones(3, 1)
-    assert discrete.similarity_ratio(everything, everything).item() == 0.0
+    assert discrete_descent.similarity_ratio(everything, everything).item() == 0.0
 
 
 def test_samples_differ_are_kept_for_their_epochs_and_follow_from_the_seed():
     def samples(seed):
         framework = ADSH(4, 2, 50, ADSHOptions(sample=10, epochs_per_sample=3), seed)
-        return [framework.rows(epoch).tolist() for epoch in range(6)]
+        return [framework.sample_positions(epoch).tolist() for epoch in range(6)]
 
     first = samples(0)
     assert first[0] == first[1] == first[2] != first[3] == first[4]
@@ -208,7 +208,7 @@ def test_samples_differ_are_kept_for_their_epochs_and_follow_from_the_seed():
 
 
 def test_a_sample_is_at_most_the_database():
-    assert ADSH(4, 2, 7).rows(5).tolist() == list(range(7))
+    assert ADSH(4, 2, 7).sample_positions(5).tolist() == list(range(7))
 
 
 def test_codes_move_after_the_last_epoch_of_a_sample_alone():
@@ -227,7 +227,7 @@ def test_only_the_outputs_of_the_last_sample_are_known():
     framework = built(labels, sample, codes, epochs_per_sample=1)
     stepped(framework, outputs)
     others = np.setdiff1d(np.arange(14), sample)[:6]
-    framework.rows = lambda _: torch.as_tensor(others)
+    framework.sample_positions = lambda _: torch.as_tensor(others)
     stepped(framework, outputs, epoch=1)
     assert framework.outputs[sample].abs().sum() == 0
     np.testing.assert_allclose(framework.outputs[others], outputs)
@@ -251,7 +251,7 @@ def test_normal_codes_start_differently_with_every_seed():
 
 
 def test_a_database_without_labels_is_refused():
-    with pytest.raises(ValueError, match="labels: expected those of the database from see_labels, got none"):
+    with pytest.raises(ValueError, match="labels: expected those of the database from set_train_labels, got none"):
         ADSH(4, 2, 5).start_epoch(0)
 
 

@@ -27,7 +27,7 @@ ALL = pytest.mark.parametrize(
 
 def build(name, form, seed=0):
     framework = framework_class(name)(BITS, CLASSES, IMAGES, options_of(name)[form], seed)
-    framework.see_labels(torch.arange(IMAGES) % CLASSES)
+    framework.set_train_labels(torch.arange(IMAGES) % CLASSES)
     return framework
 
 

@@ -17,7 +17,7 @@ STRAIGHT_THROUGH = ["greedyhash"]
 @pytest.fixture(params=NAMES)
 def framework(request):
     built = framework_class(request.param)(8, 3, 12)
-    built.see_labels(torch.arange(12) % 3)
+    built.set_train_labels(torch.arange(12) % 3)
     return built
 
 

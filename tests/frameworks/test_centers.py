@@ -3,16 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from center_distances import minimum_distance
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vtsearch.frameworks.centers import (
-    class_centers,
-    guaranteed_distance,
-    hadamard,
-    majority_centers,
-    minimum_distance,
-)
+from vtsearch.frameworks.centers import class_centers, guaranteed_distance, hadamard, majority_centers
 
 
 @pytest.mark.parametrize("order", [1, 2, 4, 8, 12, 16, 20, 24, 32, 40, 44, 48, 64, 96, 128])

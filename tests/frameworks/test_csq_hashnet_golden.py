@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from center_distances import minimum_distance
 from golden_losses import CASES, GOLDEN, INPUTS, PRECISIONS, assert_golden, both_labels
 
-from vtsearch.frameworks.centers import class_centers, majority_centers, minimum_distance
+from vtsearch.frameworks.centers import class_centers, majority_centers
 from vtsearch.frameworks.csq import CSQ, CSQOptions
 from vtsearch.frameworks.hashnet import HashNet, HashNetOptions
 

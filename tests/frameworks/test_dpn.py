@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from center_distances import minimum_distance
 from random_batches import (
     BITS,
     CLASSES,
@@ -14,7 +15,6 @@ from random_batches import (
     random_batch,
 )
 
-from vtsearch.frameworks.centers import minimum_distance
 from vtsearch.frameworks.dpn import DPN, DPNOptions, ternary
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from center_distances import minimum_distance
 from random_batches import (
     BITS,
     CLASSES,
@@ -15,7 +16,6 @@ from random_batches import (
     random_batch,
 )
 
-from vtsearch.frameworks.centers import minimum_distance
 from vtsearch.frameworks.orthohash import OrthoHash, OrthoHashOptions, turned_away
 
 

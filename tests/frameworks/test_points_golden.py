@@ -6,8 +6,8 @@ import pytest
 import torch
 from golden_losses import CASES, INPUTS, PRECISIONS, assert_golden, both_labels
 
+from vtsearch.frameworks.centers import draw_centers
 from vtsearch.frameworks.dpn import DPN, DPNOptions
-from vtsearch.frameworks.drawn_centers import draw_centers
 from vtsearch.frameworks.greedyhash import GreedyHash, GreedyHashOptions
 from vtsearch.frameworks.orthohash import OrthoHash, OrthoHashOptions
 

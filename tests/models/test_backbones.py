@@ -16,7 +16,7 @@ from vtsearch.models.alexnet import AlexNet
 from vtsearch.models.backbones import SHORT_NAMES, architecture, create_backbone, feature_width, is_known
 from vtsearch.models.heads import PooledHead, TokensHead, pooled
 from vtsearch.models.weights import load_backbone_weights
-from vtsearch.preprocessing import Preprocessing
+from vtsearch.tensors.preprocessing import Preprocessing
 
 COUNTS = {  # of the backbone, without any classifier, and of the published head at 64 bits
     "vts16": (85_798_656, 151_296 * 1024 + 1024 + 1024 * 64 + 64),

@@ -12,7 +12,7 @@ from PIL import Image
 from vtsearch.codes import pack
 from vtsearch.errors import VtsearchError
 from vtsearch.models import ModelConfig, build_model
-from vtsearch.preprocessing import Preprocessing, to_tensor
+from vtsearch.tensors.preprocessing import Preprocessing, to_tensor
 
 NAME = "vit_tiny_patch16_224"
 UNTRAINED = "vit_base_patch16_18x2_224"  # timm knows it, and has no weights for it

@@ -15,11 +15,11 @@ import pytest
 from vtsearch.codes import pack
 from vtsearch.evaluation import evaluate
 from vtsearch.reproduction import Cell, GridFolder, Recipe, Row, axes_of, collect, write_reports
+from vtsearch.reproduction.grid_folder import Failure, Request
 from vtsearch.reproduction.page import page
-from vtsearch.reproduction.place import Failure, Request
-from vtsearch.reproduction.scores import Collection, Finished
+from vtsearch.reproduction.results import Collection, Finished
 from vtsearch.reproduction.tables import HEAD, latex, markdown, table
-from vtsearch.training.outcome import RunResult, read_result, score, write_result
+from vtsearch.training.result import RunResult, read_result, score, write_result
 
 PLACE = ("cifar10@54000", "vts32", "all", "csq", 16)
 PUBLISHED = 96.0  # table 1, VTS32, CSQ, 16 bits

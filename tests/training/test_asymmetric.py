@@ -10,14 +10,14 @@ import pytest
 
 from vtsearch import load_model, mean_average_precision, pack
 from vtsearch.data import open_dataset
+from vtsearch.encoding.encode import encode_positions
 from vtsearch.frameworks.adsh import ADSHOptions
 from vtsearch.index import Index
 from vtsearch.training import run_folder as files
 from vtsearch.training.checkpoint import load_state
-from vtsearch.training.encode import encode_positions
-from vtsearch.training.journal import read_journal
-from vtsearch.training.judging import Judge
+from vtsearch.training.evaluator import ModelEvaluator
 from vtsearch.training.loop import train
+from vtsearch.training.metrics_log import read_metrics
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_the_report_says_how_the_database_came_to_its_codes(finished):
 
 def test_an_epoch_is_the_sample_and_the_whole_database_is_known(finished):
     folder, result = finished
-    steps = [event["step"] for event in read_journal(folder / files.METRICS) if event["event"] == "epoch"]
+    steps = [event["step"] for event in read_metrics(folder / files.METRICS) if event["event"] == "epoch"]
     assert steps == list(range(18, 8 * 18 + 1, 18))
     assert load_state(folder / files.LAST)["framework"]["labels"].shape == (1197, 10)
     assert result.images_per_second == pytest.approx(8 * 900 / result.seconds, rel=0.1)
@@ -99,7 +99,7 @@ def test_evaluations_on_the_way_are_asymmetric_too(asymmetric, tmp_path):
     config = replace(asymmetric, epochs=2, evaluate_every=1, baselines=False)
     result = train(config, tmp_path / "run")
     first, symmetric, last = (
-        event for event in read_journal(tmp_path / "run" / files.METRICS) if event["event"] == "evaluation"
+        event for event in read_metrics(tmp_path / "run" / files.METRICS) if event["event"] == "evaluation"
     )
     assert [event["on"] for event in (first, symmetric, last)] == ["query", "query, symmetric", "query"]
     assert first["expected"] == pytest.approx(0.1, abs=0.05)  # codes that no sweep has touched are coin flips
@@ -111,7 +111,7 @@ def test_an_evaluation_that_is_interrupted_does_not_move_the_codes_twice(asymmet
     config = replace(asymmetric, options=options, epochs=2, evaluate_every=1, baselines=False)
     whole = train(config, tmp_path / "whole")
     with monkeypatch.context() as patch:
-        patch.setattr(Judge, "on_protocol", interrupt)
+        patch.setattr(ModelEvaluator, "on_protocol", interrupt)
         with pytest.raises(KeyboardInterrupt):
             train(config, tmp_path / "interrupted")
     again = train(config, tmp_path / "interrupted", resume=True)

@@ -13,8 +13,8 @@ from vtsearch.models import ModelConfig, build_model
 from vtsearch.models.alexnet import AlexNet
 from vtsearch.training.config import OptimizerConfig
 from vtsearch.training.loop import Run, train
-from vtsearch.training.objective import Objective
 from vtsearch.training.optimization import build_optimizer
+from vtsearch.training.train_module import TrainModule
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def rates(objective):
 
 def test_layer_decay_slows_the_layers_near_the_image(config):
     model = build_model(config.model)
-    rate = rates(Objective(model, framework_class("csq")(12, 10, 20)))
+    rate = rates(TrainModule(model, framework_class("csq")(12, 10, 20)))
     assert len(rate) == len(list(model.parameters()))
     assert rate[id(model.head.outer.weight)] == 1.0
     early, late = (getattr(model.backbone, layer)[0].conv1.weight for layer in ("layer1", "layer3"))
@@ -73,7 +73,7 @@ def test_layer_decay_slows_the_layers_near_the_image(config):
 def test_layer_decay_knows_the_layers_of_alexnet():
     with torch.device("meta"):
         model = build_model(ModelConfig("alexnet", 12, pretrained=False))
-        rate = rates(Objective(model, framework_class("csq")(12, 10, 20)))
+        rate = rates(TrainModule(model, framework_class("csq")(12, 10, 20)))
     features, classifier = model.backbone.features, model.backbone.classifier
     assert isinstance(model.backbone, AlexNet)
     layers = [features[0], features[3], features[6], features[8], features[10], classifier[4]]

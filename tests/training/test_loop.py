@@ -13,20 +13,20 @@ from accelerate.utils import set_seed
 
 from vtsearch import load_model, mean_average_precision
 from vtsearch.data import load_split, open_dataset, save_split
+from vtsearch.encoding.encode import encode_positions
 from vtsearch.errors import VtsearchError
 from vtsearch.index import Index
 from vtsearch.models import build_model
 from vtsearch.training import run_folder as files
-from vtsearch.training.assembly import divide
-from vtsearch.training.batches import MODEL_SEED, derived_seed
 from vtsearch.training.config import OptimizerConfig, ScheduleConfig
-from vtsearch.training.encode import encode_positions
-from vtsearch.training.journal import read_journal
-from vtsearch.training.judging import Judge
+from vtsearch.training.devices import accelerator_for
+from vtsearch.training.evaluator import ModelEvaluator
 from vtsearch.training.loop import train
-from vtsearch.training.outcome import read_best, score
-from vtsearch.training.processes import accelerator_for
+from vtsearch.training.metrics_log import read_metrics
 from vtsearch.training.progress import Progress
+from vtsearch.training.result import read_best, score
+from vtsearch.training.sampler import MODEL_SEED, derived_seed
+from vtsearch.training.setup import divide
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_every_score_has_its_tie_bounds(finished):
 
 def test_the_journal_tells_the_run_in_order(finished):
     _, folder, _, _ = finished
-    events = read_journal(folder / files.METRICS)
+    events = read_metrics(folder / files.METRICS)
     kinds = [event["event"] for event in events]
     steps_of_an_epoch = ["step"] * 4
     assert kinds == [
@@ -136,7 +136,7 @@ def test_the_report_holds_the_scores_and_the_baselines(finished):
 
 def test_the_best_model_is_the_one_of_the_best_evaluation(finished):
     _, folder, result, _ = finished
-    scores = {e["epoch"]: e["expected"] for e in read_journal(folder / files.METRICS) if e["event"] == "evaluation"}
+    scores = {e["epoch"]: e["expected"] for e in read_metrics(folder / files.METRICS) if e["event"] == "evaluation"}
     assert result.best_epoch == max(scores, key=scores.__getitem__)
     assert result.best == max(scores.values())
     same = load_model(folder / files.BEST).fingerprint() == load_model(folder / files.FINAL).fingerprint()
@@ -151,7 +151,7 @@ def test_the_scores_of_the_best_epoch_stand_beside_those_of_the_last(tiny_config
     result = train(config, run)
     assert result.best_epoch < result.epochs
     data = open_dataset("digits", seed=config.seed)
-    judge = Judge(load_model(run / files.BEST), data, accelerator_for("fp32"), Progress(None), "fp32")
+    judge = ModelEvaluator(load_model(run / files.BEST), data, accelerator_for("fp32"), Progress(None), "fp32")
     _, evaluation = judge.on_protocol()
     assert result.chosen == asdict(evaluation.mean_average_precision)
     assert result.chosen["expected"] != result.final["expected"]
@@ -206,7 +206,7 @@ def test_a_started_folder_is_refused_without_resume(finished):
 def test_validation_chooses_the_best_epoch_on_held_out_training_images(tiny_config, tmp_path):
     config = replace(tiny_config, validation=0.2, evaluate_every=1, epochs=2, baselines=False)
     result = train(config, tmp_path / "run")
-    events = [e for e in read_journal(tmp_path / "run" / files.METRICS) if e["event"] == "evaluation"]
+    events = [e for e in read_metrics(tmp_path / "run" / files.METRICS) if e["event"] == "evaluation"]
     assert [(e["on"], e["epoch"]) for e in events] == [("validation", 1), ("validation", 2), ("query", 2)]
     assert result.chosen_on == "validation"
     assert result.baselines == {}
@@ -229,7 +229,7 @@ def test_too_few_images_to_choose_an_epoch_by_are_trained_on_instead(tiny_config
     result = train(config, tmp_path / "run", progress=said)
     assert "the last one counts" in said.getvalue()
     assert (result.best_epoch, result.chosen) == (2, result.final)
-    events = [e for e in read_journal(tmp_path / "run" / files.METRICS) if e["event"] == "evaluation"]
+    events = [e for e in read_metrics(tmp_path / "run" / files.METRICS) if e["event"] == "evaluation"]
     assert [(e["on"], e["epoch"]) for e in events] == [("query", 2)]
 
 

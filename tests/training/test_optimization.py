@@ -7,13 +7,13 @@ import torch
 
 from vtsearch.frameworks import framework_class
 from vtsearch.training.config import OptimizerConfig, ScheduleConfig
-from vtsearch.training.objective import Objective
 from vtsearch.training.optimization import OPTIMIZERS, SCHEDULES, build_optimizer, set_learning_rate
+from vtsearch.training.train_module import TrainModule
 
 
 @pytest.fixture
 def objective(tiny_model):
-    return Objective(tiny_model, framework_class("csq")(12, 10, 20))
+    return TrainModule(tiny_model, framework_class("csq")(12, 10, 20))
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -13,8 +13,8 @@ import yaml
 from vtsearch.frameworks import framework_class
 from vtsearch.index import Index
 from vtsearch.training import run_folder as files
-from vtsearch.training.journal import read_journal
 from vtsearch.training.loop import train
+from vtsearch.training.metrics_log import read_metrics
 
 BATCH = 50
 LAUNCH = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "vtsearch")
@@ -35,7 +35,7 @@ def train_in_two_processes(config, folder):
 
 
 def losses(folder):
-    return [event["loss"] for event in read_journal(folder / files.METRICS) if event["event"] in ("step", "epoch")]
+    return [event["loss"] for event in read_metrics(folder / files.METRICS) if event["event"] in ("step", "epoch")]
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from vtsearch.frameworks import FRAMEWORKS, framework_class
 from vtsearch.training import loop
 from vtsearch.training import run_folder as files
 from vtsearch.training.checkpoint import load_state
-from vtsearch.training.journal import read_journal
 from vtsearch.training.loop import Run, train
+from vtsearch.training.metrics_log import read_metrics
 
 KILLS = 4
 TIMES = ("seconds", "images_per_second")
@@ -58,7 +58,7 @@ def equal(one, other):
 
 
 def journal_without_times(folder):
-    return [{k: v for k, v in event.items() if k not in TIMES} for event in read_journal(folder / files.METRICS)]
+    return [{k: v for k, v in event.items() if k not in TIMES} for event in read_metrics(folder / files.METRICS)]
 
 
 @pytest.mark.parametrize(("framework", "options"), [("csq", {}), ("adsh", {"sample": 300})])

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import scanning
-from vtsearch.data.check import check_dataset
 from vtsearch.data.datasets import DATASETS
-from vtsearch.data.make import Form, make_split
 from vtsearch.data.protocols import PROTOCOLS
-from vtsearch.data.splits import DatabaseRule
+from vtsearch.data.splits.split import DatabaseRule
+from vtsearch.data.splits.write import Form, make_split
+from vtsearch.data.validation.check import check_dataset
 from vtsearch.evaluation import map_name
 
 if TYPE_CHECKING:
-    from vtsearch.data.check import Inspection
+    from vtsearch.data.validation.check import Inspection
 
 Task = Literal["list", "check", "make"]
 FINDINGS = 1

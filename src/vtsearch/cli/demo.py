@@ -14,7 +14,7 @@ from vtsearch.index import Index
 
 if TYPE_CHECKING:
     from vtsearch.training.config import TrainConfig
-    from vtsearch.training.outcome import RunResult
+    from vtsearch.training.result import RunResult
 
 EXAMPLE = """  vtsearch demo
   vtsearch demo --output /tmp/digits --bits 16"""

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vtsearch.cli.images import Images, Part, open_images
+from vtsearch._atomic_io import beside, swap_folder
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import counting
-from vtsearch.durable import beside, swap_folder
+from vtsearch.data.locate import Images, Part, open_images
 from vtsearch.index import Index
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def encode(
     device: str | None = None,
 ) -> int:
     """Write the index of some images, all of it or nothing; the number of its items."""
-    from vtsearch.training.encode import encode_positions
+    from vtsearch.encoding.encode import encode_positions
 
     with counting("encoding", len(images.positions)) as progress:
         codes = encode_positions(

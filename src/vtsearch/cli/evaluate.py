@@ -7,25 +7,21 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from vtsearch.cli.images import knows_images, reopen
+from vtsearch.cli.code_inputs import Side, Sides, given_ids, open_others, open_side, refuse_mixing
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import scanning
-from vtsearch.cli.sides import Side, Sides, given_ids, open_others, open_side, refuse_mixing
-from vtsearch.evaluation import (
-    Comparison,
-    Evaluation,
+from vtsearch.data.locate import knows_images, reopen
+from vtsearch.evaluation import Comparison, Evaluation, compare, evaluate, map_name
+from vtsearch.metrics import Normalizer
+from vtsearch.reports import (
     PicturedSide,
     ReportContext,
     RetrievalRow,
-    compare,
-    evaluate,
-    map_name,
     retrieval_rows,
     spread_over_classes,
     write_report,
 )
-from vtsearch.evaluation.report import UNKNOWN, choices, percent
-from vtsearch.metrics import Normalizer
+from vtsearch.reports.markdown import UNKNOWN, choices, percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

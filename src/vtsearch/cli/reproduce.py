@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from vtsearch.reproduction import Axes, GridFolder, Recipe
     from vtsearch.reproduction.grid import Cell
-    from vtsearch.reproduction.place import Request
-    from vtsearch.reproduction.scores import Collection
+    from vtsearch.reproduction.grid_folder import Request
+    from vtsearch.reproduction.results import Collection
 
 EXAMPLE = """  vtsearch reproduce --table 1 --protocols cifar10@54000 --bits 16 --frameworks csq --backbones vts32
   vtsearch reproduce --table 3 --seeds 3 --output runs/table3 --dry-run
@@ -147,7 +147,7 @@ class _Asked:
 
     def keep(self, place: GridFolder) -> Request:
         """Write it into the grid's folder."""
-        from vtsearch.reproduction.place import Request
+        from vtsearch.reproduction.grid_folder import Request
 
         before = place.request()
         if self.axes is None:
@@ -255,7 +255,7 @@ def _plan(place: GridFolder, asked: _Asked, *, as_json: bool) -> int:
 
 def _work(place: GridFolder, asked: _Asked, given: dict[str, Any]) -> int:
     from vtsearch.reproduction import collect, run_cells, write_reports
-    from vtsearch.reproduction.watch import Watch
+    from vtsearch.reproduction.progress import Watch
 
     request = asked.keep(place)
     if not given["report_only"]:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from vtsearch.cli.images import ImageFiles, load_image, reopen
+from vtsearch._atomic_io import write_file
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import scanning
-from vtsearch.durable import write_file
+from vtsearch.data.locate import ImageFiles, load_image, reopen
 from vtsearch.errors import missing_extra
-from vtsearch.evaluation import RetrievalRow, are_relevant, label_text
 from vtsearch.index import Answers, Index
+from vtsearch.reports import RetrievalRow, are_relevant, label_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,8 +104,8 @@ def _encode(path: Path, index: Index, folder: str | None) -> NDArray[np.uint8]:
     folder = folder or index.description.get("model")
     if folder is None:
         raise ValueError(f"model: expected a folder to encode {path} with; {index.path} does not remember its own")
+    from vtsearch.encoding.encode import encode_positions
     from vtsearch.models import load_model
-    from vtsearch.training.encode import encode_positions
 
     model = load_model(folder)
     fingerprints = {"model": model.fingerprint(), "preprocessing": model.preprocessing.fingerprint()}
@@ -158,4 +158,4 @@ def figures() -> ModuleType:
     """
     if find_spec("matplotlib") is None:
         raise missing_extra("matplotlib")
-    return import_module("vtsearch.evaluation.figures")
+    return import_module("vtsearch.reports.figures")

@@ -18,14 +18,14 @@ from vtsearch.models import ModelConfig
 from vtsearch.models.backbones import is_known
 from vtsearch.training import run_folder as files
 from vtsearch.training.config import TrainConfig, config_of, flat
+from vtsearch.training.devices import this_process
 from vtsearch.training.loop import train
 from vtsearch.training.presets import PRESETS, preset
-from vtsearch.training.processes import this_process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vtsearch.training.outcome import RunResult
+    from vtsearch.training.result import RunResult
 
 EXAMPLE = """  vtsearch train --protocol digits --framework csq --bits 32 --image_size 32 --no-pretrained
   vtsearch train --protocol cifar10@54000 --framework hashnet --options.continuation 5 --bits 64 --output runs/one

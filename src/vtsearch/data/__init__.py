@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from vtsearch.data.opening import draw_dataset, open_dataset, open_folder, open_lists
+from vtsearch.data.open import (
+    draw_dataset,
+    open_dataset,
+    open_folder,
+    open_image_folder,
+    open_image_list,
+    open_lists,
+    open_manifest,
+)
 from vtsearch.data.protocols import PROTOCOLS, RetrievalData, RetrievalProtocol, get_protocol
-from vtsearch.data.sources import ImageSource, open_image_folder, open_image_list, open_manifest
-from vtsearch.data.splits import Split, load_split, save_split
+from vtsearch.data.sources.image_source import ImageSource
+from vtsearch.data.splits.split import Split, load_split, save_split
 
 __all__ = [
     "PROTOCOLS",

@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vtsearch.data.cifar10 import open_cifar10
-from vtsearch.data.coco import CocoSource
-from vtsearch.data.digits import DigitsSource
-from vtsearch.data.image_list import ImageListSource
-from vtsearch.data.imagenet import TRAIN, VALIDATION, ImagenetSource
-from vtsearch.data.manifest import SUFFIXES, ManifestSource
-from vtsearch.data.mirflickr import FOLDERS, MirflickrSource, annotation_files
-from vtsearch.data.nuswide import IMAGES, NuswideSource
-from vtsearch.data.voc import LABELS as VOC_LABELS
-from vtsearch.data.voc import VocSource
+from vtsearch.data.sources.cifar10 import open_cifar10
+from vtsearch.data.sources.coco import CocoSource
+from vtsearch.data.sources.digits import DigitsSource
+from vtsearch.data.sources.image_list import ImageListSource
+from vtsearch.data.sources.imagenet import TRAIN, VALIDATION, ImagenetSource
+from vtsearch.data.sources.manifest import SUFFIXES, ManifestSource
+from vtsearch.data.sources.mirflickr import FOLDERS, MirflickrSource, annotation_files
+from vtsearch.data.sources.nuswide import IMAGES, NuswideSource
+from vtsearch.data.sources.voc import LABELS as VOC_LABELS
+from vtsearch.data.sources.voc import VocSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
-    from vtsearch.data.image_files import Report
-    from vtsearch.data.image_list import ListFile
-    from vtsearch.data.sources import ImageSource
+    from vtsearch.data.sources.image_files import Report
+    from vtsearch.data.sources.image_list import ListFile
+    from vtsearch.data.sources.image_source import ImageSource
 
 PART_FILES = {"query": ("query", "test"), "train": ("train",), "database": ("database",)}
 """Part -> what its list file is called."""

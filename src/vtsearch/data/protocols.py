@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vtsearch.data.draws import DrawRule
-from vtsearch.data.splits import DatabaseRule, Split
+from vtsearch.data.splits.sampling import DrawRule
+from vtsearch.data.splits.split import DatabaseRule, Split
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
-    from vtsearch.data.sources import ImageSource
+    from vtsearch.data.sources.image_source import ImageSource
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vtsearch import _arrays
+from vtsearch import _validate
 from vtsearch.evaluation.statistics import (
     CONFIDENCE,
     PERMUTATIONS,
@@ -101,8 +101,8 @@ def compare(
         >>> found.mean_average_precision, found.other_mean_average_precision, found.difference.mean, found.test.p_value
         (1.0, 0.75, 0.25, 0.125)
     """
-    sides = _arrays.code_pair(query_codes, db_codes)
-    others = _arrays.code_pair(other_query_codes, other_db_codes, ("other_query_codes", "other_db_codes"))
+    sides = _validate.code_pair(query_codes, db_codes)
+    others = _validate.code_pair(other_query_codes, other_db_codes, ("other_query_codes", "other_db_codes"))
     _check_counts(sides, others)
     scores, other_scores = (
         average_precision(*pair, query_labels, db_labels, k, ties=ties, normalizer=normalizer, threads=threads)

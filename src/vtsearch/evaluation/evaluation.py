@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from vtsearch import _arrays, _streaming
+from vtsearch import _database, _validate
 from vtsearch.evaluation.statistics import Interval, bootstrap_interval
 from vtsearch.metrics import (
     RelevanceHistograms,
@@ -178,8 +178,8 @@ def evaluate(
         if 0 in np.shape(codes)[:1]:
             raise ValueError(f"{name}: expected at least one code, got none")
     sides = (query_codes, db_codes, query_labels, db_labels)
-    tell = _arrays.checked_progress(progress)
-    first, second = (_streaming.stage(tell, number, 2) for number in range(2))
+    tell = _validate.checked_progress(progress)
+    first, second = (_database.stage(tell, number, 2) for number in range(2))
     by_index = average_precision(*sides, k, ties="index", normalizer=normalizer, threads=threads, progress=first)
     multi_label = np.ndim(db_labels) == 2
     histograms = relevance_histograms(*sides, gains=multi_label, threads=threads, progress=second)

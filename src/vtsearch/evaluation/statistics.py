@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vtsearch import _arrays
+from vtsearch import _validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,10 +88,10 @@ def bootstrap_interval(
         >>> print(f"{found.mean:.3f}, {found.low:.3f} to {found.high:.3f}")
         0.750, 0.513 to 0.869
     """
-    values = _arrays.score_vector("scores", scores, least=2)
-    confidence = _arrays.open_share("confidence", confidence)
-    resamples = _arrays.whole_number("resamples", resamples, 1)
-    seed = _arrays.whole_number("seed", seed, 0)
+    values = _validate.score_vector("scores", scores, least=2)
+    confidence = _validate.open_share("confidence", confidence)
+    resamples = _validate.whole_number("resamples", resamples, 1)
+    seed = _validate.whole_number("seed", seed, 0)
     units, exponent = _whole(values)
     sums = np.sort(_resampled_sums(units, resamples, seed))
     low, high = (math.ldexp(end / len(units), exponent) for end in _bca(units, sums, confidence))
@@ -130,12 +130,12 @@ def permutation_test(
         >>> print(f"{found.difference:.2f}, p = {found.p_value}, {found.permutations} arrangements")
         0.20, p = 0.125, 16 arrangements
     """
-    values = _arrays.score_vector("scores", scores, least=1)
-    others = _arrays.score_vector("other_scores", other_scores, least=1)
+    values = _validate.score_vector("scores", scores, least=1)
+    others = _validate.score_vector("other_scores", other_scores, least=1)
     if len(others) != len(values):
         raise ValueError(f"other_scores: expected {len(values)} scores, one for each of scores, got {len(others)}")
-    permutations = _arrays.whole_number("permutations", permutations, 1)
-    seed = _arrays.whole_number("seed", seed, 0)
+    permutations = _validate.whole_number("permutations", permutations, 1)
+    seed = _validate.whole_number("seed", seed, 0)
     differences = values - others
     units, _ = _whole(differences)
     units = units[units != 0]  # 0 has no sign

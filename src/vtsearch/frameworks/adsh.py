@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
-from vtsearch._processes import average, from_first, gather
-from vtsearch.frameworks import discrete
+from vtsearch.frameworks import discrete_descent
 from vtsearch.frameworks.base import Framework
+from vtsearch.tensors.distributed import average, from_first, gather
 
 if TYPE_CHECKING:
     from typing import Any
@@ -103,12 +103,12 @@ class ADSH(Framework):
         self.register_buffer("ratio", torch.zeros((), dtype=torch.float64))  # r
         self._labelled = False
 
-    def see_labels(self, labels: Tensor) -> None:
+    def set_train_labels(self, labels: Tensor) -> None:
         """Keep the labels of the whole database."""
         self.labels.copy_(self._columns(labels, self.labels))
         self._labelled = bool(self.labels.any())
 
-    def rows(self, epoch: int) -> Tensor:
+    def sample_positions(self, epoch: int) -> Tensor:
         """The sample of that epoch, in ascending order."""
         size, number = min(self.options.sample, self.train_size), epoch // self.options.epochs_per_sample
         random = np.random.Generator(np.random.PCG64((self.seed, number, SAMPLE_SEED)))
@@ -123,17 +123,17 @@ class ADSH(Framework):
         if epoch % self.options.epochs_per_sample:
             return
         if not self._labelled:
-            raise ValueError("labels: expected those of the database from see_labels, got none")
+            raise ValueError("labels: expected those of the database from set_train_labels, got none")
         self.outputs.zero_()
-        sampled = self.labels[self.rows(epoch).to(self.labels.device)]
-        self.ratio.copy_(discrete.similarity_ratio(sampled, self.labels))
+        sampled = self.labels[self.sample_positions(epoch).to(self.labels.device)]
+        self.ratio.copy_(discrete_descent.similarity_ratio(sampled, self.labels))
 
     def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
         """The first two terms of J for a batch, per image of the batch and of the database."""
         outputs = features.tanh()  # (b, bits)
         self._remember(outputs.detach(), positions)
         codes, ratio = self.codes.to(outputs.dtype), self.ratio.to(outputs.dtype)
-        wanted = self.bits * discrete.soft_similarity(labels, self.labels.to(labels.dtype), ratio)  # (b, n)
+        wanted = self.bits * discrete_descent.soft_similarity(labels, self.labels.to(labels.dtype), ratio)  # (b, n)
         similarity = (outputs @ codes.T - wanted).square().sum()
         gap = (codes[positions] - outputs).square().sum()
         quantization: float = self.options.quantization
@@ -145,18 +145,18 @@ class ADSH(Framework):
         """After the last epoch of a sample: W by least squares, then one sweep over the bits of V."""
         if (epoch + 1) % self.options.epochs_per_sample:
             return
-        sample = self.rows(epoch).to(self.codes.device)
+        sample = self.sample_positions(epoch).to(self.codes.device)
         outputs, ratio = self.outputs[sample], self.ratio.to(self.outputs.dtype)
-        similarity = self.bits * discrete.pulled_by_similarity(outputs, self.labels[sample], self.labels, ratio)
+        similarity = self.bits * discrete_descent.pulled_by_similarity(outputs, self.labels[sample], self.labels, ratio)
         pull, coupling = similarity, outputs.T @ outputs
         weight, ridge = self.weights()
         if not weight or self.options.code_step == "exact":
             pull = pull + self.options.quantization * self.outputs
         if weight:
-            self.classifier.copy_(discrete.least_squares_classifier(self.codes, self.labels, ridge / weight))
+            self.classifier.copy_(discrete_descent.least_squares_classifier(self.codes, self.labels, ridge / weight))
             pull = pull + weight * self.labels @ self.classifier.T
             coupling = coupling + weight * self.classifier @ self.classifier.T
-        self.codes.copy_(from_first(discrete.sweep(self.codes, pull, coupling)))
+        self.codes.copy_(from_first(discrete_descent.coordinate_descent(self.codes, pull, coupling)))
 
     def database_codes(self) -> Tensor:
         """V, the codes of the training images, which are the database."""

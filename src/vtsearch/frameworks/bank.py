@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from vtsearch._processes import gather
+from vtsearch.tensors.distributed import gather
 
 if TYPE_CHECKING:
     from torch import Tensor

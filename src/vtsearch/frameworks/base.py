@@ -76,10 +76,10 @@ class Framework(nn.Module, ABC):
     def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
         """The loss of checked input: labels are 0/1 (b, classes) of the features' dtype."""
 
-    def see_labels(self, labels: Tensor) -> None:
+    def set_train_labels(self, labels: Tensor) -> None:
         """Called once, before training, with the labels of all training images. Most frameworks see them by batch."""
 
-    def rows(self, epoch: int) -> Tensor | None:  # noqa: ARG002 (for those who choose)
+    def sample_positions(self, epoch: int) -> Tensor | None:  # noqa: ARG002 (for those who choose)
         """Rows of the training set, int64 (n,), that an epoch visits, a function of the seed; None: all of them."""
         return None
 

@@ -1,21 +1,30 @@
-"""Class codes that lie far apart: rows of a Hadamard matrix, and a seeded search where those do not suffice.
+"""Class centers: codes that are far apart, and the constructions of published code.
 
 Sources: Yuan et al., Central Similarity Quantization, CVPR 2020, https://arxiv.org/abs/1908.00347, algorithm 1;
-Paley, On orthogonal matrices, 1933; the Gilbert-Varshamov bound for the guaranteed distance of the search.
+Paley, On orthogonal matrices, 1933; the Gilbert-Varshamov bound for the guaranteed distance of the search. Published
+constructions, where two classes may get centers that are close or equal: Dubey et al., Vision Transformer Hashing, ICME
+2022, the random rows of its code; Fan et al., Deep Polarized Network, IJCAI 2020,
+https://www.ijcai.org/proceedings/2020/115, Bernoulli targets; Hoe et al., One Loss for All, NeurIPS 2021,
+https://arxiv.org/abs/2109.14449, likewise.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from random import Random
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from numpy.typing import NDArray
     from torch import Tensor
 
+Construction = Literal["distant", "redrawn", "balanced", "bernoulli"]
+REDRAWS = 20
 DRAWS = 4096  # candidates per round of the search
 ROUNDS = 8  # rounds without a guarantee before a distance is given up
 ENUMERATED_BITS = 16  # up to here all codes are candidates, in random order
@@ -75,14 +84,6 @@ def hadamard(order: int) -> NDArray[np.int8] | None:
         return _paley(order - 1)
     half = hadamard(order // 2) if order % 2 == 0 else None
     return None if half is None else np.block([[half, half], [half, -half]])
-
-
-def minimum_distance(centers: Tensor) -> int:
-    """The smallest Hamming distance between two rows of -1 and +1; the number of bits if there is only one row."""
-    bits = centers.shape[1]
-    products = centers.double() @ centers.double().T
-    products.fill_diagonal_(-bits)
-    return int((bits - products.max()) / 2)
 
 
 def guaranteed_distance(classes: int, bits: int) -> int:
@@ -156,3 +157,73 @@ def _paley(prime: int) -> NDArray[np.int8]:
 
 def _is_prime(number: int) -> bool:
     return number > 1 and all(number % divisor for divisor in range(2, math.isqrt(number) + 1))
+
+
+def draw_centers(construction: Construction, classes: int, bits: int, seed: int = 0) -> Tensor:
+    """One code per class, float32 (classes, bits) of -1 and +1.
+
+    Args:
+        construction: "distant": ``class_centers``, no two alike. "redrawn": the first rows of [H; -H], H Sylvester's
+            matrix, then balanced rows, which are redrawn at most 20 times until all pairs differ in more than a
+            quarter of the bits and in half of them on average; the last draw is kept even if they do not.
+            "balanced": bits // 2 entries of each row are -1, and nothing else is asked of them. "bernoulli": a fair
+            coin for each entry.
+        classes: number of rows.
+        bits: length of the codes; a power of two for "redrawn".
+        seed: of the draws.
+
+    Raises:
+        ValueError: an unknown construction, or a length that it cannot make.
+    """
+    if construction not in CONSTRUCTIONS:
+        raise ValueError(f"centers: expected one of {', '.join(CONSTRUCTIONS)}, got {construction!r}")
+    return CONSTRUCTIONS[construction](classes, bits, seed)
+
+
+def _redrawn(classes: int, bits: int, seed: int) -> Tensor:
+    if bits & (bits - 1):
+        raise ValueError(f"bits: 'redrawn' centers exist for powers of two, got {bits}; 'distant' ones for any length")
+    matrix = hadamard(bits)
+    assert matrix is not None  # a power of two
+    fixed = np.concatenate([matrix, -matrix]).astype(np.float32)[:classes]
+    source = Random(seed)  # noqa: S311 (published seeds give the published rows)
+    rows = fixed
+    for _ in range(REDRAWS if classes > len(fixed) else 0):
+        rows = np.concatenate([fixed, _balanced_rows(classes - len(fixed), bits, source)])
+        if _are_spread(rows):
+            break
+    return torch.from_numpy(rows)
+
+
+def _balanced(classes: int, bits: int, seed: int) -> Tensor:
+    source = Random(seed)  # noqa: S311 (as above; the published code draws 20 times and keeps the last)
+    draws = [_balanced_rows(classes, bits, source) for _ in range(REDRAWS)]
+    return torch.from_numpy(draws[-1])
+
+
+def _are_spread(rows: NDArray[np.float32]) -> bool:
+    """Whether all pairs of rows differ in more than a quarter of the bits, and in half of them on average."""
+    bits = rows.shape[1]
+    distances = ((bits - rows @ rows.T) / 2)[np.triu_indices(len(rows), k=1)]
+    return bool(distances.min() > bits / 4 and distances.mean() >= bits / 2)
+
+
+def _balanced_rows(count: int, bits: int, source: Random) -> NDArray[np.float32]:
+    """Rows of +1 with -1 in half of the places; an odd length has one more +1."""
+    rows = np.ones((count, bits), np.float32)
+    for row in rows:
+        row[source.sample(range(bits), bits // 2)] = -1
+    return rows
+
+
+def _bernoulli(classes: int, bits: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(2, (classes, bits), generator=generator).float() * 2 - 1
+
+
+CONSTRUCTIONS: Mapping[str, Callable[[int, int, int], Tensor]] = {
+    "distant": class_centers,
+    "redrawn": _redrawn,
+    "balanced": _balanced,
+    "bernoulli": _bernoulli,
+}

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 from torch.nn import functional
 
-from vtsearch.frameworks.centered import CenteredFramework
-from vtsearch.frameworks.checks import check_options
-from vtsearch.frameworks.drawn_centers import Construction
+from vtsearch.frameworks.center_based import CenterBasedFramework
+from vtsearch.frameworks.centers import Construction
+from vtsearch.frameworks.option_checks import check_options
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +45,7 @@ class CSQOptions:
         return cls(form="published", centers="redrawn")
 
 
-class CSQ(CenteredFramework):
+class CSQ(CenterBasedFramework):
     """L = BCE((t + 1) / 2, (c + 1) / 2) + quantization * mean((|t| - 1)^2), t = tanh(u), c the item's center.
 
     An item with several labels has the majority of their centers; even votes take a vector that is drawn once from

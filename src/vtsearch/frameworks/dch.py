@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from vtsearch._processes import mean
-from vtsearch.frameworks.checks import check_options
+from vtsearch.frameworks.option_checks import check_options
 from vtsearch.frameworks.pairs import Pairs, PairwiseFramework, WeightedPairOptions, Weights, pair_mean
 from vtsearch.frameworks.similarity import cosines, share_a_label, squared_distances
+from vtsearch.tensors.distributed import mean
 
 if TYPE_CHECKING:
     from torch import Tensor

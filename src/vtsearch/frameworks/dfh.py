@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch.nn import functional
 
-from vtsearch._processes import gather, mean
-from vtsearch.frameworks.checks import check_options
-from vtsearch.frameworks.labels import label_shares
+from vtsearch.frameworks.multi_label import label_shares
+from vtsearch.frameworks.option_checks import check_options
 from vtsearch.frameworks.pairs import PairwiseFramework, Sides, WeightedPairOptions, pair_mean
 from vtsearch.frameworks.similarity import share_a_label
+from vtsearch.tensors.distributed import gather, mean
 
 if TYPE_CHECKING:
     from typing import Any

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Literal
 
 from torch.nn import functional
 
-from vtsearch._processes import mean
-from vtsearch.frameworks.checks import check_options
+from vtsearch.frameworks.option_checks import check_options
 from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions, pair_mean
 from vtsearch.frameworks.similarity import cosines, pairwise_loss, share_a_label
+from vtsearch.tensors.distributed import mean
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,10 +13,10 @@ import torch
 from torch.nn import functional
 
 from vtsearch.frameworks.bank import Bank
-from vtsearch.frameworks.centered import CenteredFramework
-from vtsearch.frameworks.checks import check_options
-from vtsearch.frameworks.drawn_centers import Construction
-from vtsearch.frameworks.labels import first_label
+from vtsearch.frameworks.center_based import CenterBasedFramework
+from vtsearch.frameworks.centers import Construction
+from vtsearch.frameworks.multi_label import first_label
+from vtsearch.frameworks.option_checks import check_options
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -64,7 +64,7 @@ class DPNOptions:
         return cls(centers="balanced")
 
 
-class DPN(CenteredFramework):
+class DPN(CenterBasedFramework):
     """L = mean(max(margin - u t, 0)), t in {-1, +1} the item's target.
 
     An item with several labels has the majority of their targets; even votes take a vector that is drawn once from the

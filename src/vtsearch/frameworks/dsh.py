@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from vtsearch._processes import mean
-from vtsearch.frameworks.checks import check_options
+from vtsearch.frameworks.option_checks import check_options
 from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions, pair_mean
 from vtsearch.frameworks.similarity import share_a_label, squared_distances
+from vtsearch.tensors.distributed import mean
 
 if TYPE_CHECKING:
     from torch import Tensor

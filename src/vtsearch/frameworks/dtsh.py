@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch.nn import functional
 
-from vtsearch._processes import gather, mean
 from vtsearch.frameworks.base import Framework
-from vtsearch.frameworks.checks import check_options
+from vtsearch.frameworks.option_checks import check_options
 from vtsearch.frameworks.similarity import share_a_label
+from vtsearch.tensors.distributed import gather, mean
 
 if TYPE_CHECKING:
     from typing import Self

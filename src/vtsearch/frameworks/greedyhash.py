@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from vtsearch.frameworks.base import Framework
-from vtsearch.frameworks.checks import check_options
-from vtsearch.frameworks.labels import cross_entropy, first_label, label_shares
+from vtsearch.frameworks.multi_label import cross_entropy, first_label, label_shares
+from vtsearch.frameworks.option_checks import check_options
 
 if TYPE_CHECKING:
     from typing import Any, Self

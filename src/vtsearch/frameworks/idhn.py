@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch.nn import functional
 
-from vtsearch._processes import mean
-from vtsearch.frameworks.checks import check_options
+from vtsearch.frameworks.option_checks import check_options
 from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions, pair_mean
 from vtsearch.frameworks.similarity import pairwise_loss, shared_part
+from vtsearch.tensors.distributed import mean
 
 if TYPE_CHECKING:
     from typing import Any

@@ -14,9 +14,9 @@ import torch
 from torch.nn import functional
 
 from vtsearch.frameworks.base import Framework
-from vtsearch.frameworks.checks import check_options
-from vtsearch.frameworks.drawn_centers import Construction, draw_centers
-from vtsearch.frameworks.labels import cross_entropy, label_shares
+from vtsearch.frameworks.centers import Construction, draw_centers
+from vtsearch.frameworks.multi_label import cross_entropy, label_shares
+from vtsearch.frameworks.option_checks import check_options
 
 if TYPE_CHECKING:
     from typing import Any, Self

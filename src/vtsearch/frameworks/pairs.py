@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 
-from vtsearch._processes import average, gather, mean
 from vtsearch.frameworks.bank import Bank
 from vtsearch.frameworks.base import Framework
+from vtsearch.tensors.distributed import average, gather, mean
 
 if TYPE_CHECKING:
     from torch import Tensor

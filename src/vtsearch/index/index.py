@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from vtsearch import _arrays, _streaming
-from vtsearch.durable import sync_folder
+from vtsearch import _database, _validate
+from vtsearch._atomic_io import sync_folder
 from vtsearch.errors import VtsearchError
 from vtsearch.index.items import (
     checked_bits,
     checked_codes,
     checked_ids,
-    checked_labels,
     checked_mask,
     checked_metadata,
-    same_form,
 )
+from vtsearch.index.labels import LabelForm, Labels, checked_labels, pack_labels, same_form, unpack_labels
 from vtsearch.index.segments import (
     CODES_FOLDER,
     Segment,
@@ -27,7 +26,7 @@ from vtsearch.index.segments import (
     verify_segment,
     write_segment,
 )
-from vtsearch.index.store import FILE_NAME, About, LabelForm, Store, pack_labels, unpack_labels
+from vtsearch.index.store import FILE_NAME, About, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from numpy.typing import ArrayLike, NDArray
-
-    from vtsearch.index.items import Labels
 
 
 class Answers(NamedTuple):
@@ -276,11 +273,11 @@ class Index:
         """
         mask = checked_mask(mask, len(self))
         parts = self._mapped or [np.empty((0, self._width), dtype=np.uint8)]
-        queries, _ = _arrays.code_pair(query_codes, parts[0])
-        scan = _streaming.Scan(parts, len(queries), _arrays.checked_progress(progress))
-        allowed = None if mask is None else _arrays.Mask(mask)
-        top, count = _arrays.cut_off(k, len(self)), _arrays.thread_count(threads)
-        distances, indices = _streaming.rank(queries, scan, top, allowed, count)
+        queries, _ = _validate.code_pair(query_codes, parts[0])
+        scan = _database.Scan(parts, len(queries), _validate.checked_progress(progress))
+        allowed = None if mask is None else _validate.Mask(mask)
+        top, count = _validate.cut_off(k, len(self)), _validate.thread_count(threads)
+        distances, indices = _database.rank(queries, scan, top, allowed, count)
         names = self._store.ids_at(np.unique(indices).tolist())
         return Answers(distances, indices, [[names[position] for position in row] for row in indices.tolist()])
 

@@ -10,11 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import ArrayLike, NDArray
-
-    from vtsearch.index.store import LabelForm
-
-    Labels = NDArray[np.int64] | NDArray[np.uint8]
+    from numpy.typing import NDArray
 
 
 def checked_bits(bits: int) -> int:
@@ -53,30 +49,6 @@ def checked_ids(ids: Sequence[str] | None, first: int, count: int) -> list[str]:
             raise ValueError(f"ids: expected different ids, got {name!r} twice")
         seen.add(name)
     return [str(name) for name in ids]
-
-
-def checked_labels(labels: ArrayLike | None, count: int) -> Labels | None:
-    """int64 (n,) class ids, or uint8 0/1 (n, classes)."""
-    if labels is None:
-        return None
-    array = np.asarray(labels)
-    if array.dtype.kind not in "biu":
-        raise TypeError(f"labels: expected integers (n,) or 0/1 (n, classes), got {array.dtype}")
-    if array.ndim not in {1, 2} or len(array) != count:
-        raise ValueError(f"labels: expected ({count},) or ({count}, classes), one row per code, got {array.shape}")
-    if array.ndim == 2:
-        if array.size and (array.min() < 0 or array.max() > 1):
-            raise ValueError("labels: expected 0 and 1 in (n, classes), got other numbers")
-        return array.astype(np.uint8)
-    if array.size and array.min() < 0:
-        raise ValueError(f"labels: expected class ids of at least 0, got {array.min()}")
-    return array.astype(np.int64)
-
-
-def same_form(expected: LabelForm, given: LabelForm) -> None:
-    """Refuse labels of another form than the index has."""
-    if expected != given:
-        raise ValueError(f"labels: expected {expected} as in the index, got {given}")
 
 
 def checked_metadata(metadata: Sequence[Mapping[str, object]] | None, count: int) -> list[str | None]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vtsearch.durable import sync_folder
+from vtsearch._atomic_io import sync_folder
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:

@@ -6,18 +6,16 @@ import json
 import sqlite3
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from vtsearch.errors import VtsearchError
+from vtsearch.index.labels import LabelForm
 from vtsearch.index.segments import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from vtsearch.index.items import Labels
 
 FILE_NAME = "index.sqlite"
 FORMAT = 1
@@ -33,26 +31,6 @@ CREATE TABLE items (position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, label
 
 
 @dataclass(frozen=True)
-class LabelForm:
-    """How the items of an index are labelled: all of them alike."""
-
-    kind: Literal["none", "single", "multi"] = "none"
-    classes: int = 0
-    """Columns of multi-label labels."""
-
-    @classmethod
-    def of(cls, labels: Labels | None) -> LabelForm:
-        """The form of an array of labels."""
-        if labels is None:
-            return cls()
-        return cls("single") if labels.ndim == 1 else cls("multi", labels.shape[1])
-
-    def __str__(self) -> str:
-        words = {"none": "no labels", "single": "one label per item", "multi": f"0/1 labels of {self.classes} classes"}
-        return words[self.kind]
-
-
-@dataclass(frozen=True)
 class About:
     """What holds for the whole index and never changes, but for the form of labels that the first items decide."""
 
@@ -64,7 +42,7 @@ class About:
     """Class names by class id; empty if nobody gave them."""
     description: Mapping[str, str] = field(default_factory=dict)
     """Free words for people and commands: where the images are, which model folder made the codes."""
-    labels: LabelForm = LabelForm()
+    labels: LabelForm = field(default_factory=LabelForm)
 
 
 class Store:
@@ -221,20 +199,3 @@ def _translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise VtsearchError(f"{path}: {error}") from error
-
-
-def pack_labels(labels: Labels | None, count: int) -> list[object]:
-    """Labels as the column ``label`` keeps them: nothing, an integer, or the bits of a 0/1 row."""
-    if labels is None:
-        return [None] * count
-    if labels.ndim == 1:
-        return list(labels.tolist())
-    return [row.tobytes() for row in np.packbits(labels.astype(bool), axis=1)]
-
-
-def unpack_labels(rows: list[object], form: LabelForm) -> Labels:
-    """The reverse: int64 (n,) or uint8 0/1 (n, classes)."""
-    if form.kind == "single":
-        return np.array(rows, dtype=np.int64)
-    packed = np.frombuffer(b"".join(row for row in rows if isinstance(row, bytes)), dtype=np.uint8)
-    return np.unpackbits(packed.reshape(len(rows), -(-form.classes // 8)), axis=1, count=form.classes)

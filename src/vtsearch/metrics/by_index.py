@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vtsearch import _arrays, _native, _streaming
+from vtsearch import _database, _native, _validate
 from vtsearch.metrics.histograms import ROW_BYTES, Normalizer, Scores, histograms_of, label_arrays
 
 RANKED_BYTES = 2**30
@@ -15,14 +15,14 @@ _RANKED_BYTES_PER_RESULT = 36  # twelve bytes: found before, in a range, and bot
 
 
 def precision_by_index(
-    queries: _arrays.Codes,
-    database: _arrays.Codes,
-    labels: _arrays.Labels,
+    queries: _validate.Codes,
+    database: _validate.Codes,
+    labels: _validate.Labels,
     k: int,
     *,
     normalizer: Normalizer,
     threads: int,
-    progress: _arrays.Progress | None,
+    progress: _validate.Progress | None,
 ) -> Scores:
     """(q,) average precision at k; arguments are checked, k is at most the items.
 
@@ -30,7 +30,7 @@ def precision_by_index(
     by in ranges is ranked instead: what the top k hold is all that counts, and how many items are relevant at all.
     """
     stages = 1 if normalizer == "retrieved" else 2
-    scan = _streaming.Scan([database], len(queries), _streaming.stage(progress, 0, stages))
+    scan = _database.Scan([database], len(queries), _database.stage(progress, 0, stages))
     if scan.whole or _RANKED_BYTES_PER_RESULT * len(queries) * k > RANKED_BYTES:
         rows = *label_arrays(labels.queries), *label_arrays(labels.database(0, scan.items)), labels.classes
         scores = _native.average_precision_by_index(queries, database, *rows, k, normalizer, threads)
@@ -38,16 +38,16 @@ def precision_by_index(
             progress(scan.items, scan.items)
         return scores
     sums, met = np.zeros(len(queries)), np.zeros(len(queries), dtype=np.int64)
-    for q, items in enumerate(_streaming.rank(queries, scan, k, None, threads)[1]):
+    for q, items in enumerate(_database.rank(queries, scan, k, None, threads)[1]):
         sums[q], met[q] = _precisions(items, labels, q)
     if normalizer != "retrieved":
-        again = _streaming.Scan([database], len(queries), _streaming.stage(progress, 1, stages), beside=ROW_BYTES)
+        again = _database.Scan([database], len(queries), _database.stage(progress, 1, stages), beside=ROW_BYTES)
         relevant = histograms_of(queries, again, labels, threads).relevant.sum(axis=1)
         met = relevant if normalizer == "relevant" else np.minimum(relevant, k)
     return np.divide(sums, met, out=np.zeros(len(queries)), where=met > 0)
 
 
-def _precisions(items: NDArray[np.int64], labels: _arrays.Labels, q: int) -> tuple[float, int]:
+def _precisions(items: NDArray[np.int64], labels: _validate.Labels, q: int) -> tuple[float, int]:
     """The sum of precisions at the relevant items of a ranking, and how many they are."""
     rows = labels.of(items)
     shared = np.isin(rows.classes, labels.queries.rows(q, q + 1).classes)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _arrays, _native, _streaming
+from vtsearch import _database, _native, _validate
 
 Counts = NDArray[np.int64]
 Sums = NDArray[np.float64]
@@ -86,22 +86,22 @@ def relevance_histograms(
         >>> vtsearch.metrics.relevance_histograms(codes[:1], codes, [7], [1, 7, 5, 7]).relevant
         array([[0, 1, 0, 1, 0, 0, 0, 0, 0]])
     """
-    queries, database = _arrays.code_pair(query_codes, db_codes)
-    labels = _arrays.label_pair(query_labels, db_labels, len(queries), len(database))
-    count = _arrays.thread_count(threads)
-    scan = _streaming.Scan([database], len(queries), _arrays.checked_progress(progress), beside=ROW_BYTES)
+    queries, database = _validate.code_pair(query_codes, db_codes)
+    labels = _validate.label_pair(query_labels, db_labels, len(queries), len(database))
+    count = _validate.thread_count(threads)
+    scan = _database.Scan([database], len(queries), _validate.checked_progress(progress), beside=ROW_BYTES)
     return histograms_of(queries, scan, labels, count, gains=gains)
 
 
 def histograms_of(
-    queries: _arrays.Codes, scan: _streaming.Scan, labels: _arrays.Labels, threads: int, *, gains: bool = False
+    queries: _validate.Codes, scan: _database.Scan, labels: _validate.Labels, threads: int, *, gains: bool = False
 ) -> RelevanceHistograms:
     """The sum over all ranges; arguments are checked."""
     return functools.reduce(_sum, (_of_range(queries, each, labels, gains, threads) for each in scan))
 
 
 def _of_range(
-    queries: _arrays.Codes, each: _streaming.Range, labels: _arrays.Labels, gains: bool, threads: int
+    queries: _validate.Codes, each: _database.Range, labels: _validate.Labels, gains: bool, threads: int
 ) -> RelevanceHistograms:
     db_rows = labels.database(each.first, each.stop)
     parts = (queries, each.codes, *label_arrays(labels.queries), *label_arrays(db_rows), labels.classes, threads)
@@ -138,7 +138,7 @@ def _added(one: NDArray[Any] | None, other: NDArray[Any] | None) -> NDArray[Any]
 
 
 def histogram_blocks(
-    queries: _arrays.Codes, scan: _streaming.Scan, labels: _arrays.Labels, threads: int
+    queries: _validate.Codes, scan: _database.Scan, labels: _validate.Labels, threads: int
 ) -> Iterator[tuple[int, int, Counts, Counts]]:
     """Histograms of a few thousand queries at a time: all of them at once may be larger than the codes.
 
@@ -161,7 +161,7 @@ def histogram_blocks(
 def top_positions(histograms: RelevanceHistograms, k: int) -> Counts:
     """(q,) positions in the top k, at least 1 as it is divided by."""
     total: Counts = histograms.items.sum(axis=1)
-    return np.clip(total, 1, _arrays.whole_number("k", k, 1))
+    return np.clip(total, 1, _validate.whole_number("k", k, 1))
 
 
 def top_sum(histograms: RelevanceHistograms, sums: NDArray[Any], k: int) -> Scores:
@@ -173,12 +173,12 @@ def top_sum(histograms: RelevanceHistograms, sums: NDArray[Any], k: int) -> Scor
     return total
 
 
-def label_arrays(rows: _arrays.LabelRows) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def label_arrays(rows: _validate.LabelRows) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Label rows as the engine takes them."""
     return rows.offsets, rows.classes
 
 
-def _gain_counts(query_rows: _arrays.LabelRows, db_rows: _arrays.LabelRows, classes: int, threads: int) -> Counts:
+def _gain_counts(query_rows: _validate.LabelRows, db_rows: _validate.LabelRows, classes: int, threads: int) -> Counts:
     """(q, most shared labels + 1), counted as codes, since label rows are bits too.
 
     A query with s labels that lies at distance d from an item with t labels shares (s + t - d) / 2 of them with it.
@@ -197,7 +197,7 @@ def _gain_counts(query_rows: _arrays.LabelRows, db_rows: _arrays.LabelRows, clas
     return counts
 
 
-def _label_codes(rows: _arrays.LabelRows, classes: int) -> _arrays.Codes:
+def _label_codes(rows: _validate.LabelRows, classes: int) -> _validate.Codes:
     """(n, ceil(classes / 8)) packed label rows."""
     codes = np.empty((len(rows), (classes + 7) // 8), dtype=np.uint8)
     step = max(1, _DENSE_ELEMENTS // classes)

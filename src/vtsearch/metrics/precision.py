@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _arrays, _native, _streaming
+from vtsearch import _database, _native, _validate
 from vtsearch.metrics.by_index import precision_by_index
 from vtsearch.metrics.histograms import (
     ROW_BYTES,
@@ -80,16 +80,16 @@ def average_precision(
         array([0.5])
     """
     _check_choices(ties, normalizer)
-    queries, database = _arrays.code_pair(query_codes, db_codes)
+    queries, database = _validate.code_pair(query_codes, db_codes)
     if not len(database):
         raise ValueError("db_codes: expected at least 1 code, got an empty database")
-    labels = _arrays.label_pair(query_labels, db_labels, len(queries), len(database))
-    top = _arrays.cut_off(k, len(database))
-    count = _arrays.thread_count(threads)
-    tell = _arrays.checked_progress(progress)
+    labels = _validate.label_pair(query_labels, db_labels, len(queries), len(database))
+    top = _validate.cut_off(k, len(database))
+    count = _validate.thread_count(threads)
+    tell = _validate.checked_progress(progress)
     if ties == "index":
         return precision_by_index(queries, database, labels, top, normalizer=normalizer, threads=count, progress=tell)
-    scan = _streaming.Scan([database], len(queries), tell, beside=ROW_BYTES)
+    scan = _database.Scan([database], len(queries), tell, beside=ROW_BYTES)
     scores = np.empty(len(queries))
     for start, stop, items, relevant in histogram_blocks(queries, scan, labels, count):
         scores[start:stop] = _native.average_precision(items, relevant, top, ties, normalizer)
@@ -166,7 +166,7 @@ def average_precision_of(
     _check_choices(ties, normalizer)
     if ties == "index":  # type: ignore[comparison-overlap]
         raise ValueError("ties: expected expected, best or worst of histograms, got 'index'; use average_precision")
-    top = _arrays.cut_off(k, sys.maxsize)
+    top = _validate.cut_off(k, sys.maxsize)
     items, relevant = np.ascontiguousarray(histograms.items), np.ascontiguousarray(histograms.relevant)
     return _native.average_precision(items, relevant, top, ties, normalizer)
 
@@ -244,11 +244,11 @@ def recall_within(histograms: RelevanceHistograms, radius: int) -> Scores:
 
 
 def _check_choices(ties: str, normalizer: str) -> None:
-    _arrays.choice("ties", ties, _TIES)
-    _arrays.choice("normalizer", normalizer, _NORMALIZERS)
+    _validate.choice("ties", ties, _TIES)
+    _validate.choice("normalizer", normalizer, _NORMALIZERS)
 
 
 def _within(histograms: RelevanceHistograms, radius: int) -> tuple[Counts, Counts]:
     """(q,) items and relevant items at a distance of at most radius."""
-    bins = slice(_arrays.whole_number("radius", radius, 0) + 1)
+    bins = slice(_validate.whole_number("radius", radius, 0) + 1)
     return histograms.items[:, bins].sum(axis=1), histograms.relevant[:, bins].sum(axis=1)

@@ -18,7 +18,7 @@ from timm.data.config import resolve_data_config
 
 from vtsearch.errors import VtsearchError
 from vtsearch.models.alexnet import SMALLEST_IMAGE, AlexNet
-from vtsearch.preprocessing import Preprocessing
+from vtsearch.tensors.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from torch import nn

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import safetensors
 from safetensors.torch import load_file, save_file
 
-from vtsearch.durable import beside, swap_folder
+from vtsearch._atomic_io import beside, swap_folder
 from vtsearch.errors import VtsearchError
 from vtsearch.models.hash_model import ModelConfig, build_model, config_fields
-from vtsearch.preprocessing import Preprocessing
+from vtsearch.tensors.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from vtsearch.models.hash_model import HashModel

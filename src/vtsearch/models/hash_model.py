@@ -27,7 +27,7 @@ from vtsearch.models.backbones import (
 )
 from vtsearch.models.heads import ClassTokenHead, FeatureNorm, HeadInit, PooledHead, TokensHead, initialize
 from vtsearch.models.weights import load_backbone_weights, state_bytes
-from vtsearch.preprocessing import to_tensor
+from vtsearch.tensors.preprocessing import to_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from vtsearch.preprocessing import Preprocessing
+    from vtsearch.tensors.preprocessing import Preprocessing
 
 
 HeadName = Literal["auto", "tokens", "cls", "pooled"]

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from vtsearch._processes import number_of_processes, total
+from vtsearch.tensors.distributed import number_of_processes, total
 
 if TYPE_CHECKING:
     from torch import Tensor

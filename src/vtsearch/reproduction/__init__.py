@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from vtsearch.reproduction.grid import Axes, Cell, axes_of
-from vtsearch.reproduction.paper import earlier_methods, published_map
-from vtsearch.reproduction.place import GridFolder
-from vtsearch.reproduction.queue import run_cells
+from vtsearch.reproduction.grid_folder import GridFolder
+from vtsearch.reproduction.published import earlier_methods, published_map
 from vtsearch.reproduction.recipe import Recipe, cell_config
 from vtsearch.reproduction.report import write_reports
-from vtsearch.reproduction.scores import Row, collect
+from vtsearch.reproduction.results import Row, collect
+from vtsearch.reproduction.runner import run_cells
 
 __all__ = [
     "Axes",

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from vtsearch.reproduction.paper import backbone_title
+from vtsearch.reproduction.published import backbone_title
 from vtsearch.reproduction.tables import framework_title
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from vtsearch.reproduction.scores import Row
+    from vtsearch.reproduction.results import Row
 
 COLORS = ("#2f7ed8", "#e07b00", "#2a9d4a", "#c2417c", "#7a5cc4", "#179c9c", "#b58900", "#d1362f")
 STYLES = ("-", "--", ":", "-.")

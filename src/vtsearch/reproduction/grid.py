@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtsearch.data import PROTOCOLS
 from vtsearch.frameworks import FRAMEWORKS
-from vtsearch.reproduction.paper import CONVOLUTIONAL, published_rows
+from vtsearch.reproduction.published import CONVOLUTIONAL, published_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

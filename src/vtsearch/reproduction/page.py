@@ -8,14 +8,14 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from vtsearch.reproduction import tables
-from vtsearch.reproduction.paper import CONVOLUTIONAL, backbone_title
+from vtsearch.reproduction.published import CONVOLUTIONAL, backbone_title
 from vtsearch.reproduction.recipe import Recipe
 from vtsearch.reproduction.tables import NONE, by_recipe, cells_of, framework_title, meaning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from vtsearch.reproduction.scores import Collection, Row
+    from vtsearch.reproduction.results import Collection, Row
 
 LEAD = (
     "Our mean average precision (mAP) beside that of Dubey et al., ICME 2022. "

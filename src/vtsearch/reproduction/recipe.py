@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtsearch.models.backbones import SHORT_NAMES
 from vtsearch.reproduction.grid import Cell
-from vtsearch.reproduction.paper import CONVOLUTIONAL
+from vtsearch.reproduction.published import CONVOLUTIONAL
 from vtsearch.training.config import FREE_ON_RESUME, TrainConfig, config_of, differing_keys, flat, look_up
 from vtsearch.training.presets import preset
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from vtsearch.durable import write_file
+from vtsearch._atomic_io import write_file
 from vtsearch.reproduction import tables
 from vtsearch.reproduction.page import page
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vtsearch.reproduction.page import Drawing
-    from vtsearch.reproduction.scores import Collection
+    from vtsearch.reproduction.results import Collection
 
 PAGE, MARKDOWN, LATEX, TABLE = "index.html", "results.md", "results.tex", "results.csv"
 

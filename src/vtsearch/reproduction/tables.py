@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from vtsearch.evaluation import map_name
 from vtsearch.frameworks import FRAMEWORKS
-from vtsearch.reproduction import paper
+from vtsearch.reproduction import published
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vtsearch.reproduction.scores import Collection, Row, Summary
+    from vtsearch.reproduction.results import Collection, Row, Summary
 
 TITLE = "Vision Transformer Hashing, reproduced"
 NONE = "-"
@@ -28,14 +28,14 @@ def k_of(row: Row) -> str:
 
 def framework_title(name: str) -> str:
     """The framework as papers write it."""
-    return {ours: word for word, ours in paper.FRAMEWORKS.items()}.get(name) or FRAMEWORKS.get(name, name)
+    return {ours: word for word, ours in published.FRAMEWORKS.items()}.get(name) or FRAMEWORKS.get(name, name)
 
 
 def cells_of(row: Row) -> list[str]:
     """The words of a row, as ``HEAD`` names them."""
     runs = str(len(row.runs)) + (f" ({row.state})" if row.state else "")
     return [
-        paper.backbone_title(row.backbone),
+        published.backbone_title(row.backbone),
         row.features,
         framework_title(row.framework),
         str(row.bits),
@@ -81,7 +81,7 @@ def earlier(collection: Collection, protocol: str) -> list[tuple[str, dict[int, 
     if not any(axes.table == 2 for axes in collection.request.axes):
         return []
     methods: dict[str, dict[int, str]] = {}
-    for row in paper.earlier_methods(protocol):
+    for row in published.earlier_methods(protocol):
         methods.setdefault(row.method, {})[row.bits] = f"{row.percent:.1f}"
     return list(methods.items())
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError
 
-from vtsearch.durable import swap_folder
+from vtsearch._atomic_io import swap_folder
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ STATE_FILE = "state.pt"
 
 
 @dataclass
-class Place:
+class TrainState:
     """Where a run is and what it has found so far: the part of a checkpoint that is no tensor."""
 
     epoch: int = 0

@@ -6,14 +6,14 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from vtsearch.data.transforms import Augment
+from vtsearch.data.loading.augmentation import Augment
+from vtsearch.encoding.precision import Precision
 from vtsearch.frameworks import framework_class
 from vtsearch.models import ModelConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Precision = Literal["auto", "bf16", "fp32"]
 OptimizerName = Literal["adamw", "adam", "sgd"]
 Images = Literal["auto", "loader", "device"]
 ScheduleName = Literal["one_cycle", "cosine", "constant"]

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from accelerate.utils import set_seed
 
+from vtsearch.encoding.precision import resolve_precision
 from vtsearch.errors import VtsearchError
 from vtsearch.training import run_folder as files
-from vtsearch.training.assembly import assemble
-from vtsearch.training.batches import STEP_SEED, derived_seed
-from vtsearch.training.checkpoint import Place, load_state, save_state
+from vtsearch.training.checkpoint import TrainState, load_state, save_state
+from vtsearch.training.devices import this_process
+from vtsearch.training.model_selection import BestModelTracker
 from vtsearch.training.optimization import set_learning_rate
-from vtsearch.training.outcome import RunResult, read_result, write_outcome
-from vtsearch.training.precision import resolve_precision
-from vtsearch.training.processes import this_process
 from vtsearch.training.progress import Progress
-from vtsearch.training.scoring import Scorer
+from vtsearch.training.result import RunResult, read_result, write_outcome
+from vtsearch.training.sampler import STEP_SEED, derived_seed
+from vtsearch.training.setup import set_up
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from vtsearch.training.assembly import Parts
     from vtsearch.training.config import TrainConfig
+    from vtsearch.training.setup import RunComponents
 
 
 def train(
@@ -59,7 +59,7 @@ def train(
         files.check(place, config, resume=resume)
     if resume and (finished := read_result(place)) is not None:
         return finished
-    parts = assemble(config, place, Progress(progress if is_main else None))
+    parts = set_up(config, place, Progress(progress if is_main else None))
     with parts.journal:
         return Run(parts, place).finish()
 
@@ -67,14 +67,14 @@ def train(
 class Run:
     """One run: its parts, and the steps through it."""
 
-    def __init__(self, parts: Parts, folder: Path) -> None:
+    def __init__(self, parts: RunComponents, folder: Path) -> None:
         self.parts, self.config, self.progress = parts, parts.config, parts.progress
         self.folder = folder
         self._sizes = [parts.batches.size(epoch) for epoch in range(parts.config.epochs)]
         self._steps = sum(map(parts.batches.batches_of, self._sizes))
         self._loss_sum = torch.zeros((), dtype=torch.float64)
         self.place = self._restored()
-        self.scorer = Scorer(parts, folder, self.place)
+        self.scorer = BestModelTracker(parts, folder, self.place)
         self._clock = self._saved = time.monotonic()
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ class Run:
         self._save()
 
     def _conclude(self) -> RunResult:
-        """Judge the final model and write everything that a run leaves behind."""
+        """ModelEvaluator the final model and write everything that a run leaves behind."""
         outcome = self.scorer.conclude(images=sum(self._sizes))
         if self.parts.accelerator.is_main_process:
             write_outcome(self.folder, self.parts, outcome)
@@ -208,18 +208,18 @@ class Run:
             save_state(self.folder / files.LAST, state)
         self._saved = time.monotonic()
 
-    def _restored(self) -> Place:
+    def _restored(self) -> TrainState:
         """Bring all parts to where the last checkpoint was taken, if there is one, and say where that is."""
         state = load_state(self.folder / files.LAST)
         self.parts.journal.cut(0 if state is None else state["metrics_bytes"])
         self._loss_sum = self._loss_sum.to(self.parts.accelerator.device)
         if state is None:
-            return Place()
+            return TrainState()
         if state["split"] != self.parts.data.split.fingerprint:
             raise VtsearchError(f"{self.folder / files.SPLIT}: not the split that this run was trained with")
         for name, part in self._stateful().items():
             part.load_state_dict(state[name])
-        place = Place(**state["place"])
+        place = TrainState(**state["place"])
         self._loss_sum += place.loss_sum
         return place
 

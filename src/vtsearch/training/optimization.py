@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from vtsearch.training.config import OptimizerConfig, ScheduleConfig
-    from vtsearch.training.objective import Objective
+    from vtsearch.training.train_module import TrainModule
 
 Group = dict[str, Any]
 
@@ -26,7 +26,7 @@ OPTIMIZERS: dict[str, Callable[[list[Group], float], torch.optim.Optimizer]] = {
 """Name -> optimizer of groups of parameters, and of the momentum where that is free."""
 
 
-def build_optimizer(objective: Objective, config: OptimizerConfig) -> torch.optim.Optimizer:
+def build_optimizer(objective: TrainModule, config: OptimizerConfig) -> torch.optim.Optimizer:
     """An optimizer over the model's and the framework's parameters; each group keeps its highest rate as `peak_lr`."""
     model = objective.model
     groups: list[Group] = param_groups_layer_decay(

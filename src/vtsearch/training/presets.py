@@ -84,7 +84,7 @@ def paper(framework: str, protocol: str) -> TrainConfig:
 def asymmetric_paper(protocol: str) -> TrainConfig:
     """What the authors' code does.
 
-    Source: He and Wei, Image retrieval combining Transformer and asymmetric learning strategy, Journal of Image and
+    Source: He and Wei, Image retrieval combining Transformer and asymmetric learning strategy, MetricsLog of Image and
     Graphics 2023, and its public code.
     """
     options = framework_class("adsh").Options.published()

@@ -24,8 +24,8 @@ import torch
 import yaml  # type: ignore[import-untyped]
 
 from vtsearch import _native
+from vtsearch._atomic_io import write_file
 from vtsearch.data import Split, save_split
-from vtsearch.durable import write_file
 from vtsearch.errors import VtsearchError
 from vtsearch.training.config import FREE_ON_RESUME, TrainConfig, differing_keys, flat, look_up
 

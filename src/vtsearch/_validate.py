@@ -1,0 +1,360 @@
+"""Validate user arguments and convert them to what the native code expects."""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vtsearch import _native, _pages
+
+Codes = NDArray[np.uint8]
+
+Progress = Callable[[int, int], object]
+"""Called with the items that are done and the items in all."""
+
+COPY_LIMIT = 64 * 2**20
+"""Bytes of database codes that are copied, at most, if their rows do not lie one after the other in memory."""
+
+WIDEST = 8191
+"""Bytes of the widest code whose distances the engine counts, in 16 bits."""
+
+_LABEL_FORMS = "int (n,), or 0/1 (n, classes)"
+_REVERSED_BITS = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little"), axis=1)
+
+
+def _as_array(name: str, value: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError as error:  # lists whose rows differ in length
+        raise ValueError(f"{name}: expected an array, got what numpy makes none of: {error}") from error
+
+
+# Codes
+
+
+def reverse_bits(codes: Codes) -> Codes:
+    """The same bytes with the order of the bits in each reversed; a copy."""
+    return np.asarray(_REVERSED_BITS[codes, 0])
+
+
+def code_pair(
+    query_codes: NDArray[Any], db_codes: NDArray[Any], names: tuple[str, str] = ("query_codes", "db_codes")
+) -> tuple[Codes, Codes]:
+    """(q, bytes) and (n, bytes), C-contiguous, of one width. A single (bytes,) query is a batch of one."""
+    query_codes = _as_array(names[0], query_codes)
+    if query_codes.ndim == 1 and query_codes.dtype == np.uint8:
+        query_codes = query_codes[None, :]
+    queries = _rows(names[0], query_codes, copy_limit=None)
+    database = _rows(names[1], _as_array(names[1], db_codes), copy_limit=COPY_LIMIT)
+    if queries.shape[1] != database.shape[1]:
+        raise ValueError(
+            f"{names[0]}: expected {database.shape[1]} bytes per code as in {names[1]}, got {queries.shape[1]}"
+        )
+    _refuse_wider(names[0], queries)
+    return queries, database
+
+
+def codes_to_scan(name: str, codes: NDArray[Any]) -> Codes:
+    """(n, bytes), C-contiguous, of a width that the engine takes; copied only where that is little."""
+    database = _rows(name, np.asarray(codes), copy_limit=COPY_LIMIT)
+    _refuse_wider(name, database)
+    return database
+
+
+def codes_matrix(name: str, codes: NDArray[Any]) -> Codes:
+    """(n, bytes), C-contiguous, of any size."""
+    return _rows(name, _as_array(name, codes), copy_limit=None)
+
+
+def _rows(name: str, codes: NDArray[Any], *, copy_limit: int | None) -> Codes:
+    if codes.dtype != np.uint8 and not (codes.dtype.kind == "u" and codes.ndim == 2):
+        _refuse_kind(name, codes)
+    if codes.ndim != 2 or codes.shape[1] == 0:
+        raise ValueError(f"{name}: expected (n, bytes) with at least 1 byte per code, got {codes.shape}")
+    if not codes.flags.c_contiguous:
+        if copy_limit is not None and codes.nbytes > copy_limit:
+            raise ValueError(
+                f"{name}: expected C-contiguous codes, got {codes.nbytes} bytes with strides {codes.strides}, "
+                f"too large to copy unasked; use numpy.ascontiguousarray({name}) once"
+            )
+        codes = np.ascontiguousarray(codes)
+    return codes.view(np.uint8)
+
+
+def _refuse_wider(name: str, codes: Codes) -> None:
+    if codes.shape[1] > WIDEST:
+        raise ValueError(f"{name}: expected at most {WIDEST} bytes per code, got {codes.shape[1]}")
+
+
+def _refuse_kind(name: str, codes: NDArray[Any]) -> None:
+    if codes.dtype.kind == "u":
+        raise ValueError(
+            f"{name}: expected (n, words) for {codes.dtype} words, got {codes.shape}, which may be one code or many; "
+            f"use {name}[None, :] or {name}[:, None]"
+        )
+    raise TypeError(
+        f"{name}: expected packed uint8 codes, got {codes.dtype}; vtsearch.pack turns features or bits into codes"
+    )
+
+
+def pack_values(values: ArrayLike) -> NDArray[Any]:
+    """(n, bits) floats without NaN, bools, or integers 0 and 1."""
+    array = _as_array("values", values)
+    if array.dtype.kind not in "fbiu":
+        raise TypeError(f"values: expected float, bool or 0/1 integers, got {array.dtype}")
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise ValueError(f"values: expected (n, bits) with at least 1 bit, got {array.shape}")
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise ValueError("values: expected features without NaN, got NaN; a model that gives NaN did not train")
+    if array.dtype.kind in "iu" and not _is_binary(array):
+        signs = array.dtype.kind == "i" and np.isin(array, (-1, 1)).all()
+        repair = "signs -1 and 1" if signs else f"integers from {array.min()} to {array.max()}"
+        raise ValueError(f"values: expected integers 0 and 1, got {repair}; use vtsearch.pack(values > 0)")
+    return array
+
+
+def _is_binary(array: NDArray[Any]) -> bool:
+    return array.dtype.kind == "b" or bool(((array == 0) | (array == 1)).all())
+
+
+# Numbers and choices
+
+
+def whole_number(name: str, value: Any, least: int) -> int:
+    """An int, or a numpy integer, of at least ``least``."""
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name}: expected an int, got {value!r}")
+    try:
+        number = operator.index(value)
+    except TypeError as error:  # an array of several
+        raise TypeError(f"{name}: expected an int, got {value!r}") from error
+    if number < least:
+        raise ValueError(f"{name}: expected at least {least}, got {number}")
+    return number
+
+
+def cut_off(k: Any, n: int) -> int:
+    """Positions that count: k of at least 1; None, or more than there are, means all n."""
+    return n if k is None else min(whole_number("k", k, 1), n)
+
+
+def open_share(name: str, value: Any) -> float:
+    """A number between 0 and 1, neither of them."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name}: expected a number between 0 and 1, got {value!r}")
+    if not 0 < value < 1:
+        raise ValueError(f"{name}: expected a number between 0 and 1, such as 0.95, got {value}")
+    return float(value)
+
+
+def thread_count(threads: Any) -> int:
+    """Threads to use; None means the CPUs that this process may use."""
+    return available_cpus() if threads is None else min(whole_number("threads", threads, 1), sys.maxsize)
+
+
+def available_cpus() -> int:
+    """Number of CPUs that this process may use, by its affinity mask where the system has one."""
+    return _native.default_threads()
+
+
+def choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+
+
+def score_vector(name: str, scores: ArrayLike, least: int) -> NDArray[np.float64]:
+    """(q,) finite float64, at least ``least`` of them."""
+    array = _as_array(name, scores)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name}: expected numbers (q,), got {array.dtype} {array.shape}")
+    if array.ndim != 1:
+        raise ValueError(f"{name}: expected (q,), one for each query, got {array.shape}")
+    if len(array) < least:
+        raise ValueError(f"{name}: expected at least {least}, one for each query, got {len(array)}")
+    values = array.astype(np.float64)
+    if not np.isfinite(values).all():
+        strange = values[~np.isfinite(values)]
+        raise ValueError(f"{name}: expected finite numbers, got {strange[0]} ({len(strange)} of {len(values)})")
+    return values
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Which items exist: bool (n,), or uint8 (ceil(n / 8),) as ``numpy.packbits`` makes it."""
+
+    array: NDArray[Any]
+
+    def bits(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """What the engine takes for items start .. stop - 1, the first in the lowest bit, padding bits 0.
+
+        The start of packed bits is a multiple of 8.
+        """
+        if self.array.dtype == np.bool_:
+            part = self.array[start:stop]
+            packed = np.packbits(part, bitorder="little")
+        else:
+            part = self.array[start // 8 : (stop + 7) // 8]
+            packed = reverse_bits(part)
+            if (stop - start) % 8:
+                packed[-1] &= (1 << (stop - start) % 8) - 1
+        _pages.release(part)
+        return packed
+
+
+def checked_mask(mask: ArrayLike | None, n: int) -> Mask | None:
+    """A mask of n items."""
+    if mask is None:
+        return None
+    array = _as_array("mask", mask)
+    if array.dtype == np.bool_:
+        if array.shape != (n,):
+            raise ValueError(f"mask: expected bool ({n},), one for each database code, got {array.shape}")
+        return Mask(array)
+    if array.dtype != np.uint8:
+        raise TypeError(f"mask: expected bool ({n},) or uint8 as numpy.packbits makes it, got {array.dtype}")
+    if array.shape != ((n + 7) // 8,):
+        raise ValueError(
+            f"mask: expected {(n + 7) // 8} bytes of packed bits for {n} database codes, got {array.shape}; "
+            "use mask.astype(bool) if it holds one byte for each item"
+        )
+    return Mask(array)
+
+
+def checked_progress(progress: Any) -> Progress | None:
+    """None, or a function."""
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress: expected a function of items done and items in all, got {progress!r}")
+    return cast("Progress | None", progress)
+
+
+# Labels
+
+
+@dataclass(frozen=True)
+class LabelRows:
+    """Labels of items in compressed rows: item i has ``classes[offsets[i]:offsets[i + 1]]``, ascending."""
+
+    offsets: NDArray[np.int64]
+    classes: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def rows(self, start: int, stop: int) -> LabelRows:
+        """Items start .. stop - 1."""
+        offsets = self.offsets[start : stop + 1]
+        return LabelRows(offsets - offsets[0], self.classes[offsets[0] : offsets[-1]])
+
+    def most(self) -> int:
+        """The largest number of labels that one item has."""
+        return int(np.diff(self.offsets).max(initial=0))
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels of queries and of a database, in one form; they become rows over one list of classes when asked."""
+
+    queries: LabelRows
+    classes: int
+    """Length of the list."""
+    _database: NDArray[Any]
+    _known: NDArray[np.int64] | None
+    """The list, for single labels."""
+
+    def database(self, start: int, stop: int) -> LabelRows:
+        """The rows of items start .. stop - 1."""
+        part = self._database[start:stop]
+        rows = self._rows(part)
+        _pages.release(part)
+        return rows
+
+    def of(self, items: NDArray[np.int64]) -> LabelRows:
+        """The rows of some items."""
+        part = self._database[items]
+        _pages.release(self._database)
+        return self._rows(part)
+
+    def _rows(self, labels: NDArray[Any]) -> LabelRows:
+        if self._known is None:
+            return _multi_rows("db_labels", labels)
+        return _single_rows("db_labels", labels, self._known)
+
+
+def label_pair(query_labels: ArrayLike, db_labels: ArrayLike, queries: int, items: int) -> Labels:
+    """Both label arrays, checked; what is wrong inside those of the database shows when they become rows."""
+    query_array = _labels("query_labels", query_labels, queries, "query_codes")
+    db_array = _labels("db_labels", db_labels, items, "db_codes")
+    if query_array.shape[1:] != db_array.shape[1:]:
+        raise ValueError(
+            f"db_labels: expected the form of query_labels {query_array.shape}, "
+            f"both (n,) or both (n, classes), got {db_array.shape}"
+        )
+    if query_array.ndim == 2:
+        return Labels(_multi_rows("query_labels", query_array), query_array.shape[1], db_array, None)
+    # Only classes that some query has can make an item relevant: any others need no number.
+    known = np.unique(_integers("query_labels", query_array))
+    return Labels(_single_rows("query_labels", query_array, known), len(known), db_array, known)
+
+
+def _labels(name: str, labels: ArrayLike, count: int, codes: str) -> NDArray[Any]:
+    array = _as_array(name, labels)
+    if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] == 0):
+        raise ValueError(f"{name}: expected {_LABEL_FORMS}, got {array.shape}")
+    if len(array) != count:
+        raise ValueError(f"{name}: expected {count} rows, one for each of {codes}, got {len(array)}")
+    if array.dtype.kind not in ("iu" if array.ndim == 1 else "biuf") and count:
+        raise TypeError(f"{name}: expected {_LABEL_FORMS}, got {array.dtype} {array.shape}")
+    return array
+
+
+def _integers(name: str, labels: NDArray[Any]) -> NDArray[np.int64]:
+    if labels.dtype == np.uint64 and labels.max(initial=0) > np.iinfo(np.int64).max:
+        raise ValueError(f"{name}: expected labels that fit int64, got {labels.max()}")
+    return labels.astype(np.int64, copy=False)
+
+
+def _single_rows(name: str, labels: NDArray[Any], classes: NDArray[np.int64]) -> LabelRows:
+    labels = _integers(name, labels)
+    if not len(classes):
+        return LabelRows(np.zeros(len(labels) + 1, dtype=np.int64), np.empty(0, dtype=np.int32))
+    place = _places(labels, classes)
+    known = place >= 0
+    offsets = np.zeros(len(labels) + 1, dtype=np.int64)
+    np.cumsum(known, out=offsets[1:])
+    return LabelRows(offsets, place[known])
+
+
+def _places(labels: NDArray[np.int64], classes: NDArray[np.int64]) -> NDArray[np.int32]:
+    """(n,) where each label stands in the ascending classes; -1 for those that do not."""
+    span = int(classes[-1]) - int(classes[0]) + 1
+    if span <= len(labels):  # a table of all numbers between: several times faster than a search
+        table = np.full(span + 1, -1, dtype=np.int32)
+        table[classes - classes[0]] = np.arange(len(classes), dtype=np.int32)
+        beyond = np.uint64(span)
+        return np.asarray(table[np.minimum((labels - classes[0]).view(np.uint64), beyond)])
+    place = np.minimum(np.searchsorted(classes, labels), len(classes) - 1).astype(np.int32)
+    place[classes[place] != labels] = -1
+    return place
+
+
+def _multi_rows(name: str, labels: NDArray[Any]) -> LabelRows:
+    offsets = np.zeros(len(labels) + 1, dtype=np.int64)
+    classes = [np.empty(0, dtype=np.int32)]
+    step = max(1, 2**22 // labels.shape[1])
+    for start in range(0, len(labels), step):
+        block = labels[start : start + step]
+        if not _is_binary(block):
+            raise ValueError(
+                f"{name}: expected 0 and 1 in (n, classes), got other values; class numbers are (n,) labels"
+            )
+        rows, columns = np.nonzero(block)
+        offsets[start + 1 : start + 1 + len(block)] = np.bincount(rows, minlength=len(block))
+        classes.append(columns.astype(np.int32))
+    np.cumsum(offsets, out=offsets)
+    return LabelRows(offsets, np.concatenate(classes))

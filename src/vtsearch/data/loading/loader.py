@@ -1,0 +1,41 @@
+"""Data loaders over batches of rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.utils.data import DataLoader
+
+from vtsearch._validate import available_cpus
+from vtsearch.data.loading.torch_dataset import ImageBatch, ImageDataset, whole_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def build_loader(
+    items: ImageDataset, batches: Iterable[list[int]], *, device: torch.device, workers: int | None
+) -> DataLoader[ImageBatch]:
+    """A loader over batches of rows; it draws nothing from the global generator, which belongs to the dropout.
+
+    Images that are held need no other process to load them.
+    """
+    count = 0 if items.is_held else worker_count(device, workers)
+    loader: DataLoader[ImageBatch] = DataLoader(
+        items,
+        batch_sampler=batches,
+        collate_fn=whole_batch,
+        num_workers=count,
+        pin_memory=device.type == "cuda" and not items.is_held,
+        persistent_workers=count > 0,
+        generator=torch.Generator(),
+    )
+    return loader
+
+
+def worker_count(device: torch.device, workers: int | None) -> int:
+    """Loading processes: as asked, else 0 on CPU, up to 8 on GPU."""
+    if workers is not None:
+        return workers
+    return 0 if device.type == "cpu" else min(8, available_cpus())

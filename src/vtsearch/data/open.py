@@ -1,0 +1,205 @@
+"""From the name of a protocol, or from files of one's own, to images with their split."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vtsearch.data.datasets import DATASETS, OpenedImages, open_listed, open_table
+from vtsearch.data.protocols import PROTOCOLS, RetrievalData, RetrievalProtocol, get_protocol
+from vtsearch.data.sources.image_files import refuse
+from vtsearch.data.sources.image_folder import ImageFolderSource
+from vtsearch.data.sources.image_list import ImageListSource
+from vtsearch.data.sources.manifest import SUFFIXES, ManifestSource
+from vtsearch.data.splits.sampling import draw
+from vtsearch.data.splits.split import Positions, Split
+
+if TYPE_CHECKING:
+    from vtsearch.data.sources.image_files import Report
+    from vtsearch.data.sources.image_source import ImageSource
+    from vtsearch.data.splits.split import DatabaseRule
+
+
+def open_dataset(name: str, root: Path | None = None, *, seed: int = 0, split: Split | None = None) -> RetrievalData:
+    """The images and the split of a protocol, or of a folder or manifest of one's own.
+
+    A copy with other numbers than published opens too, and ``RetrievalData.remark`` says so. Where nothing says who is
+    query, train and database, they are drawn; from less than half of the published images in proportion fewer.
+
+    Args:
+        name: a key of ``PROTOCOLS``, or a folder or manifest for ``open_folder``.
+        root: the folder of the data set; by default ``$VTSEARCH_DATA``, for CIFAR-10 then a download into
+            ``~/.cache/vtsearch``.
+        seed: of the split's draw, where there is one.
+        split: one drawn before (``load_split``), instead of drawing.
+
+    Raises:
+        ValueError: an unknown name, or malformed files.
+        FileNotFoundError: ``root`` does not hold the data set, or lacks one of its images.
+        VtsearchError: damaged files, no copy to be had, or a split of another data set.
+    """
+    protocol, opened = open_images(name, root)
+    return RetrievalData(protocol, opened.source, split or divide(protocol, opened, seed))
+
+
+def open_folder(folder: str | Path, *, seed: int = 0, split: Split | None = None) -> RetrievalData:
+    """A protocol over one's own images.
+
+    With ``query.txt`` or ``test.txt`` and ``database.txt`` in the folder (and perhaps ``train.txt``), or with a
+    manifest that has a split column, these are the split. Without, there is one list ``all.txt``, a manifest, or a
+    folder per class, and the split is drawn: a tenth of the smallest class, at most 100, from every class as queries,
+    and of the others as many per class as the smallest has for training; of images with several labels, a tenth of
+    all, at most 1,000, are queries and all others for training. The database is all that are no queries.
+
+    Args:
+        folder: of list files with their images, of a manifest, or of one folder per class; or a manifest.
+        seed: of the draw, where there is one.
+        split: one drawn before, instead of drawing.
+
+    Raises:
+        ValueError: fewer than two images in a class, or a malformed list.
+        FileNotFoundError: no images.
+    """
+    protocol, opened = _open_own(Path(folder).resolve(), refuse)
+    return RetrievalData(protocol, opened.source, split or divide(protocol, opened, seed))
+
+
+def open_images(name: str, root: Path | None = None, report: Report = refuse) -> tuple[RetrievalProtocol, OpenedImages]:
+    """The images of a protocol, or of a folder or manifest, before they are divided.
+
+    Raises:
+        ValueError: an unknown name, or malformed files.
+        FileNotFoundError: no such data set below ``root``.
+        VtsearchError: damaged files.
+    """
+    if name not in PROTOCOLS and (Path(name).is_dir() or (Path(name).suffix in SUFFIXES and Path(name).is_file())):
+        return _open_own(Path(name).resolve(), report)
+    protocol = get_protocol(name)
+    published = protocol.published
+    lists, classes = ("", 0) if published is None else (published.lists, published.classes)
+    opened = DATASETS[protocol.source].open(root, lists, classes, report)
+    if opened.parts is not None and "database" not in opened.parts:
+        taken = [opened.parts["query"], *([opened.parts["train"]] if protocol.database == "rest" else [])]
+        others = np.setdiff1d(np.arange(len(opened.source)), np.concatenate(taken))
+        opened = replace(opened, parts={**opened.parts, "database": others})
+    return protocol, opened
+
+
+def draw_dataset(
+    source: ImageSource,
+    *,
+    name: str,
+    queries_per_class: int,
+    train_per_class: int,
+    database: DatabaseRule = "rest+train",
+    k: int | None = None,
+    seed: int = 0,
+) -> RetrievalData:
+    """A protocol over the user's own images, with the same number of queries and training images per class.
+
+    Raises:
+        ValueError: a class with too few images, or an unknown database rule.
+    """
+    protocol = RetrievalProtocol(name, name, k, queries_per_class, train_per_class, database)
+    return RetrievalData(protocol, source, divide(protocol, OpenedImages(source), seed))
+
+
+def open_lists(
+    query: str | Path,
+    database: str | Path,
+    train: str | Path | None = None,
+    *,
+    root: str | Path | None = None,
+    name: str = "lists",
+    k: int | None = None,
+) -> RetrievalData:
+    """A protocol given as list files; without ``train`` the database images are the training images.
+
+    Raises:
+        FileNotFoundError: a list file or an image that does not exist.
+        ValueError: a malformed line, or a query that also is a training or database image.
+    """
+    lists = {"query": query, "database": database} | ({} if train is None else {"train": train})
+    source = ImageListSource(list(lists.values()), root)
+    opened = OpenedImages(source, dict(zip(lists, source.positions, strict=True)))
+    protocol = RetrievalProtocol(name, name, k, 0, 0, "rest")
+    return RetrievalData(protocol, source, divide(protocol, opened, 0))
+
+
+def divide(protocol: RetrievalProtocol, opened: OpenedImages, seed: int) -> Split:
+    """Who is query, train and database: as the files say, and what they do not say drawn.
+
+    Raises:
+        ValueError: too few images for the protocol's numbers, or a query that also is a training or database image.
+    """
+    source, parts = opened.source, opened.parts
+    if parts is not None:
+        query, database = np.unique(parts["query"]), np.unique(parts["database"])
+        training = np.unique(parts["train"]) if "train" in parts else _train_of(database, protocol, source, seed)
+        return Split(query, training, database, seed)
+    queries, train = _numbers(protocol, len(source))
+    return draw(
+        protocol.draw,
+        source.labels,
+        source.classes,
+        queries=queries,
+        train=train,
+        database=protocol.database,
+        seed=seed,
+        name=protocol.name,
+    )
+
+
+def _train_of(database: Positions, protocol: RetrievalProtocol, source: ImageSource, seed: int) -> Positions:
+    """Training images drawn from the database; all of it if the protocol has no number for them."""
+    if protocol.train == 0:
+        return database
+    if protocol.database == "rest":
+        raise ValueError(f"train: expected a list of training images too: {protocol.name} has them apart, got none")
+    random = np.random.Generator(np.random.PCG64(seed))
+    if protocol.draw != "classes":
+        assert protocol.published is not None
+        return np.sort(random.permutation(database)[: protocol.published.train])
+    labels = source.labels[database]
+    drawn = [random.permutation(database[labels == number])[: protocol.train] for number in range(len(source.classes))]
+    return np.sort(np.concatenate(drawn))
+
+
+def _numbers(protocol: RetrievalProtocol, images: int) -> tuple[int, int]:
+    """Queries and training images to draw: of less than half of the published images in proportion fewer."""
+    if 2 * images >= protocol.images:
+        return protocol.queries, protocol.train
+    share = images / protocol.images
+    return max(1, round(share * protocol.queries)), max(1, round(share * protocol.train))
+
+
+def _open_own(place: Path, report: Report) -> tuple[RetrievalProtocol, OpenedImages]:
+    """A folder or manifest of one's own, with a protocol that suits its size."""
+    opened = open_listed(place, place, report) if place.is_dir() else open_table(place, None, report)
+    opened = opened or OpenedImages(open_image_folder(place))
+    labels = opened.source.labels
+    name, several = str(place), labels.ndim > 1
+    if opened.parts is not None:
+        return RetrievalProtocol(name, name, None, 0, 0, "rest"), opened
+    smallest = len(labels) if several else int(np.bincount(labels, minlength=len(opened.source.classes)).min())
+    queries = min(max(smallest // 10, 1), 1_000 if several else 100)
+    protocol = RetrievalProtocol(name, name, None, queries, max(smallest - queries, 1), "rest+train")
+    return (replace(protocol, draw="sizes") if several else protocol), opened
+
+
+def open_image_folder(root: str | Path) -> ImageFolderSource:
+    """A folder with one subfolder of images per class; see ``ImageFolderSource``."""
+    return ImageFolderSource(root)
+
+
+def open_image_list(file: str | Path, root: str | Path | None = None) -> ImageListSource:
+    """A text file with a path and labels per line; see ``ImageListSource``."""
+    return ImageListSource([file], root)
+
+
+def open_manifest(file: str | Path, root: str | Path | None = None) -> ManifestSource:
+    """A CSV or Parquet table with a path and labels per row; see ``ManifestSource``."""
+    return ManifestSource(file, root)

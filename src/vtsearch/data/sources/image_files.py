@@ -1,0 +1,122 @@
+"""Images that lie as files: what every reader of lists, tables and annotations ends in."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vtsearch.errors import VtsearchError, require_extra
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    Report = Callable[[str, Exception], None]
+    """What becomes of a fault in a user's files: its kind ("files", "labels" or "leakage") and what it is."""
+
+
+def refuse(_kind: str, fault: Exception) -> None:
+    """The usual report: the first fault ends the reading. ``vtsearch data check`` collects them instead."""
+    raise fault
+
+
+class ImageFilesSource:
+    """Image files with labels.
+
+    Args:
+        names: ids of the items, all different.
+        paths: one file per item.
+        labels: int64 (n,), or uint8 0/1 (n, classes).
+        classes: names of the class numbers or label columns.
+        where: per item the entry that named it, for messages.
+        report: told of files that do not exist.
+
+    Raises:
+        FileNotFoundError: an image that does not exist.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        paths: Sequence[Path],
+        labels: NDArray[Any],
+        classes: Sequence[str],
+        where: Sequence[str],
+        *,
+        report: Report = refuse,
+    ) -> None:
+        self._names = names
+        self._paths = paths
+        self._where = where
+        self.labels: NDArray[Any] = labels
+        self.classes: tuple[str, ...] = tuple(classes)
+        for path, place in zip(paths, where, strict=True):
+            if not os.path.isfile(path):  # noqa: PTH113 (a third of the time of Path.is_file: lists are long)
+                report("files", FileNotFoundError(f"{place}: no such image: {path}"))
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def load(self, position: int) -> Image:
+        """The image at a position.
+
+        Raises:
+            VtsearchError: a file that is no image, or a truncated one (with the entry that named it).
+        """
+        return read_image(self._paths[position], self._where[position])
+
+    def id(self, position: int) -> str:
+        """The name of the item, as the files of the data set have it."""
+        return self._names[position]
+
+    def path(self, position: int) -> Path:
+        """The image file at a position."""
+        return self._paths[position]
+
+
+def read_image(path: Path, where: str) -> Image:
+    """The RGB image in a file; ``where`` says in messages which entry named it.
+
+    Raises:
+        FileNotFoundError: the file is gone.
+        VtsearchError: a file that is no image, or a truncated one.
+    """
+    try:
+        with require_extra("PIL.Image").open(path) as image:
+            converted: Image = image.convert("RGB")
+            return converted
+    except FileNotFoundError:
+        raise
+    except (OSError, SyntaxError) as reason:  # Pillow reports broken PNG chunks as SyntaxError
+        raise VtsearchError(f"{where}: cannot read image {path}: {reason}") from reason
+
+
+def zeros_and_ones(text: str | bytes) -> NDArray[np.uint8]:
+    """uint8 0/1 (n,) of the digits in a text, white space aside.
+
+    Raises:
+        ValueError: another character.
+    """
+    raw = np.frombuffer(text.encode() if isinstance(text, str) else text, dtype=np.uint8)
+    digits = raw[raw > ord(" ")] - np.uint8(ord("0"))
+    if (digits > 1).any():
+        raise ValueError(f"expected labels 0 or 1, got {chr(int(digits[digits > 1][0]) + ord('0') & 0xFF)!r}")
+    return digits
+
+
+def class_numbers(names: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Class numbers int64 (n,) of class names, and the names in their order: as numbers if all are, else as text."""
+    different = set(names)
+    ordered = sorted(different, key=int) if all(map(is_number, different)) else sorted(different)
+    numbers = {name: number for number, name in enumerate(ordered)}
+    return np.array([numbers[name] for name in names], dtype=np.int64), tuple(ordered)
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number from 0 up, in ASCII digits."""
+    return text.isascii() and text.isdigit()

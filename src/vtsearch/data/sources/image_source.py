@@ -1,0 +1,49 @@
+"""The interface of image sources, whatever their file layout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+
+@runtime_checkable
+class ImageSource(Protocol):
+    """Images in a fixed order, with labels; a position is a place in that order."""
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """int64 (n,) class numbers, or uint8 0/1 (n, classes)."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names, in the order of the class numbers or of the label columns."""
+
+    def __len__(self) -> int: ...
+
+    def load(self, position: int) -> Image:
+        """The RGB image at a position."""
+
+    def id(self, position: int) -> str:
+        """A stable name of the item: a path relative to the source, or the like."""
+
+
+@runtime_checkable
+class FileSource(ImageSource, Protocol):
+    """An image source whose images are files."""
+
+    def path(self, position: int) -> Path:
+        """The image file at a position."""
+
+
+@runtime_checkable
+class PixelSource(ImageSource, Protocol):
+    """An image source whose images all have one size and are read as a batch."""
+
+    def pixels(self, positions: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """uint8 (b, 3, h, w) of the positions, in their order."""

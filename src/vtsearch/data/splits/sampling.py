@@ -1,0 +1,104 @@
+"""The draws by which the field divides a data set, next to that of ``splits.draw_split``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from vtsearch.data.splits.split import Split, draw_split
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from vtsearch.data.splits.split import DatabaseRule
+
+DrawRule = Literal["classes", "quotas", "sizes"]
+
+
+def draw(
+    rule: DrawRule,
+    labels: NDArray[Any],
+    classes: Sequence[str],
+    *,
+    queries: int,
+    train: int,
+    database: DatabaseRule,
+    seed: int = 0,
+    name: str = "split",
+) -> Split:
+    """A split by one of the rules: "classes" and "quotas" take numbers per class, "sizes" numbers in all.
+
+    Raises:
+        ValueError: too few images for the numbers.
+    """
+    if rule == "classes":
+        return draw_split(
+            labels, classes, queries_per_class=queries, train_per_class=train, database=database, seed=seed, name=name
+        )
+    if rule == "quotas":
+        return draw_by_quotas(labels, queries_per_class=queries, train_per_class=train, database=database, seed=seed)
+    return draw_by_sizes(len(labels), queries=queries, train=train, database=database, seed=seed, name=name)
+
+
+def draw_by_quotas(
+    labels: NDArray[Any], *, queries_per_class: int, train_per_class: int, database: DatabaseRule, seed: int = 0
+) -> Split:
+    """NUS-WIDE's draw: each class has places for training images and for queries, and images take them in random order.
+
+    An image goes through its labels in the order of the columns: the first that has a training place left takes it, or
+    else a query place if there is one, or else the next label is asked. Who finds no place is the rest.
+
+    Args:
+        labels: 0/1 (n, classes), or int64 (n,).
+        queries_per_class: places for queries.
+        train_per_class: places for training images.
+        database: "rest", "rest+train" or "train".
+        seed: of the order, numpy's ``PCG64``.
+
+    Raises:
+        ValueError: so many training places that none is left for a query.
+
+    Source: the split of NUS-WIDE's 21 most frequent concepts as the hashing literature exchanges it.
+    """
+    columns = np.eye(int(labels.max()) + 1, dtype=np.uint8)[labels] if labels.ndim == 1 else labels
+    places = np.array([[train_per_class, queries_per_class]] * columns.shape[1])  # (classes, 2)
+    role = np.zeros(len(columns), dtype=np.uint8)
+    for item in np.random.Generator(np.random.PCG64(seed)).permutation(len(columns)):
+        own = np.flatnonzero(columns[item])
+        free = own[places[own].any(axis=1)]
+        if len(free):
+            kind = int(places[free[0], 0] == 0)  # training places first
+            places[free[0], kind] -= 1
+            role[item] = 2 - kind
+            if not places.any():
+                break
+    return _split(role, database, seed, f"{train_per_class} training and {queries_per_class} query places per class")
+
+
+def draw_by_sizes(
+    images: int, *, queries: int, train: int, database: DatabaseRule, seed: int = 0, name: str = "split"
+) -> Split:
+    """A permutation: its first images are for training, the next are queries, the others are the rest.
+
+    Raises:
+        ValueError: fewer images than asked, and one for the database.
+    """
+    least = queries + train + (database == "rest")
+    if images < least:
+        raise ValueError(f"{name}: {images} images, and {least} are needed ({queries} query and {train} train)")
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(images)
+    role = np.zeros(images, dtype=np.uint8)
+    role[order[:train]] = 2
+    role[order[train : train + queries]] = 1
+    return _split(role, database, seed, f"{train} training images and {queries} queries")
+
+
+def _split(role: NDArray[np.uint8], database: DatabaseRule, seed: int, asked: str) -> Split:
+    """Of roles: 0 rest, 1 query, 2 train."""
+    searched = {"rest": role == 0, "rest+train": role != 1, "train": role == 2}[database]
+    if not (role == 1).any() or not searched.any():
+        raise ValueError(f"split: {asked} leave no query or no database of {len(role)} images")
+    return Split(np.flatnonzero(role == 1), np.flatnonzero(role == 2), np.flatnonzero(searched), seed)

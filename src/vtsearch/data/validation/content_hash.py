@@ -1,0 +1,57 @@
+"""What the images of a source hold: a hash of each, or what is wrong with it, and which of them hold the same."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vtsearch._validate import available_cpus
+from vtsearch.data.sources.image_source import FileSource
+from vtsearch.errors import VtsearchError, require_extra
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from vtsearch.data.sources.image_source import ImageSource
+
+
+def look_through(
+    source: ImageSource, *, quick: bool, progress: Callable[[int, int], object] | None
+) -> dict[int, bytes | str]:
+    """Position -> a hash of its content (empty under ``quick``), or what is wrong with it; not of missing files."""
+    found: dict[int, bytes | str] = {}
+    with ThreadPoolExecutor(available_cpus()) as threads:
+        for position, seen in enumerate(threads.map(lambda at: _look_at(source, at, quick=quick), range(len(source)))):
+            if seen is not None:
+                found[position] = seen
+            if progress is not None:
+                progress(position + 1, len(source))
+    return found
+
+
+def _look_at(source: ImageSource, position: int, *, quick: bool) -> bytes | str | None:
+    try:
+        if not isinstance(source, FileSource):
+            return b"" if quick else hashlib.sha256(np.asarray(source.load(position)).tobytes()).digest()
+        path = source.path(position)
+        if quick:
+            with require_extra("PIL.Image").open(path):
+                return b""
+        source.load(position)
+        return hashlib.sha256(path.read_bytes()).digest()
+    except FileNotFoundError:
+        return None
+    except (OSError, SyntaxError, VtsearchError) as fault:
+        return str(fault)
+
+
+def groups_of_same(looked: Mapping[int, bytes | str]) -> list[list[int]]:
+    """Positions of the same content, in groups of two or more, from what ``look_through`` found."""
+    groups: dict[bytes, list[int]] = {}
+    for position, digest in looked.items():
+        if isinstance(digest, bytes) and digest:
+            groups.setdefault(digest, []).append(position)
+    return [group for group in groups.values() if len(group) > 1]

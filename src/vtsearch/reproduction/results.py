@@ -1,0 +1,231 @@
+"""What the runs of a grid found, seeds together, beside the published numbers."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from vtsearch.evaluation import Evaluation
+from vtsearch.reports.markdown import JSON_FILE
+from vtsearch.reproduction.grid import Cell
+from vtsearch.reproduction.published import published_map
+from vtsearch.reproduction.recipe import cell_of, recipe_of
+from vtsearch.training import run_folder as files
+from vtsearch.training.result import RunResult, read_best, read_result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from vtsearch.reproduction.grid_folder import Failure, GridFolder, Request
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean and sample standard deviation over runs, in percent."""
+
+    mean: float
+    deviation: float | None
+    """None for a single run."""
+    runs: int
+
+    def __str__(self) -> str:
+        """The mean, and the deviation if there is one.
+
+        Example:
+            >>> str(Summary(91.234, 0.456, 3)), str(Summary(91.234, None, 1))
+            ('91.23 ± 0.46', '91.23')
+        """
+        spread = "" if self.deviation is None else f" ± {self.deviation:.2f}"
+        return f"{self.mean:.2f}{spread}"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run, read back."""
+
+    cell: Cell
+    folder: Path
+    result: RunResult
+    last: Evaluation
+    """Of the last epoch, on the protocol's queries."""
+    best: Evaluation
+    """Of the best epoch, on the same."""
+    environment: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cell of a table: all its seeds under one recipe."""
+
+    protocol: str
+    backbone: str
+    features: str
+    framework: str
+    bits: int
+    recipe: str
+    """The preset, what was changed in it, and where the images are not those of the protocol."""
+    runs: tuple[Finished, ...] = ()
+    begun: tuple[int, ...] = ()
+    """Seeds whose run is under way."""
+    missing: tuple[int, ...] = ()
+    """Seeds that were asked for and have no run."""
+    failed: tuple[Failure, ...] = ()
+
+    @property
+    def published(self) -> float | None:
+        """As printed in the paper: mAP in percent."""
+        return published_map(self.protocol, self.backbone, self.features, self.framework, self.bits)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of the finished runs."""
+        return tuple(run.cell.seed for run in self.runs)
+
+    @cached_property
+    def best(self) -> Summary | None:
+        """Of the best epochs: mAP, expected under ties."""
+        return _summary(run.best.mean_average_precision.expected for run in self.runs)
+
+    @cached_property
+    def last(self) -> Summary | None:
+        """The same of the last epochs."""
+        return _summary(run.last.mean_average_precision.expected for run in self.runs)
+
+    @cached_property
+    def bounds(self) -> tuple[float, float] | None:
+        """Means over runs of what the worst and the best order of ties give the best epochs, in percent."""
+        if not self.runs:
+            return None
+        scores = [run.best.mean_average_precision for run in self.runs]
+        return 100 * statistics.fmean(s.worst for s in scores), 100 * statistics.fmean(s.best for s in scores)
+
+    @property
+    def difference(self) -> float | None:
+        """Ours (best epoch) minus the published number, in points."""
+        return None if self.best is None or self.published is None else self.best.mean - self.published
+
+    @property
+    def chosen_on(self) -> str:
+        """What the best epochs were chosen on: "query" or "validation"."""
+        return " and ".join(sorted({run.result.chosen_on for run in self.runs}))
+
+    @property
+    def state(self) -> str:
+        """What is not there, in words; empty if all is."""
+        parts = [("failed", len(self.failed)), ("begun", len(self.begun)), ("missing", len(self.missing))]
+        return ", ".join(f"{count} {word}" for word, count in parts if count)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Everything that the reports of a grid need."""
+
+    request: Request
+    rows: tuple[Row, ...]
+    unreadable: tuple[str, ...] = field(default=())
+    """Folders under runs/ that could not be read, with the reason."""
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """In the order of the grid."""
+        return tuple(dict.fromkeys(row.protocol for row in self.rows))
+
+    @property
+    def finished(self) -> tuple[Finished, ...]:
+        """All finished runs."""
+        return tuple(run for row in self.rows for run in row.runs)
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """All that failed."""
+        return tuple(failure for row in self.rows for failure in row.failed)
+
+    def count(self, what: str) -> int:
+        """How many runs are "begun" or "missing"."""
+        return sum(len(getattr(row, what)) for row in self.rows)
+
+
+def collect(place: GridFolder, request: Request, say: Callable[[Exception], str] = str) -> Collection:
+    """Read every run of a grid, also those that were copied into it; runs of other recipes stand in rows of their own.
+
+    Args:
+        place: the grid.
+        request: what was asked for.
+        say: turns an error into one line.
+    """
+    found, unreadable = [], []
+    for folder in place.run_folders():
+        try:
+            found.append(_read(folder, request.recipe.preset))
+        except Exception as error:  # noqa: BLE001 (a damaged run must not hide the others)
+            unreadable.append(f"{folder.name}: {say(error)}")
+    wanted, failures = request.cells(), {failure.cell: failure for failure in place.failures()}
+    gathered = _Rows(str(request.recipe))
+    for cell, recipe, run in sorted(found, key=lambda each: each[:2]):
+        if run is not None:
+            gathered.of(cell, recipe)["runs"].append(run)
+    for cell, recipe, run in found:
+        if run is None and cell not in failures:
+            gathered.of(cell, None if recipe == str(request.recipe) else recipe)["begun"].append(cell.seed)
+    known = {cell for cell, _, _ in found}
+    for cell in dict.fromkeys([*wanted, *failures]):
+        if cell in failures:
+            gathered.of(cell)["failed"].append(failures[cell])
+        elif cell not in known:
+            gathered.of(cell)["missing"].append(cell.seed)
+    return Collection(request, gathered.in_order(wanted), tuple(unreadable))
+
+
+class _Rows:
+    """Rows as they come together."""
+
+    def __init__(self, recipe: str) -> None:
+        self._recipe = recipe
+        self._parts: dict[tuple[Any, ...], dict[str, list[Any]]] = {}
+
+    def of(self, cell: Cell, recipe: str | None = None) -> dict[str, list[Any]]:
+        """The row of a cell; without a recipe, the one that stands for what was asked for."""
+        place, asked = _place(cell), self._recipe
+        if recipe is None:  # finished runs of the same recipe may have noted that their images are others
+            same = [key[-1] for key in self._parts if key[:-1] == place and f"{key[-1]};".startswith(f"{asked};")]
+            recipe = min(same, default=asked)
+        return self._parts.setdefault((*place, recipe), {"runs": [], "begun": [], "missing": [], "failed": []})
+
+    def in_order(self, wanted: Iterable[Cell]) -> tuple[Row, ...]:
+        """The rows of the grid in its order, then those of runs that came from elsewhere."""
+        order = {place: number for number, place in enumerate(dict.fromkeys(map(_place, wanted)))}
+        keys = sorted(self._parts, key=lambda key: (order.get(key[:-1], len(order)), key))
+        return tuple(Row(*key, *map(tuple, self._parts[key].values())) for key in keys)
+
+
+def _place(cell: Cell) -> tuple[Any, ...]:
+    return cell.protocol, cell.backbone, cell.features, cell.framework, cell.bits
+
+
+def _read(folder: Path, preset: str) -> tuple[Cell, str, Finished | None]:
+    """A run, by its own words: cell, recipe, and its numbers if it is finished."""
+    tree = files.read_config(folder)
+    cell, recipe, result = cell_of(tree), recipe_of(tree, preset), read_result(folder)
+    if result is None:
+        return cell, str(recipe), None
+    last = Evaluation.from_dict(_json(folder / JSON_FILE)["evaluation"])
+    best = read_best(folder)
+    environment = _json(folder / files.ENVIRONMENT)
+    described = f"{recipe}; {result.remark}" if result.remark else str(recipe)
+    return cell, described, Finished(cell, folder, result, last, best, environment)
+
+
+def _summary(scores: Iterable[float]) -> Summary | None:
+    percent = [100 * score for score in scores]
+    if not percent:
+        return None
+    return Summary(statistics.fmean(percent), statistics.stdev(percent) if len(percent) > 1 else None, len(percent))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content

@@ -1,0 +1,143 @@
+"""How good a model is on the protocol: codes of query and database, their mAP, and what to compare it with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from accelerate.utils import gather_object
+
+from vtsearch.codes import pack
+from vtsearch.encoding.encode import encode_positions, forward_positions
+from vtsearch.evaluation import Evaluation, evaluate
+from vtsearch.models.heads import pooled
+from vtsearch.training.sampler import COIN_SEED
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from vtsearch.data import RetrievalData, Split
+    from vtsearch.encoding.precision import Precision
+    from vtsearch.models import HashModel
+    from vtsearch.training.progress import Progress
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Codes of the two sides, (q, bytes) and (n, bytes) uint8."""
+
+    query: NDArray[np.uint8]
+    database: NDArray[np.uint8]
+
+
+class ModelEvaluator:
+    """Encodes with a model as it is now and evaluates the codes; each process encodes its share, all get the result."""
+
+    def __init__(
+        self, model: HashModel, data: RetrievalData, accelerator: Accelerator, progress: Progress, precision: Precision
+    ) -> None:
+        self._model, self._data = model, data
+        self._accelerator, self._progress, self._precision = accelerator, progress, precision
+
+    def of(self, model: HashModel) -> ModelEvaluator:
+        """The same for another model on this process's device."""
+        return ModelEvaluator(model, self._data, self._accelerator, self._progress, self._precision)
+
+    def codes(self, positions: NDArray[np.int64], label: str) -> NDArray[np.uint8]:
+        """(n, bytes) uint8 codes of the images at n positions; `label` says to a person what they are."""
+        share = self._share(positions)
+        with self._progress.counting(f"encoding {label}", len(share)) as count:
+            mine = encode_positions(
+                self._model,
+                self._data.source,
+                share,
+                device=self._accelerator.device,
+                precision=self._precision,
+                progress=count,
+            )
+        return np.concatenate(gather_object([mine]))
+
+    def on_protocol(self, learned: Tensor | None = None) -> tuple[Sides, Evaluation]:
+        """Codes of the protocol's query and database, and all their scores at its k.
+
+        Args:
+            learned: (n, bits), above 0 or not: codes of the database, in its order, in the place of the model's.
+        """
+        query, database = _parts(self._data.split)
+        sides = Sides(self.codes(*query), self.codes(*database) if learned is None else pack(learned.cpu().numpy()))
+        return sides, self._evaluate(sides)
+
+    def on_held_out(self, held_out: NDArray[np.int64], fit: NDArray[np.int64]) -> Evaluation:
+        """Scores of held-out training images as queries against the others, over all of them."""
+        labels = self._data.source.labels
+        query_codes, db_codes = self.codes(held_out, "validation"), self.codes(fit, "training images")
+        return evaluate(query_codes, db_codes, labels[held_out], labels[fit], bits=self._model.bits)
+
+    def of_baselines(self, seed: int) -> dict[str, Evaluation]:
+        """Scores, on the protocol, of what a trained model has to beat.
+
+        "untrained model" is the model as it is; "pooled features" are the signs of a random projection of its
+        backbone's mean tokens (of a CNN, its pooled features), centered on the database: what the backbone knows
+        without any training of ours;
+        "random codes" are coin flips.
+        """
+        bits, split = self._model.bits, self._data.split
+        random = np.random.Generator(np.random.PCG64((seed, COIN_SEED)))
+        outputs = [self._features_and_tokens(part, label) for part, label in _parts(split)]
+        width = outputs[0].shape[1] - bits
+        center, projection = outputs[1][:, bits:].mean(axis=0), random.standard_normal((width, bits))
+        codes = {
+            "untrained model": [pack(side[:, :bits]) for side in outputs],
+            "pooled features": [pack((side[:, bits:] - center) @ projection) for side in outputs],
+            "random codes": [pack(random.random((len(side), bits)) > 0.5) for side in outputs],
+        }
+        return {name: self._evaluate(Sides(*sides)) for name, sides in codes.items()}
+
+    def _features_and_tokens(self, positions: NDArray[np.int64], label: str) -> NDArray[np.float32]:
+        """(n, bits + width) features and mean tokens of the images at n positions, in one pass."""
+        model = self._model
+
+        def both(images: Tensor) -> Tensor:
+            outputs = model.backbone(images)  # (b, tokens, width) or (b, width)
+            return torch.cat([model.head(outputs), pooled(outputs)], dim=1)  # (b, bits + width)
+
+        share = self._share(positions)
+        with self._progress.counting(f"encoding {label}", len(share)) as count:
+            batches = forward_positions(
+                both,
+                model,
+                self._data.source,
+                share,
+                device=self._accelerator.device,
+                precision=self._precision,
+                progress=count,
+            )
+            mine = np.zeros((len(share), model.bits + model.width), dtype=np.float32)
+            for rows, values in batches:
+                mine[rows] = values
+        return np.concatenate(gather_object([mine]))
+
+    def _share(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """This process's part of the work."""
+        shares: list[NDArray[np.int64]] = np.array_split(positions, self._accelerator.num_processes)
+        mine: int = self._accelerator.process_index
+        return shares[mine]
+
+    def _evaluate(self, sides: Sides) -> Evaluation:
+        labels, split = self._data.source.labels, self._data.split
+        return evaluate(
+            sides.query,
+            sides.database,
+            labels[split.query],
+            labels[split.database],
+            self._data.protocol.k,
+            bits=self._model.bits,
+        )
+
+
+def _parts(split: Split) -> list[tuple[NDArray[np.int64], str]]:
+    return [(split.query, "query"), (split.database, "database")]

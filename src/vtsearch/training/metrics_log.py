@@ -1,0 +1,62 @@
+"""metrics.jsonl: one JSON object per line, the machine-readable truth of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, Self
+
+from vtsearch.errors import VtsearchError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+
+class MetricsLog:
+    """Lines appended to a file that can be cut back to where a checkpoint was taken."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Of the file at `path`; None, for all processes but the main one, keeps nothing."""
+        self._file = None if path is None else path.open("ab")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def write(self, event: str, **fields: Any) -> None:
+        """Append one line and hand it to the operating system, so that a reader, or a crash of ours, sees it whole."""
+        if self._file is not None:
+            self._file.write(json.dumps({"event": event, **fields}).encode() + b"\n")
+            self._file.flush()
+
+    def sync(self) -> int:
+        """Make the lines reach the disk; returns the length in bytes, to be kept in the checkpoint."""
+        if self._file is None:
+            return 0
+        os.fsync(self._file.fileno())
+        return self._file.tell()
+
+    def cut(self, length: int) -> None:
+        """Forget the lines after the first `length` bytes: they will be written again.
+
+        Raises:
+            VtsearchError: the file is shorter than that, so lines were lost.
+        """
+        if self._file is None:
+            return
+        size = self._file.seek(0, os.SEEK_END)
+        if size < length:
+            raise VtsearchError(f"{self._file.name}: expected the {length} bytes of the checkpoint, got {size}")
+        self._file.truncate(length)
+        self._file.seek(length)
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The events of a metrics.jsonl, oldest first."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

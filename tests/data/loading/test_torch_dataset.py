@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from vtsearch.data.loading.augmentation import augment_square
+from vtsearch.data.loading.torch_dataset import ImageDataset, whole_batch
+from vtsearch.data.sources.digits import DigitsSource
+from vtsearch.tensors.preprocessing import Preprocessing
+
+AUGMENTS = ["none", "flip", "flip+crop", "flip+resized_crop"]
+
+
+class ItemByItem:
+    """The same images without the batched way in."""
+
+    def __init__(self, source):
+        self.labels, self.classes, self.load, self.id = source.labels, source.classes, source.load, source.id
+
+    def __len__(self):
+        return len(self.labels)
+
+
+def build(augment="none", source=None, **options):
+    source = source or DigitsSource()
+    return ImageDataset(source, np.arange(100, 140), Preprocessing(16), augment=augment, **options)
+
+
+@pytest.mark.parametrize("augment", AUGMENTS)
+def test_batches_and_single_items_have_the_same_pixels(augment):
+    data = build(augment)
+    batch = data.__getitems__([3, 17, 0])
+    for place, row in enumerate([3, 17, 0]):
+        item = data[row]
+        assert torch.equal(item.images, batch.images[place])
+        assert (item.labels, item.positions) == (batch.labels[place], row)
+
+
+@pytest.mark.parametrize("augment", AUGMENTS)
+def test_sources_with_and_without_a_cache_have_the_same_pixels(augment):
+    cached, plain = build(augment), build(augment, source=ItemByItem(DigitsSource()))
+    assert torch.equal(cached.__getitems__(range(40)).images, plain.__getitems__(range(40)).images)
+
+
+def test_items_are_pixels_labels_and_rows():
+    batch = build().__getitems__([5, 6])
+    assert batch.images.shape == (2, 3, 16, 16)
+    assert (batch.images.dtype, batch.labels.dtype, batch.positions.dtype) == (torch.float32, torch.int64, torch.int64)
+    assert batch.labels.tolist() == DigitsSource().labels[105:107].tolist()
+    assert batch.positions.tolist() == [5, 6]
+
+
+def test_label_columns_come_as_floats():
+    source = DigitsSource()
+    source.labels = np.eye(10, dtype=np.uint8)[source.labels]
+    assert build(source=source)[0].labels.dtype == torch.float32
+
+
+def test_an_epoch_draws_the_same_crops_after_a_resume():
+    first, second = build("flip+crop", seed=4), build("flip+crop", seed=4)
+    first.set_epoch(1)
+    first.__getitems__(range(40))
+    first.set_epoch(2)
+    second.set_epoch(2)
+    assert torch.equal(first.__getitems__(range(40)).images, second.__getitems__(range(40)).images)
+
+
+@pytest.mark.parametrize("augment", AUGMENTS[1:])
+def test_epochs_and_seeds_draw_differently(augment):
+    data = build(augment)
+    before = data.__getitems__(range(40)).images
+    data.set_epoch(1)
+    assert not torch.equal(data.__getitems__(range(40)).images, before)
+    assert not torch.equal(build(augment, seed=1).__getitems__(range(40)).images, before)
+
+
+def test_about_half_of_the_images_are_mirrored():
+    plain, flipped = (build(augment).__getitems__(range(40)).images for augment in ("none", "flip"))
+    same = (plain == flipped).flatten(1).all(1)
+    mirrored = (plain.flip(-1) == flipped).flatten(1).all(1)
+    assert (same | mirrored).all()
+    assert 8 <= int(mirrored.sum()) <= 32
+
+
+def test_a_resized_crop_shows_a_part_of_the_image():
+    """Of an image whose pixels are their places, a crop's corners tell which part it is."""
+    preprocessing = Preprocessing(64, interpolation="bilinear")
+    across, down = torch.meshgrid(torch.arange(120), torch.arange(120), indexing="xy")
+    image = torch.stack([2 * across, 2 * down, across]).to(torch.uint8)
+    draws = torch.rand(400, 5, generator=torch.Generator().manual_seed(0))
+    draws[:, 0] = 1.0  # none is mirrored
+    crops = augment_square(image.expand(400, -1, -1, -1), preprocessing, "flip+resized_crop", draws).float()
+    wide, tall = (crops[:, 0, 32, 63] - crops[:, 0, 32, 0]) / 2, (crops[:, 1, 63, 32] - crops[:, 1, 0, 32]) / 2
+    area, shape = wide * tall / 120**2, wide / tall
+    assert area.min() == pytest.approx(0.08, abs=0.02)
+    assert area.median().item() == pytest.approx(0.54, abs=0.08)
+    assert shape.quantile(0.02).item() == pytest.approx(3 / 4, abs=0.04)
+    assert shape.quantile(0.98).item() == pytest.approx(4 / 3, abs=0.06)
+    left = crops[:, 0, 32, 0] / 2
+    assert left.min() < 3
+    assert left.max() > 60
+
+
+def test_a_loader_gets_whole_batches():
+    loader = DataLoader(build(), batch_size=16, collate_fn=whole_batch)
+    assert [len(batch.positions) for batch in loader] == [16, 16, 8]
+    assert torch.cat([batch.positions for batch in loader]).tolist() == list(range(40))
+
+
+def test_workers_see_the_epoch():
+    data = build("flip")
+    loader = DataLoader(data, batch_size=40, num_workers=1, persistent_workers=True, collate_fn=whole_batch)
+    for epoch in range(2):
+        data.set_epoch(epoch)
+        (batch,) = loader
+        assert torch.equal(batch.images, data.__getitems__(range(40)).images)
+
+
+def test_unknown_augmentation_lists_the_choices():
+    with pytest.raises(
+        ValueError, match=r"augment: expected one of none, flip, flip\+crop, flip\+resized_crop, got 'crop'"
+    ):
+        build("crop")
+
+
+def test_positions_outside_the_source_are_refused():
+    with pytest.raises(ValueError, match="positions: expected 0 to 1796, got 3 to 1797"):
+        ImageDataset(DigitsSource(), np.array([3, 1797]), Preprocessing(16))
+
+
+def test_the_length_is_known_and_kept():
+    assert len(build()) == 40
+    with pytest.raises(IndexError):
+        build()[40]

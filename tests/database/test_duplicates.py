@@ -1,0 +1,69 @@
+"""Near-duplicates in a file are found window by window, wherever two windows hold them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from strategies import seeded_codes, seeded_near_duplicates
+
+from vtsearch import _database, _native, _pages, reference
+from vtsearch.duplicates import deduplicate
+
+N = 203
+
+
+@pytest.mark.parametrize("bits", [8, 16, 64, 72, 264])
+def test_groups_of_a_file_are_the_reference(small_ranges, agree, mapped, bits):
+    plain = seeded_near_duplicates(0, N, bits)
+    codes = mapped(plain)
+    for radius in (0, 1, bits // 3, bits):
+        agree(deduplicate(codes, radius).representatives, reference.deduplicate(plain, radius))
+
+
+@pytest.mark.parametrize("window", [1, 500, 512, 513, 1024, 1400])
+@pytest.mark.parametrize("pairs", [1, 600_000, 10**15])
+def test_windows_and_steps_of_any_size_give_the_groups_of_the_reference(agree, window, pairs):
+    codes = seeded_near_duplicates(0, 700 if window == 1 else 1400, 64)
+    told, released = [], []
+    found = _native.deduplicate(codes, 2, window, pairs, told.append, lambda *items: released.append(items), 2)
+    agree(found, reference.deduplicate(codes, 2))
+    assert told == sorted(set(told))
+    assert told[-1] == len(codes)
+    assert {stop for _, stop in released} == {*range(window, len(codes), window), len(codes)}
+
+
+def test_every_window_of_a_file_is_let_go_and_none_of_an_array(small_ranges, mapped, monkeypatch):
+    released = []
+    monkeypatch.setattr(_pages, "release", lambda codes: released.append(len(codes)))
+    plain = seeded_codes(0, N, 64)
+    deduplicate(plain, 1)
+    assert released == []
+    deduplicate(mapped(plain), 1)
+    assert sum(released) > 2 * N
+
+
+def test_a_file_smaller_than_a_window_stays(mapped, monkeypatch):
+    monkeypatch.setattr(_pages, "release", lambda codes: pytest.fail("let go"))
+    deduplicate(mapped(seeded_codes(0, N, 64)), 1)
+
+
+@pytest.mark.parametrize("mode", ["c", "r+"])
+def test_a_file_that_may_be_written_to_keeps_its_changes(monkeypatch, agree, mapped, mode):
+    monkeypatch.setattr(_database, "RANGE_BYTES", 2**12)
+    plain = seeded_near_duplicates(1, 1500, 64)
+    codes = mapped(plain, mode)
+    codes[::2] = plain[::2] = plain[1]
+    for _ in range(2):
+        agree(deduplicate(codes, 1).representatives, reference.deduplicate(plain, 1))
+    assert np.array_equal(codes, plain)
+
+
+@pytest.mark.parametrize("radius", [0, 1, 3])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_is_raised_while_a_window_is_let_go_ends_the_call(radius, threads):
+    def stop(*items):
+        raise InterruptedError("enough")
+
+    codes = np.zeros((3000, 16), dtype=np.uint8)
+    with pytest.raises(InterruptedError, match="enough"):
+        _native.deduplicate(codes, radius, 100, 10**6, None, stop, threads)

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from vtsearch.encoding.precision import autocast, resolve_precision
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_what_is_asked_for_is_taken(precision):
+    assert resolve_precision(precision, CPU) == precision
+
+
+def test_auto_takes_bf16_where_the_cpu_has_it():
+    abilities = torch.cpu.get_capabilities()
+    has_it = any(abilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    assert resolve_precision("auto", CPU) == ("bf16" if has_it else "fp32")
+
+
+def test_a_device_that_nobody_asked_about_computes_in_fp32():
+    assert resolve_precision("auto", torch.device("meta")) == "fp32"
+
+
+@pytest.mark.parametrize(("arithmetic", "dtype"), [("bf16", torch.bfloat16), ("fp32", torch.float32)])
+def test_matrix_products_run_in_that_arithmetic_and_weights_stay(arithmetic, dtype):
+    layer = torch.nn.Linear(4, 4)
+    with autocast(CPU, arithmetic):
+        assert layer(torch.zeros(1, 4)).dtype == dtype
+    assert layer.weight.dtype == torch.float32

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from vtsearch.data.loading.loader import worker_count
+from vtsearch.training.sampler import EpochSampler, derived_seed
+
+
+def rows(batches, epoch=0, first=0):
+    batches.epoch, batches.first = epoch, first
+    return list(batches)
+
+
+def test_an_epoch_has_every_row_once():
+    batches = EpochSampler(23, 5, seed=0)
+    assert len(batches) == 5
+    assert sorted(row for batch in rows(batches) for row in batch) == list(range(23))
+
+
+def test_epochs_and_seeds_have_orders_of_their_own():
+    first = rows(EpochSampler(50, 50, seed=0))
+    assert rows(EpochSampler(50, 50, seed=0), epoch=1) != first
+    assert rows(EpochSampler(50, 50, seed=1)) != first
+
+
+def test_an_epoch_visits_the_rows_that_it_is_told():
+    batches = EpochSampler(23, 5, seed=0, visited=lambda epoch: torch.arange(epoch, 23, 2) if epoch else None)
+    assert [(batches.size(epoch), batches.batches_of(batches.size(epoch))) for epoch in (0, 1, 13)] == [
+        (23, 5),
+        (11, 3),
+        (5, 1),
+    ]
+    assert sorted(row for batch in rows(batches, epoch=1) for row in batch) == list(range(1, 23, 2))
+    assert len(batches) == 3
+    assert rows(batches, epoch=1, first=2) == rows(batches, epoch=1)[2:]
+    assert rows(batches) == rows(EpochSampler(23, 5, seed=0))
+
+
+@pytest.mark.parametrize("first", range(6))
+def test_the_rest_of_an_epoch_does_not_depend_on_where_it_is_taken_up(first):
+    whole = rows(EpochSampler(23, 5, seed=3), epoch=2)
+    assert rows(EpochSampler(23, 5, seed=3), epoch=2, first=first) == whole[first:]
+
+
+def test_processes_share_an_epoch_without_repeats_and_take_equally_many_steps():
+    shares = [rows(EpochSampler(23, 4, seed=0, process=process, processes=3)) for process in range(3)]
+    assert [len(share) for share in shares] == [2, 2, 2]
+    taken = [row for share in shares for batch in share for row in batch]
+    assert len(taken) == len(set(taken)) == 21
+
+
+def test_derived_seeds_differ_in_every_word():
+    assert len({derived_seed(0, 1, 2), derived_seed(1, 1, 2), derived_seed(0, 2, 2), derived_seed(0, 1, 3)}) == 4
+
+
+def test_a_cpu_loads_for_itself_unless_asked():
+    assert worker_count(torch.device("cpu"), None) == 0
+    assert worker_count(torch.device("cpu"), 3) == 3
+    assert 1 <= worker_count(torch.device("cuda"), None) <= 8
