@@ -41,9 +41,9 @@ def words() -> argparse.Namespace:
     on_gpu = torch.cuda.is_available()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", default="vit_base_patch16_224" if on_gpu else "vit_tiny_patch16_224")
-    parser.add_argument("--image_size", type=int, default=224 if on_gpu else 96)
+    parser.add_argument("--image-size", type=int, default=224 if on_gpu else 96)
     parser.add_argument("--images", type=int, default=4096 if on_gpu else 256)
-    parser.add_argument("--batch_size", type=int, default=32)
+    parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=2, help="each contender's best of so many turns counts")
     return parser.parse_args()
 

@@ -74,6 +74,16 @@ def test_an_instruction_set_forced_in_vain_is_an_error():
     assert result.stderr == f"vtsearch info: isa: this build and CPU can run {choices}, not 'sse9'\n"
 
 
+def test_the_layers_in_contributing_are_those_of_the_contract():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    picture = re.search(
+        r"^    cli -> .*?$(?:\n^        -> .*?$)*", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE
+    )
+    assert picture is not None
+    assert " ".join(picture[0].split()) == " -> ".join(layers).replace("vtsearch.", "")
+
+
 def modules_with_examples() -> list[str]:
     return [
         ".".join(page.relative_to(PACKAGE.parent).with_suffix("").parts)

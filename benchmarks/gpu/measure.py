@@ -1,7 +1,7 @@
 """Training and encoding images/s of a model on a GPU, and their share of its matrix rate, after a check of its codes.
 
     python benchmarks/gpu/measure.py                      # ViT-B/16 at 224 pixels, random weights, bf16
-    python benchmarks/gpu/measure.py --device cpu --backbone vit_tiny_patch16_224 --image_size 32 --batch_size 8
+    python benchmarks/gpu/measure.py --device cpu --backbone vit_tiny_patch16_224 --image-size 32 --batch-size 8
 
 Images are random pixels that already lie on the device: what is measured is the model, not the loading of files.
 The share is of what the device reaches in large products of bfloat16 matrices in the same run; a forward pass is
@@ -30,8 +30,8 @@ def words() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--backbone", default="vit_base_patch16_224")
-    parser.add_argument("--image_size", type=int, default=224)
-    parser.add_argument("--batch_size", type=int, default=64)
+    parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--bits", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=10.0)
     return parser.parse_args()

@@ -32,6 +32,6 @@ def require_extra(module: str) -> Any:
 
 
 def did_you_mean(name: str, known: Iterable[str], *, most: int = 1) -> str:
-    """``did you mean 'csq'?`` for a misspelt name, or nothing if no known name is close."""
-    close = get_close_matches(name, list(known), n=most)
-    return f"did you mean {' or '.join(map(repr, close))}?" if close else ""
+    """``did you mean 'csq'?`` for a misspelt name, or nothing if no known name is close; flags are not quoted."""
+    close = [each if each.startswith("-") else repr(each) for each in get_close_matches(name, list(known), n=most)]
+    return f"did you mean {' or '.join(close)}?" if close else ""

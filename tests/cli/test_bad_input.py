@@ -23,7 +23,7 @@ import pytest
 import torch
 from PIL import Image
 
-from vtsearch.cli import main, one_line
+from vtsearch.cli import format_error, main
 from vtsearch.codes import pack
 from vtsearch.data import (
     draw_dataset,
@@ -267,7 +267,7 @@ LIBRARY = [
     call("a model with damaged weights", lambda p: load_model(p / "damaged-model"), VtsearchError, "damaged-model"),
 ]
 EVALUATE = "evaluate --queries index --database index"
-SIDES = "--queries codes.npy --query_labels labels.npy"
+SIDES = "--queries codes.npy --query-labels labels.npy"
 GRID = "reproduce --protocols digits --frameworks csq --backbones test_vit --bits 16"
 
 COMMANDS = [
@@ -304,7 +304,7 @@ COMMANDS = [
         "encode digits --part rest --model model --output new",
         "part: .*query, train, database",
     ),
-    Mistake("no images at a time", "encode digits --model model --output new --batch_size 0", "batch_size"),
+    Mistake("no images at a time", "encode digits --model model --output new --batch-size 0", "batch_size"),
     Mistake("an image that is broken", "encode half.png --model model --output new", r"half\.png"),
     Mistake("duplicates of no index", "deduplicate nowhere --radius 2", "nowhere: no such index"),
     Mistake("duplicates of an array", "deduplicate codes.npy --radius 2", r"codes\.npy: expected an index"),
@@ -323,27 +323,27 @@ COMMANDS = [
     Mistake("codes without labels", "evaluate --queries codes.npy --database index", "query_labels: "),
     Mistake(
         "labels for an index",
-        "evaluate --queries index --database index --query_labels labels.npy",
+        "evaluate --queries index --database index --query-labels labels.npy",
         "query_labels: .*has its own",
     ),
     Mistake(
         "labels of other length",
-        f"evaluate {SIDES} --database codes.npy --database_labels five.npy",
+        f"evaluate {SIDES} --database codes.npy --database-labels five.npy",
         "database_labels: .*6.*5",
     ),
     Mistake(
         "features with NaN",
-        f"evaluate {SIDES} --database nan.npy --database_labels labels.npy",
+        f"evaluate {SIDES} --database nan.npy --database-labels labels.npy",
         "database: .*NaN",
     ),
     Mistake(
         "codes that are not uint8",
-        f"evaluate {SIDES} --database ints.npy --database_labels labels.npy",
+        f"evaluate {SIDES} --database ints.npy --database-labels labels.npy",
         "database: .*int64",
     ),
     Mistake(
         "a file of something else",
-        f"evaluate {SIDES} --database words.npy --database_labels labels.npy",
+        f"evaluate {SIDES} --database words.npy --database-labels labels.npy",
         r"words\.npy: expected a \.npy file",
     ),
     Mistake("a list of length 0", "evaluate --queries index --database index -k 0", "k: "),
@@ -376,7 +376,7 @@ COMMANDS = [
     ),
     Mistake(
         "a report where a file is",
-        f"evaluate {SIDES} --database codes.npy --database_labels labels.npy --report list.txt",
+        f"evaluate {SIDES} --database codes.npy --database-labels labels.npy --report list.txt",
         r"list\.txt: File exists",
     ),
     Mistake("an unknown task", "data verify digits", "task: expected one of list, check, make, got 'verify'"),
@@ -388,12 +388,12 @@ COMMANDS = [
     Mistake("a split without an output", "data make pictures", "output: expected a value"),
     Mistake(
         "a split with more queries than images",
-        "data make pictures --output new --queries_per_class 9",
+        "data make pictures --output new --queries-per-class 9",
         "class 'cat' has 2 images, and 59 are needed",
     ),
     Mistake(
         "a split without training images",
-        "data make pictures --output new --train_per_class 0",
+        "data make pictures --output new --train-per-class 0",
         "train_per_class: expected at least 1, got 0",
     ),
     Mistake(
@@ -469,7 +469,7 @@ def outcome(mistake: Mistake, place: TrainState) -> tuple[object, str]:
         try:
             mistake.act(place)
         except Exception as error:  # noqa: BLE001 (whatever it is, a test looks at it)
-            kind, text = type(error), one_line(error)
+            kind, text = type(error), format_error(error)
         else:
             kind, text = None, ""
     text = text.replace(f"{place.root}/", "").strip()

@@ -70,7 +70,7 @@ def test_codes_do_not_depend_on_the_batch_size(codes, model, tmp_path):
             str(model),
             "--output",
             str(tmp_path / "q"),
-            "--batch_size",
+            "--batch-size",
             "7",
         ]
     )
@@ -235,7 +235,7 @@ def test_arrays_of_codes_or_features_are_evaluated(tmp_path, capsys):
             np.save(tmp_path / f"{side}.npy", convert(values))
             np.save(tmp_path / f"{side}l.npy", truth)
         sides = ["--queries", tmp_path / "q.npy", "--database", tmp_path / "d.npy"]
-        truths = ["--query_labels", tmp_path / "ql.npy", "--database_labels", tmp_path / "dl.npy"]
+        truths = ["--query-labels", tmp_path / "ql.npy", "--database-labels", tmp_path / "dl.npy"]
         found.append(printed(capsys, "evaluate", *sides, *truths, "--json", "--report", tmp_path / name).out)
         assert (tmp_path / name / "report.md").exists()
     assert found[0] == found[1]
@@ -293,7 +293,7 @@ def test_arrays_are_compared_with_an_index_of_the_same_items(codes, other_codes,
             np.save(tmp_path / f"{side}l.npy", index.labels())
     against = ["--against", other_codes / "query", other_codes / "database", "--json"]
     words = ["--queries", tmp_path / "q.npy", "--database", tmp_path / "d.npy"]
-    truths = ["--query_labels", tmp_path / "ql.npy", "--database_labels", tmp_path / "dl.npy"]
+    truths = ["--query-labels", tmp_path / "ql.npy", "--database-labels", tmp_path / "dl.npy"]
     found = json.loads(printed(capsys, "evaluate", *words, *truths, *against).out)
     words = ["--queries", codes / "query", "--database", codes / "database"]
     assert found["comparison"] == json.loads(printed(capsys, "evaluate", *words, *against).out)["comparison"]
@@ -382,7 +382,7 @@ def test_a_truncated_array_is_named(tmp_path):
 def test_real_codes_have_the_published_scores(capsys):
     folder = Path(os.environ["VTSEARCH_DATA"]) / "ucf101-csq64"
     words = ["evaluate", "--queries", folder / "query_features.npy", "--database", folder / "database_features.npy"]
-    words += ["--query_labels", folder / "query_labels.npy", "--database_labels", folder / "database_labels.npy"]
+    words += ["--query-labels", folder / "query_labels.npy", "--database-labels", folder / "database_labels.npy"]
     for k, expected in ((["-k", "100"], 0.873988), ([], 0.845884)):
         found = json.loads(printed(capsys, *words, *k, "--json").out)
         assert found["mean_average_precision"]["index"] == pytest.approx(expected, abs=1e-6)

@@ -15,8 +15,8 @@ from vtsearch.index import Index
 from vtsearch.models import ModelConfig, build_model, save_model
 
 TINY = [
-    *("--backbone", "test_vit", "--no-pretrained", "--image_size", "32", "--bits", "12", "--hidden", "16"),
-    *("--epochs", "1", "--precision", "fp32", "--batch_size", "4", "--baselines", "false"),
+    *("--backbone", "test_vit", "--no-pretrained", "--image-size", "32", "--bits", "12", "--hidden", "16"),
+    *("--epochs", "1", "--precision", "fp32", "--batch-size", "4", "--baselines", "false"),
 ]
 PROTOCOL = {
     "coco": "mscoco@5000",
@@ -110,7 +110,7 @@ def test_a_check_does_without_torch(tmp_path):
 
 def test_a_made_split_is_checked_and_trained_on(capsys, tmp_path):
     FORMATS["folders"].build(tmp_path / "photos")
-    words = ["--queries_per_class", "1", "--train_per_class", "2", "--seed", "3"]
+    words = ["--queries-per-class", "1", "--train-per-class", "2", "--seed", "3"]
     code, out = said(capsys, "make", tmp_path / "photos", "--output", tmp_path / "split", *words)
     assert code == 0
     assert out.startswith(f"{tmp_path / 'split'}: 3 query, 6 train, 9 database (seed 3, split ")

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import signal
 import subprocess
 import sys
 
 import pytest
 
-from vtsearch.cli import COMMANDS, main, one_line
+from vtsearch.cli import COMMANDS, format_error, main
 
 
 def vtsearch(*words, env=None):
@@ -72,7 +73,7 @@ def test_a_traceback_is_shown_on_request(monkeypatch):
 
 def test_an_interrupt_is_code_130(tmp_path):
     os.mkfifo(tmp_path / "codes.npy")
-    words = ["evaluate", "--queries", "codes.npy", "--query_labels", "labels.npy", "--database", "codes.npy"]
+    words = ["evaluate", "--queries", "codes.npy", "--query-labels", "labels.npy", "--database", "codes.npy"]
     child = subprocess.Popen(
         [sys.executable, "-m", "vtsearch", *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
@@ -97,4 +98,17 @@ def test_a_reader_that_leaves_early_is_no_error():
     ],
 )
 def test_errors_are_told_on_one_line(error, line):
-    assert one_line(error) == line
+    assert format_error(error) == line
+
+
+def test_flags_are_hyphenated_and_the_spelling_of_the_python_names_is_understood(capsys):
+    for flag in ("--batch-size=7", "--batch_size=7"):
+        assert main(["train", "--framework", "csq", flag, "--options.multi-label", "first", "--print-config"]) == 0
+        printed = capsys.readouterr().out
+        assert "batch_size: 7" in printed
+        assert "multi_label: first" in printed
+
+
+def test_help_shows_hyphenated_flags_only(capsys):
+    assert main(["train", "--help"]) == 0
+    assert re.findall(r"--[a-z.]+_", capsys.readouterr().out) == []

@@ -9,7 +9,7 @@ from vtsearch.frameworks import FRAMEWORKS
 
 SMALL = [
     *("--protocols", "digits", "--backbones", "test_vit", "--frameworks", "csq", "--bits", "16"),
-    *("--image_size", "32", "--no-pretrained"),
+    *("--image-size", "32", "--no-pretrained"),
 ]
 
 

@@ -9,16 +9,16 @@ from vtsearch.frameworks import FRAMEWORKS
 from vtsearch.training import run_folder as files
 
 TINY = [
-    *("--protocol", "digits", "--backbone", "test_vit", "--no-pretrained", "--image_size", "32"),
+    *("--protocol", "digits", "--backbone", "test_vit", "--no-pretrained", "--image-size", "32"),
     *("--bits", "12", "--hidden", "32", "--epochs", "1", "--precision", "fp32"),
 ]
 
 
 def printed_config(capsys, *words):
-    """What --print_config prints, read back."""
+    """What --print-config prints, read back."""
     import yaml
 
-    assert main(["train", *words, "--print_config"]) == 0
+    assert main(["train", *words, "--print-config"]) == 0
     return yaml.safe_load(capsys.readouterr().out)
 
 
@@ -135,7 +135,7 @@ def test_help_shows_the_options_of_the_framework_with_their_documentation(capsys
 )
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, words, message):
     monkeypatch.chdir(tmp_path)
-    assert main(["train", "--protocol", "digits", "--no-pretrained", "--image_size", "32", *words]) == 2
+    assert main(["train", "--protocol", "digits", "--no-pretrained", "--image-size", "32", *words]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.startswith("vtsearch train: ")

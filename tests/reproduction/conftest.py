@@ -19,8 +19,8 @@ GRID = [
         "--seeds",
         "2",
     ),
-    *("--preset", "modern", "--image_size", "32", "--no-pretrained", "--hidden", "32", "--precision", "fp32"),
-    *("--augment", "none", "--baselines", "false", "--epochs", "2", "--evaluate_every", "1", "--checkpoint_steps", "3"),
+    *("--preset", "modern", "--image-size", "32", "--no-pretrained", "--hidden", "32", "--precision", "fp32"),
+    *("--augment", "none", "--baselines", "false", "--epochs", "2", "--evaluate-every", "1", "--checkpoint-steps", "3"),
 ]
 CHANGED = (
     "recipe: modern, changed: augment none, epochs 2, evaluate_every 1, hidden 32, image_size 32, precision fp32, "

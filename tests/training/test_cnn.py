@@ -43,7 +43,7 @@ def test_a_killed_run_continues_to_the_same_weights(config, finished, tmp_path, 
     step = Run._step
 
     def kill(self, *batch):
-        if self.place.step == 11:
+        if self.state.step == 11:
             raise KilledError
         return step(self, *batch)
 

@@ -71,8 +71,8 @@ def test_auto_leaves_decoded_images_where_they_are_unless_the_device_is_another(
 
 def test_auto_leaves_a_device_most_of_its_memory(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (8 * 2**30, 16 * 2**30))
-    assert image_cache._room(torch.device("cuda")) == 2 * 2**30
-    assert image_cache._room(CPU) == float("inf")
+    assert image_cache._free_bytes(torch.device("cuda")) == 2 * 2**30
+    assert image_cache._free_bytes(CPU) == float("inf")
 
 
 def test_images_that_must_be_held_and_do_not_fit_are_refused(tiny_config, folder):
@@ -80,7 +80,7 @@ def test_images_that_must_be_held_and_do_not_fit_are_refused(tiny_config, folder
     with pytest.raises(ValueError) as error:
         place(config, open_image_folder(folder))
     assert str(error.value) == (
-        "cache_gib: expected at least 0.00034, what the training images take decoded, got 0.0001; "
+        "cache_gib: expected at least 0.00034, the size of the decoded training images, got 0.0001; "
         "or choose --images loader"
     )
 
@@ -149,9 +149,9 @@ def test_a_compiled_backbone_is_the_same_model(tiny_config, tmp_path, monkeypatc
     monkeypatch.setattr(nn.Module, "compile", translate_nothing)
     losses = []
     for choice in (False, True):
-        parts = set_up(replace(tiny_config, compile=choice), tmp_path / str(choice), Progress(None))
-        with parts.journal, torch.no_grad():
-            losses.append(parts.objective.eval()(*parts.items.__getitems__(range(8))))
+        components = set_up(replace(tiny_config, compile=choice), tmp_path / str(choice), Progress(None))
+        with components.metrics_log, torch.no_grad():
+            losses.append(components.train_module.eval()(*components.train_images.__getitems__(range(8))))
     assert compiled == ["VisionTransformer"]
     torch.testing.assert_close(*losses)
-    assert set(parts.model.state_dict()) == set(build_model(tiny_config.model).state_dict())
+    assert set(components.model.state_dict()) == set(build_model(tiny_config.model).state_dict())

@@ -26,7 +26,7 @@ from vtsearch.training.metrics_log import read_metrics
 from vtsearch.training.progress import Progress
 from vtsearch.training.result import read_best, score
 from vtsearch.training.sampler import MODEL_SEED, derived_seed
-from vtsearch.training.setup import divide
+from vtsearch.training.setup import hold_out
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_the_codes_are_indexes_that_the_final_model_makes_again(finished):
             np.testing.assert_array_equal(index.codes(), codes)
             np.testing.assert_array_equal(index.labels(), data.source.labels[positions])
             assert index.fingerprints["model"] == model.fingerprint()
-            assert index.fingerprints["split"] == data.split.fingerprint
+            assert index.fingerprints["split"] == data.fingerprint
 
 
 def test_the_report_holds_the_scores_and_the_baselines(finished):
@@ -188,7 +188,7 @@ def test_a_split_that_is_not_the_runs_is_refused(finished, tmp_path):
     shutil.copytree(folder, run)
     (run / files.RESULT).unlink()
     save_split(open_dataset("digits", seed=5).split, run / files.SPLIT)
-    with pytest.raises(VtsearchError, match="not the split that this run was trained with"):
+    with pytest.raises(VtsearchError, match="not the split and labels that this run was trained with"):
         train(config, run, resume=True)
 
 
@@ -214,15 +214,15 @@ def test_validation_chooses_the_best_epoch_on_held_out_training_images(tiny_conf
 
 def test_held_out_images_are_not_trained_on():
     train_positions = np.arange(100, 300)
-    fit, held_out = divide(train_positions, 0.25, seed=0)
+    fit, held_out = hold_out(train_positions, 0.25, seed=0)
     assert len(held_out) == 50
     assert sorted([*fit, *held_out]) == train_positions.tolist()
-    assert not np.array_equal(divide(train_positions, 0.25, seed=1)[1], held_out)
-    np.testing.assert_array_equal(divide(train_positions, 0.0, seed=0)[0], train_positions)
+    assert not np.array_equal(hold_out(train_positions, 0.25, seed=1)[1], held_out)
+    np.testing.assert_array_equal(hold_out(train_positions, 0.0, seed=0)[0], train_positions)
 
 
 def test_too_few_images_to_choose_an_epoch_by_are_trained_on_instead(tiny_config, tmp_path):
-    fit, held_out = divide(np.arange(1000), 0.049, seed=0)
+    fit, held_out = hold_out(np.arange(1000), 0.049, seed=0)
     assert (len(fit), len(held_out)) == (1000, 0)
     said = io.StringIO()
     config = replace(tiny_config, validation=0.05, evaluate_every=1, epochs=2, baselines=False)
@@ -236,7 +236,7 @@ def test_too_few_images_to_choose_an_epoch_by_are_trained_on_instead(tiny_config
 def test_a_validation_share_that_leaves_nothing_is_refused():
     message = r"^validation: expected a share that leaves images to train on, got 0\.99 of 10$"
     with pytest.raises(ValueError, match=message):
-        divide(np.arange(10), 0.99, seed=0)
+        hold_out(np.arange(10), 0.99, seed=0)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_before_it_reaches_a_checkpoint(tiny_config, tmp_path):

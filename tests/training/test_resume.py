@@ -113,12 +113,12 @@ def test_every_framework_goes_on_from_between_two_checkpoints_of_its_second_epoc
     )
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     train(config, whole)
-    steps = load_state(whole / files.LAST)["place"]["step"]
+    steps = load_state(whole / files.LAST)["state"]["step"]
     process = processes.Process(target=train_and_die, args=(config, killed, steps - 1))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    reached = load_state(killed / files.LAST)["place"]
+    reached = load_state(killed / files.LAST)["state"]
     assert (reached["epoch"], reached["step"]) == (1, steps - 2)
     train(config, killed, resume=True)
     assert_alike(whole, killed)
@@ -129,7 +129,7 @@ def train_and_die(config, folder, step):
 
     class Mortal(Run):
         def _step(self, *batch):
-            if self.place.step == step:
+            if self.state.step == step:
                 os.kill(os.getpid(), signal.SIGKILL)
             return super()._step(*batch)
 

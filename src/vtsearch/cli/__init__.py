@@ -1,4 +1,4 @@
-"""The command line: words, files and printing; no computation.
+"""The command line: arguments, files and output; no computation.
 
 ``vtsearch NAME ...`` imports ``vtsearch.cli.NAME`` and calls its ``run(argv)``, so that asking for help stays quick.
 """
@@ -8,24 +8,23 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from difflib import get_close_matches
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from vtsearch.errors import VtsearchError, missing_extra
+from vtsearch.errors import VtsearchError, did_you_mean, missing_extra
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = {
     "demo": "train, encode, evaluate and picture a small example; no download, about a minute",
-    "data": "list the protocols, check a copy of a data set, divide images of your own",
+    "data": "list the protocols, check a copy of a data set, split your own images",
     "train": "train a model that turns images into binary codes",
     "encode": "turn images into an index of codes",
     "search": "show the images of an index that are nearest to a query",
-    "deduplicate": "groups of near-duplicates in an index, and what could go",
-    "evaluate": "mAP with its bounds, curves and a report, from two indexes or from arrays",
-    "reproduce": "run a table of the paper, and set its numbers beside the published ones",
+    "deduplicate": "list groups of near-duplicates in an index",
+    "evaluate": "compute mAP with its bounds, curves and a report, from two indexes or from arrays",
+    "reproduce": "run a table of the paper and compare with the published numbers",
     "info": "describe this installation, or a model, an index, a run",
 }
 """Command name = module -> one line of help, in reading order."""
@@ -36,12 +35,12 @@ USER_ERRORS = (VtsearchError, ValueError, TypeError, OSError, ModuleNotFoundErro
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code of the command that the words name: 0 done, 2 a mistake in what was asked, 130 interrupted."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if not words:
+    """Run a command and return its exit code: 0 success, 1 incomplete, 2 usage error, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments:
         print(_help(), file=sys.stderr)
         return USAGE_ERROR
-    name, rest = words[0], words[1:]
+    name, rest = arguments[0], arguments[1:]
     if name in {"-h", "--help", "help"}:
         print(_help())
         return 0
@@ -54,9 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _run(name, rest)
 
 
-def _run(name: str, words: list[str]) -> int:
+def _run(name: str, argv: list[str]) -> int:
     try:
-        code: int = importlib.import_module(f"vtsearch.cli.{name}").run(words)
+        code: int = importlib.import_module(f"vtsearch.cli.{name}").run(argv)
         sys.stdout.flush()
     except SystemExit as stop:  # how argparse ends --help and usage errors
         return stop.code if isinstance(stop.code, int) else 0
@@ -69,13 +68,13 @@ def _run(name: str, words: list[str]) -> int:
     except USER_ERRORS as error:
         if os.environ.get("VTSEARCH_DEBUG"):
             raise
-        print(f"vtsearch {name}: {one_line(error)}", file=sys.stderr)
+        print(f"vtsearch {name}: {format_error(error)}", file=sys.stderr)
         return USAGE_ERROR
     return code
 
 
-def one_line(error: BaseException) -> str:
-    """What went wrong, on one line: a system error as ``path: reason``, a missing module with its extra."""
+def format_error(error: BaseException) -> str:
+    """The message of an error on one line: a system error as ``path: reason``, a missing module with its extra."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{os.fspath(error.filename)}: {error.strerror}"
     if isinstance(error, ModuleNotFoundError) and error.name:
@@ -101,6 +100,5 @@ def _help() -> str:
 
 
 def _unknown(name: str) -> str:
-    close = get_close_matches(name, COMMANDS, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(COMMANDS)}"
+    hint = did_you_mean(name, COMMANDS) or f"choose from {', '.join(COMMANDS)}"
     return f"unknown command {name!r}; {hint}"

@@ -1,4 +1,4 @@
-"""``vtsearch data``: the protocols, a check of one's copy of a data set, and splits of one's own images."""
+"""``vtsearch data``: the protocols, checks of a copy of a data set, splits of your own images."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import scanning
 from vtsearch.data.datasets import DATASETS
+from vtsearch.data.make_split import Form, make_split
 from vtsearch.data.protocols import PROTOCOLS
 from vtsearch.data.splits.split import DatabaseRule
-from vtsearch.data.splits.write import Form, make_split
 from vtsearch.data.validation.check import check_dataset
 from vtsearch.evaluation import map_name
 
@@ -25,18 +25,18 @@ FINDINGS = 1
 
 EXAMPLE = """  vtsearch data list
   vtsearch data check mscoco@5000 /data/coco
-  vtsearch data make photos --output photos-split --queries_per_class 10 --train_per_class 50
+  vtsearch data make photos --output photos-split --queries-per-class 10 --train-per-class 50
 each has its own help: vtsearch data check --help"""
 CHECK_EXAMPLE = """  vtsearch data check cifar10@54000
   vtsearch data check mscoco@5000 /data/coco --quick
   vtsearch data check photos-split --json"""
-MAKE_EXAMPLE = """  vtsearch data make photos --output photos-split --queries_per_class 10 --train_per_class 50
-  vtsearch data make table.csv --output split --queries_per_class 5 --train_per_class 20 --form parquet
+MAKE_EXAMPLE = """  vtsearch data make photos --output photos-split --queries-per-class 10 --train-per-class 50
+  vtsearch data make table.csv --output split --queries-per-class 5 --train-per-class 20 --form parquet
   vtsearch train --protocol photos-split"""
 
 
 def run(argv: list[str]) -> int:
-    """Do what the first word says."""
+    """Run the task that the first argument names."""
     tasks = {"list": _run_list, "check": _run_check, "make": _run_make}
     if argv and argv[0] in tasks:
         return tasks[argv[0]](argv[1:])
@@ -45,24 +45,26 @@ def run(argv: list[str]) -> int:
 
 
 def parser() -> CommandParser:
-    """The words that this command understands before those of its tasks."""
-    words = CommandParser("data", "List the protocols, check a copy of a data set, divide images of your own.", EXAMPLE)
-    words.add_argument("task", type=Task, help="list, check or make")
-    return words
+    """Build the argument parser of the command without its tasks."""
+    command = CommandParser("data", "List the protocols, check a copy of a data set, split your own images.", EXAMPLE)
+    command.add_argument("task", type=Task, help="list, check or make")
+    return command
 
 
 def _run_list(argv: list[str]) -> int:
-    """Print the protocols, with what they need."""
-    words = CommandParser("data list", "Show the protocols: counts, k, and what they need.", "  vtsearch data list")
-    words.add_argument("--json", action="store_true", help="print JSON")
-    given = words.parse_args(argv)
+    """Print the protocols and the files they need."""
+    command = CommandParser(
+        "data list", "Show the protocols: counts, k and the files they need.", "  vtsearch data list"
+    )
+    command.add_argument("--json", action="store_true", help="print JSON")
+    args = command.parse_args(argv)
     table = protocols()
-    print(json.dumps(table, indent=1) if given.json else _table(table))
+    print(json.dumps(table, indent=1) if args.json else _table(table))
     return 0
 
 
 def protocols() -> list[dict[str, Any]]:
-    """The published numbers of each protocol, and where its images are to be had."""
+    """The published numbers of each protocol and the source of its images."""
     rows = []
     for protocol in PROTOCOLS.values():
         published, dataset = protocol.published, DATASETS[protocol.source]
@@ -100,20 +102,20 @@ def _table(rows: list[dict[str, Any]]) -> str:
 
 
 def _run_check(argv: list[str]) -> int:
-    """Print a line per check; 0 if no error was found, else 1."""
-    words = CommandParser("data check", "Check a copy of a data set against its protocol.", CHECK_EXAMPLE)
-    words.add_argument("protocol", help="a protocol's name, or a folder or manifest of your own")
-    words.add_argument("root", nargs="?", help="folder of the data set; by default $VTSEARCH_DATA")
-    words.add_argument("--quick", action="store_true", help="look at sizes and headers of the images only")
-    words.add_argument("--seed", type=int, default=0, help="seed of the split, where it is drawn")
-    words.add_argument("--json", action="store_true", help="print JSON")
-    given = words.parse_args(argv)
-    if given.root is not None and not Path(given.root).is_dir():
-        raise FileNotFoundError(2, "no such folder", given.root)
-    root = None if given.root is None else Path(given.root)
+    """Print a line per check; returns 0 if no error was found, else 1."""
+    command = CommandParser("data check", "Check a copy of a data set against its protocol.", CHECK_EXAMPLE)
+    command.add_argument("protocol", help="a protocol's name, or a folder or manifest of your own")
+    command.add_argument("root", nargs="?", help="folder of the data set; by default $VTSEARCH_DATA")
+    command.add_argument("--quick", action="store_true", help="read sizes and headers of the images only")
+    command.add_argument("--seed", type=int, default=0, help="seed of a drawn split")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    args = command.parse_args(argv)
+    if args.root is not None and not Path(args.root).is_dir():
+        raise FileNotFoundError(2, "no such folder", args.root)
+    root = None if args.root is None else Path(args.root)
     with scanning("checking") as progress:
-        found = check_dataset(given.protocol, root, quick=given.quick, seed=given.seed, progress=progress)
-    print(json.dumps(asdict(found) | {"is_clean": found.is_clean}, indent=1) if given.json else _lines(found))
+        found = check_dataset(args.protocol, root, quick=args.quick, seed=args.seed, progress=progress)
+    print(json.dumps(asdict(found) | {"is_clean": found.is_clean}, indent=1) if args.json else _lines(found))
     return 0 if found.is_clean else FINDINGS
 
 
@@ -132,20 +134,24 @@ def _lines(found: Inspection) -> str:
 
 
 def _run_make(argv: list[str]) -> int:
-    """Draw and write; prints what was drawn and how to train on it."""
-    words = CommandParser("data make", "Draw a split of your own images and write it down.", MAKE_EXAMPLE)
-    words.add_argument("images", help="a folder per class, a list file (.txt) or a manifest (.csv, .parquet)")
-    words.add_argument("--output", required=True, help="folder for the list files or the manifest")
-    words.add_argument("--queries_per_class", type=int, default=10, help="queries drawn from each class")
-    words.add_argument("--train_per_class", type=int, default=50, help="training images drawn from each class")
-    words.add_argument("--database", type=DatabaseRule, default="rest+train", help="who is searched")
-    words.add_argument("--seed", type=int, default=0, help="decides the draw")
-    words.add_argument("--form", type=Form, default="lists", help="three list files, or one table with a split column")
-    words.add_argument("--root", help="folder that the paths of a list or manifest are relative to; by default its own")
-    words.add_argument("--overwrite", action="store_true", help="replace the files that --output has")
-    given = words.parse_args(argv).as_dict()
-    split = make_split(**given).split
+    """Draw a split and write it; prints its sizes and the command that trains on it."""
+    command = CommandParser("data make", "Draw a split of your own images and write it to files.", MAKE_EXAMPLE)
+    command.add_argument("images", help="a folder per class, a list file (.txt) or a manifest (.csv, .parquet)")
+    command.add_argument("--output", required=True, help="folder for the list files or the manifest")
+    command.add_argument("--queries-per-class", type=int, default=10, help="queries drawn from each class")
+    command.add_argument("--train-per-class", type=int, default=50, help="training images drawn from each class")
+    command.add_argument("--database", type=DatabaseRule, default="rest+train", help="images in the database")
+    command.add_argument("--seed", type=int, default=0, help="seed of the draw")
+    command.add_argument(
+        "--form", type=Form, default="lists", help="three list files, or one table with a split column"
+    )
+    command.add_argument(
+        "--root", help="folder that the paths of a list or manifest are relative to; by default its own"
+    )
+    command.add_argument("--overwrite", action="store_true", help="replace existing files in --output")
+    args = command.parse_args(argv).as_dict()
+    split = make_split(**args).split
     counts = ", ".join(f"{len(getattr(split, part)):,} {part}" for part in ("query", "train", "database"))
-    print(f"{given['output']}: {counts} (seed {given['seed']}, split {split.fingerprint[:12]})")
-    print(f"vtsearch train --protocol {given['output']}")
+    print(f"{args['output']}: {counts} (seed {args['seed']}, split {split.fingerprint[:12]})")
+    print(f"vtsearch train --protocol {args['output']}")
     return 0

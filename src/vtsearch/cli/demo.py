@@ -1,4 +1,4 @@
-"""``vtsearch demo``: the whole way from images to a report, on digits that scikit-learn brings along."""
+"""``vtsearch demo``: from images to a report, on the digits bundled with scikit-learn."""
 
 from __future__ import annotations
 
@@ -21,32 +21,34 @@ EXAMPLE = """  vtsearch demo
 
 
 def parser() -> CommandParser:
-    """The words that this command understands."""
-    words = CommandParser(
-        "demo", "Train a small model on handwritten digits, encode, evaluate, and draw what it finds.", EXAMPLE
+    """Build the argument parser."""
+    command = CommandParser(
+        "demo", "Train a small model on handwritten digits, encode, evaluate, and draw the nearest images.", EXAMPLE
     )
-    words.add_argument("--output", default="demo", help="folder of the run; one that was begun is continued")
-    words.add_argument("--bits", type=int, default=32, help="length of the codes")
-    words.add_argument("--epochs", type=int, default=15, help="passes over the 500 training images")
-    words.add_argument("--seed", type=int, default=0, help="decides split, first weights and order of images")
-    words.add_argument("--json", action="store_true", help="print the result as JSON")
-    return words
+    command.add_argument("--output", default="demo", help="folder of the run; an existing run is continued")
+    command.add_argument("--bits", type=int, default=32, help="length of the codes")
+    command.add_argument("--epochs", type=int, default=15, help="passes over the 500 training images")
+    command.add_argument(
+        "--seed", type=int, default=0, help="seed of the split, the initial weights and the order of images"
+    )
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
+    return command
 
 
 def run(argv: list[str]) -> int:
-    """Train and show; prints the mAP beside its baselines, where to look, and what to try next."""
-    given = parser().parse_args(argv)
+    """Train; prints the mAP with its baselines, the paths of the results, and commands to try next."""
+    args = parser().parse_args(argv)
     from vtsearch.training.loop import train
 
-    output = Path(given.output)
+    output = Path(args.output)
     print("training a tiny Vision Transformer from random weights on 500 digits ...", file=sys.stderr)
     result = train(
-        _config(given.bits, given.epochs, given.seed),
+        _config(args.bits, args.epochs, args.seed),
         output,
         resume=True,
         progress=sys.stderr if sys.stderr.isatty() else None,
     )
-    if given.json:
+    if args.json:
         print(json.dumps({"run": str(output), **asdict(result)}, indent=1))
     else:
         print("\n".join([*_scores(result), "", *_places(output), "", *_next(output)]))
@@ -61,7 +63,7 @@ def _config(bits: int, epochs: int, seed: int) -> TrainConfig:
         model=ModelConfig(backbone="vit_tiny_patch16_224", bits=bits, image_size=32, pretrained=False),
         framework="csq",
         protocol="digits",
-        augment="none",  # a mirrored digit is another sign
+        augment="none",  # a mirrored digit is not that digit
         optimizer=OptimizerConfig(lr=5e-4),
         epochs=epochs,
         batch_size=32,

@@ -1,4 +1,4 @@
-"""Checkpoints: folders that are replaced as a whole; a kill or a full disk leaves the old one or the new one."""
+"""Checkpoints: folders replaced atomically; after a kill or on a full disk the old or the new one is intact."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ STATE_FILE = "state.pt"
 
 @dataclass
 class TrainState:
-    """Where a run is and what it has found so far: the part of a checkpoint that is no tensor."""
+    """Progress and scores of a run so far: the part of a checkpoint without tensors."""
 
     epoch: int = 0
-    """Epochs that are done with."""
+    """Finished epochs."""
     batch: int = 0
-    """Batches of the current epoch that are done; all of them, while the end of the epoch is being worked on."""
+    """Finished batches of the current epoch; all of them during the evaluation at its end."""
     step: int = 0
-    """Batches since the beginning of the run."""
+    """Finished batches of the run."""
     loss_sum: float = 0.0
-    """Of this epoch's batches."""
+    """Sum of the losses of the current epoch's batches."""
     seconds: float = 0.0
-    """Spent training, evaluation not included."""
+    """Training time, evaluation excluded."""
     best: float = -1.0
     best_epoch: int = 0
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:
-    """Put a new folder in the place of `folder`, all at once.
+    """Replace a folder atomically.
 
-    The new one is written beside it, flushed to the disk and renamed; a folder cannot be renamed over another, so the
-    old one steps aside as `NAME.old` for that instant: read through `current_folder`.
+    The new folder is written beside the old one, synced to disk and renamed. A folder cannot be renamed over another,
+    so the old one is called `NAME.old` for an instant: read through `current_folder`.
 
     Args:
-        folder: the place; its parent exists.
-        write: fills the empty folder that it is given.
+        folder: to replace or create; its parent exists.
+        write: writes the content to an empty folder.
 
     Raises:
-        OSError: the disk is full or refuses; the folder that was there is intact.
+        OSError: the disk is full or refuses; the old folder is intact.
     """
     fresh, old = folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
-    for leftover in (fresh, *folder.parent.glob(f".{fresh.name}.*")):  # of a writer that was killed
+    for leftover in (fresh, *folder.parent.glob(f".{fresh.name}.*")):  # of a killed writer
         shutil.rmtree(leftover, ignore_errors=True)
     try:
         fresh.mkdir()
@@ -70,13 +70,13 @@ def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:
 
 
 def current_folder(folder: Path) -> Path | None:
-    """Where the last complete version of a replaced folder is, if there is any."""
+    """The path of the last complete version of a folder, if there is any."""
     old = folder.with_name(f"{folder.name}.old")
     return folder if folder.exists() else old if old.exists() else None
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:
-    """Replace `folder` by one that holds `state`: tensors, numbers, strings and containers of them.
+    """Save tensors, numbers, strings and containers of them to `folder`, atomically.
 
     Raises:
         OSError: the disk is full or refuses; the previous state is intact.
@@ -90,23 +90,23 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(folder: Path) -> dict[str, Any] | None:
-    """The last state that `save_state` completed, on the CPU, or None if there is none yet.
+    """Load the last complete state of `save_state` to the CPU, or None if there is none yet.
 
     Raises:
-        VtsearchError: the file was changed or cut after it had been written.
+        VtsearchError: the file was modified or truncated.
     """
-    place = current_folder(folder)
-    if place is None:
+    path = current_folder(folder)
+    if path is None:
         return None
     try:
-        state: dict[str, Any] = torch.load(place / STATE_FILE, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(path / STATE_FILE, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError) as error:
-        raise VtsearchError(f"{place / STATE_FILE}: not a readable checkpoint: {error}") from error
+        raise VtsearchError(f"{path / STATE_FILE}: not a readable checkpoint: {error}") from error
     return state
 
 
 def _disk_error(error: BaseException) -> OSError | None:
-    """The refusal of the disk inside an error of torch or safetensors, which wrap it in their own kinds."""
+    """The OSError inside an error of torch or safetensors, which wrap it in their own classes."""
     if isinstance(error, OSError):
         return error
     if isinstance(error, SafetensorError):

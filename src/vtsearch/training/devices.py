@@ -1,4 +1,4 @@
-"""Which of the processes of a launch this is, and with which device."""
+"""The rank and the device of this process."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def this_process() -> PartialState:
 
 
 def accelerator_for(precision: Precision) -> Accelerator:
-    """Accelerate's engine for one run, in the arithmetic that `precision` means on this device."""
+    """The accelerator of one run, in the resolved precision."""
     arithmetic = resolve_precision(precision, this_process().device)
-    # accelerate keeps the precision of a process's first run for all later ones, and refuses another
-    AcceleratorState._reset_state()  # noqa: SLF001 (it offers no public way)
-    # frameworks keep their buffers alike themselves: sending a whole bank to the others at each step would be slow
+    # accelerate refuses a second precision in one process
+    AcceleratorState._reset_state()  # noqa: SLF001 (no public way exists)
+    # frameworks synchronize their own buffers; broadcasting a whole bank at each step would be slow
     alike = DistributedDataParallelKwargs(broadcast_buffers=False)
     return Accelerator(cpu=_on_cpu(), mixed_precision="bf16" if arithmetic == "bf16" else "no", kwargs_handlers=[alike])
 
 
 def _on_cpu() -> bool:
-    # accelerate takes several processes without a GPU for strangers to each other unless it is told
+    # without this, accelerate does not connect processes that have no GPU
     return not torch.accelerator.is_available() or bool(parse_flag_from_env("ACCELERATE_USE_CPU"))

@@ -1,8 +1,8 @@
-"""The training loop. It knows model, framework and data by what they can do, and none of them by name.
+"""The life of a training run, top to bottom. It uses the interfaces of model, framework and data, never their names.
 
-Randomness is derived, not saved: the order of images comes from (seed, epoch), an image's augmentation from (seed,
-epoch, row), the dropout of a step from (seed, step, process). So a run that is killed at any moment and continued from
-its last checkpoint computes what it would have computed anyway.
+Random numbers are derived from seeds: the order of images from (seed, epoch), an image's augmentation from (seed,
+epoch, row), the dropout of a step from (seed, step, process). A killed run therefore resumes from its last checkpoint
+with bit-identical results. ``setup.py`` builds the components that are used here.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from accelerate.utils import set_seed
 from vtsearch.encoding.precision import resolve_precision
 from vtsearch.errors import VtsearchError
 from vtsearch.training import run_folder as files
+from vtsearch.training.artifacts import write_artifacts
 from vtsearch.training.checkpoint import TrainState, load_state, save_state
 from vtsearch.training.devices import this_process
 from vtsearch.training.model_selection import BestModelTracker
 from vtsearch.training.optimization import set_learning_rate
 from vtsearch.training.progress import Progress
-from vtsearch.training.result import RunResult, read_result, write_outcome
+from vtsearch.training.result import RunResult, read_result
 from vtsearch.training.sampler import STEP_SEED, derived_seed
 from vtsearch.training.setup import set_up
 
@@ -40,189 +41,198 @@ if TYPE_CHECKING:
 def train(
     config: TrainConfig, folder: str | PathLike[str], *, resume: bool = False, progress: TextIO | None = None
 ) -> RunResult:
-    """Train a model in a run folder, judge it beside its baselines, and leave codes and a report there.
+    """Train a model, evaluate it beside its baselines, and write model, codes and report to a run folder.
 
     Args:
         config: the complete run.
-        folder: new or empty; with `resume` also one where this very run was begun, which is then continued.
-        resume: continue from the last checkpoint, to the numbers that an uninterrupted run has.
-        progress: the stream that a person watches; by default nothing is said.
+        folder: new or empty; with `resume` also the folder of this run, which is then continued.
+        resume: continue from the last checkpoint, with the results of an uninterrupted run.
+        progress: stream for progress messages; None prints nothing.
 
     Raises:
         FileExistsError: a folder that is not empty, without `resume`.
-        VtsearchError: a folder of another run; a loss that is not finite.
+        VtsearchError: the folder of another run; a loss that is not finite.
         ValueError: an unknown framework, protocol or backbone.
         OSError: a checkpoint that cannot be written; the previous one is intact.
     """
-    place, is_main = Path(folder), this_process().is_main_process
-    if is_main:  # for the others there may already be what it writes next
-        files.check(place, config, resume=resume)
-    if resume and (finished := read_result(place)) is not None:
+    path, is_main = Path(folder), this_process().is_main_process
+    if is_main:  # the other processes may start after the main one has written its first files
+        files.check(path, config, resume=resume)
+    if resume and (finished := read_result(path)) is not None:
         return finished
-    parts = set_up(config, place, Progress(progress if is_main else None))
-    with parts.journal:
-        return Run(parts, place).finish()
+    components = set_up(config, path, Progress(progress if is_main else None))
+    with components.metrics_log:
+        return Run(components, path).finish()
 
 
 class Run:
-    """One run: its parts, and the steps through it."""
+    """One run: its components, its state, and the steps from one to the other."""
 
-    def __init__(self, parts: RunComponents, folder: Path) -> None:
-        self.parts, self.config, self.progress = parts, parts.config, parts.progress
+    def __init__(self, components: RunComponents, folder: Path) -> None:
+        self.components, self.config, self.progress = components, components.config, components.progress
         self.folder = folder
-        self._sizes = [parts.batches.size(epoch) for epoch in range(parts.config.epochs)]
-        self._steps = sum(map(parts.batches.batches_of, self._sizes))
+        self._sizes = [components.sampler.size(epoch) for epoch in range(components.config.epochs)]
+        self._steps = sum(map(components.sampler.batches_of, self._sizes))
         self._loss_sum = torch.zeros((), dtype=torch.float64)
-        self.place = self._restored()
-        self.scorer = BestModelTracker(parts, folder, self.place)
+        self.state = self._restore()
+        self.best_model = BestModelTracker(components, folder, self.state)
         self._clock = self._saved = time.monotonic()
 
     # -----------------------------------------------------------------------------------------------------------------
-    # The way through a run
+    # From the first epoch to the last
 
     def finish(self) -> RunResult:
-        """Do what is left of the run."""
-        self.progress.note(self._what())
-        if self.parts.data.remark:
-            self.progress.note(f"warning: this is {self.parts.data.remark}")
-        if self.scorer.has_too_few_to_hold_out:
-            self.progress.note("validation: so few held-out images could not choose an epoch; the last one counts")
-        if self.config.baselines and not self.place.baselines:
-            self.scorer.judge_baselines()
+        """Run the remaining epochs and write the results."""
+        state, config = self.state, self.config
+        self._announce()
+        if config.baselines and not state.baselines:
+            self.best_model.evaluate_baselines()
             self._save()
-        done, now = sum(self._sizes[: self.place.epoch]), sum(self._sizes[self.place.epoch : self.place.epoch + 1])
-        self.progress.start(sum(self._sizes), done + min(self.place.batch * self.config.batch_size, now))
-        while self.place.epoch < self.config.epochs:
+        done, current = sum(self._sizes[: state.epoch]), sum(self._sizes[state.epoch : state.epoch + 1])
+        self.progress.start(sum(self._sizes), done + min(state.batch * config.batch_size, current))
+        while state.epoch < config.epochs:
             self._train_epoch()
             self._end_epoch()
         self.progress.stop()
         return self._conclude()
 
     def _train_epoch(self) -> None:
-        place, parts = self.place, self.parts
-        if place.batch == 0:
-            parts.framework.start_epoch(place.epoch)
-        parts.items.set_epoch(place.epoch)
-        parts.batches.epoch, parts.batches.first = place.epoch, place.batch
-        parts.objective.train()
+        """Train on the remaining batches of the current epoch."""
+        state, components = self.state, self.components
+        if state.batch == 0:
+            components.framework.start_epoch(state.epoch)
+        components.train_images.set_epoch(state.epoch)
+        components.sampler.epoch, components.sampler.first = state.epoch, state.batch
+        components.train_module.train()
         self._clock = time.monotonic()
-        for images, labels, positions in parts.loader:
+        for images, labels, positions in components.loader:
             loss = self._step(images, labels, positions)
             self._loss_sum += loss
-            place.batch += 1
-            place.step += 1
-            place.seconds += (now := time.monotonic()) - self._clock
+            state.batch += 1
+            state.step += 1
+            state.seconds += (now := time.monotonic()) - self._clock
             self._clock = now
-            processes = parts.accelerator.num_processes
-            self.progress.step(len(images) * processes, f"epoch {place.epoch + 1}/{self.config.epochs}", loss.item)
-            if place.step % self.config.log_every == 0:
+            processes = components.accelerator.num_processes
+            self.progress.step(len(images) * processes, f"epoch {state.epoch + 1}/{self.config.epochs}", loss.item)
+            if state.step % self.config.log_every == 0:
                 self._log_step(float(loss))
-            if self._checkpoint_due():
+            if self._is_checkpoint_due():
                 self._save()
 
     def _step(self, images: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
-        """One step of the optimizer; returns the loss over all processes, still on the device."""
-        parts, config, device = self.parts, self.config, self.parts.accelerator.device
-        set_seed(derived_seed(config.seed, STEP_SEED, self.place.step, parts.accelerator.process_index))
-        set_learning_rate(parts.optimizer, config.schedule, self.place.step / self._steps)
-        loss: Tensor = parts.prepared(
-            images.to(device, non_blocking=True),
-            labels.to(device, non_blocking=True),
-            positions.to(device, non_blocking=True),
-        )
-        parts.accelerator.backward(loss)
+        """Take one optimizer step; returns the mean loss over all processes, on the device."""
+        components, config, accelerator = self.components, self.config, self.components.accelerator
+        set_seed(derived_seed(config.seed, STEP_SEED, self.state.step, accelerator.process_index))
+        set_learning_rate(components.optimizer, config.schedule, self.state.step / self._steps)
+        batch = (part.to(accelerator.device, non_blocking=True) for part in (images, labels, positions))
+        loss: Tensor = components.parallel_module(*batch)
+        accelerator.backward(loss)
         if config.optimizer.clip:
-            parts.accelerator.clip_grad_norm_(parts.objective.parameters(), config.optimizer.clip)
-        parts.optimizer.step()
-        parts.optimizer.zero_grad(set_to_none=True)
-        of_all: Tensor = parts.accelerator.reduce(loss.detach(), reduction="mean")
-        return of_all
+            accelerator.clip_grad_norm_(components.train_module.parameters(), config.optimizer.clip)
+        components.optimizer.step()
+        components.optimizer.zero_grad(set_to_none=True)
+        mean: Tensor = accelerator.reduce(loss.detach(), reduction="mean")
+        return mean
 
     def _end_epoch(self) -> None:
-        """End the epoch for the framework, evaluate if it is time to, and go on to the next one."""
-        place, parts = self.place, self.parts
-        epoch = place.epoch + 1
-        if due := self.scorer.due(epoch):
-            self._save()  # so that a kill during the evaluation does not cost the epoch, whose end is then redone
+        """End the epoch of the framework, evaluate the model if it is due, and advance to the next epoch."""
+        state, components = self.state, self.components
+        epoch = state.epoch + 1
+        if due := self.best_model.is_due(epoch):
+            self._save()  # a kill during the evaluation then costs no training step; the end of the epoch is redone
         began = time.monotonic()
-        parts.framework.end_epoch(place.epoch)
-        place.seconds += time.monotonic() - began
+        components.framework.end_epoch(state.epoch)
+        state.seconds += time.monotonic() - began
         if due:
-            self.scorer.judge_epoch(epoch)
-        loss = self._checked_loss_sum() / max(place.batch, 1)
-        speed = self.progress.images_per_second
-        parts.journal.write("epoch", epoch=epoch, step=place.step, loss=loss, images_per_second=round(speed, 1))
-        place.epoch, place.batch = epoch, 0
+            self.best_model.evaluate_epoch(epoch)
+        loss = self._finite_loss_sum() / max(state.batch, 1)
+        speed = round(self.progress.images_per_second, 1)
+        components.metrics_log.write("epoch", epoch=epoch, step=state.step, loss=loss, images_per_second=speed)
+        state.epoch, state.batch = epoch, 0
         self._loss_sum.zero_()
         self.progress.epoch(f"epoch {epoch}/{self.config.epochs}", loss)
         self._save()
 
     def _conclude(self) -> RunResult:
-        """ModelEvaluator the final model and write everything that a run leaves behind."""
-        outcome = self.scorer.conclude(images=sum(self._sizes))
-        if self.parts.accelerator.is_main_process:
-            write_outcome(self.folder, self.parts, outcome)
-        self.parts.accelerator.wait_for_everyone()
+        """Evaluate the final model and write the artifacts of the run."""
+        outcome = self.best_model.conclude(images=sum(self._sizes))
+        if self.components.accelerator.is_main_process:
+            write_artifacts(self.folder, self.components, outcome)
+        self.components.accelerator.wait_for_everyone()
         return outcome.result
 
     # -----------------------------------------------------------------------------------------------------------------
-    # Notes and checkpoints
+    # Messages and the metrics log
 
-    def _what(self) -> str:
-        split, accelerator = self.parts.data.split, self.parts.accelerator
-        begun = f", from epoch {self.place.epoch + 1}, step {self.place.step}" if self.place.step else ""
-        return (
-            f"{self.config.protocol}: {len(self.parts.fit):,} train, {len(split.query):,} query,"
-            f" {len(split.database):,} database; {accelerator.num_processes} x {accelerator.device.type},"
-            f" {resolve_precision(self.config.precision, accelerator.device)}; {self.folder}{begun}"
+    def _announce(self) -> None:
+        """Print the sizes of the split, the devices, and remarks on the data."""
+        data, accelerator, state = self.components.data, self.components.accelerator, self.state
+        resumed = f", from epoch {state.epoch + 1}, step {state.step}" if state.step else ""
+        self.progress.note(
+            f"{self.config.protocol}: {len(self.components.fit):,} train, {len(data.split.query):,} query,"
+            f" {len(data.split.database):,} database; {accelerator.num_processes} x {accelerator.device.type},"
+            f" {resolve_precision(self.config.precision, accelerator.device)}; {self.folder}{resumed}"
         )
+        if data.remark:
+            self.progress.note(f"warning: this is {data.remark}")
+        if self.best_model.has_too_few_to_hold_out:
+            self.progress.note("validation: too few held-out images to choose an epoch; the last one counts")
 
     def _log_step(self, loss: float) -> None:
-        self._checked_loss_sum()
-        rate = max(group["lr"] for group in self.parts.optimizer.param_groups)
-        self.parts.journal.write("step", step=self.place.step, epoch=self.place.epoch + 1, loss=loss, lr=rate)
+        self._finite_loss_sum()
+        rate = max(group["lr"] for group in self.components.optimizer.param_groups)
+        step, epoch = self.state.step, self.state.epoch + 1
+        self.components.metrics_log.write("step", step=step, epoch=epoch, loss=loss, lr=rate)
 
-    def _checked_loss_sum(self) -> float:
+    def _finite_loss_sum(self) -> float:
+        """The sum of the epoch's losses.
+
+        Raises:
+            VtsearchError: it is NaN or infinite.
+        """
         total = float(self._loss_sum)
-        if total - total != 0.0:  # neither NaN nor infinite
+        if total - total != 0.0:
             raise VtsearchError(
-                f"loss: not finite in epoch {self.place.epoch + 1} by step {self.place.step};"
+                f"loss: not finite in epoch {self.state.epoch + 1} by step {self.state.step};"
                 f" the last checkpoint before it is intact; try a lower --optimizer.lr"
             )
         return total
 
-    def _checkpoint_due(self) -> bool:
+    # -----------------------------------------------------------------------------------------------------------------
+    # Checkpoints
+
+    def _is_checkpoint_due(self) -> bool:
         steps, minutes = self.config.checkpoint_steps, self.config.checkpoint_minutes
-        if self.place.batch == self.parts.batches.batches_of(self._sizes[self.place.epoch]):
-            return False  # the end of the epoch sees to it
-        return bool(steps and self.place.step % steps == 0) or time.monotonic() - self._saved > 60 * minutes
+        if self.state.batch == self.components.sampler.batches_of(self._sizes[self.state.epoch]):
+            return False  # the end of the epoch writes one
+        return bool(steps and self.state.step % steps == 0) or time.monotonic() - self._saved > 60 * minutes
 
     def _save(self) -> None:
-        """Keep everything that `_restored` needs."""
-        self.place.loss_sum = self._checked_loss_sum()
-        if self.parts.accelerator.is_main_process:
-            state: dict[str, Any] = {name: part.state_dict() for name, part in self._stateful().items()}
-            state["place"] = asdict(self.place)
-            state["split"] = self.parts.data.split.fingerprint
-            state["metrics_bytes"] = self.parts.journal.sync()
-            save_state(self.folder / files.LAST, state)
+        """Write a checkpoint with everything that `_restore` needs."""
+        self.state.loss_sum = self._finite_loss_sum()
+        if self.components.accelerator.is_main_process:
+            content: dict[str, Any] = {name: part.state_dict() for name, part in self._stateful().items()}
+            content["state"] = asdict(self.state)
+            content["data"] = self.components.data.fingerprint
+            content["metrics_bytes"] = self.components.metrics_log.sync()
+            save_state(self.folder / files.LAST, content)
         self._saved = time.monotonic()
 
-    def _restored(self) -> TrainState:
-        """Bring all parts to where the last checkpoint was taken, if there is one, and say where that is."""
-        state = load_state(self.folder / files.LAST)
-        self.parts.journal.cut(0 if state is None else state["metrics_bytes"])
-        self._loss_sum = self._loss_sum.to(self.parts.accelerator.device)
-        if state is None:
+    def _restore(self) -> TrainState:
+        """Restore the last checkpoint, if any, and return its training state."""
+        content = load_state(self.folder / files.LAST)
+        self.components.metrics_log.cut(0 if content is None else content["metrics_bytes"])
+        self._loss_sum = self._loss_sum.to(self.components.accelerator.device)
+        if content is None:
             return TrainState()
-        if state["split"] != self.parts.data.split.fingerprint:
-            raise VtsearchError(f"{self.folder / files.SPLIT}: not the split that this run was trained with")
+        if content["data"] != self.components.data.fingerprint:
+            raise VtsearchError(f"{self.folder / files.SPLIT}: not the split and labels that this run was trained with")
         for name, part in self._stateful().items():
-            part.load_state_dict(state[name])
-        place = TrainState(**state["place"])
-        self._loss_sum += place.loss_sum
-        return place
+            part.load_state_dict(content[name])
+        state = TrainState(**content["state"])
+        self._loss_sum += state.loss_sum
+        return state
 
     def _stateful(self) -> dict[str, Any]:
-        parts = self.parts
-        return {"model": parts.model, "framework": parts.framework, "optimizer": parts.optimizer}
+        components = self.components
+        return {"model": components.model, "framework": components.framework, "optimizer": components.optimizer}

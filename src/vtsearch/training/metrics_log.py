@@ -1,4 +1,4 @@
-"""metrics.jsonl: one JSON object per line, the machine-readable truth of a run."""
+"""metrics.jsonl: one JSON object per line, the machine-readable record of a run."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class MetricsLog:
-    """Lines appended to a file that can be cut back to where a checkpoint was taken."""
+    """An append-only log that can be truncated to the length at a checkpoint."""
 
     def __init__(self, path: Path | None) -> None:
-        """Of the file at `path`; None, for all processes but the main one, keeps nothing."""
+        """Open the log; with None, in all processes but the main one, nothing is written."""
         self._file = None if path is None else path.open("ab")
 
     def __enter__(self) -> Self:
@@ -30,23 +30,23 @@ class MetricsLog:
             self._file.close()
 
     def write(self, event: str, **fields: Any) -> None:
-        """Append one line and hand it to the operating system, so that a reader, or a crash of ours, sees it whole."""
+        """Append one line and flush it, so that readers see whole lines even after a crash."""
         if self._file is not None:
             self._file.write(json.dumps({"event": event, **fields}).encode() + b"\n")
             self._file.flush()
 
     def sync(self) -> int:
-        """Make the lines reach the disk; returns the length in bytes, to be kept in the checkpoint."""
+        """Sync the log to disk; returns its length in bytes, for the checkpoint."""
         if self._file is None:
             return 0
         os.fsync(self._file.fileno())
         return self._file.tell()
 
     def cut(self, length: int) -> None:
-        """Forget the lines after the first `length` bytes: they will be written again.
+        """Truncate the log to `length` bytes; the resumed run writes the lines after it again.
 
         Raises:
-            VtsearchError: the file is shorter than that, so lines were lost.
+            VtsearchError: the file is shorter, so lines were lost.
         """
         if self._file is None:
             return

@@ -1,4 +1,4 @@
-"""Optimizers and learning rate curves by name; both are tables."""
+"""Tables of optimizers and learning rate schedules by name."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ OPTIMIZERS: dict[str, Callable[[list[Group], float], torch.optim.Optimizer]] = {
     "adam": lambda groups, _: torch.optim.Adam(groups, fused=True),
     "sgd": lambda groups, momentum: torch.optim.SGD(groups, momentum=momentum, nesterov=momentum > 0),
 }
-"""Name -> optimizer of groups of parameters, and of the momentum where that is free."""
+"""Name -> constructor from parameter groups and momentum (unused by adam and adamw)."""
 
 
-def build_optimizer(objective: TrainModule, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """An optimizer over the model's and the framework's parameters; each group keeps its highest rate as `peak_lr`."""
-    model = objective.model
+def build_optimizer(train_module: TrainModule, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """An optimizer over the model's and the framework's parameters; each group stores its highest rate as `peak_lr`."""
+    model = train_module.model
     groups: list[Group] = param_groups_layer_decay(
         model.backbone,
         weight_decay=config.weight_decay,
@@ -36,7 +36,7 @@ def build_optimizer(objective: TrainModule, config: OptimizerConfig) -> torch.op
         layer_decay=config.layer_decay,
     )
     in_backbone = {id(parameter) for parameter in model.backbone.parameters()}
-    rest = [parameter for parameter in objective.parameters() if id(parameter) not in in_backbone]
+    rest = [parameter for parameter in train_module.parameters() if id(parameter) not in in_backbone]
     groups += [
         {"params": [p for p in rest if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
@@ -51,9 +51,9 @@ def build_optimizer(objective: TrainModule, config: OptimizerConfig) -> torch.op
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, schedule: ScheduleConfig, share: float) -> float:
-    """Give each group its rate at a share of the run from 0 to below 1; returns what share of the peak it is.
+    """Set the learning rate at a share of the run, from 0 to below 1; returns the factor of the peak rate.
 
-    The curve is a function of the share alone, so there is no state of a scheduler to save.
+    The curve is a function of the share alone, so checkpoints need no scheduler state.
     """
     factor = SCHEDULES[schedule.name](share, schedule.warmup)
     for group in optimizer.param_groups:
@@ -93,6 +93,6 @@ def _half_cosine(start: float, end: float, share: float) -> float:
 
 
 def _undecayed(backbone: nn.Module) -> tuple[str, ...]:
-    """Names that the backbone's authors do not decay (class token, position embedding)."""
+    """Names of parameters without weight decay (class token, position embedding)."""
     names = getattr(backbone, "no_weight_decay", None)
     return tuple(names()) if callable(names) else ()

@@ -1,4 +1,4 @@
-"""Complete recipes by name: `modern` is what we recommend, `paper` repeats what the publication's code did."""
+"""Complete configurations by name: `modern` is recommended, `paper` repeats the published code."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 THUMBNAILS = frozenset({"cifar10", "digits"})
-"""Data sets of small square images, which the published code only enlarges; photographs it crops and mirrors."""
+"""Data sets of small square images, which the published code only enlarges; it crops and mirrors photographs."""
 
 KNOWN_MULTI_LABEL = frozenset({"nuswide21@5000", "mscoco@5000"})
-"""The protocols that the published code knows to have several labels, by their names; in others it sees the first."""
+"""Multi-label protocols of the published code, by name; in others it uses the first label."""
 
 ASYMMETRIC_SAMPLE = {"cifar10": 5000, "nuswide": 2100}
 """Images of a sample, by data set, in the code of He and Wei."""
@@ -29,9 +29,9 @@ is normalized over the batch."""
 
 
 def modern(framework: str, protocol: str) -> TrainConfig:  # noqa: ARG001 (the table's signature)
-    """AdamW with one cycle and layer decay, bf16, random crops and flips, pixels as the backbone knows them.
+    """AdamW with one cycle and layer decay, bf16, random crops and flips, the preprocessing of the backbone.
 
-    Held-out training images choose the best epoch, where the framework does not learn from the whole database.
+    Held-out training images select the best epoch, unless the framework trains on the whole database.
     """
     kind = framework_class(framework)
     options, model = kind.Options(), ModelConfig(backbone="vit_tiny_patch16_224.augreg_in21k_ft_in1k", bits=64)
@@ -53,7 +53,7 @@ def modern(framework: str, protocol: str) -> TrainConfig:  # noqa: ARG001 (the t
 
 
 def paper(framework: str, protocol: str) -> TrainConfig:
-    """What the authors' code does, its flaws included, each of them one field here.
+    """The configuration of the authors' code, each of its flaws a field here.
 
     Source: Dubey et al., Vision Transformer Hashing for Image Retrieval, ICME 2022, and its public code; for
     frameworks that another publication brought to Vision Transformers, that one: ``PAPERS``.
@@ -82,9 +82,9 @@ def paper(framework: str, protocol: str) -> TrainConfig:
 
 
 def asymmetric_paper(protocol: str) -> TrainConfig:
-    """What the authors' code does.
+    """The configuration of the authors' code.
 
-    Source: He and Wei, Image retrieval combining Transformer and asymmetric learning strategy, MetricsLog of Image and
+    Source: He and Wei, Image retrieval combining Transformer and asymmetric learning strategy, Journal of Image and
     Graphics 2023, and its public code.
     """
     options = framework_class("adsh").Options.published()
@@ -111,7 +111,7 @@ PRESETS: dict[str, Callable[[str, str], TrainConfig]] = {"modern": modern, "pape
 
 
 def preset(name: str, framework: str, protocol: str) -> TrainConfig:
-    """The complete configuration of a recipe for a framework on a protocol, or on a folder of one's own images.
+    """The complete configuration of a preset for a framework on a protocol, or on a folder of your own images.
 
     Raises:
         ValueError: an unknown preset or framework, with the choices.
@@ -127,7 +127,7 @@ def _dataset(protocol: str) -> str:
 
 
 def _published_options(framework: str, protocol: str) -> Any:
-    """What Dubey et al.'s code amounts to on a protocol."""
+    """The options of Dubey et al.'s code on a protocol."""
     options = framework_class(framework).Options.published()
     if framework in ("csq", "dpn") and protocol not in KNOWN_MULTI_LABEL:
         return replace(options, multi_label="first")  # of single labels the only one

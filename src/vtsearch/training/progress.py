@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar on a terminal, one plain line per epoch elsewhere, or nothing."""
+"""Progress output of a run: a bar on a terminal, one line per epoch elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REFRESH_S = 0.5
 
 
 class Progress:
-    """Told by the loop what happens; writes it to a stream, or nowhere if there is none."""
+    """Progress output of the training loop; None as stream prints nothing."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
@@ -28,14 +28,14 @@ class Progress:
         self._began = self._shown = time.monotonic()
 
     def start(self, total: int, done: int) -> None:
-        """Training begins, with `done` of its `total` images already behind it."""
+        """Start the bar at `done` of `total` images."""
         self._total, self._done, self._begun_with = total, done, done
         self._began, self._paused = time.monotonic(), 0.0
         if self._terminal:
             self._bar = tqdm(total=total, initial=done, unit=" images", file=self._stream, dynamic_ncols=True)
 
     def step(self, images: int, label: str, loss: Callable[[], float]) -> None:
-        """A batch is done; `loss` is only asked when it is shown, because asking waits for the device."""
+        """Advance by a batch; `loss` is called only when shown, because it synchronizes with the device."""
         self._done += images
         if self._bar is None:
             return
@@ -46,13 +46,13 @@ class Progress:
             self._bar.set_postfix_str(f"loss {loss():.4f}")
 
     def epoch(self, label: str, loss: float) -> None:
-        """An epoch is done."""
+        """Report a finished epoch."""
         if self._bar is None:
             left = timedelta(seconds=round((self._total - self._done) / max(self.images_per_second, 1e-9)))
             self.note(f"{label}  loss {loss:.4f}  {self.images_per_second:.0f} images/s  {left} left")
 
     def note(self, text: str) -> None:
-        """A line of its own."""
+        """Print a line."""
         if self._stream is None:
             return
         if self._bar is not None:
@@ -63,7 +63,7 @@ class Progress:
 
     @contextmanager
     def counting(self, label: str, total: int) -> Iterator[Callable[[int], object]]:
-        """A block of other work on `total` images, which calls what it is given with every few; not training time."""
+        """A bar over other work on `total` images, excluded from the training time; yields its update function."""
         began = time.monotonic()
         with tqdm(
             total=total, desc=label, unit=" images", file=self._stream, disable=not self._terminal, leave=False
@@ -72,12 +72,12 @@ class Progress:
         self._paused += time.monotonic() - began
 
     def stop(self) -> None:
-        """Training is over."""
+        """Close the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
 
     @property
     def images_per_second(self) -> float:
-        """Training speed since `start`, without what `counting` took."""
+        """Training speed since `start`, without the time in `counting`."""
         return (self._done - self._begun_with) / max(time.monotonic() - self._began - self._paused, 1e-9)

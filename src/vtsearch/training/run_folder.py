@@ -1,14 +1,14 @@
-"""The folder of a run: what is in it, who may start in it, and with which configuration it may be continued.
+"""The folder of a run: its files, and the checks before a run starts or resumes in it.
 
 - config.yaml: the complete configuration
 - env.json: versions, instruction set, threads, device
-- split.json: who is query, train and database
-- metrics.jsonl: what happened
-- last/: all that continuing needs
+- split.json: positions of queries, training set and database
+- metrics.jsonl: losses, scores and times
+- last/: the last checkpoint
 - best/, final/: model folders: weights, configuration and preprocessing
-- best.json: the scores of best/ on the protocol's queries, whatever it was chosen on
+- best.json: the scores of best/ on the protocol's queries
 - codes/: indexes of the final model's codes: query, database
-- result.json: the scores; there when the run is finished
+- result.json: the scores; written when the run is finished
 - report.json, report.md, pr_curve.png, retrievals.png
 """
 
@@ -47,11 +47,11 @@ _PACKAGES = ("vtsearch", "numpy", "torch", "torchvision", "timm", "accelerate")
 
 
 def check(folder: Path, config: TrainConfig, *, resume: bool) -> None:
-    """Whether this run may start, or go on, in `folder`.
+    """Refuse a folder in which this run can neither start nor resume.
 
     Raises:
-        FileExistsError: something is there and `resume` was not asked for.
-        VtsearchError: what is there is no run, or a run of another configuration.
+        FileExistsError: the folder is not empty, without `resume`.
+        VtsearchError: the folder holds no run, or a run of another configuration.
     """
     if not folder.exists() or not any(folder.iterdir()):
         return
@@ -68,7 +68,7 @@ def check(folder: Path, config: TrainConfig, *, resume: bool) -> None:
 
 
 def claim(folder: Path, config: TrainConfig, split: Split) -> None:
-    """Make a new folder, or one that `check` has let pass, the home of this run; config.yaml comes last."""
+    """Create the folder of a run with its split, environment and configuration; config.yaml comes last."""
     if (folder / CONFIG).exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def claim(folder: Path, config: TrainConfig, split: Split) -> None:
 
 
 def plain(config: TrainConfig) -> dict[str, Any]:
-    """The configuration as config.yaml holds it: mappings, lists, strings and numbers."""
+    """The configuration as in config.yaml: mappings, lists, strings and numbers."""
     tree: dict[str, Any] = json.loads(json.dumps(flat(config), default=os.fspath))
     return tree
 
@@ -87,7 +87,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """The configuration tree of a run.
 
     Raises:
-        VtsearchError: the folder is no run.
+        VtsearchError: the folder is not a run.
     """
     path = folder / CONFIG
     if not path.is_file():
@@ -96,10 +96,10 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The names and values of a YAML file.
+    """The mapping in a YAML file.
 
     Raises:
-        TypeError: the file holds something else.
+        TypeError: the file holds no mapping.
     """
     tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(tree, dict):
@@ -108,7 +108,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def environment() -> dict[str, Any]:
-    """What else the numbers of a run may depend on: versions, instruction set, threads, device."""
+    """Other influences on the numbers of a run: versions, instruction set, threads, device."""
     gpu = torch.cuda.is_available()
     return {
         "python": platform.python_version(),

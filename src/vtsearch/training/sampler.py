@@ -1,4 +1,4 @@
-"""Which images make up which batch: a function of (seed, epoch) alone, so that a run continues in mid-epoch."""
+"""Batches of an epoch as a function of (seed, epoch) alone, so that a run resumes within an epoch."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-# Words that keep the seeds of different purposes apart.
+# Purposes of derived seeds.
 MODEL_SEED, HOLD_OUT_SEED, ORDER_SEED, STEP_SEED, COIN_SEED = range(5)
 
 
 def derived_seed(*entropy: int) -> int:
-    """A seed of 32 bits from a few whole numbers, unrelated for neighbouring ones."""
+    """A 32-bit seed hashed from integers."""
     return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 
 class EpochSampler(Sampler[list[int]]):
     """Batches of rows from `first` to the end of `epoch`; set both fields before each pass.
 
-    The order is drawn for all processes together and each takes every `processes`-th row of it, so that no image is
-    seen twice in an epoch; the few rows that would give some processes more than others are left out.
+    All processes draw the same order, and each takes every `processes`-th row of it, so no image occurs twice in an
+    epoch. Rows that do not divide evenly among the processes are left out.
 
     Args:
-        rows: of the training set.
-        batch_size: rows of a batch, of one process.
-        seed: of the orders.
-        process: this one's number.
-        processes: all of them.
-        visited: the rows that an epoch visits; None from it means all.
+        rows: size of the training set.
+        batch_size: rows per batch and process.
+        seed: of the order.
+        process: rank of this process.
+        processes: number of processes.
+        visited: epoch -> the rows it visits; None means all.
     """
 
     def __init__(
@@ -57,16 +57,16 @@ class EpochSampler(Sampler[list[int]]):
         self.first = 0
 
     def __len__(self) -> int:
-        """Batches of the whole epoch."""
+        """Number of batches in the epoch."""
         return self.batches_of(self.size(self.epoch))
 
     def size(self, epoch: int) -> int:
-        """Rows that an epoch visits."""
+        """Number of rows in an epoch."""
         visited = self.visited(epoch)
         return self.rows if visited is None else len(visited)
 
     def batches_of(self, size: int) -> int:
-        """Batches that an epoch of so many rows makes."""
+        """Number of batches for `size` rows."""
         return math.ceil(size // self.processes / self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:

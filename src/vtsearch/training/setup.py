@@ -1,4 +1,4 @@
-"""The parts of a run, built from its configuration: data, model, framework, optimizer, loader, journal."""
+"""Components of a run, built from its configuration: data, model, framework, sampler, optimizer, loader, logs."""
 
 from __future__ import annotations
 
@@ -38,40 +38,40 @@ if TYPE_CHECKING:
 
 
 LEAST_HELD_OUT = 50
-"""Held-out images below which chance decides which epoch they find the best."""
+"""Fewest held-out images that select an epoch; the choice of fewer is mostly chance."""
 
 
 @dataclass(frozen=True)
 class RunComponents:
-    """What a run works with."""
+    """Components of a run, in the order in which they are built."""
 
     config: TrainConfig
     data: RetrievalData
     fit: NDArray[np.int64]
-    """Positions of the images that are trained on."""
+    """Positions of the training images in the source."""
     held_out: NDArray[np.int64]
-    """Positions of training images that only choose the best epoch."""
+    """Positions of training images that are held out to select the best epoch."""
     model: HashModel
     framework: Framework
-    objective: TrainModule
-    prepared: torch.nn.Module
-    """The objective as accelerate runs it."""
+    train_module: TrainModule
+    parallel_module: torch.nn.Module
+    """`train_module` wrapped by accelerate for its devices and processes."""
     optimizer: torch.optim.Optimizer
-    items: ImageDataset
-    batches: EpochSampler
+    train_images: ImageDataset
+    sampler: EpochSampler
     loader: DataLoader[ImageBatch]
     accelerator: Accelerator
-    judge: ModelEvaluator
-    journal: MetricsLog
+    evaluator: ModelEvaluator
+    metrics_log: MetricsLog
     progress: Progress
 
 
 def set_up(config: TrainConfig, folder: Path, progress: Progress) -> RunComponents:
-    """Build the parts; the folder is claimed as soon as everything that a user may have got wrong has been read.
+    """Build the components; the folder is created only after the user's input has been validated.
 
     Raises:
-        ValueError: an unknown framework, protocol or backbone, options that do not fit, images that do not, a held-out
-            share where the framework trains on the database.
+        ValueError: an unknown framework, protocol or backbone; options or images that do not fit; a held-out share
+            with a framework that trains on the database.
         FileNotFoundError: no data, no weights.
     """
     framework_type = framework_class(config.framework)
@@ -82,13 +82,13 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress) -> RunComponen
     model = build_model(config.model)
     options = config.options if config.options is not None else framework_type.Options()
     framework = framework_type(config.model.bits, len(data.source.classes), len(fit), options, seed=config.seed)
-    items = ImageDataset(data.source, fit, model.preprocessing, augment=config.augment, seed=config.seed)
-    framework.set_train_labels(items.labels)
-    objective = TrainModule(model, framework)
+    train_images = ImageDataset(data.source, fit, model.preprocessing, augment=config.augment, seed=config.seed)
+    framework.set_train_labels(train_images.labels)
+    train_module = TrainModule(model, framework)
     if accelerator.is_main_process:
         files.claim(folder, config, data.split)
     accelerator.wait_for_everyone()
-    batches = EpochSampler(
+    sampler = EpochSampler(
         len(fit),
         config.batch_size,
         seed=config.seed,
@@ -96,10 +96,10 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress) -> RunComponen
         processes=accelerator.num_processes,
         visited=framework.sample_positions,
     )
-    cache_training_images(items, config, accelerator.device, progress)
+    cache_training_images(train_images, config, accelerator.device, progress)
     if config.compile:
         model.backbone.compile()
-    prepared, optimizer = accelerator.prepare(objective, build_optimizer(objective, config.optimizer))
+    parallel_module, optimizer = accelerator.prepare(train_module, build_optimizer(train_module, config.optimizer))
     return RunComponents(
         config=config,
         data=data,
@@ -107,15 +107,15 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress) -> RunComponen
         held_out=held_out,
         model=model,
         framework=framework,
-        objective=objective,
-        prepared=prepared,
+        train_module=train_module,
+        parallel_module=parallel_module,
         optimizer=optimizer,
-        items=items,
-        batches=batches,
-        loader=build_loader(items, batches, device=accelerator.device, workers=config.workers),
+        train_images=train_images,
+        sampler=sampler,
+        loader=build_loader(train_images, sampler, device=accelerator.device, workers=config.workers),
         accelerator=accelerator,
-        judge=ModelEvaluator(model, data, accelerator, progress, config.precision),
-        journal=MetricsLog(folder / files.METRICS if accelerator.is_main_process else None),
+        evaluator=ModelEvaluator(model, data, accelerator, progress, config.precision),
+        metrics_log=MetricsLog(folder / files.METRICS if accelerator.is_main_process else None),
         progress=progress,
     )
 
@@ -123,24 +123,24 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress) -> RunComponen
 def _training_images(
     config: TrainConfig, framework: type[Framework], split: Split
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Positions to train on and positions held out."""
+    """Positions of the training images and of the held-out ones."""
     if framework.trains_on == "train":
-        return divide(split.train, config.validation, seed=config.seed)
+        return hold_out(split.train, config.validation, seed=config.seed)
     if config.validation:
         raise ValueError(
             f"validation: expected 0 with {config.framework}, which learns the code of every database image, "
             f"got {config.validation}"
         )
-    return divide(split.database, 0.0, seed=config.seed)
+    return hold_out(split.database, 0.0, seed=config.seed)
 
 
-def divide(train: NDArray[np.int64], share: float, *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Training positions to train on, and those held out; both keep their order.
+def hold_out(train: NDArray[np.int64], share: float, *, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split the training positions at random into training and held-out ones; both keep their order.
 
-    None are held out if the share makes fewer than LEAST_HELD_OUT.
+    A share of fewer than LEAST_HELD_OUT images holds none out.
 
     Raises:
-        ValueError: a share that leaves none to train on.
+        ValueError: a share that leaves no training image.
     """
     held = round(share * len(train))
     if held == len(train):
@@ -152,7 +152,7 @@ def divide(train: NDArray[np.int64], share: float, *, seed: int) -> tuple[NDArra
 
 
 def _data(config: TrainConfig, folder: Path) -> RetrievalData:
-    """The data with the split of the run if it was begun already, else with a newly drawn one."""
+    """The data with the saved split of the run, or with a new one for a new run."""
     file = folder / files.SPLIT
     split = load_split(file) if file.exists() else None
     return open_dataset(config.protocol, Path(config.data) if config.data else None, seed=config.seed, split=split)

@@ -1,4 +1,4 @@
-"""Model and framework as the one module that is trained: images, labels and positions in, a loss out."""
+"""Model and framework as one module: images, labels and positions to loss."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class TrainModule(nn.Module):
-    """The loss of a batch. One module, so that data parallelism averages the gradients of both its parts."""
+    """The loss of a batch; a single module, so that data parallelism averages the gradients of model and framework."""
 
     def __init__(self, model: HashModel, framework: Framework) -> None:
         super().__init__()

@@ -5,7 +5,7 @@ import pytest
 from dataset_fixtures import FORMATS, items, save_image, save_images
 
 from vtsearch.data import open_dataset
-from vtsearch.data.splits.write import make_split
+from vtsearch.data.make_split import make_split
 from vtsearch.data.validation.check import check_dataset
 
 FORMS = ["lists", "csv", "parquet"]
