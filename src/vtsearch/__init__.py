@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vtsearch._database import Database
 from vtsearch._native import __version__
 from vtsearch.codes import pack, unpack
 from vtsearch.duplicates import Duplicates, deduplicate
@@ -46,6 +47,7 @@ __all__ = [
     "compare",
     "bootstrap_interval",
     "permutation_test",
+    "Database",
     "Index",
     "load_model",
     "Ranking",

@@ -1,16 +1,16 @@
-"""A database in ranges: larger than memory, in one pass of all queries, with progress; and what they find, merged."""
+"""Databases of codes, and chunked scans of them: one pass for all queries, partial results merged."""
 
 from __future__ import annotations
 
 import functools
 import operator
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _native, _pages
+from vtsearch import _native, _pages, _validate
 from vtsearch._validate import Codes, Mask, Progress
 
 Lists = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]
@@ -19,17 +19,110 @@ Rows = tuple[NDArray[np.int32], NDArray[np.int64]]
 """Distances and indices, (q, columns)."""
 
 RANGE_BYTES = 256 * 2**20
-"""Codes of a file that are scanned at a time: what is in memory of it. Smaller files stay there whole."""
+"""Size of a range of a mapped file, of which one is in memory at a time; smaller files are scanned whole."""
 
 REPORTED_PAIRS = 10**10
-"""Pairs of a query and an item that are compared between two calls of ``progress``: about a second of one core."""
+"""Pairs compared between two calls of ``progress``: about a second of one core."""
 
 FEWEST_REPORTED = 2**22
-"""Items between two calls of ``progress``, at least: below it, putting the ranges together would be felt."""
+"""Fewest items between two calls of ``progress``: merging shorter ranges would cost noticeable time."""
 
 _MERGED_BYTES = 2**20
 _INDEX_BITS = np.uint64(48)
 _INDEX_MASK = np.uint64(2**48 - 1)
+
+
+class Database:
+    """Codes in one or several arrays, with an optional mask and labels; they are never joined in memory.
+
+    Every function that takes ``db_codes`` takes a database too.
+
+    Args:
+        parts: (n, bytes) uint8, or a sequence of such arrays of one width; a ``np.memmap`` is scanned in place.
+        mask: (n,) bool over all parts, or its ``numpy.packbits``; items whose mask is False are ignored.
+        labels: (n,) integers, or (n, classes) of 0 and 1, of all parts, as metrics take them.
+
+    Raises:
+        TypeError: codes that are not uint8; a mask of another dtype.
+        ValueError: no parts, parts of different widths, a mask or labels of another length.
+
+    Example:
+        >>> import numpy as np, vtsearch
+        >>> parts = [vtsearch.pack([[1, 1, 0, 0]]), vtsearch.pack([[1, 0, 0, 0], [0, 0, 1, 1]])]
+        >>> vtsearch.rank(parts[0], vtsearch.Database(parts, mask=[True, False, True])).indices
+        array([[0, 2]])
+    """
+
+    def __init__(
+        self,
+        parts: NDArray[Any] | Sequence[NDArray[Any]],
+        *,
+        mask: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+    ) -> None:
+        arrays = [parts] if isinstance(parts, np.ndarray) else list(parts)
+        if not arrays:
+            raise ValueError("parts: expected at least one array of codes, got none")
+        names = ["parts"] if isinstance(parts, np.ndarray) else [f"parts[{number}]" for number in range(len(arrays))]
+        self.parts = [_validate.codes_to_scan(name, codes) for name, codes in zip(names, arrays, strict=True)]
+        """The arrays, (n, bytes) uint8 each."""
+        for name, codes in zip(names, self.parts, strict=True):
+            if codes.shape[1] != self.width:
+                raise ValueError(f"{name}: expected {self.width} bytes per code as in {names[0]}, got {codes.shape[1]}")
+        self._length = sum(map(len, self.parts))
+        self.mask = _validate.checked_mask(mask, self._length)
+        """The validated mask, or None."""
+        self.labels = None if labels is None else _validate.item_labels("labels", labels, self._length, "parts")
+        """The labels of all items, or None."""
+
+    def __len__(self) -> int:
+        return self._length
+
+    @property
+    def width(self) -> int:
+        """Bytes per code."""
+        return int(self.parts[0].shape[1])
+
+    def labels_or(self, db_labels: ArrayLike | None) -> ArrayLike:
+        """The labels given to a metric, or else those of the database.
+
+        Raises:
+            ValueError: both, or neither.
+        """
+        if db_labels is not None and self.labels is not None:
+            raise ValueError("db_labels: expected none beside a database with labels, got both")
+        if db_labels is None and self.labels is None:
+            raise ValueError("db_labels: expected the labels of the database, got none")
+        return self.labels if db_labels is None else db_labels  # type: ignore[return-value]
+
+    def without_mask(self) -> Database:
+        """The database itself, for metrics, which count all items.
+
+        Raises:
+            ValueError: it has a mask.
+        """
+        if self.mask is not None:
+            raise ValueError("db_codes: expected a database without a mask for a metric, got one with a mask")
+        return self
+
+
+def query_and_database(
+    query_codes: NDArray[Any], db_codes: NDArray[Any] | Database, mask: ArrayLike | None = None
+) -> tuple[Codes, Database]:
+    """Validated query codes, and a database of the same width.
+
+    Raises:
+        ValueError: widths that differ; a mask beside a database with one.
+    """
+    if not isinstance(db_codes, Database):
+        queries, codes = _validate.code_pair(query_codes, db_codes)
+        return queries, Database(codes, mask=mask)
+    queries, _ = _validate.code_pair(query_codes, db_codes.parts[0])
+    if mask is None:
+        return queries, db_codes
+    if db_codes.mask is not None:
+        raise ValueError("mask: expected none beside a database with a mask, got both")
+    return queries, Database(db_codes.parts, mask=mask, labels=db_codes.labels)
 
 
 class Range(NamedTuple):
@@ -40,23 +133,23 @@ class Range(NamedTuple):
     codes: Codes
 
     def renumber(self, indices: NDArray[np.int64]) -> None:
-        """Turn numbers inside this range into those of the whole database, in place."""
+        """Shift indices within this range to those of the whole database, in place."""
         if self.first != 0:
             indices += self.first
 
 
 class Scan:
-    """One pass over a database whose codes stand in one array or in several: iterating gives its ranges, in order.
+    """One pass over a database: iteration yields its ranges in order.
 
-    A database in memory is one range, unless there is progress to tell. Files larger than RANGE_BYTES are cut, so that
-    all queries meet a range while it is in memory, and let go of as the iteration goes on.
+    A part in memory is one range, unless progress is reported. Files larger than RANGE_BYTES are cut into ranges; each
+    is scanned for all queries, and its pages are then released.
     """
 
-    def __init__(
-        self, parts: Sequence[Codes], queries: int, progress: Progress | None = None, *, beside: int = 0
-    ) -> None:
-        """``beside``: bytes that the caller makes of each item while its range is scanned."""
-        self.items = sum(map(len, parts))
+    def __init__(self, database: Database, queries: int, progress: Progress | None = None, *, beside: int = 0) -> None:
+        """``beside``: bytes that the caller needs for each item of the current range."""
+        parts = database.parts
+        self.items = len(database)
+        self.mask = database.mask
         self._progress = progress
         self._too_large = sum(codes.nbytes for codes in parts) > RANGE_BYTES
         in_files = self._too_large and any(map(_pages.is_mapped, parts))
@@ -90,52 +183,52 @@ def _cut(parts: Sequence[Codes], length: int) -> Iterator[Range]:
             piece = codes[start : start + length]
             yield Range(first + start, first + start + len(piece), piece)
         first += len(codes)
-    if first == 0:
+    if first == 0:  # an empty database has one range, so that every result has its shape
         yield Range(0, 0, parts[0])
 
 
 def stage(progress: Progress | None, number: int, stages: int) -> Progress | None:
-    """The progress of one of several passes over the same items: an item counts a share in each."""
+    """The progress callback of one of several passes, each an equal share of the whole."""
     if progress is None:
         return None
     return lambda done, total: progress((number * total + done) // stages, total)
 
 
-# What the engine answers, over all ranges
+# Kernel results merged over all ranges
 
 
-def rank(queries: Codes, scan: Scan, k: int, mask: Mask | None, threads: int) -> Rows:
+def scan_rank(queries: Codes, scan: Scan, k: int, threads: int) -> Rows:
     """The k nearest of each query, ordered by (distance, index)."""
 
     def found() -> Iterator[Rows]:
         for each in scan:
             top = min(k, len(each.codes))
-            distances, indices = _native.rank(queries, each.codes, top, _allowed(mask, each), threads)
+            distances, indices = _native.rank(queries, each.codes, top, _allowed(scan.mask, each), threads)
             each.renumber(indices)
             yield distances, indices
 
     return functools.reduce(lambda before, here: _nearest(before, here, k), found())
 
 
-def within(queries: Codes, scan: Scan, radius: int, mask: Mask | None, threads: int) -> Lists:
-    """All that lies within the radius of each query, ordered by (distance, index)."""
+def scan_within(queries: Codes, scan: Scan, radius: int, threads: int) -> Lists:
+    """All items within the radius of each query, ordered by (distance, index)."""
     found: list[Lists] = []
     for each in scan:
-        offsets, distances, indices = _native.within(queries, each.codes, radius, _allowed(mask, each), threads)
+        offsets, distances, indices = _native.within(queries, each.codes, radius, _allowed(scan.mask, each), threads)
         each.renumber(indices)
         found.append((offsets, distances, indices))
     return found[0] if len(found) == 1 else _joined(found)
 
 
-def count(queries: Codes, scan: Scan, radius: int, mask: Mask | None, threads: int) -> NDArray[np.int64]:
+def scan_count(queries: Codes, scan: Scan, radius: int, threads: int) -> NDArray[np.int64]:
     """(q,) items within the radius."""
-    found = (_native.count(queries, each.codes, radius, _allowed(mask, each), threads) for each in scan)
+    found = (_native.count(queries, each.codes, radius, _allowed(scan.mask, each), threads) for each in scan)
     return functools.reduce(operator.add, found)
 
 
-def histogram(queries: Codes, scan: Scan, mask: Mask | None, threads: int) -> NDArray[np.int64]:
+def scan_histogram(queries: Codes, scan: Scan, threads: int) -> NDArray[np.int64]:
     """(q, 8 * bytes + 1) items at each distance."""
-    found = (_native.histogram(queries, each.codes, _allowed(mask, each), threads) for each in scan)
+    found = (_native.histogram(queries, each.codes, _allowed(scan.mask, each), threads) for each in scan)
     return functools.reduce(operator.add, found)
 
 
@@ -152,7 +245,7 @@ def _nearest(before: Rows, here: Rows, k: int) -> Rows:
     for start in range(0, queries, step):
         rows = slice(start, start + step)
         keys = np.concatenate([_keys(before[0][rows], before[1][rows]), _keys(here[0][rows], here[1][rows])], axis=1)
-        keys.sort(axis=1, kind="stable")  # two runs in order: merged, not sorted anew
+        keys.sort(axis=1, kind="stable")  # a stable sort merges two sorted runs
         distances[rows], indices[rows] = _unpacked(keys[:, :columns])
     return distances, indices
 

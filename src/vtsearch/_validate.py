@@ -144,6 +144,11 @@ def cut_off(k: Any, n: int) -> int:
     return n if k is None else min(whole_number("k", k, 1), n)
 
 
+def checked_radius(radius: Any, width: int) -> int:
+    """A radius of at least 0 bits, at most the 8 * width bits of a code."""
+    return min(whole_number("radius", radius, 0), 8 * width)
+
+
 def open_share(name: str, value: Any) -> float:
     """A number between 0 and 1, neither of them."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
@@ -186,21 +191,22 @@ def score_vector(name: str, scores: ArrayLike, least: int) -> NDArray[np.float64
 
 @dataclass(frozen=True)
 class Mask:
-    """Which items exist: bool (n,), or uint8 (ceil(n / 8),) as ``numpy.packbits`` makes it."""
+    """Allowed items: bool (n,), or packed bits uint8 (ceil(n / 8),) as from ``numpy.packbits``."""
 
     array: NDArray[Any]
 
     def bits(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """What the engine takes for items start .. stop - 1, the first in the lowest bit, padding bits 0.
-
-        The start of packed bits is a multiple of 8.
-        """
+        """Packed bits of items start .. stop - 1, the first in the lowest bit, padding bits 0."""
         if self.array.dtype == np.bool_:
             part = self.array[start:stop]
             packed = np.packbits(part, bitorder="little")
         else:
             part = self.array[start // 8 : (stop + 7) // 8]
-            packed = reverse_bits(part)
+            if start % 8:  # a part of a database may begin anywhere
+                bits = np.unpackbits(part)[start % 8 : start % 8 + stop - start]
+                packed = np.packbits(bits, bitorder="little")
+            else:
+                packed = reverse_bits(part)
             if (stop - start) % 8:
                 packed[-1] &= (1 << (stop - start) % 8) - 1
         _pages.release(part)
@@ -288,8 +294,8 @@ class Labels:
 
 def label_pair(query_labels: ArrayLike, db_labels: ArrayLike, queries: int, items: int) -> Labels:
     """Both label arrays, checked; what is wrong inside those of the database shows when they become rows."""
-    query_array = _labels("query_labels", query_labels, queries, "query_codes")
-    db_array = _labels("db_labels", db_labels, items, "db_codes")
+    query_array = item_labels("query_labels", query_labels, queries, "query_codes")
+    db_array = item_labels("db_labels", db_labels, items, "db_codes")
     if query_array.shape[1:] != db_array.shape[1:]:
         raise ValueError(
             f"db_labels: expected the form of query_labels {query_array.shape}, "
@@ -302,7 +308,8 @@ def label_pair(query_labels: ArrayLike, db_labels: ArrayLike, queries: int, item
     return Labels(_single_rows("query_labels", query_array, known), len(known), db_array, known)
 
 
-def _labels(name: str, labels: ArrayLike, count: int, codes: str) -> NDArray[Any]:
+def item_labels(name: str, labels: ArrayLike, count: int, codes: str) -> NDArray[Any]:
+    """Labels of the right form and length; their values are checked where they are used."""
     array = _as_array(name, labels)
     if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] == 0):
         raise ValueError(f"{name}: expected {_LABEL_FORMS}, got {array.shape}")

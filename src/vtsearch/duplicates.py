@@ -1,17 +1,21 @@
-"""Near-duplicates: which items are within a few bits of each other, in groups."""
+"""Groups of near-duplicate codes."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vtsearch import _database, _native, _pages, _validate
+from vtsearch._database import Database
 
 _ALL_PAIRS = 2**62
+_COPIED_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +46,7 @@ class Duplicates:
 
 
 def deduplicate(
-    codes: NDArray[Any],
+    codes: NDArray[Any] | Database,
     radius: int,
     *,
     threads: int | None = None,
@@ -62,9 +66,10 @@ def deduplicate(
     Args:
         codes: (n, bytes) uint8, packed, C-contiguous; a memory map is read in place. Other strides are copied up to
             64 MiB and refused beyond. (n, words) of uint16, uint32 or uint64 is read as its bytes.
+            Or a ``Database``: the codes of several parts are first copied to one temporary file.
         radius: largest distance of a step, in bits; at least 0. With 0, groups are equal codes.
         threads: upper bound; by default the CPUs that this process may use.
-        progress: called with items done and items in all; as many are done as is their share of the pairs.
+        progress: called with items done and items in all; `done` is scaled by the fraction of pairs compared.
 
     Returns:
         representatives int64 (n,): the smallest index of each item's group; ``groups()``, ``kept()`` and
@@ -84,21 +89,45 @@ def deduplicate(
     Source: Florek et al., "Sur la liaison et la division des points d'un ensemble fini", Colloquium Mathematicum 1951
     (single linkage); Galler and Fisher, "An Improved Equivalence Algorithm", CACM 1964 (groups as trees).
     """
-    items = _validate.codes_to_scan("codes", codes)
-    reach = min(_validate.whole_number("radius", radius, 0), 8 * items.shape[1])
-    count = _validate.thread_count(threads)
+    database = codes if isinstance(codes, Database) else Database(_validate.codes_to_scan("codes", codes))
+    if database.mask is not None:
+        raise ValueError("codes: expected a database without a mask, got one with a mask")
+    reach, count = _validate.checked_radius(radius, database.width), _validate.thread_count(threads)
     tell = _validate.checked_progress(progress)
+    if len(database.parts) == 1:
+        return _deduplicate(database.parts[0], reach, count, tell)
+    with tempfile.TemporaryDirectory(prefix="vtsearch-") as folder:
+        joined = _join(database, Path(folder) / "codes.npy")
+        try:
+            return _deduplicate(joined, reach, count, tell)
+        finally:
+            del joined  # Windows deletes no file that is mapped
+
+
+def _deduplicate(items: NDArray[np.uint8], reach: int, threads: int, tell: _validate.Progress | None) -> Duplicates:
     n, window = len(items), max(_database.RANGE_BYTES // items.shape[1], 1)
     from_file = window < n and _pages.is_mapped(items)
     representatives = _native.deduplicate(
         items,
         reach,
         window if from_file else max(n, 1),
-        _ALL_PAIRS if tell is None else _database.REPORTED_PAIRS * count,
+        _ALL_PAIRS if tell is None else _database.REPORTED_PAIRS * threads,
         None if tell is None else lambda done: tell(done, n),
         (lambda first, stop: _pages.release(items[first:stop])) if from_file else None,
-        count,
+        threads,
     )
     if tell is not None:
         tell(n, n)
     return Duplicates(representatives)
+
+
+def _join(database: Database, path: Path) -> NDArray[np.uint8]:
+    """A read-only memory map of a file with the codes of all parts, one after the other."""
+    with path.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(database), database.width)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for each in _database.Scan(database, 1):
+            for start in range(0, len(each.codes), step := max(_COPIED_BYTES // database.width, 1)):
+                file.write(each.codes[start : start + step].data)
+    joined: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+    return joined

@@ -1,4 +1,4 @@
-"""Codes in order of distance: the nearest, those within a radius, all distances, their counts."""
+"""Rankings, range searches, distances and their histograms."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vtsearch import _database, _native, _validate
+from vtsearch._database import Database
 
 
 class Ranking(NamedTuple):
@@ -28,7 +29,7 @@ class Neighbors(NamedTuple):
 
 def rank(
     query_codes: NDArray[Any],
-    db_codes: NDArray[Any],
+    db_codes: NDArray[Any] | Database,
     k: int | None = None,
     *,
     mask: ArrayLike | None = None,
@@ -45,8 +46,9 @@ def rank(
         query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
         db_codes: (n, bytes) uint8 of the same width, C-contiguous; a memory map is scanned in place. Other strides
             are copied up to 64 MiB and refused beyond. (n, words) of uint16, uint32 or uint64 is read as its bytes.
+            Or a ``Database`` of several arrays.
         k: results per query, at least 1; None, or more than there are, means all.
-        mask: (n,) bool, or its ``numpy.packbits``; items that are False do not exist for this call.
+        mask: (n,) bool, or its ``numpy.packbits``; items whose mask is False are ignored.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
 
@@ -63,17 +65,15 @@ def rank(
         >>> vtsearch.rank(vtsearch.pack([[1, 1, 0, 0]]), vtsearch.pack([[1, 0, 0, 0], [1, 1, 0, 0]]), k=1).indices
         array([[1]])
     """
-    queries, database = _validate.code_pair(query_codes, db_codes)
-    top = _validate.cut_off(k, len(database))
-    allowed = _validate.checked_mask(mask, len(database))
-    count = _validate.thread_count(threads)
-    scan = _database.Scan([database], len(queries), _validate.checked_progress(progress))
-    return Ranking(*_database.rank(queries, scan, top, allowed, count))
+    queries, database = _database.query_and_database(query_codes, db_codes, mask)
+    top, most = _validate.cut_off(k, len(database)), _validate.thread_count(threads)
+    scan = _database.Scan(database, len(queries), _validate.checked_progress(progress))
+    return Ranking(*_database.scan_rank(queries, scan, top, most))
 
 
 def within(
     query_codes: NDArray[Any],
-    db_codes: NDArray[Any],
+    db_codes: NDArray[Any] | Database,
     radius: int,
     *,
     mask: ArrayLike | None = None,
@@ -88,7 +88,7 @@ def within(
         query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
         db_codes: (n, bytes) uint8 of the same width, as for ``rank``.
         radius: largest distance that counts, in bits; at least 0.
-        mask: (n,) bool, or its ``numpy.packbits``; items that are False do not exist for this call.
+        mask: (n,) bool, or its ``numpy.packbits``; items whose mask is False are ignored.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
 
@@ -109,17 +109,15 @@ def within(
         Neighbors(offsets=array([0, 2, 4, 5]), distances=array([0, 1, 0, 1, 0], dtype=int32), \
 indices=array([0, 1, 1, 0, 2]))
     """
-    queries, database = _validate.code_pair(query_codes, db_codes)
-    reach = min(_validate.whole_number("radius", radius, 0), 8 * database.shape[1])
-    allowed = _validate.checked_mask(mask, len(database))
-    count = _validate.thread_count(threads)
-    scan = _database.Scan([database], len(queries), _validate.checked_progress(progress))
-    return Neighbors(*_database.within(queries, scan, reach, allowed, count))
+    queries, database = _database.query_and_database(query_codes, db_codes, mask)
+    reach, most = _validate.checked_radius(radius, database.width), _validate.thread_count(threads)
+    scan = _database.Scan(database, len(queries), _validate.checked_progress(progress))
+    return Neighbors(*_database.scan_within(queries, scan, reach, most))
 
 
 def count(
     query_codes: NDArray[Any],
-    db_codes: NDArray[Any],
+    db_codes: NDArray[Any] | Database,
     radius: int,
     *,
     mask: ArrayLike | None = None,
@@ -134,7 +132,7 @@ def count(
         query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
         db_codes: (n, bytes) uint8 of the same width, as for ``rank``.
         radius: largest distance that counts, in bits; at least 0.
-        mask: (n,) bool, or its ``numpy.packbits``; items that are False do not exist for this call.
+        mask: (n,) bool, or its ``numpy.packbits``; items whose mask is False are ignored.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
 
@@ -153,15 +151,15 @@ def count(
         >>> vtsearch.count(codes, codes, 1)
         array([2, 2, 1])
     """
-    queries, database = _validate.code_pair(query_codes, db_codes)
-    reach = min(_validate.whole_number("radius", radius, 0), 8 * database.shape[1])
-    allowed = _validate.checked_mask(mask, len(database))
-    most = _validate.thread_count(threads)
-    scan = _database.Scan([database], len(queries), _validate.checked_progress(progress))
-    return _database.count(queries, scan, reach, allowed, most)
+    queries, database = _database.query_and_database(query_codes, db_codes, mask)
+    reach, most = _validate.checked_radius(radius, database.width), _validate.thread_count(threads)
+    scan = _database.Scan(database, len(queries), _validate.checked_progress(progress))
+    return _database.scan_count(queries, scan, reach, most)
 
 
-def distances(query_codes: NDArray[Any], db_codes: NDArray[Any], *, threads: int | None = None) -> NDArray[np.int32]:
+def distances(
+    query_codes: NDArray[Any], db_codes: NDArray[Any] | Database, *, threads: int | None = None
+) -> NDArray[np.int32]:
     """The distance of every query to every database code: how many bits differ.
 
     Args:
@@ -181,13 +179,17 @@ def distances(query_codes: NDArray[Any], db_codes: NDArray[Any], *, threads: int
         >>> vtsearch.distances(vtsearch.pack([[1, 1, 0, 0]]), vtsearch.pack([[1, 0, 0, 0], [1, 1, 0, 0]]))
         array([[1, 0]], dtype=int32)
     """
-    queries, database = _validate.code_pair(query_codes, db_codes)
-    return _native.distances(queries, database, _validate.thread_count(threads))
+    queries, database = _database.query_and_database(query_codes, db_codes)
+    if database.mask is not None:
+        raise ValueError("db_codes: expected a database without a mask, as all distances are asked for, got one")
+    most = _validate.thread_count(threads)
+    found = [_native.distances(queries, codes, most) for codes in database.parts]
+    return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
 
 
 def histogram(
     query_codes: NDArray[Any],
-    db_codes: NDArray[Any],
+    db_codes: NDArray[Any] | Database,
     *,
     mask: ArrayLike | None = None,
     threads: int | None = None,
@@ -198,7 +200,7 @@ def histogram(
     Args:
         query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
         db_codes: (n, bytes) uint8 of the same width, as for ``rank``.
-        mask: (n,) bool, or its ``numpy.packbits``; items that are False do not exist for this call.
+        mask: (n,) bool, or its ``numpy.packbits``; items whose mask is False are ignored.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
 
@@ -216,8 +218,7 @@ def histogram(
         >>> vtsearch.histogram(codes[:1], codes)
         array([[1, 1, 0, 0, 1, 0, 0, 0, 0]])
     """
-    queries, database = _validate.code_pair(query_codes, db_codes)
-    allowed = _validate.checked_mask(mask, len(database))
-    count = _validate.thread_count(threads)
-    scan = _database.Scan([database], len(queries), _validate.checked_progress(progress))
-    return _database.histogram(queries, scan, allowed, count)
+    queries, database = _database.query_and_database(query_codes, db_codes, mask)
+    most = _validate.thread_count(threads)
+    scan = _database.Scan(database, len(queries), _validate.checked_progress(progress))
+    return _database.scan_histogram(queries, scan, most)

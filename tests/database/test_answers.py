@@ -87,7 +87,7 @@ def test_views_of_a_file_are_read_in_ranges_too(small_ranges, agree, mapped):
         (words, database),
         (words[5:], database[5:]),
     ]:
-        assert not _database.Scan([view.view(np.uint8)], 5).whole
+        assert not _database.Scan(_database.Database(view.view(np.uint8)), 5).whole
         check_rankings(agree, queries, view, plain)
 
 
@@ -127,7 +127,7 @@ def test_items_that_share_more_labels_may_come_in_any_range(small_ranges, agree,
 
 def test_rankings_too_large_for_memory_are_not_built_for_ties_by_index(small_ranges, agree, mapped, monkeypatch):
     monkeypatch.setattr(by_index, "RANKED_BYTES", 9 * 36 * 20)
-    monkeypatch.setattr(_database, "rank", ranked := Recorder(_database.rank))
+    monkeypatch.setattr(_database, "scan_rank", ranked := Recorder(_database.scan_rank))
     labels = np.arange(9) % 3, np.arange(N) % 3
     queries, database = seeded_queries(1, 9, 16), seeded_codes(1, N, 16)
     for k, built in ((20, 1), (21, 1), (None, 1)):

@@ -18,9 +18,9 @@ from vtsearch import _database, _pages, metrics, ranking, reference
 def test_only_large_files_are_cut(mapped, monkeypatch):
     monkeypatch.setattr(_database, "RANGE_BYTES", 100)
     large = seeded_codes(0, 110, 8)
-    assert _database.Scan([large], 1).whole
-    assert _database.Scan([mapped(large[:100])], 1).whole
-    assert not _database.Scan([mapped(large)], 1).whole
+    assert _database.Scan(_database.Database(large), 1).whole
+    assert _database.Scan(_database.Database(mapped(large[:100])), 1).whole
+    assert not _database.Scan(_database.Database(mapped(large)), 1).whole
 
 
 @pytest.mark.parametrize("mode", ["c", "r+"])

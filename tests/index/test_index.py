@@ -6,7 +6,7 @@ import sqlite3
 import numpy as np
 import pytest
 
-from vtsearch import reference
+from vtsearch import count, deduplicate, evaluate, histogram, rank, reference, within
 from vtsearch.errors import VtsearchError
 from vtsearch.index import Index
 
@@ -184,9 +184,8 @@ def test_labels_of_another_form_are_refused(tmp_path, labels):
         ({"k": 0}, ValueError, "k"),
         ({"query_codes": np.zeros((1, 2), np.uint8)}, ValueError, "query_codes"),
         ({"query_codes": np.zeros((1, 3), np.float32)}, TypeError, "query_codes"),
-        ({"mask": np.ones(2, bool)}, ValueError, r"mask: expected shape \(3,\), got \(2,\)"),
-        ({"mask": np.ones(3, np.int64)}, TypeError, "mask: expected a bool array, got int64"),
-        ({"mask": [True] * 3}, TypeError, "mask: expected a bool array, got list"),
+        ({"mask": np.ones(2, bool)}, ValueError, r"mask: expected bool \(3,\), one for each database code, got \(2,\)"),
+        ({"mask": np.ones(3, np.int64)}, TypeError, r"mask: expected bool \(3,\) or uint8"),
     ],
 )
 def test_a_wrong_search_is_named(index, arguments, kind, message):
@@ -228,3 +227,60 @@ def test_the_truth_is_readable_without_this_package(index):
     assert (about["bits"], about["bit_order"], about["threshold"]) == (BITS, "big", "feature > 0")
     assert items == [(0, "a", 7), (1, "b", 8)]
     assert np.load(index.path / "codes" / file).tolist() == codes_of(0, 2).tolist()
+
+
+def test_masks_are_taken_in_every_form(index):
+    index.add(codes_of(0, 11))
+    mask = np.arange(11) % 3 == 0
+    expected = index.search(codes_of(1, 2), mask=mask)
+    for form in (mask.tolist(), np.packbits(mask)):
+        found = index.search(codes_of(1, 2), mask=form)
+        np.testing.assert_array_equal(found.indices, expected.indices)
+
+
+@pytest.fixture
+def in_segments(tmp_path):
+    """An index of four segments, of 5, 1, 9 and 30 items, with its codes and labels."""
+    codes, labels = codes_of(0, 45), np.arange(45) % 4
+    with Index.create(tmp_path / "segments", BITS) as index:
+        for start, stop in ((0, 5), (5, 6), (6, 15), (15, 45)):
+            index.add(codes[start:stop], labels=labels[start:stop])
+        assert len(index.segments) == 4
+        yield index, codes, labels
+
+
+def test_segments_give_the_answers_of_one_array(in_segments):
+    index, codes, _ = in_segments
+    queries, mask = codes_of(3, 6), np.arange(45) % 7 != 2
+    for form in (None, mask, np.packbits(mask)):
+        for actual, expected in zip(
+            index.within(queries, 9, mask=form), within(queries, codes, 9, mask=form), strict=True
+        ):
+            np.testing.assert_array_equal(actual, expected)
+        np.testing.assert_array_equal(index.count(queries, 9, mask=form), count(queries, codes, 9, mask=form))
+        np.testing.assert_array_equal(index.histogram(queries, mask=form), histogram(queries, codes, mask=form))
+        found, expected = index.search(queries, 12, mask=form), rank(queries, codes, 12, mask=form)
+        np.testing.assert_array_equal(found.indices, expected.indices)
+        np.testing.assert_array_equal(found.distances, expected.distances)
+
+
+@pytest.mark.parametrize("radius", [0, 2, 5])
+def test_segments_are_deduplicated_as_one_array(in_segments, radius):
+    index, codes, _ = in_segments
+    expected = deduplicate(codes, radius).representatives
+    np.testing.assert_array_equal(index.deduplicate(radius).representatives, expected)
+
+
+@pytest.mark.parametrize("k", [None, 10])
+@pytest.mark.parametrize("normalizer", ["retrieved", "relevant", "min"])
+def test_segments_are_evaluated_as_one_array(in_segments, k, normalizer):
+    index, codes, labels = in_segments
+    queries, asked = codes_of(3, 6), np.arange(6) % 4
+    expected = evaluate(queries, codes, asked, labels, k, normalizer=normalizer, bits=BITS)
+    assert index.evaluate(queries, asked, k, normalizer=normalizer) == expected
+
+
+def test_an_index_without_labels_is_not_evaluated(index):
+    index.add(codes_of(0, 3))
+    with pytest.raises(ValueError, match="an index without labels"):
+        index.evaluate(codes_of(1, 2), np.array([0, 1]))

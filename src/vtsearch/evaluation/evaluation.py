@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from vtsearch import _database, _validate
+from vtsearch._database import Database
 from vtsearch.evaluation.statistics import Interval, bootstrap_interval
 from vtsearch.metrics import (
     RelevanceHistograms,
@@ -143,9 +144,9 @@ class Evaluation:
 
 def evaluate(
     query_codes: NDArray[np.uint8],
-    db_codes: NDArray[np.uint8],
+    db_codes: NDArray[np.uint8] | Database,
     query_labels: NDArray[np.generic],
-    db_labels: NDArray[np.generic],
+    db_labels: NDArray[np.generic] | None = None,
     k: int | None = None,
     *,
     normalizer: Normalizer = "retrieved",
@@ -163,7 +164,7 @@ def evaluate(
         query_codes: (q, bytes) uint8, packed; q at least 1.
         db_codes: (n, bytes) uint8 of the same width; n at least 1.
         query_labels: int64 (q,), or 0/1 (q, classes).
-        db_labels: int64 (n,), or 0/1 (n, classes): the same form.
+        db_labels: int64 (n,), or 0/1 (n, classes): the same form; None with a ``Database`` that has labels.
         k: length of the list that counts, at least 1; None, or more than n, means the whole database.
         normalizer: what average precision divides by: "retrieved", "relevant" or "min".
         bits: length of the codes; by default 8 per byte.
@@ -175,16 +176,17 @@ def evaluate(
         ValueError: no queries or no database, other widths or lengths, k below 1, an unknown normalizer.
     """
     for name, codes in (("query_codes", query_codes), ("db_codes", db_codes)):
-        if 0 in np.shape(codes)[:1]:
+        if (len(codes) if isinstance(codes, Database) else np.shape(codes)[:1]) in (0, (0,)):
             raise ValueError(f"{name}: expected at least one code, got none")
-    sides = (query_codes, db_codes, query_labels, db_labels)
+    database = _database.query_and_database(query_codes, db_codes)[1]
+    sides = (query_codes, database, query_labels, db_labels)
     tell = _validate.checked_progress(progress)
     first, second = (_database.stage(tell, number, 2) for number in range(2))
     by_index = average_precision(*sides, k, ties="index", normalizer=normalizer, threads=threads, progress=first)
-    multi_label = np.ndim(db_labels) == 2
+    multi_label = np.ndim(query_labels) == 2
     histograms = relevance_histograms(*sides, gains=multi_label, threads=threads, progress=second)
-    n = len(db_codes)
-    bits = 8 * db_codes.shape[1] if bits is None else bits
+    n = len(database)
+    bits = 8 * database.width if bits is None else bits
     expected = average_precision_of(histograms, k, normalizer=normalizer)
     best = average_precision_of(histograms, k, ties="best", normalizer=normalizer)
     worst = average_precision_of(histograms, k, ties="worst", normalizer=normalizer)

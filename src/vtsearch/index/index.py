@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from vtsearch import _database, _validate
+from vtsearch import duplicates, ranking
 from vtsearch._atomic_io import sync_folder
+from vtsearch._database import Database
 from vtsearch.errors import VtsearchError
+from vtsearch.evaluation import Evaluation, evaluate
 from vtsearch.index.items import (
     checked_bits,
     checked_codes,
     checked_ids,
-    checked_mask,
     checked_metadata,
 )
 from vtsearch.index.labels import LabelForm, Labels, checked_labels, pack_labels, same_form, unpack_labels
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from numpy.typing import ArrayLike, NDArray
+
+    from vtsearch.metrics import Normalizer
 
 
 class Answers(NamedTuple):
@@ -208,6 +211,18 @@ class Index:
             return self._mapped[0]
         return np.concatenate([np.empty((0, self._width), dtype=np.uint8), *self._mapped])
 
+    def database(self, *, mask: ArrayLike | None = None) -> Database:
+        """The codes of all segments, mapped and not joined, as every function with ``db_codes`` takes them.
+
+        Args:
+            mask: (n,) bool, or its ``numpy.packbits``; items whose mask is False are ignored.
+
+        Raises:
+            TypeError: a mask of another dtype.
+            ValueError: a mask of another length.
+        """
+        return Database(self._mapped or [np.empty((0, self._width), dtype=np.uint8)], mask=mask)
+
     def code(self, position: int) -> NDArray[np.uint8]:
         """(1, bytes) uint8: a copy of the code at a position of 0 .. n - 1, of which nothing else is read.
 
@@ -249,7 +264,7 @@ class Index:
         query_codes: NDArray[np.uint8],
         k: int | None = None,
         *,
-        mask: NDArray[np.bool_] | None = None,
+        mask: ArrayLike | None = None,
         threads: int | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> Answers:
@@ -260,7 +275,7 @@ class Index:
         Args:
             query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
             k: results per query, at least 1; None, or more than there are, means all.
-            mask: (n,) bool; items that are False do not exist for this call.
+            mask: (n,) bool, or its ``numpy.packbits``; items whose mask is False are ignored.
             threads: upper bound; by default the CPUs that this process may use.
             progress: called with items done and items in all as the scan goes on.
 
@@ -271,15 +286,99 @@ class Index:
             TypeError: codes that are not uint8; progress that is not a function.
             ValueError: another width, k below 1, a mask of another length.
         """
-        mask = checked_mask(mask, len(self))
-        parts = self._mapped or [np.empty((0, self._width), dtype=np.uint8)]
-        queries, _ = _validate.code_pair(query_codes, parts[0])
-        scan = _database.Scan(parts, len(queries), _validate.checked_progress(progress))
-        allowed = None if mask is None else _validate.Mask(mask)
-        top, count = _validate.cut_off(k, len(self)), _validate.thread_count(threads)
-        distances, indices = _database.rank(queries, scan, top, allowed, count)
+        database = self.database(mask=mask)
+        distances, indices = ranking.rank(query_codes, database, k, threads=threads, progress=progress)
         names = self._store.ids_at(np.unique(indices).tolist())
         return Answers(distances, indices, [[names[position] for position in row] for row in indices.tolist()])
+
+    def within(
+        self,
+        query_codes: NDArray[np.uint8],
+        radius: int,
+        *,
+        mask: ArrayLike | None = None,
+        threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> ranking.Neighbors:
+        """The items within a radius of each query, as ``vtsearch.within``; indices are positions.
+
+        Raises:
+            TypeError, ValueError: as ``vtsearch.within``.
+        """
+        return ranking.within(query_codes, self.database(mask=mask), radius, threads=threads, progress=progress)
+
+    def count(
+        self,
+        query_codes: NDArray[np.uint8],
+        radius: int,
+        *,
+        mask: ArrayLike | None = None,
+        threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> NDArray[np.int64]:
+        """The number of items within a radius of each query, (q,), as ``vtsearch.count``.
+
+        Raises:
+            TypeError, ValueError: as ``vtsearch.count``.
+        """
+        return ranking.count(query_codes, self.database(mask=mask), radius, threads=threads, progress=progress)
+
+    def histogram(
+        self,
+        query_codes: NDArray[np.uint8],
+        *,
+        mask: ArrayLike | None = None,
+        threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> NDArray[np.int64]:
+        """The number of items at each distance from each query, (q, 8 * bytes + 1), as ``vtsearch.histogram``.
+
+        Raises:
+            TypeError, ValueError: as ``vtsearch.histogram``.
+        """
+        return ranking.histogram(query_codes, self.database(mask=mask), threads=threads, progress=progress)
+
+    def deduplicate(
+        self, radius: int, *, threads: int | None = None, progress: Callable[[int, int], object] | None = None
+    ) -> duplicates.Duplicates:
+        """Groups of near-duplicate items, as ``vtsearch.deduplicate``; indices are positions.
+
+        Several segments are first copied to one temporary file.
+
+        Raises:
+            TypeError, ValueError: as ``vtsearch.deduplicate``.
+        """
+        return duplicates.deduplicate(self.database(), radius, threads=threads, progress=progress)
+
+    def evaluate(
+        self,
+        query_codes: NDArray[np.uint8],
+        query_labels: NDArray[np.generic],
+        k: int | None = None,
+        *,
+        normalizer: Normalizer = "retrieved",
+        threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Evaluation:
+        """Retrieval metrics of queries against the labels of the index, as ``vtsearch.evaluate``.
+
+        Raises:
+            ValueError: an index without labels; as ``vtsearch.evaluate``.
+            TypeError: as ``vtsearch.evaluate``.
+        """
+        database = Database(self.database().parts, labels=self.labels())
+        if database.labels is None:
+            raise ValueError(f"query_labels: expected none for {self._path}, an index without labels")
+        return evaluate(
+            query_codes,
+            database,
+            query_labels,
+            k=k,
+            normalizer=normalizer,
+            bits=self.bits,
+            threads=threads,
+            progress=progress,
+        )
 
     def check_fingerprints(self, fingerprints: Mapping[str, str], *, whose: str = "the given codes") -> None:
         """Refuse to mix: model and preprocessing must be the same, and the split where both have one.

@@ -63,16 +63,5 @@ def checked_metadata(metadata: Sequence[Mapping[str, object]] | None, count: int
         raise TypeError(f"metadata: expected what JSON can keep, got {error}") from error
 
 
-def checked_mask(mask: object, count: int) -> NDArray[np.bool_] | None:
-    """Bool (count,)."""
-    if mask is None:
-        return None
-    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
-        raise TypeError(f"mask: expected a bool array, got {_kind(mask)}")
-    if mask.shape != (count,):
-        raise ValueError(f"mask: expected shape ({count},), got {mask.shape}")
-    return mask
-
-
 def _kind(value: object) -> str:
     return str(value.dtype) if isinstance(value, np.ndarray) else type(value).__name__

@@ -16,7 +16,7 @@ _RANKED_BYTES_PER_RESULT = 36  # twelve bytes: found before, in a range, and bot
 
 def precision_by_index(
     queries: _validate.Codes,
-    database: _validate.Codes,
+    database: _database.Database,
     labels: _validate.Labels,
     k: int,
     *,
@@ -24,24 +24,30 @@ def precision_by_index(
     threads: int,
     progress: _validate.Progress | None,
 ) -> Scores:
-    """(q,) average precision at k; arguments are checked, k is at most the items.
+    """Average precision at k, (q,), of validated arguments; k is at most the number of items.
 
-    The engine meets every item twice in the order of its index, and needs them all at once. A database that should go
-    by in ranges is ranked instead: what the top k hold is all that counts, and how many items are relevant at all.
+    The kernel needs all codes at once. A database that is scanned in ranges is ranked instead, a block of queries at a
+    time, as only the top k and the number of relevant items count.
     """
     stages = 1 if normalizer == "retrieved" else 2
-    scan = _database.Scan([database], len(queries), _database.stage(progress, 0, stages))
-    if scan.whole or _RANKED_BYTES_PER_RESULT * len(queries) * k > RANKED_BYTES:
+    scan = _database.Scan(database, len(queries), _database.stage(progress, 0, stages))
+    ranked = _RANKED_BYTES_PER_RESULT * k
+    if len(database.parts) == 1 and (scan.whole or ranked * len(queries) > RANKED_BYTES):
         rows = *label_arrays(labels.queries), *label_arrays(labels.database(0, scan.items)), labels.classes
-        scores = _native.average_precision_by_index(queries, database, *rows, k, normalizer, threads)
+        scores = _native.average_precision_by_index(queries, database.parts[0], *rows, k, normalizer, threads)
         if progress is not None:
             progress(scan.items, scan.items)
         return scores
     sums, met = np.zeros(len(queries)), np.zeros(len(queries), dtype=np.int64)
-    for q, items in enumerate(_database.rank(queries, scan, k, None, threads)[1]):
-        sums[q], met[q] = _precisions(items, labels, q)
+    step = max(RANKED_BYTES // ranked, 1)
+    for start in range(0, len(queries), step):
+        block = queries[start : start + step]
+        tell = _database.stage(progress, start // step, stages * -(-len(queries) // step))
+        found = _database.scan_rank(block, _database.Scan(database, len(block), tell), k, threads)[1]
+        for q, items in enumerate(found, start=start):
+            sums[q], met[q] = _precisions(items, labels, q)
     if normalizer != "retrieved":
-        again = _database.Scan([database], len(queries), _database.stage(progress, 1, stages), beside=ROW_BYTES)
+        again = _database.Scan(database, len(queries), _database.stage(progress, 1, stages), beside=ROW_BYTES)
         relevant = histograms_of(queries, again, labels, threads).relevant.sum(axis=1)
         met = relevant if normalizer == "relevant" else np.minimum(relevant, k)
     return np.divide(sums, met, out=np.zeros(len(queries)), where=met > 0)

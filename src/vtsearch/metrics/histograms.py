@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vtsearch import _database, _native, _validate
+from vtsearch._database import Database
 
 Counts = NDArray[np.int64]
 Sums = NDArray[np.float64]
@@ -53,9 +54,9 @@ class RelevanceHistograms:
 
 def relevance_histograms(
     query_codes: NDArray[Any],
-    db_codes: NDArray[Any],
+    db_codes: NDArray[Any] | Database,
     query_labels: ArrayLike,
-    db_labels: ArrayLike,
+    db_labels: ArrayLike | None = None,
     *,
     gains: bool = False,
     threads: int | None = None,
@@ -86,11 +87,19 @@ def relevance_histograms(
         >>> vtsearch.metrics.relevance_histograms(codes[:1], codes, [7], [1, 7, 5, 7]).relevant
         array([[0, 1, 0, 1, 0, 0, 0, 0, 0]])
     """
-    queries, database = _validate.code_pair(query_codes, db_codes)
-    labels = _validate.label_pair(query_labels, db_labels, len(queries), len(database))
+    queries, database = _database.query_and_database(query_codes, db_codes)
+    labels = labels_of_pair(queries, database, query_labels, db_labels)
     count = _validate.thread_count(threads)
-    scan = _database.Scan([database], len(queries), _validate.checked_progress(progress), beside=ROW_BYTES)
+    scan = _database.Scan(database, len(queries), _validate.checked_progress(progress), beside=ROW_BYTES)
     return histograms_of(queries, scan, labels, count, gains=gains)
+
+
+def labels_of_pair(
+    queries: _validate.Codes, database: Database, query_labels: ArrayLike, db_labels: ArrayLike | None
+) -> _validate.Labels:
+    """Validated labels of queries and database; None stands for the labels that the database has."""
+    truth = database.without_mask().labels_or(db_labels)
+    return _validate.label_pair(query_labels, truth, len(queries), len(database))
 
 
 def histograms_of(

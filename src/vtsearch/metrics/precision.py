@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vtsearch import _database, _native, _validate
+from vtsearch._database import Database
 from vtsearch.metrics.by_index import precision_by_index
 from vtsearch.metrics.histograms import (
     ROW_BYTES,
@@ -18,6 +19,7 @@ from vtsearch.metrics.histograms import (
     RelevanceHistograms,
     Scores,
     histogram_blocks,
+    labels_of_pair,
     top_positions,
     top_sum,
 )
@@ -30,9 +32,9 @@ _NORMALIZERS = ("retrieved", "relevant", "min")
 
 def average_precision(
     query_codes: NDArray[Any],
-    db_codes: NDArray[Any],
+    db_codes: NDArray[Any] | Database,
     query_labels: ArrayLike,
-    db_labels: ArrayLike,
+    db_labels: ArrayLike | None = None,
     k: int | None = None,
     *,
     ties: Ties = "expected",
@@ -50,7 +52,7 @@ def average_precision(
         query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
         db_codes: (n, bytes) uint8 of the same width, n at least 1, as for ``rank``.
         query_labels: (q,) integers, or (q, classes) of 0 and 1.
-        db_labels: (n,) or (n, classes), in the form of query_labels.
+        db_labels: (n,) or (n, classes), in the form of query_labels; None with a ``Database`` that has labels.
         k: positions that count, at least 1; None, or more than there are, means all.
         ties: how items at one distance are ordered. "expected": the exact mean over all their orders; "index": by
             index; "best" and "worst": the largest and smallest value that any order gives.
@@ -80,27 +82,27 @@ def average_precision(
         array([0.5])
     """
     _check_choices(ties, normalizer)
-    queries, database = _validate.code_pair(query_codes, db_codes)
+    queries, database = _database.query_and_database(query_codes, db_codes)
     if not len(database):
         raise ValueError("db_codes: expected at least 1 code, got an empty database")
-    labels = _validate.label_pair(query_labels, db_labels, len(queries), len(database))
+    labels = labels_of_pair(queries, database, query_labels, db_labels)
     top = _validate.cut_off(k, len(database))
     count = _validate.thread_count(threads)
     tell = _validate.checked_progress(progress)
-    if ties == "index":
-        return precision_by_index(queries, database, labels, top, normalizer=normalizer, threads=count, progress=tell)
-    scan = _database.Scan([database], len(queries), tell, beside=ROW_BYTES)
-    scores = np.empty(len(queries))
-    for start, stop, items, relevant in histogram_blocks(queries, scan, labels, count):
-        scores[start:stop] = _native.average_precision(items, relevant, top, ties, normalizer)
-    return scores
+    if ties != "index":
+        scan = _database.Scan(database, len(queries), tell, beside=ROW_BYTES)
+        scores = np.empty(len(queries))
+        for start, stop, items, relevant in histogram_blocks(queries, scan, labels, count):
+            scores[start:stop] = _native.average_precision(items, relevant, top, ties, normalizer)
+        return scores
+    return precision_by_index(queries, database, labels, top, normalizer=normalizer, threads=count, progress=tell)
 
 
 def mean_average_precision(
     query_codes: NDArray[Any],
-    db_codes: NDArray[Any],
+    db_codes: NDArray[Any] | Database,
     query_labels: ArrayLike,
-    db_labels: ArrayLike,
+    db_labels: ArrayLike | None = None,
     k: int | None = None,
     *,
     ties: Ties = "expected",
@@ -114,7 +116,7 @@ def mean_average_precision(
         query_codes: (q, bytes) uint8, q at least 1.
         db_codes: (n, bytes) uint8, n at least 1.
         query_labels: (q,) integers, or (q, classes) of 0 and 1.
-        db_labels: (n,) or (n, classes), in the form of query_labels.
+        db_labels: (n,) or (n, classes), in the form of query_labels; None with a ``Database`` that has labels.
         k: positions that count, at least 1; None, or more than there are, means all.
         ties: "expected", "index", "best" or "worst", as for ``average_precision``.
         normalizer: "retrieved", "relevant" or "min", as for ``average_precision``.
