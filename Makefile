@@ -5,13 +5,19 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 NATIVE := CMakeLists.txt $(wildcard cmake/* csrc/*.* csrc/*/*.*)
 
-.PHONY: demo test bench sanitize sanitize-address sanitize-thread fuzz lint format clean
+.PHONY: demo test test-all bench sanitize sanitize-address sanitize-thread fuzz lint format clean
 
 demo: $(VENV)/.package
 	$(BIN)/vtsearch demo
 
+# Before every commit: all but the tests marked slow, in two processes; files start in their order, tests/core first.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: $(VENV)/.package $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+# All tests; make test-all MARKED=slow runs those that make test left out.
+test-all: $(VENV)/.package $(VENV)/.test
+	$(PYTEST) -m "$(MARKED)"
 
 # Fifteen minutes; make bench QUICK=1 runs the same on tiny codes.
 bench: $(VENV)/.package $(VENV)/.test $(VENV)/.bench

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 def pytest_ignore_collect(collection_path, config):  # noqa: ARG001  pytest names it
     """A plain pytest passes the benchmarks by."""
-    return None if config.option.benchmark_only else True
+    return None if config.getoption("benchmark_only", default=False) else True
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 EDGES = (0, 1, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257)
-BLOCK_EDGES = (2047, 2048, 2049, 4095, 4096, 4097, 8193)
-WIDE_BITS = (256, 257, 512, 1000)
+EDGE_BITS = (8, 16, 32, 64, 128, 100, 264)
+"""Widths with kernels of their own, one that fills no bytes, one of an odd byte more; tests/core takes all others."""
 FEW_AND_MANY = (3, 17)
 """Numbers of queries: up to 15 are compared with codes as they lie in memory, more with blocks laid crosswise."""
 KINDS = ("random", "few", "equal", "nearest first", "farthest first")

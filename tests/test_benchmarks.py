@@ -24,6 +24,7 @@ def run(*arguments):
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, cwd=ROOT)
 
 
+@pytest.mark.slow
 def test_the_comparison_measures_every_row_and_writes_its_pages(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- make bench writes this -->\nold\n<!-- to here -->\nafter\n")
@@ -44,6 +45,7 @@ def unavailable():
     return sum(case.isa not in {None, *_native.isas()} for case in CASES)
 
 
+@pytest.mark.slow
 def test_a_case_runs_under_pytest_benchmark():
     case = next(case for case in CASES if case.items == 1_000)
     node = f"benchmarks/bench_cases.py::bench_case[{case.name}-vtsearch]"
@@ -119,6 +121,7 @@ def test_codes_far_to_near_come_nearer_for_every_query():
     assert (distances[:, :100].min(axis=1) > distances[:, -100:].max(axis=1)).all()
 
 
+@pytest.mark.slow
 def test_the_table_of_frameworks_has_both_numbers_of_every_length():
     options = ("--frameworks", "dpn", "--bits", "8,12", "--epochs", "3")
     result = run("benchmarks/frameworks.py", *options)

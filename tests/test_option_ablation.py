@@ -10,31 +10,32 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch")
-published = pytest.importorskip("published")
+option_ablation = pytest.importorskip("option_ablation")
 
 
-@pytest.mark.parametrize(("framework", "change"), published.ON_DIGITS + published.ON_PHOTOGRAPHS)
+@pytest.mark.parametrize(("framework", "change"), option_ablation.ON_DIGITS + option_ablation.ON_PHOTOGRAPHS)
 def test_a_departure_is_an_option_with_another_value(framework, change):
-    config = published.on_digits(framework, epochs=1)
-    departed = published.departed(config, change)
+    config = option_ablation.on_digits(framework, epochs=1)
+    departed = option_ablation.departed(config, change)
     assert departed != config
     assert {name: getattr(departed.options, name) for name in change} == change
 
 
-@pytest.mark.parametrize("change", published.ANY_FRAMEWORK)
+@pytest.mark.parametrize("change", option_ablation.ANY_FRAMEWORK)
 def test_a_departure_of_the_model_is_a_field_with_another_value(change):
-    config = published.on_digits("csq", epochs=1)
-    departed = published.departed(config, change)
+    config = option_ablation.on_digits("csq", epochs=1)
+    departed = option_ablation.departed(config, change)
     assert departed.model != config.model
     assert {name: getattr(departed.model, name) for name in change} == change
 
 
+@pytest.mark.slow
 def test_evaluations_that_differ_by_ties_stand_between_their_bounds(tmp_path):
     random = np.random.default_rng(0)
     for side, count in (("query", 20), ("database", 300)):
         np.save(tmp_path / f"{side}_features.npy", random.standard_normal((count, 8)).astype(np.float32))
         np.save(tmp_path / f"{side}_labels.npy", random.integers(3, size=count))
-    script = Path(published.__file__)
+    script = Path(option_ablation.__file__)
     done = subprocess.run(
         [sys.executable, str(script), "--codes", str(tmp_path)], capture_output=True, text=True, check=False
     )

@@ -18,7 +18,7 @@ CMAKE = shutil.which("cmake", path=sysconfig.get_path("scripts") + os.pathsep + 
 EMULATOR = "qemu-aarch64"
 FOR_ARM64 = (EMULATOR, "aarch64-linux-gnu-g++")
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CMAKE is None, reason="needs cmake")]
+pytestmark = pytest.mark.skipif(CMAKE is None, reason="needs cmake")
 
 
 def build(preset):
@@ -41,14 +41,24 @@ def cases(process):
     return {isa: int(count) for isa, count in re.findall(r"^(\w+): (\d+) cases$", output, re.MULTILINE)}
 
 
-def test_every_instruction_set_agrees_with_the_oracle(monkeypatch):
+def test_every_instruction_set_agrees_with_the_oracle_around_the_edges_of_blocks(monkeypatch):
     monkeypatch.delenv("VTSEARCH_ISA", raising=False)
-    with start(build("core")) as process:
+    with start(build("core"), "blocks") as process:
+        counts = cases(process)
+    assert list(counts) == _native.isas()
+    assert min(counts.values()) > 10_000
+
+
+@pytest.mark.slow
+def test_every_instruction_set_agrees_with_the_oracle_at_every_width_and_length(monkeypatch):
+    monkeypatch.delenv("VTSEARCH_ISA", raising=False)
+    with start(build("core"), "lengths", "threads") as process:
         counts = cases(process)
     assert list(counts) == _native.isas()
     assert min(counts.values()) > 300_000
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not all(map(shutil.which, FOR_ARM64)), reason=f"needs {' and '.join(FOR_ARM64)}")
 def test_arm64_agrees_with_the_oracle(monkeypatch):
     monkeypatch.delenv("VTSEARCH_ISA", raising=False)

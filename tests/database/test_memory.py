@@ -169,7 +169,10 @@ LONG_CALLS = {
 }
 
 
-@pytest.mark.parametrize(("queries", "call"), LONG_CALLS.values(), ids=LONG_CALLS.keys())
+@pytest.mark.parametrize(
+    ("queries", "call"),
+    [pytest.param(*case, id=name, marks=[pytest.mark.slow] * (name != "rank")) for name, case in LONG_CALLS.items()],
+)
 def test_ctrl_c_ends_a_long_scan_of_a_file(large_files, queries, call):
     program = LONG_CALL.format(queries=queries, call=call)
     command = [sys.executable, "-c", program, *map(str, large_files)]

@@ -20,7 +20,7 @@ def labels_of(form, rng, n):
     return (rng.random((n, 9)) < 0.15).astype(np.int64)
 
 
-@pytest.mark.parametrize("bits", [1, 2, 8, 12, 16, 31, 32, 33, 64, 100, 128, 256, 513])
+@pytest.mark.parametrize("bits", [1, 8, 16, 33, 64, 100, 513])
 @pytest.mark.parametrize("form", ["single", "multi"])
 def test_average_precision_is_the_reference(isa, agree, bits, form):
     rng = np.random.default_rng(bits)
@@ -36,8 +36,8 @@ def test_average_precision_is_the_reference(isa, agree, bits, form):
                     agree(actual, reference.average_precision(*arguments, **options), rtol=1e-12)
 
 
-@pytest.mark.parametrize("bits", [16, 64])
-@pytest.mark.parametrize("k", [1, 100, 1000, 4097, None])
+@pytest.mark.parametrize("bits", [16, pytest.param(64, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("k", [1, 1000, 4097, None])
 @pytest.mark.parametrize("q", FEW_AND_MANY)
 def test_average_precision_of_thousands_is_the_reference(isa, agree, bits, k, q):
     rng = np.random.default_rng(bits)

@@ -41,7 +41,7 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("call", CALLS)
 def test_ctrl_c_ends_a_long_call_with_keyboard_interrupt(call, threads):
     program = LONG_CALL.format(call=CALLS[call].format(threads=threads))

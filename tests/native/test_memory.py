@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import mmap
 
 import numpy as np
 import pytest
-from strategies import FEW_AND_MANY, seeded_codes, seeded_queries
+from strategies import EDGE_BITS, FEW_AND_MANY, seeded_codes, seeded_queries
 
-from vtsearch import duplicates, metrics, ranking, reference
+import vtsearch.duplicates
+import vtsearch.metrics
+import vtsearch.ranking
+from vtsearch import reference
 
-BITS = (8, 16, 24, 32, 40, 56, 64, 72, 96, 120, 128, 136, 160, 192, 256, 264, 512, 1000)
 PROT_NONE = 0
 
 
@@ -43,77 +46,84 @@ class FencedPages:
         return place
 
 
-def check_all(agree, queries, database, plain_queries, plain_database):
-    n = len(plain_database)
+def answers(package, queries, database):
+    """What a package says of codes: (answer, relative tolerance) of every operation; the reference is a package too."""
+    ranking, metrics = (package, package) if package is reference else (vtsearch.ranking, vtsearch.metrics)
+    n, bits = len(database), 8 * queries.view(np.uint8).shape[1]
     mask = np.random.default_rng(n).random(n) < 0.3
-    labels = np.arange(len(plain_queries)) % 3, np.arange(n) % 3
-    bits = 8 * plain_queries.shape[1]
-    agree(ranking.rank(queries, database, 5), reference.rank(plain_queries, plain_database, 5))
-    agree(ranking.rank(queries, database, mask=mask), reference.rank(plain_queries, plain_database, mask=mask))
-    agree(ranking.within(queries, database, bits // 2), reference.within(plain_queries, plain_database, bits // 2))
-    agree(ranking.distances(queries, database), reference.distances(plain_queries, plain_database))
-    agree(ranking.histogram(queries, database), reference.histogram(plain_queries, plain_database))
-    agree(
-        ranking.histogram(queries, database, mask=mask), reference.histogram(plain_queries, plain_database, mask=mask)
-    )
+    labels = np.arange(len(queries)) % 3, np.arange(n) % 3
+    yield ranking.rank(queries, database, 5), 0.0
+    yield ranking.rank(queries, database, mask=mask), 0.0
+    yield ranking.within(queries, database, bits // 2), 0.0
+    yield ranking.distances(queries, database), 0.0
+    yield ranking.histogram(queries, database), 0.0
+    yield ranking.histogram(queries, database, mask=mask), 0.0
     for radius in (0, bits // 3):
-        found = duplicates.deduplicate(database, radius).representatives
-        agree(found, reference.deduplicate(plain_database, radius))
-    actual = metrics.relevance_histograms(queries, database, *labels)
-    expected = reference.relevance_histograms(plain_queries, plain_database, *labels)
-    agree((actual.items, actual.relevant), (expected.items, expected.relevant))
+        groups = package.deduplicate(database, radius)
+        yield groups if package is reference else groups.representatives, 0.0
+    counts = metrics.relevance_histograms(queries, database, *labels)
+    yield (counts.items, counts.relevant), 0.0
     if n:
-        agree(
-            metrics.average_precision(queries, database, *labels, ties="index"),
-            reference.average_precision(plain_queries, plain_database, *labels, ties="index"),
-            rtol=1e-12,
-        )
+        yield metrics.average_precision(queries, database, *labels, ties="index"), 1e-12
 
 
-@pytest.mark.parametrize("bits", BITS)
+@functools.cache
+def problem(bits, q, n):
+    """Queries, a database, and all that the reference says of them, for every instruction set and place in memory."""
+    queries, database = seeded_queries(bits, q, bits), seeded_codes([bits, n], n, bits)
+    return queries, database, list(answers(reference, queries, database))
+
+
+def check_all(agree, queries, database, expected):
+    for (actual, _), (answer, rtol) in zip(answers(vtsearch.duplicates, queries, database), expected, strict=True):
+        agree(actual, answer, rtol=rtol)
+
+
+@pytest.mark.parametrize("bits", EDGE_BITS)
 @pytest.mark.parametrize("q", FEW_AND_MANY)
 def test_nothing_is_read_outside_the_codes(isa, agree, bits, q):
-    for n in (0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 100, 257, 511, 512, 513):
-        queries, database = seeded_queries(bits, q, bits), seeded_codes(n, n, bits)
+    for n in (0, 1, 7, 8, 9, 31, 33, 64, 65, 257, 513):
+        queries, database, expected = problem(bits, q, n)
         query_pages, pages = FencedPages(queries.size), FencedPages(database.size)
-        check_all(agree, query_pages.at_end(queries), pages.at_end(database), queries, database)
-        check_all(agree, query_pages.at_start(queries), pages.at_start(database), queries, database)
+        check_all(agree, query_pages.at_end(queries), pages.at_end(database), expected)
+        check_all(agree, query_pages.at_start(queries), pages.at_start(database), expected)
 
 
-@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize("bits", EDGE_BITS)
 @pytest.mark.parametrize("offset", [1, 3, 63])
 @pytest.mark.parametrize("q", FEW_AND_MANY)
 def test_unaligned_codes_give_the_same_answers(isa, agree, bits, offset, q):
-    queries, database = seeded_queries(bits, q, bits), seeded_codes(bits, 600, bits)
+    queries, database, expected = problem(bits, q, 300)
 
     def shifted(codes):
         buffer = np.empty(codes.size + offset, dtype=np.uint8)
         buffer[offset:] = codes.ravel()
         return buffer[offset:].reshape(codes.shape)
 
-    check_all(agree, shifted(queries), shifted(database), queries, database)
+    check_all(agree, shifted(queries), shifted(database), expected)
 
 
 @pytest.mark.parametrize("bits", [16, 64, 72])
 def test_strided_codes_give_the_same_answers(isa, agree, bits):
-    queries, database = seeded_queries(bits, 3, bits), seeded_codes(bits, 300, bits)
+    queries, database, expected = problem(bits, 3, 300)
     wide = np.concatenate([database, ~database], axis=1)
-    check_all(agree, queries, wide[:, : database.shape[1]], queries, database)
-    check_all(agree, queries[::-1], database[::2], queries[::-1].copy(), database[::2].copy())
-    check_all(agree, np.asfortranarray(queries), np.asfortranarray(database), queries, database)
+    check_all(agree, queries, wide[:, : database.shape[1]], expected)
+    check_all(agree, np.asfortranarray(queries), np.asfortranarray(database), expected)
+    every_second = answers(reference, queries[::-1].copy(), database[::2].copy())
+    check_all(agree, queries[::-1], database[::2], every_second)
 
 
 @pytest.mark.parametrize("bits", [16, 64, 72])
 def test_memory_mapped_codes_give_the_same_answers(isa, agree, bits, tmp_path):
-    queries, database = seeded_queries(bits, 3, bits), seeded_codes(bits, 300, bits)
+    queries, database, expected = problem(bits, 3, 300)
     np.save(tmp_path / "codes.npy", database)
     mapped = np.load(tmp_path / "codes.npy", mmap_mode="r")
     assert isinstance(mapped, np.memmap)
-    check_all(agree, queries, mapped, queries, database)
+    check_all(agree, queries, mapped, expected)
 
 
 @pytest.mark.parametrize("word", [np.uint16, np.uint32, np.uint64])
 def test_words_are_read_as_their_bytes(isa, agree, word):
-    queries, database = seeded_queries(0, 3, 64), seeded_codes(0, 300, 64)
-    check_all(agree, queries.view(word), database.view(word), queries, database)
-    check_all(agree, queries, database.view(word), queries, database)
+    queries, database, expected = problem(64, 3, 300)
+    check_all(agree, queries.view(word), database.view(word), expected)
+    check_all(agree, queries, database.view(word), expected)

@@ -1,10 +1,10 @@
-"""rank equals the reference for every width, tail, k, mask and instruction set."""
+"""rank equals the reference for tails, k, masks and instruction sets; tests/core sweeps all widths and lengths."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from strategies import BLOCK_EDGES, EDGES, FEW_AND_MANY, KINDS, WIDE_BITS, seeded_codes, seeded_queries
+from strategies import EDGE_BITS, EDGES, FEW_AND_MANY, KINDS, seeded_codes, seeded_queries
 
 from vtsearch import ranking, reference
 
@@ -14,8 +14,8 @@ def cut_offs(n):
 
 
 @pytest.mark.parametrize("q", FEW_AND_MANY)
-@pytest.mark.parametrize("bits", [*range(1, 161), *WIDE_BITS])
-def test_rank_is_the_reference_at_every_width_and_tail(isa, agree, bits, q):
+@pytest.mark.parametrize("bits", EDGE_BITS)
+def test_rank_is_the_reference_at_every_tail(isa, agree, bits, q):
     queries = seeded_queries(bits, q, bits)
     for n in EDGES:
         database = seeded_codes([bits, n], n, bits, KINDS[(bits + n) % len(KINDS)])
@@ -25,12 +25,12 @@ def test_rank_is_the_reference_at_every_width_and_tail(isa, agree, bits, q):
             agree(actual, reference.Ranking(expected.distances[:, :k], expected.indices[:, :k]))
 
 
-@pytest.mark.parametrize("bits", [8, 16, 24, 32, 48, 64, 72, 128, 136, 256, 512, 1000])
+@pytest.mark.parametrize("bits", [16, 64, 100])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("q", [2, 16])
 def test_rank_is_the_reference_at_every_block_edge(isa, agree, bits, kind, q):
     queries = seeded_queries(bits, q, bits)
-    for n in BLOCK_EDGES:
+    for n in (2048, 4097, 8193):
         database = seeded_codes([bits, n], n, bits, kind)
         expected = reference.rank(queries, database)
         for k in (1, 10, 100, 1000, n - 1, n):
@@ -39,7 +39,7 @@ def test_rank_is_the_reference_at_every_block_edge(isa, agree, bits, kind, q):
                 agree(actual, reference.Ranking(expected.distances[:, :k], expected.indices[:, :k]))
 
 
-@pytest.mark.parametrize("bits", [5, 16, 32, 64, 128, 200])
+@pytest.mark.parametrize("bits", [5, 64, 200])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("q", FEW_AND_MANY)
 def test_rank_is_the_reference_at_every_k(isa, agree, bits, kind, q):
@@ -48,7 +48,7 @@ def test_rank_is_the_reference_at_every_k(isa, agree, bits, kind, q):
         agree(ranking.rank(queries, database, k), reference.rank(queries, database, k))
 
 
-@pytest.mark.parametrize("bits", [7, 16, 32, 64, 80, 128, 256])
+@pytest.mark.parametrize("bits", [7, 64, 80])
 @pytest.mark.parametrize("n", [1, 8, 65, 300, 4097])
 @pytest.mark.parametrize("q", FEW_AND_MANY)
 def test_rank_is_the_reference_under_masks(isa, agree, bits, n, q):
@@ -63,7 +63,7 @@ def test_rank_is_the_reference_under_masks(isa, agree, bits, n, q):
 
 
 @pytest.mark.parametrize("q", [0, 1, 2, 3, 4, 5, 7, 8, 9, 31, 64, 65])
-@pytest.mark.parametrize("bits", [16, 32, 64, 96, 128])
+@pytest.mark.parametrize("bits", [16, 96])
 def test_rank_is_the_reference_for_any_number_of_queries_and_threads(isa, agree, q, bits):
     queries, database = seeded_queries(q, q, bits), seeded_codes(q, 500, bits)
     expected = reference.rank(queries, database, 20)
@@ -78,7 +78,7 @@ def test_rank_of_a_large_database_is_the_reference_for_any_number_of_threads(isa
         agree(ranking.rank(queries, database, 1000, threads=threads), expected)
 
 
-@pytest.mark.parametrize("bits", [16, 64, 128, 256])
+@pytest.mark.parametrize("bits", [16, 64, *(pytest.param(bits, marks=pytest.mark.slow) for bits in (128, 256))])
 @pytest.mark.parametrize("q", [5, 18])
 @pytest.mark.parametrize("k", [100, 2400])
 def test_rank_is_the_reference_where_a_sample_of_the_database_misleads(isa, agree, bits, q, k):

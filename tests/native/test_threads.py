@@ -53,7 +53,9 @@ def expected(operation, shape):
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    "shape", [name if name == "both" else pytest.param(name, marks=pytest.mark.slow) for name in SHAPES]
+)
 def test_shared_work_is_the_reference(isa, agree, operation, shape):
     package = PACKAGES.get(operation, ranking)
     actual = OPERATIONS[operation](package, *problem(shape), threads=3)
@@ -87,7 +89,7 @@ def test_as_many_threads_run_as_were_asked_for(threads, beside):
 
 
 def test_calls_from_several_threads_at_once_are_the_reference(agree):
-    shape = "shared queries"
+    shape = "both"
     before, isas = _native.active_isa(), _native.isas()
 
     def call(turn):

@@ -42,6 +42,7 @@ def wait_for(condition, process):
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_a_grid_that_is_killed_goes_on_in_the_middle_of_a_run(grid_words, finished_grid, tmp_path, capsys):
     folder = tmp_path / "killed"
     words = [sys.executable, "-m", "vtsearch", "reproduce", *grid_words, "--output", str(folder)]
@@ -142,6 +143,7 @@ def holder(finished_grid, tmp_path):
     process.join()
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_run_the_same_cell(holder):
     place, _ = holder
     (place.run(FIRST) / files.RESULT).unlink()
@@ -154,6 +156,7 @@ def test_two_processes_do_not_run_the_same_cell(holder):
     assert not (place.run(FIRST) / files.RESULT).exists()
 
 
+@pytest.mark.slow
 def test_the_lock_of_a_killed_process_holds_nobody_up(holder):
     place, process = holder
     with place.mine(FIRST) as mine:

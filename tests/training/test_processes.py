@@ -16,6 +16,7 @@ from vtsearch.training import run_folder as files
 from vtsearch.training.loop import train
 from vtsearch.training.metrics_log import read_metrics
 
+pytestmark = pytest.mark.slow  # two processes that import torch, for every framework
 BATCH = 50
 LAUNCH = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "vtsearch")
 

@@ -61,6 +61,7 @@ def journal_without_times(folder):
     return [{k: v for k, v in event.items() if k not in TIMES} for event in read_metrics(folder / files.METRICS)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("framework", "options"), [("csq", {}), ("adsh", {"sample": 300})])
 def test_a_run_killed_at_random_moments_ends_like_one_that_was_not(
     processes, tiny_config, tmp_path, framework, options
@@ -98,7 +99,9 @@ def test_a_run_killed_at_random_moments_ends_like_one_that_was_not(
     assert_alike(whole, killed)
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize(
+    "framework", [name if name == "csq" else pytest.param(name, marks=pytest.mark.slow) for name in FRAMEWORKS]
+)
 def test_every_framework_goes_on_from_between_two_checkpoints_of_its_second_epoch(
     processes, tiny_config, tmp_path, framework
 ):
