@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 NATIVE := CMakeLists.txt $(wildcard cmake/* csrc/*.* csrc/*/*.*)
 
-.PHONY: demo test test-all bench sanitize sanitize-address sanitize-thread fuzz lint format clean
+.PHONY: demo test test-all bench docs sanitize sanitize-address sanitize-thread fuzz lint format clean
 
 demo: $(VENV)/.package
 	$(BIN)/vtsearch demo
@@ -22,6 +22,10 @@ test-all: $(VENV)/.package $(VENV)/.test
 # Fifteen minutes; make bench QUICK=1 runs the same on tiny codes.
 bench: $(VENV)/.package $(VENV)/.test $(VENV)/.bench
 	$(BIN)/python benchmarks/compare.py $(if $(QUICK),--quick)
+
+# The site in build/docs; a warning is an error.
+docs: $(VENV)/.package $(VENV)/.docs
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
 
 # The programs of tests/core, then the native tests, with the sanitizers of addresses and undefined behaviour, then with
 # that of threads: half an hour. Leaks are the business of tests/native/test_leaks.py: Python itself never frees all.
@@ -86,6 +90,10 @@ $(VENV)/.test: $(VENV)/.python pyproject.toml
 
 $(VENV)/.bench: $(VENV)/.python pyproject.toml
 	$(PIP) install --quiet --group bench
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.python pyproject.toml
+	$(PIP) install --quiet --group docs
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.python pyproject.toml
