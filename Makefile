@@ -46,7 +46,7 @@ sanitize-address sanitize-thread: sanitize-%: $(VENV)/.test
 	  -Ccmake.define.VTSEARCH_SANITIZE=$(SANITIZERS_$*)
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	  LD_PRELOAD="$$($(CXX) -print-file-name=$(RUNTIME_$*)) $$($(CXX) -print-file-name=libstdc++.so)" \
-	  build/venv-$*/bin/python -m pytest -q --capture=sys --whole-bytes $(SANITIZED)
+	  build/venv-$*/bin/python -m pytest -q -m "" --capture=sys --whole-bytes $(SANITIZED)
 
 # libFuzzer (Clang 19) on the engine, every instruction set against an oracle; then Hypothesis on what Python may be given.
 SECONDS ?= 60
