@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vtsearch._atomic_io import write_file
+from vtsearch.data.locate import ImageSelection
+from vtsearch.encoding.encoder import Encoder
+from vtsearch.encoding.shard import write_index
 from vtsearch.evaluation import Evaluation, map_name
-from vtsearch.index import Index
 from vtsearch.models import save_model
 from vtsearch.reports import ReportContext, write_report
 from vtsearch.reports.retrievals import PicturedSide, retrieval_rows, spread_over_classes
@@ -136,13 +138,13 @@ def write_codes(
     run: Path, config: TrainConfig, model: HashModel, data: RetrievalData, *, sides: Sides, database_codes: str
 ) -> None:
     """Put the codes of query and database into one index each, under `codes/`."""
-    fingerprints = _fingerprints(model, data)
-    words = {
+    fingerprints = _fingerprints(model, data, config)
+    description = {
         "protocol": data.protocol.name,
         "model": str((run / files.FINAL).absolute()),
         "backbone": config.model.backbone,
     } | ({"data": str(Path(config.data).absolute())} if config.data else {})
-    words |= {"remark": data.remark} if data.remark else {}
+    description |= {"remark": data.remark} if data.remark else {}
 
     notes = {"database": {"codes": database_codes}}
     if database_codes == LEARNED:
@@ -153,15 +155,15 @@ def write_codes(
             ("query", sides.query, data.split.query),
             ("database", sides.database, data.split.database),
         ):
-            with Index.create(
+            images = ImageSelection(data.source, positions, description | {"part": part} | notes.get(part, {}))
+            write_index(
                 fresh / part,
-                model.bits,
+                codes,
+                images,
+                bits=model.bits,
                 fingerprints=fingerprints,
-                classes=data.source.classes,
-                description=words | {"part": part} | notes.get(part, {}),
-            ) as index:
-                ids = [data.source.id(int(position)) for position in positions]
-                index.add(codes, ids=ids, labels=data.source.labels[positions])
+                description=images.description,
+            )
 
     replace_folder(run / files.CODES, write)
 
@@ -177,7 +179,7 @@ def write_run_report(
     result: RunResult,
 ) -> None:
     """Write report.json, report.md and the pictures."""
-    fingerprints = _fingerprints(model, data)
+    fingerprints = _fingerprints(model, data, config)
     context = ReportContext(
         protocol=data.protocol.name,
         split=fingerprints["split"],
@@ -207,9 +209,5 @@ def _pictured(data: RetrievalData, sides: Sides) -> list[RetrievalRow]:
     return retrieval_rows(query, database, chosen, data.source.classes)
 
 
-def _fingerprints(model: HashModel, data: RetrievalData) -> dict[str, str]:
-    return {
-        "model": model.fingerprint(),
-        "preprocessing": model.preprocessing.fingerprint(),
-        "split": data.split.fingerprint,
-    }
+def _fingerprints(model: HashModel, data: RetrievalData, config: TrainConfig) -> dict[str, str]:
+    return Encoder(model, precision=config.precision).fingerprints | {"split": data.split.fingerprint}
