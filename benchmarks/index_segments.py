@@ -40,7 +40,7 @@ def answer(folder: str) -> None:
     queries = np.random.default_rng(1).integers(0, 256, (QUERIES, Index.open(folder).bits // 8), dtype=np.uint8)
     with Index.open(folder) as index:
         print(f"{len(index):,} items in {len(index.segments)} segments, {index.bits} bits")
-        radius = index.bits // 2 - 200
+        radius = index.bits // 2 - 2 * int(index.bits**0.5)  # four standard deviations of random codes below their mean
         for name, call in (
             ("within", lambda: len(index.within(queries, radius, threads=1).indices)),
             ("evaluate", lambda: index.evaluate(queries, np.arange(QUERIES) % CLASSES, 1_000, threads=1).queries),

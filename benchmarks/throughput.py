@@ -26,7 +26,7 @@ from torchvision import transforms
 
 from vtsearch.data import open_image_folder
 from vtsearch.data.loading.torch_dataset import ImageDataset
-from vtsearch.encoding.encode import encode_positions
+from vtsearch.encoding import Encoder
 from vtsearch.encoding.precision import resolve_precision
 from vtsearch.frameworks import framework_class
 from vtsearch.models import HashModel, ModelConfig, build_model
@@ -148,7 +148,7 @@ def our_training(given: argparse.Namespace, folder: Path, images: str) -> float:
 def our_encoding(given: argparse.Namespace, source, device: torch.device) -> float:
     model = build(given).to(device)
     began = time.perf_counter()
-    encode_positions(model, source, np.arange(len(source)), batch_size=given.batch_size)
+    Encoder(model, batch_size=given.batch_size).encode(source)
     return len(source) / (time.perf_counter() - began)
 
 

@@ -1,12 +1,12 @@
 """Vision Transformer Hashing: learn short binary codes for images, then rank, search and evaluate them.
 
-With numpy alone: `pack`, `rank`, `mean_average_precision` and their friends. With the extra ``train``: `load_model` and
-the commands that train and encode. Nothing here imports torch before it is needed.
+With numpy alone: `pack`, `rank`, `mean_average_precision` and their friends. With the extra ``train``: `load_model`,
+`Encoder` and the commands that train and encode. Nothing here imports torch before it is needed.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vtsearch._database import Database
 from vtsearch._native import __version__
@@ -30,7 +30,7 @@ from vtsearch.ranking import Neighbors, Ranking, count, distances, histogram, ra
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vtsearch.models import HashModel
+    from vtsearch.encoding import Encoder
 
 __all__ = [
     "pack",
@@ -49,6 +49,7 @@ __all__ = [
     "permutation_test",
     "Database",
     "Index",
+    "Encoder",
     "load_model",
     "Ranking",
     "Neighbors",
@@ -62,22 +63,31 @@ __all__ = [
 ]
 
 
-def load_model(path: str | Path) -> HashModel:
-    """A trained model from its folder, ready to encode images; needs the extra ``train``.
+def load_model(path: str | Path) -> Encoder:
+    """The Encoder of a trained model, with defaults throughout; needs the extra ``train``.
 
     Args:
         path: a model folder, as training writes it (``best`` or ``final`` of a run).
 
     Returns:
-        The model in evaluation mode; its ``encode`` turns images into codes, (n, bytes) uint8.
+        Its ``encode`` gives the codes of images, (n, bytes) uint8, the same as ``vtsearch encode``; ``model`` is the
+        model itself, in evaluation mode.
 
     Raises:
         FileNotFoundError: no such folder.
         VtsearchError: the folder is not a model, or is damaged.
         ModuleNotFoundError: the extra ``train`` is not installed.
     """
+    encoder: Encoder = __getattr__("Encoder")(path)
+    return encoder
+
+
+def __getattr__(name: str) -> Any:
+    """``Encoder``, imported on first use, because it imports torch."""
+    if name != "Encoder":
+        raise AttributeError(f"module 'vtsearch' has no attribute {name!r}")
     try:
-        from vtsearch.models import load_model as load  # noqa: PLC0415  torch is imported here, not by the numpy side
+        from vtsearch.encoding import Encoder as imported  # noqa: N813, PLC0415
     except ModuleNotFoundError as missing:
         raise missing_extra(missing.name or "torch") from missing
-    return load(path)
+    return imported

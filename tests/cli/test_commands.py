@@ -54,8 +54,8 @@ def test_the_parts_of_a_protocol_are_encoded(codes, model):
             assert index.ids() == [source.id(int(position)) for position in positions]
             assert index.labels().tolist() == source.labels[positions].tolist()
             assert index.classes == source.classes
-            assert set(index.fingerprints) == {"model", "preprocessing", "split"}
-            assert index.fingerprints["split"] == split.fingerprint
+            assert set(index.fingerprints) == {"model", "preprocessing", "arithmetic", "split"}
+            assert index.fingerprints["split"] == data.fingerprint
             assert index.description["model"] == str(model)
 
 
@@ -80,7 +80,7 @@ def test_codes_do_not_depend_on_the_batch_size(codes, model, tmp_path):
 
 def test_encoding_says_how_much_and_how_fast(model, tmp_path, capsys):
     said = printed(capsys, "encode", "digits", "--part", "query", "--model", model, "--output", tmp_path / "q")
-    assert re.search(rf"q: 100 codes of {BITS} bits, model [0-9a-f]{{12}}\n$", said.out)
+    assert re.search(rf"q: 100 codes of {BITS} bits, model [0-9a-f]{{12}}, (bf16|fp32)\n$", said.out)
     assert re.fullmatch(r"[\d,]+ images/s\n", said.err)
 
 

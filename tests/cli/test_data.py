@@ -10,7 +10,7 @@ from dataset_fixtures import CLASSES, FORMATS, cifar10
 
 from vtsearch.cli import main
 from vtsearch.data import PROTOCOLS
-from vtsearch.data.locate import reopen
+from vtsearch.data.locate import ImageLocator
 from vtsearch.index import Index
 from vtsearch.models import ModelConfig, build_model, save_model
 
@@ -188,4 +188,4 @@ def test_the_images_of_a_table_are_encoded_and_found_again(tmp_path, form):
     with Index.open(tmp_path / "codes") as index:
         assert index.ids() == [item.name for item in made]
         assert index.classes == CLASSES
-        assert reopen(index)(3).size == (24, 24)
+        assert ImageLocator.of(index).load(3).size == (24, 24)

@@ -9,10 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from vtsearch.codes import pack
 from vtsearch.errors import VtsearchError
 from vtsearch.models import ModelConfig, build_model
-from vtsearch.tensors.preprocessing import Preprocessing, to_tensor
+from vtsearch.tensors.preprocessing import Preprocessing
 
 NAME = "vit_tiny_patch16_224"
 UNTRAINED = "vit_base_patch16_18x2_224"  # timm knows it, and has no weights for it
@@ -194,51 +193,6 @@ def test_config_values_out_of_range_are_named(field, value, message):
     with pytest.raises(ValueError) as error:
         ModelConfig(**{field: value})
     assert str(error.value) == message
-
-
-def test_codes_are_the_packed_signs_of_features(model):
-    images = torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        features = model(images).numpy()
-    codes = model.encode(images, batch_size=2)
-    assert codes.dtype == np.uint8
-    assert np.array_equal(codes, pack(features))
-
-
-def test_images_paths_and_tensors_encode_alike(model, tmp_path):
-    images = pictures()
-    paths = [tmp_path / f"{number}.png" for number in range(3)]
-    for image, path in zip(images, paths, strict=True):
-        image.save(path)
-    tensors = torch.stack([model.preprocessing.prepare(to_tensor(image)) for image in images])
-    expected = model.encode(tensors)
-    assert np.array_equal(model.encode(images, batch_size=2), expected)
-    assert np.array_equal(model.encode(map(str, paths)), expected)
-    assert np.array_equal(model.encode(iter(tensors.split(2))), expected)
-
-
-def test_no_images_give_no_codes(model):
-    assert model.encode([]).shape == (0, 2)
-    assert model.encode(torch.empty(0, 3, 32, 32)).shape == (0, 2)
-
-
-def test_encoding_leaves_the_mode_as_it_was():
-    model = build().train()
-    images = torch.randn(4, 3, 32, 32)
-    assert np.array_equal(model.encode(images), model.encode(images))  # no dropout
-    assert model.training
-
-
-def test_what_cannot_be_encoded_is_named(model, tmp_path):
-    with pytest.raises(TypeError, match="images: expected Pillow images, paths or tensors, got int"):
-        model.encode([3])
-    with pytest.raises(ValueError, match="batch_size: expected at least 1, got 0"):
-        model.encode([], batch_size=0)
-    with pytest.raises(FileNotFoundError, match=r"none\.png"):
-        model.encode([tmp_path / "none.png"])
-    (tmp_path / "text.png").write_text("hello")
-    with pytest.raises(VtsearchError, match=r"images: cannot read .*text\.png"):
-        model.encode([tmp_path / "text.png"])
 
 
 def test_the_fingerprint_is_that_of_weights_and_preprocessing(model):

@@ -10,7 +10,7 @@ import pytest
 
 from vtsearch import load_model, mean_average_precision, pack
 from vtsearch.data import open_dataset
-from vtsearch.encoding.encode import encode_positions
+from vtsearch.encoding import Encoder
 from vtsearch.frameworks.adsh import ADSHOptions
 from vtsearch.index import Index
 from vtsearch.training import run_folder as files
@@ -65,7 +65,7 @@ def test_both_numbers_are_those_of_the_codes_that_they_are_said_to_be_of(finishe
     data, model = open_dataset("digits"), load_model(folder / files.FINAL)
     labels = [data.source.labels[part] for part in (data.split.query, data.split.database)]
     query, database = (
-        encode_positions(model, data.source, part, precision=asymmetric.precision)
+        Encoder(model, precision=asymmetric.precision).encode(data.source, part)
         for part in (data.split.query, data.split.database)
     )
     assert result.symmetric["expected"] == mean_average_precision(query, database, *labels)

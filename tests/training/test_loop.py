@@ -13,7 +13,7 @@ from accelerate.utils import set_seed
 
 from vtsearch import load_model, mean_average_precision
 from vtsearch.data import load_split, open_dataset, save_split
-from vtsearch.encoding.encode import encode_positions
+from vtsearch.encoding import Encoder
 from vtsearch.errors import VtsearchError
 from vtsearch.index import Index
 from vtsearch.models import build_model
@@ -51,7 +51,7 @@ def test_baselines_are_those_of_the_model_before_it_was_trained(finished):
     set_seed(derived_seed(config.seed, MODEL_SEED))
     model = build_model(config.model)
     codes = [
-        encode_positions(model, data.source, part, precision="fp32") for part in (data.split.query, data.split.database)
+        Encoder(model, precision="fp32").encode(data.source, part) for part in (data.split.query, data.split.database)
     ]
     labels = [data.source.labels[part] for part in (data.split.query, data.split.database)]
     assert result.baselines["untrained model"]["expected"] == mean_average_precision(*codes, *labels)
@@ -119,7 +119,7 @@ def test_the_codes_are_indexes_that_the_final_model_makes_again(finished):
     data, model = open_dataset("digits"), load_model(folder / files.FINAL)
     for part, positions in (("query", data.split.query), ("database", data.split.database)):
         with Index.open(folder / files.CODES / part) as index:
-            codes = encode_positions(model, data.source, positions, precision=config.precision)
+            codes = Encoder(model, precision=config.precision).encode(data.source, positions)
             np.testing.assert_array_equal(index.codes(), codes)
             np.testing.assert_array_equal(index.labels(), data.source.labels[positions])
             assert index.fingerprints["model"] == model.fingerprint()

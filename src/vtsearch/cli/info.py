@@ -22,18 +22,18 @@ PACKAGES = ("numpy", "torch", "torchvision", "timm", "accelerate", "matplotlib",
 
 
 def parser() -> CommandParser:
-    """The words that this command understands."""
-    words = CommandParser("info", "Describe this installation, or a model, an index, a run or a report.", EXAMPLE)
-    words.add_argument("folder", nargs="?", help="a model, an index, a run or a report; by default this installation")
-    words.add_argument("--json", action="store_true", help="print JSON")
-    return words
+    """Build the argument parser."""
+    command = CommandParser("info", "Describe this installation, or a model, an index, a run or a report.", EXAMPLE)
+    command.add_argument("folder", nargs="?", help="a model, an index, a run or a report; by default this installation")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    return command
 
 
 def run(argv: list[str]) -> int:
     """Describe; prints one line per fact."""
-    given = parser().parse_args(argv)
-    facts = installation() if given.folder is None else describe(Path(given.folder))
-    print(json.dumps(facts, indent=1) if given.json else _text(facts))
+    args = parser().parse_args(argv)
+    facts = installation() if args.folder is None else describe(Path(args.folder))
+    print(json.dumps(facts, indent=1) if args.json else _text(facts))
     return 0
 
 
@@ -83,7 +83,10 @@ def _index(folder: Path) -> dict[str, Any]:
             "segments": len(index.segments),
             "labels": "none" if labels is None else "one per item" if labels.ndim == 1 else "0/1 per class",
             "classes": len(index.classes),
-            **{f"fingerprint of {name}": value for name, value in index.fingerprints.items()},
+            **{
+                name if name == "arithmetic" else f"fingerprint of {name}": value
+                for name, value in index.fingerprints.items()
+            },
             **index.description,
         }
 

@@ -13,12 +13,13 @@ import numpy as np
 from vtsearch._atomic_io import write_file
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import scanning
-from vtsearch.data.locate import ImageFiles, load_image, reopen
+from vtsearch.data.locate import ImageLocator, load_image
 from vtsearch.errors import missing_extra
 from vtsearch.index import Answers, Index
 from vtsearch.reports import RetrievalRow, are_relevant, label_text
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Callable
     from types import ModuleType
 
@@ -42,35 +43,36 @@ class Query(NamedTuple):
 
 
 def parser() -> CommandParser:
-    """The words that this command understands."""
-    words = CommandParser("search", "Show the items of an index that are nearest to a query.", EXAMPLE)
-    words.add_argument("query", help="an image file, the id of an item of the index, or a code in hexadecimal")
-    words.add_argument("--index", required=True, help="folder of the index")
-    words.add_argument("--model", help="model folder for an image; by default the one that made the index")
-    words.add_argument("-k", "--k", type=int, default=10, help="how many answers")
-    words.add_argument("--threads", type=int, help="upper bound; by default the CPUs that may be used")
-    words.add_argument("--json", action="store_true", help="print JSON")
-    words.add_argument("--picture", help="PNG file to draw the answers into")
-    return words
+    """Build the argument parser."""
+    command = CommandParser("search", "Show the items of an index that are nearest to a query.", EXAMPLE)
+    command.add_argument("query", help="an image file, the id of an item of the index, or a code in hexadecimal")
+    command.add_argument("--index", required=True, help="folder of the index")
+    command.add_argument("--model", help="model folder for an image; by default the one that made the index")
+    command.add_argument("-k", "--k", type=int, default=10, help="how many answers")
+    command.add_argument("--threads", type=int, help="upper bound; by default the CPUs that may be used")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.add_argument("--images", help="folder of the index's images, if it has moved")
+    command.add_argument("--picture", help="PNG file to draw the answers into")
+    return command
 
 
 def run(argv: list[str]) -> int:
     """Search; prints a table of rank, distance, id and label."""
-    given = parser().parse_args(argv)
-    with Index.open(given.index) as index:
-        query = _query(given.query, index, given.model)
+    args = parser().parse_args(argv)
+    with Index.open(args.index) as index:
+        query = _query(args.query, index, args.model)
         with scanning("searching") as progress:
-            answers = index.search(query.code, given.k, threads=given.threads, progress=progress)
+            answers = index.search(query.code, args.k, threads=args.threads, progress=progress)
         labels = _labels(index, answers)
-        if given.picture is not None:
-            _draw(Path(given.picture), given.query, query, index, answers)
+        if args.picture is not None:
+            _draw(args, query, index, answers)
     rows = list(zip(answers.distances[0].tolist(), answers.ids[0], labels, strict=True))
-    if given.json:
+    if args.json:
         found = [
             {"rank": rank, "distance": distance, "id": name, "label": label}
             for rank, (distance, name, label) in enumerate(rows, start=1)
         ]
-        print(json.dumps({"query": given.query, "code": query.code.tobytes().hex(), "answers": found}, indent=1))
+        print(json.dumps({"query": args.query, "code": query.code.tobytes().hex(), "answers": found}, indent=1))
     else:
         _print(rows)
     return 0
@@ -104,13 +106,11 @@ def _encode(path: Path, index: Index, folder: str | None) -> NDArray[np.uint8]:
     folder = folder or index.description.get("model")
     if folder is None:
         raise ValueError(f"model: expected a folder to encode {path} with; {index.path} does not remember its own")
-    from vtsearch.encoding.encode import encode_positions
-    from vtsearch.models import load_model
+    from vtsearch.encoding import Encoder
 
-    model = load_model(folder)
-    fingerprints = {"model": model.fingerprint(), "preprocessing": model.preprocessing.fingerprint()}
-    index.check_fingerprints(fingerprints, whose=str(folder))
-    return encode_positions(model, ImageFiles(Path(), [str(path)]), [0])
+    encoder = Encoder(folder, precision=index.fingerprints.get("arithmetic", "auto"))  # type: ignore[arg-type]
+    index.check_fingerprints(encoder.fingerprints, whose=str(folder))
+    return encoder.encode([path])
 
 
 def _labels(index: Index, answers: Answers) -> list[str]:
@@ -127,19 +127,22 @@ def _print(rows: list[tuple[int, str, str]]) -> None:
         print(f"{rank:4}  {distance:8}  {name:<{width}}  {label}".rstrip())
 
 
-def _draw(path: Path, word: str, query: Query, index: Index, answers: Answers) -> None:
+def _draw(args: Namespace, query: Query, index: Index, answers: Answers) -> None:
     retrieval_figure = figures().retrieval_figure
-    load = reopen(index)
+    load = ImageLocator.of(index, root=args.images).load
     items = answers.indices[0].tolist()
     labels = index.labels()
     row = RetrievalRow(
         query=_image(query, load),
-        title=Path(word).name,
+        title=Path(args.query).name,
         answers=[load(item) for item in items],
         distances=answers.distances[0].tolist(),
         relevant=None if labels is None or query.item is None else are_relevant(labels[query.item], labels[items]),
     )
-    write_file(path, retrieval_figure([row], f"{len(index):,} items of {index.path}, {index.bits} bits, ties index"))
+    write_file(
+        Path(args.picture),
+        retrieval_figure([row], f"{len(index):,} items of {index.path}, {index.bits} bits, ties index"),
+    )
 
 
 def _image(query: Query, load: Callable[[int], Image]) -> Image:
@@ -147,7 +150,7 @@ def _image(query: Query, load: Callable[[int], Image]) -> Image:
         return load_image(query.image)
     if query.item is not None:
         return load(query.item)
-    raise ValueError("picture: expected an image or an item as query, got a code, which nobody can see")
+    raise ValueError("picture: expected an image or an item as query, got a code, which has no picture")
 
 
 def figures() -> ModuleType:

@@ -1,10 +1,10 @@
-"""From words to images and back: what a user encodes, and where the images of an index can be found again."""
+"""From the arguments of a command to images to encode, and from an index back to its images."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from vtsearch.data.open import open_dataset, open_image_folder, open_image_list,
 from vtsearch.data.protocols import PROTOCOLS
 from vtsearch.data.sources.image_files import read_image
 from vtsearch.data.sources.image_folder import SUFFIXES
+from vtsearch.data.sources.image_source import FileSource
 from vtsearch.data.splits.split import load_split
 from vtsearch.errors import VtsearchError
 
@@ -25,16 +26,20 @@ if TYPE_CHECKING:
     from vtsearch.index import Index
 
 Part = Literal["query", "train", "database"]
+TABLES = (".txt", ".csv", ".parquet")
+
+
+FILES, FOLDER, LIST, PROTOCOL, DATA = "files", "folder", "list", "protocol", "data"
+"""Entries of an index's description that locate its images."""
 
 
 @dataclass(frozen=True)
-class Images:
-    """Images to encode, and the words that find them again."""
+class ImageSelection:
+    """Images to encode, and the description by which an ``ImageLocator`` finds them again."""
 
     source: ImageSource
     positions: NDArray[np.int64]
     description: Mapping[str, str]
-    """Goes into the index; ``reopen`` understands it."""
     labelled: bool = True
     split: str | None = None
     """Fingerprint of the protocol's split."""
@@ -64,106 +69,196 @@ class ImageFiles:
         """The name as it was given."""
         return self._names[position]
 
+    def path(self, position: int) -> Path:
+        """The image file at a position."""
+        return self._root / self._names[position]
+
 
 def load_image(path: Path) -> Image:
     """The RGB image in a file.
 
     Raises:
+        FileNotFoundError: no such file.
         VtsearchError: a file that is no image, or a truncated one.
     """
     return read_image(path, "images")
 
 
-def open_images(
-    words: Sequence[str], *, part: Part = "database", data: str | None = None, seed: int = 0, split: str | None = None
-) -> Images:
-    """The images that the words name.
+def select_images(
+    names: Sequence[str], *, part: Part = "database", data: str | None = None, seed: int = 0, split: str | None = None
+) -> ImageSelection:
+    """The images that the arguments of a command name.
 
     Args:
-        words: a protocol's name; or a folder; or a list file (.txt) or table (.csv, .parquet); or image files.
+        names: a protocol's name; or a folder; or a list file (.txt) or table (.csv, .parquet); or image files.
         part: which part of a protocol.
         data: the folder of a protocol's data set, or the one that a list's paths are relative to.
         seed: of a protocol's split.
         split: file of a split drawn before, instead of drawing one.
 
     Raises:
-        ValueError: words that name no protocol and no file.
+        ValueError: a name of no protocol and no file.
         FileNotFoundError: an image that does not exist.
     """
-    first = Path(words[0])
-    if len(words) == 1 and words[0] in PROTOCOLS:
-        return _of_protocol(words[0], part, data, seed, split)
-    if len(words) == 1 and first.is_dir():
+    first = Path(names[0])
+    if len(names) == 1 and names[0] in PROTOCOLS:
+        return _of_protocol(names[0], part, data, seed, split)
+    if len(names) == 1 and first.is_dir():
         return _of_folder(first)
-    if len(words) == 1 and first.suffix in (".txt", ".csv", ".parquet"):
+    if len(names) == 1 and first.suffix in TABLES:
         return _of_list(first, data)
-    if len(words) == 1 and not first.exists():
+    if len(names) == 1 and not first.exists():
         choices = ", ".join(PROTOCOLS)
-        raise ValueError(f"images: expected a protocol ({choices}), a folder, a list or image files, got {words[0]!r}")
-    return _of_files(Path.cwd(), words)
+        raise ValueError(f"images: expected a protocol ({choices}), a folder, a list or image files, got {names[0]!r}")
+    return _of_files(Path.cwd(), names)
+
+
+class ImageLocator:
+    """Images of the items of an index, by their positions in it.
+
+    Items of files, folders and lists are files below one root, named by their ids; items of a protocol are looked up
+    in its data set by their ids. Nothing is opened before the first image is asked for.
+
+    Args:
+        description: of the index, as encoding writes it.
+        ids: of its items.
+        root: where the images are now, if their folder has moved: the folder of files, of a list's images, or of a
+            protocol's data set.
+        index: name of the index in messages.
+
+    Raises:
+        VtsearchError: a description without images, or a root that is gone.
+        FileNotFoundError: ``root`` does not exist.
+    """
+
+    def __init__(
+        self,
+        description: Mapping[str, str],
+        ids: Sequence[str],
+        *,
+        root: str | Path | None = None,
+        index: str = "index",
+    ) -> None:
+        if not has_images(description):
+            raise VtsearchError(f"{index}: the index does not say where its images are (vtsearch encode writes it)")
+        if root is not None and not Path(root).is_dir():
+            raise FileNotFoundError(2, "images: no such folder", str(root))
+        self._description, self._ids, self._index = description, ids, index
+        self._root = _root(description) if root is None else Path(root)
+        self._source: ImageSource | None = None
+        self._positions: dict[str, int] = {}
+        if self._root is not None and not self._root.is_dir():
+            raise VtsearchError(
+                f"{index}: its images were in {self._root}, which does not exist; "
+                "if they have moved, name their folder: --images FOLDER, or ImageLocator(..., root=FOLDER)"
+            )
+
+    @classmethod
+    def of(cls, index: Index, *, root: str | Path | None = None) -> Self:
+        """The locator of an index; arguments and errors as of the class."""
+        return cls(index.description, index.ids(), root=root, index=str(index.path))
+
+    @property
+    def root(self) -> Path | None:
+        """The folder of the images; None for a protocol whose data set has no folder of its own."""
+        return self._root
+
+    def load(self, position: int) -> Image:
+        """The RGB image of an item.
+
+        Raises:
+            VtsearchError: an image that is gone or cannot be read.
+        """
+        if PROTOCOL in self._description:
+            source = self._opened()
+            return source.load(self._positions[self._known(position)])
+        return read_image(self.path(position), self._index)
+
+    def path(self, position: int) -> Path:
+        """The image file of an item.
+
+        Raises:
+            VtsearchError: a file that is gone, or an item of a data set that keeps no image files.
+        """
+        if PROTOCOL in self._description:
+            source = self._opened()
+            if not isinstance(source, FileSource):
+                raise VtsearchError(f"{self._index}: {self._description[PROTOCOL]} has no file for each image")
+            return source.path(self._positions[self._known(position)])
+        assert self._root is not None
+        path = self._root / self._ids[position]
+        if not path.is_file():
+            raise VtsearchError(
+                f"{self._index}: no image {self._ids[position]!r} in {self._root}; "
+                "if the images have moved, name their folder: --images FOLDER, or ImageLocator(..., root=FOLDER)"
+            )
+        return path
+
+    def _opened(self) -> ImageSource:
+        """The images of the protocol, opened on first use."""
+        if self._source is None:
+            data = None if self._root is None else str(self._root)
+            self._source = _of_protocol(self._description[PROTOCOL], "database", data, 0, None).source
+            self._positions = {self._source.id(position): position for position in range(len(self._source))}
+        return self._source
+
+    def _known(self, position: int) -> str:
+        name = self._ids[position]
+        if name not in self._positions:
+            raise VtsearchError(f"{self._index}: item {name!r} is no longer among its images")
+        return name
+
+
+def has_images(description: Mapping[str, str]) -> bool:
+    """Whether the description of an index locates its images."""
+    return not {FILES, FOLDER, LIST, PROTOCOL}.isdisjoint(description)
 
 
 def knows_images(index: Index) -> bool:
-    """Whether the index says where its images are."""
-    return not {"files", "protocol", "folder", "list"}.isdisjoint(index.description)
+    """Whether an index has an ``ImageLocator``."""
+    return has_images(index.description)
 
 
 def reopen(index: Index) -> Callable[[int], Image]:
-    """A function that loads the image of an item by its position in the index.
-
-    Raises:
-        VtsearchError: an index that does not say where its images are.
-    """
-    words = index.description
-    ids = index.ids()
-    if "files" in words:
-        root = Path(words["files"])
-        return lambda item: load_image(root / ids[item])
-    if "protocol" in words:
-        source = _of_protocol(words["protocol"], "database", words.get("data"), 0, None).source
-    elif "folder" in words:
-        source = _of_folder(Path(words["folder"])).source
-    elif "list" in words:
-        source = _of_list(Path(words["list"]), words.get("data")).source
-    else:
-        raise VtsearchError(f"{index.path}: the index does not say where its images are (vtsearch encode writes it)")
-    positions = {source.id(position): position for position in range(len(source))}
-
-    def load(item: int) -> Image:
-        if ids[item] not in positions:
-            raise VtsearchError(f"{index.path}: item {ids[item]!r} is no longer among its images")
-        return source.load(positions[ids[item]])
-
-    return load
+    """``ImageLocator.of(index).load``."""
+    return ImageLocator.of(index).load
 
 
-def _of_protocol(name: str, part: Part, data: str | None, seed: int, split: str | None) -> Images:
+def _root(description: Mapping[str, str]) -> Path | None:
+    """The folder that the ids are relative to; of a protocol, the folder of its data set."""
+    for name in (FILES, FOLDER, DATA):
+        if name in description:
+            return Path(description[name])
+    return Path(description[LIST]).parent if LIST in description else None
+
+
+def _of_protocol(name: str, part: Part, data: str | None, seed: int, split: str | None) -> ImageSelection:
     opened = open_dataset(
         name, None if data is None else Path(data), seed=seed, split=None if split is None else load_split(split)
     )
-    words = {"protocol": name, "part": part} | ({} if data is None else {"data": str(Path(data).absolute())})
-    words |= {"remark": opened.remark} if opened.remark else {}
+    description = {PROTOCOL: name, "part": part} | ({} if data is None else {DATA: str(Path(data).absolute())})
+    description |= {"remark": opened.remark} if opened.remark else {}
     positions = getattr(opened.split, part)
-    return Images(opened.source, positions, words, split=opened.split.fingerprint)
+    return ImageSelection(opened.source, positions, description, split=opened.fingerprint)
 
 
-def _of_folder(folder: Path) -> Images:
+def _of_folder(folder: Path) -> ImageSelection:
     if any(path.is_dir() and not path.name.startswith(".") for path in folder.iterdir()):
-        return _whole(open_image_folder(folder), {"folder": str(folder.absolute())})
+        return _whole(open_image_folder(folder), {FOLDER: str(folder.absolute())})
     names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not names:
         raise ValueError(f"images: expected images or subfolders of images in {folder}, got none")
     return _of_files(folder.absolute(), names)
 
 
-def _of_list(file: Path, root: str | None) -> Images:
-    words = {"list": str(file.absolute())} | ({} if root is None else {"data": str(Path(root).absolute())})
-    return _whole(open_image_list(file, root) if file.suffix == ".txt" else open_manifest(file, root), words)
+def _of_list(file: Path, root: str | None) -> ImageSelection:
+    description = {LIST: str(file.absolute())} | ({} if root is None else {DATA: str(Path(root).absolute())})
+    return _whole(open_image_list(file, root) if file.suffix == ".txt" else open_manifest(file, root), description)
 
 
-def _of_files(root: Path, names: Sequence[str]) -> Images:
-    return _whole(ImageFiles(root, names), {"files": str(root)}, labelled=False)
+def _of_files(root: Path, names: Sequence[str]) -> ImageSelection:
+    return _whole(ImageFiles(root, names), {FILES: str(root)}, labelled=False)
 
 
-def _whole(source: ImageSource, words: Mapping[str, str], *, labelled: bool = True) -> Images:
-    return Images(source, np.arange(len(source), dtype=np.int64), words, labelled=labelled)
+def _whole(source: ImageSource, description: Mapping[str, str], *, labelled: bool = True) -> ImageSelection:
+    return ImageSelection(source, np.arange(len(source), dtype=np.int64), description, labelled=labelled)

@@ -1,3 +1,8 @@
-"""From images to codes. Knows models and images, no loss; the only package that writes codes of images."""
+"""From images to codes: the Encoder, its arithmetic, and indexes of images. Knows models and data, no loss."""
 
 from __future__ import annotations
+
+from vtsearch.encoding.encoder import Encoder
+from vtsearch.encoding.precision import Arithmetic, Precision
+
+__all__ = ["Arithmetic", "Encoder", "Precision"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 
@@ -14,7 +14,13 @@ Arithmetic = Literal["bf16", "fp32"]
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Arithmetic:
-    """Replace `auto` by bf16 on devices with bfloat16 instructions, where it is faster, else by fp32."""
+    """Replace `auto` by bf16 on devices with bfloat16 instructions, where it is faster, else by fp32.
+
+    Raises:
+        ValueError: an unknown precision.
+    """
+    if precision not in get_args(Precision):
+        raise ValueError(f"precision: expected one of {', '.join(get_args(Precision))}, got {precision!r}")
     if precision != "auto":
         return precision
     if device.type == "cuda":

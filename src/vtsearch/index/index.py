@@ -86,7 +86,7 @@ class Index:
         Args:
             path: a folder that does not exist yet, or is empty; its parents are made.
             bits: length of the codes, at least 1.
-            fingerprints: name -> identity of what made the codes ("model", "preprocessing", "split").
+            fingerprints: name -> identity of what made the codes ("model", "preprocessing", "arithmetic", "split").
             classes: class names by class id.
             description: free words, for example where the images are.
 
@@ -381,17 +381,18 @@ class Index:
         )
 
     def check_fingerprints(self, fingerprints: Mapping[str, str], *, whose: str = "the given codes") -> None:
-        """Refuse to mix: model and preprocessing must be the same, and the split where both have one.
+        """Refuse to mix: model and preprocessing must be the same, split and arithmetic where both have one.
 
         Raises:
             VtsearchError: naming both fingerprints.
         """
-        for name in sorted({*self._about.fingerprints, *fingerprints}):
+        for name in sorted({*self._about.fingerprints, *fingerprints}, key=lambda name: (name == "arithmetic", name)):
             ours, theirs = self._about.fingerprints.get(name), fingerprints.get(name)
-            if ours != theirs and not (name == "split" and None in (ours, theirs)):
+            if ours != theirs and not (name in ("split", "arithmetic") and None in (ours, theirs)):
+                remedy = f"; encode with --precision {ours}, or Encoder(..., precision={ours!r}), for equal codes"
                 raise VtsearchError(
                     f"fingerprints: {self._path} has {name} {_short(ours)}, {whose} {name} {_short(theirs)}: "
-                    "they do not belong together"
+                    f"they do not belong together{remedy if name == 'arithmetic' else ''}"
                 )
 
     def verify(self) -> None:

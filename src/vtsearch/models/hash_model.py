@@ -5,15 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vtsearch.codes import pack
-from vtsearch.errors import VtsearchError
 from vtsearch.models.alexnet import AlexNet
 from vtsearch.models.backbones import (
     architecture,
@@ -27,14 +23,8 @@ from vtsearch.models.backbones import (
 )
 from vtsearch.models.heads import ClassTokenHead, FeatureNorm, HeadInit, PooledHead, TokensHead, initialize
 from vtsearch.models.weights import load_backbone_weights, state_bytes
-from vtsearch.tensors.preprocessing import to_tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from numpy.typing import NDArray
-    from PIL.Image import Image
-
     from vtsearch.tensors.preprocessing import Preprocessing
 
 
@@ -86,7 +76,7 @@ class ModelConfig:
 
 
 class HashModel(nn.Module):
-    """Images to features; ``encode`` goes on to codes. Made by ``build_model`` or ``load_model``.
+    """Images to features, whose signs are the code (``vtsearch.Encoder``). Made by ``build_model`` or ``load_model``.
 
     Attributes:
         config: what it was made from; its head is never "auto".
@@ -133,39 +123,6 @@ class HashModel(nn.Module):
             self._suits = images.device.type
         features: Tensor = self.head(self.backbone(images.contiguous(memory_format=self._layout)))
         return features
-
-    def encode(self, images: Tensor | Iterable[Image | str | Path | Tensor], batch_size: int = 64) -> NDArray[np.uint8]:
-        """Codes of images: bit i is ``feature[i] > 0``, packed as ``vtsearch.pack`` does.
-
-        Runs in evaluation mode without gradients on the device where the model is.
-
-        Args:
-            images: Pillow images or paths of image files, which are preprocessed here; or preprocessed float tensors:
-                one (n, 3, image_size, image_size), or an iterable of batches of that shape.
-            batch_size: images per step; batches that come as an iterable stay as they are.
-
-        Returns:
-            uint8 (n, ceil(bits / 8)).
-
-        Raises:
-            TypeError: an item of another kind.
-            ValueError: tensors of another shape, or ``batch_size`` below 1.
-            VtsearchError: an image file that cannot be read.
-        """
-        if batch_size < 1:
-            raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
-        was_training = self.training
-        device = next(self.parameters()).device
-        self.eval()
-        try:
-            with torch.inference_mode():
-                parts = [
-                    pack(self(batch.to(device)).float().cpu().numpy())
-                    for batch in _batches(images, self.preprocessing, batch_size)
-                ]
-        finally:
-            self.train(was_training)
-        return np.concatenate(parts) if parts else np.empty((0, (self.bits + 7) // 8), np.uint8)
 
     def fingerprint(self) -> str:
         """sha256 of the weights, the preprocessing and the architecture: what decides the codes, and nothing else."""
@@ -239,37 +196,3 @@ def _build_head(config: ModelConfig, backbone: Any) -> TokensHead | ClassTokenHe
         return head  # the published AlexNet leaves it as torch draws it
     initialize(head, config.head_init)
     return head
-
-
-def _batches(images: Any, preprocessing: Preprocessing, batch_size: int) -> Iterator[Tensor]:
-    """Preprocessed batches (b, 3, image_size, image_size)."""
-    if isinstance(images, Tensor):
-        yield from (images[start : start + batch_size] for start in range(0, len(images), batch_size))
-        return
-    waiting: list[Tensor] = []
-    for image in images:
-        if isinstance(image, Tensor):
-            yield image
-            continue
-        waiting.append(preprocessing.prepare(to_tensor(_open(image))))
-        if len(waiting) == batch_size:
-            yield torch.stack(waiting)
-            waiting = []
-    if waiting:
-        yield torch.stack(waiting)
-
-
-def _open(image: Any) -> Image:
-    from PIL import Image as pillow  # noqa: N813, PLC0415 (encoding tensors needs no Pillow)
-
-    if isinstance(image, pillow.Image):
-        return image
-    if not isinstance(image, (str, Path)):
-        raise TypeError(f"images: expected Pillow images, paths or tensors, got {type(image).__name__}")
-    try:
-        with pillow.open(image) as opened:
-            return opened.convert("RGB")
-    except FileNotFoundError:
-        raise
-    except (OSError, SyntaxError) as reason:
-        raise VtsearchError(f"images: cannot read {image}: {reason}") from reason

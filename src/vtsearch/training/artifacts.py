@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vtsearch.index import Index
+from vtsearch.data.locate import ImageSelection
+from vtsearch.encoding.encoder import Encoder
+from vtsearch.encoding.shard import write_index
 from vtsearch.models import save_model
 from vtsearch.reports import PicturedSide, ReportContext, retrieval_rows, spread_over_classes, write_report
 from vtsearch.training import run_folder as files
@@ -56,7 +58,7 @@ def write_codes(
     run: Path, config: TrainConfig, model: HashModel, data: RetrievalData, *, sides: Sides, database_codes: str
 ) -> None:
     """Write the codes of queries and database to one index each, under `codes/`."""
-    fingerprints = _fingerprints(model, data)
+    fingerprints = _fingerprints(model, data, config)
     description = {
         "protocol": data.protocol.name,
         "model": str((run / files.FINAL).absolute()),
@@ -73,15 +75,15 @@ def write_codes(
             ("query", sides.query, data.split.query),
             ("database", sides.database, data.split.database),
         ):
-            with Index.create(
+            images = ImageSelection(data.source, positions, description | {"part": part} | notes.get(part, {}))
+            write_index(
                 fresh / part,
-                model.bits,
+                codes,
+                images,
+                bits=model.bits,
                 fingerprints=fingerprints,
-                classes=data.source.classes,
-                description=description | {"part": part} | notes.get(part, {}),
-            ) as index:
-                ids = [data.source.id(int(position)) for position in positions]
-                index.add(codes, ids=ids, labels=data.source.labels[positions])
+                description=images.description,
+            )
 
     replace_folder(run / files.CODES, write)
 
@@ -97,7 +99,7 @@ def write_run_report(
     result: RunResult,
 ) -> None:
     """Write report.json, report.md and the figures."""
-    fingerprints = _fingerprints(model, data)
+    fingerprints = _fingerprints(model, data, config)
     context = ReportContext(
         protocol=data.protocol.name,
         split=fingerprints["split"],
@@ -127,9 +129,5 @@ def _pictured(data: RetrievalData, sides: Sides) -> list[RetrievalRow]:
     return retrieval_rows(query, database, chosen, data.source.classes)
 
 
-def _fingerprints(model: HashModel, data: RetrievalData) -> dict[str, str]:
-    return {
-        "model": model.fingerprint(),
-        "preprocessing": model.preprocessing.fingerprint(),
-        "split": data.fingerprint,
-    }
+def _fingerprints(model: HashModel, data: RetrievalData, config: TrainConfig) -> dict[str, str]:
+    return Encoder(model, precision=config.precision).fingerprints | {"split": data.fingerprint}

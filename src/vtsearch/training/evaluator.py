@@ -10,7 +10,7 @@ import torch
 from accelerate.utils import gather_object
 
 from vtsearch.codes import pack
-from vtsearch.encoding.encode import encode_positions, forward_positions
+from vtsearch.encoding.encoder import Encoder
 from vtsearch.evaluation import Evaluation, evaluate
 from vtsearch.models.heads import pooled
 from vtsearch.training.sampler import COIN_SEED
@@ -42,6 +42,7 @@ class ModelEvaluator:
     ) -> None:
         self._model, self._data = model, data
         self._accelerator, self._progress, self._precision = accelerator, progress, precision
+        self._encoder = Encoder(model, device=accelerator.device, precision=precision)
 
     def of(self, model: HashModel) -> ModelEvaluator:
         """The same for another model on this process's device."""
@@ -51,14 +52,7 @@ class ModelEvaluator:
         """(n, bytes) uint8 codes of the images at n positions; `label` says to a person what they are."""
         share = self._share(positions)
         with self._progress.counting(f"encoding {label}", len(share)) as count:
-            mine = encode_positions(
-                self._model,
-                self._data.source,
-                share,
-                device=self._accelerator.device,
-                precision=self._precision,
-                progress=count,
-            )
+            mine = self._encoder.encode(self._data.source, share, progress=count)
         return np.concatenate(gather_object([mine]))
 
     def on_protocol(self, learned: Tensor | None = None) -> tuple[Sides, Evaluation]:
@@ -107,18 +101,7 @@ class ModelEvaluator:
 
         share = self._share(positions)
         with self._progress.counting(f"encoding {label}", len(share)) as count:
-            batches = forward_positions(
-                both,
-                model,
-                self._data.source,
-                share,
-                device=self._accelerator.device,
-                precision=self._precision,
-                progress=count,
-            )
-            mine = np.zeros((len(share), model.bits + model.width), dtype=np.float32)
-            for rows, values in batches:
-                mine[rows] = values
+            mine = self._encoder.outputs(both, model.bits + model.width, self._data.source, share, progress=count)
         return np.concatenate(gather_object([mine]))
 
     def _share(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:

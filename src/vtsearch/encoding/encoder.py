@@ -1,0 +1,197 @@
+"""The Encoder: model, preprocessing, arithmetic and batching; the only way from an image to a code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from vtsearch.codes import pack
+from vtsearch.data.loading.loader import build_loader
+from vtsearch.data.loading.torch_dataset import ImageDataset
+from vtsearch.data.sources.image_source import ImageSource
+from vtsearch.encoding.image_inputs import ImageInputs
+from vtsearch.encoding.precision import autocast, resolve_precision
+from vtsearch.models import HashModel, load_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from vtsearch.encoding.image_inputs import ImageInput
+    from vtsearch.encoding.precision import Arithmetic, Precision
+
+    Images = ImageSource | Iterable[ImageInput]
+    Positions = Sequence[int] | NDArray[np.int64]
+    Progress = Callable[[int], object]
+
+CPU_SHAPE = 8
+"""Images per forward pass on a CPU, where larger passes are no faster (docs/models.md)."""
+
+
+class Encoder:
+    """Codes of images by one model in one arithmetic.
+
+    The rounding of a matrix product depends on its shape. So all forward passes of an encoder have one shape, short
+    ones being filled up: an image has the same code alone, in any list and in any order.
+
+    Args:
+        model: a model, or the folder of one.
+        device: by default where the model is; for a folder a GPU if there is one, else the CPU.
+        precision: arithmetic of the forward pass; "auto" is bf16 where the device has it, else fp32.
+        batch_size: images loaded at a time, at least 1; on a GPU also the images per forward pass, on a CPU these
+            are always 8.
+        workers: loading processes; by default none on a CPU.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        ValueError: batch_size below 1, or an unknown precision.
+        VtsearchError: the folder is not a model, or is damaged.
+    """
+
+    def __init__(
+        self,
+        model: HashModel | str | Path,
+        *,
+        device: torch.device | str | None = None,
+        precision: Precision = "auto",
+        batch_size: int = 128,
+        workers: int | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
+        if isinstance(model, HashModel):
+            self._model = model
+            usual = next(model.parameters()).device
+        else:
+            self._model = load_model(model)
+            usual = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = usual if device is None else torch.device(device)
+        self._arithmetic = resolve_precision(precision, self._device)
+        self._shape = CPU_SHAPE if self._device.type == "cpu" else batch_size
+        self._loaded = -(-batch_size // self._shape) * self._shape
+        self._workers = workers
+
+    @property
+    def model(self) -> HashModel:
+        """The model; encoding moves it to the encoder's device and leaves its mode (train or eval) as it was."""
+        return self._model
+
+    @property
+    def bits(self) -> int:
+        """Length of the codes."""
+        return self._model.bits
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """bf16 or fp32: the precision as resolved for the device."""
+        return self._arithmetic
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Identity of the codes by name: sha256 of "model" and "preprocessing", and the "arithmetic"."""
+        return {
+            "model": self._model.fingerprint(),
+            "preprocessing": self._model.preprocessing.fingerprint(),
+            "arithmetic": self._arithmetic,
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """One sha256 over weights, preprocessing and arithmetic."""
+        return hashlib.sha256(json.dumps(self.fingerprints, sort_keys=True).encode()).hexdigest()
+
+    def encode(
+        self, images: Images, positions: Positions | None = None, *, progress: Progress | None = None
+    ) -> NDArray[np.uint8]:
+        """(n, ceil(bits / 8)) uint8 codes, in the order of the images: bit i is ``feature[i] > 0``, as ``pack`` packs.
+
+        Args:
+            images: an image source; or Pillow images, paths, uint8 arrays (h, w, 3) and uint8 tensors (3, h, w), mixed.
+            positions: (n,) which images, in this order; by default all.
+            progress: called after each batch with the number of images in it.
+
+        Raises:
+            TypeError: an image of another kind, or pixels that are not uint8.
+            ValueError: pixels of another shape, or positions outside the images.
+            FileNotFoundError: an image file that does not exist.
+            VtsearchError: an image file that cannot be read.
+        """
+        source, chosen = _source(images), positions
+        codes = np.zeros((len(source) if chosen is None else len(chosen), -(-self.bits // 8)), dtype=np.uint8)
+        for rows, features in self._outputs(self._model, source, chosen, progress):
+            codes[rows] = pack(features)
+        return codes
+
+    def features(
+        self, images: Images, positions: Positions | None = None, *, progress: Progress | None = None
+    ) -> NDArray[np.float32]:
+        """(n, bits) float32 features of images, in their order; arguments and errors as of ``encode``."""
+        return self.outputs(self._model, self.bits, images, positions, progress=progress)
+
+    def outputs(
+        self,
+        function: Callable[[Tensor], Tensor],
+        width: int,
+        images: Images,
+        positions: Positions | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> NDArray[np.float32]:
+        """(n, width) float32 outputs of a function that uses parts of the model; otherwise as ``features``.
+
+        Args:
+            function: of preprocessed images (b, 3, h, w) to (b, width).
+            width: of its outputs.
+            images: as of ``encode``.
+            positions: as of ``encode``.
+            progress: as of ``encode``.
+        """
+        source = _source(images)
+        outputs = np.zeros((len(source) if positions is None else len(positions), width), dtype=np.float32)
+        for rows, values in self._outputs(function, source, positions, progress):
+            outputs[rows] = values
+        return outputs
+
+    def _outputs(
+        self,
+        function: Callable[[Tensor], Tensor],
+        source: ImageSource,
+        positions: Positions | None,
+        progress: Progress | None,
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Batches of rows (b,) with the function's outputs (b, width)."""
+        chosen = np.arange(len(source)) if positions is None else np.asarray(positions, dtype=np.int64)
+        model, size = self._model, self._loaded
+        items = ImageDataset(source, chosen, model.preprocessing)
+        batches = [list(range(start, min(start + size, len(items)))) for start in range(0, len(items), size)]
+        workers = 0 if len(batches) == 1 else self._workers  # starting processes takes longer than one batch
+        was_training = model.training
+        model.to(self._device).eval()
+        try:
+            for images, _, rows in build_loader(items, batches, device=self._device, workers=workers):
+                yield rows.numpy(), self._forward(function, images)
+                if progress is not None:
+                    progress(len(rows))
+        finally:
+            model.train(was_training)
+
+    def _forward(self, function: Callable[[Tensor], Tensor], images: Tensor) -> NDArray[np.float32]:
+        """Outputs (b, width) of images (b, 3, h, w), in passes of one shape."""
+        outputs = []
+        for part in torch.split(images, self._shape):
+            missing = self._shape - len(part)
+            filled = torch.cat([part, part[:1].expand(missing, -1, -1, -1)]) if missing else part
+            with torch.inference_mode(), autocast(self._device, self._arithmetic):
+                outputs.append(function(filled.to(self._device, non_blocking=True)).float()[: len(part)].cpu())
+        return torch.cat(outputs).numpy()
+
+
+def _source(images: Images) -> ImageSource:
+    return images if isinstance(images, ImageSource) else ImageInputs(images)
