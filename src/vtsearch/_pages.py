@@ -1,4 +1,4 @@
-"""Files mapped into memory: which arrays are views of one, and letting go of what has been read."""
+"""Memory-mapped arrays: detection, and release of their pages."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def is_mapped(array: NDArray[Any]) -> bool:
 
 
 def release(array: NDArray[Any]) -> None:
-    """Let go of the pages that a view of a read-only ``np.memmap`` occupies; any other array stays as it is.
+    """Release the resident pages of a view of a read-only ``np.memmap``; other arrays are not changed.
 
-    They no longer count as memory of this process, and come back from the file when they are next touched. A file
-    that may be written to is left alone: a page that was changed under mode "c" exists in memory only.
+    The next access reads them from the file again. Writable maps are skipped: a page changed under mode "c" exists in
+    memory only.
     """
     mapping = _mapping(array)
     if mapping is None or array.size == 0 or not memoryview(mapping).readonly or not hasattr(mmap, "MADV_DONTNEED"):
@@ -27,12 +27,12 @@ def release(array: NDArray[Any]) -> None:
     low, high = np.lib.array_utils.byte_bounds(array)
     start = low - np.lib.array_utils.byte_bounds(np.frombuffer(mapping, dtype=np.uint8))[0]
     first_page = start // mmap.PAGESIZE * mmap.PAGESIZE
-    with suppress(OSError):  # pages that someone locked stay
+    with suppress(OSError):  # locked pages stay resident
         mapping.madvise(mmap.MADV_DONTNEED, first_page, start - first_page + high - low)
 
 
 def _mapping(array: NDArray[Any]) -> mmap.mmap | None:
-    """What a ``np.memmap`` behind an array holds. Memory without one may be anonymous: never ours to let go of."""
+    """The mmap of a ``np.memmap`` behind an array, or None; other memory may be anonymous and is never released."""
     holder: object = array
     through_file = False
     while isinstance(holder, np.ndarray):

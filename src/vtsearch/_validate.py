@@ -293,7 +293,7 @@ class Labels:
 
 
 def label_pair(query_labels: ArrayLike, db_labels: ArrayLike, queries: int, items: int) -> Labels:
-    """Both label arrays, checked; what is wrong inside those of the database shows when they become rows."""
+    """Validate both label arrays; the values of the database labels are checked as they are read."""
     query_array = item_labels("query_labels", query_labels, queries, "query_codes")
     db_array = item_labels("db_labels", db_labels, items, "db_codes")
     if query_array.shape[1:] != db_array.shape[1:]:

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class VtsearchError(Exception):
-    """Files that do not belong together, or are not what they claim: a corrupt index, fingerprints that differ."""
+    """Incompatible, damaged or mislabeled files: a corrupt index, fingerprints that differ."""
 
 
 def missing_extra(module: str) -> ModuleNotFoundError:

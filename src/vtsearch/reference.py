@@ -144,7 +144,7 @@ def shared_labels(query_labels: Array, db_labels: Array) -> Counts:
 def relevance_histograms(
     query_codes: Codes, db_codes: Codes, query_labels: Array, db_labels: Array, *, gains: bool = False
 ) -> RelevanceHistograms:
-    """What every metric but ``ties="index"`` needs to know: counts (and gains) of items by distance."""
+    """Counts (and gains) of items by distance, the input of every metric but ``ties="index"``."""
     shared = shared_labels(query_labels, db_labels)
     items = _sum_by_distance(query_codes, db_codes, None).astype(np.int64)
     relevant = _sum_by_distance(query_codes, db_codes, shared > 0).astype(np.int64)
@@ -271,7 +271,7 @@ def _expected_sum(group: _Group, n: int, r: int) -> float:
 
 
 def _expected_precision(groups: list[_Group], relevant: int, normalizer: Normalizer) -> float:
-    """The mean over all orders: the sum is divided by what was met, which the cut group makes a chance itself."""
+    """The mean over all orders; the divisor is random too where k cuts a group of ties."""
     whole = [group for group in groups if group.inside == group.items]
     cut = [group for group in groups if group.inside < group.items]
     total = sum(_expected_sum(group, group.items, group.relevant) for group in whole)
@@ -393,7 +393,7 @@ def _top(histograms: RelevanceHistograms, k: int) -> Counts:
 
 
 def _top_sum(items: Counts, sums: Array, k: int) -> Scores:
-    """(q,) what the top k hold of a sum by distance, of which a cut group gives its share m / n."""
+    """(q,) sums over the top k of a histogram; a cut group of n ties counts m / n."""
     rows = zip(items, sums, strict=True)
     return np.array([sum(group.gain * group.inside for group in _groups(n, n, s, k)) for n, s in rows])
 

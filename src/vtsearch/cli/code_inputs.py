@@ -1,4 +1,4 @@
-"""From words to what is evaluated: codes and labels of queries and database, from indexes or from arrays."""
+"""Codes and labels of queries and database, from index folders or .npy files."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def open_side(name: str, word: str, labels_name: str, labels: str | None) -> Sid
 
 
 def open_others(words: Sequence[str], sides: Sides) -> Sides:
-    """Other codes of the same queries and items: what these are labelled with holds for those too."""
+    """Other codes of the same queries and items, with the labels of the first."""
     others = Sides(*(_open_other(word, side) for word, side in zip(words, sides, strict=True)))
     refuse_mixing(others)
     return others

@@ -32,7 +32,7 @@ EXAMPLE = """  vtsearch evaluate --queries codes/query --database codes/database
 
 
 def parser() -> CommandParser:
-    """The words that this command understands."""
+    """Build the argument parser."""
     words = CommandParser("evaluate", "Measure how well codes retrieve what shares a label.", EXAMPLE)
     words.add_argument(
         "--queries",
@@ -61,7 +61,7 @@ def parser() -> CommandParser:
 
 
 def run(argv: list[str]) -> int:
-    """Evaluate; prints mAP with its bounds and what it depends on."""
+    """Evaluate; prints mAP with its bounds and the choices behind it."""
     given = parser().parse_args(argv)
     if given.pictures < 0:
         raise ValueError(f"pictures: expected at least 0, got {given.pictures}")

@@ -1,4 +1,4 @@
-"""``vtsearch info``: this installation, or what a folder is."""
+"""``vtsearch info``: description of this installation or of a folder."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def installation() -> dict[str, Any]:
 
 
 def describe(folder: Path) -> dict[str, Any]:
-    """What a folder is and what is in it.
+    """The kind and content of a folder.
 
     Raises:
         FileNotFoundError: no such folder.

@@ -63,7 +63,7 @@ class CommandParser(ArgumentParser):
                 self._option_string_actions.update(dict.fromkeys(spellings, action))
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # noqa: ARG002 (jsonargparse's signature)
-        """Print what was wrong and where help is, and exit with code 2."""
+        """Print the message and the help command, and exit with code 2."""
         print(f"{self.prog}: {house_style(message, self.flags())} (see {self.prog} --help)", file=sys.stderr)
         sys.exit(2)
 

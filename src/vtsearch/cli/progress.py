@@ -1,4 +1,4 @@
-"""A bar on stderr if a person is watching, else nothing."""
+"""Progress bars on stderr, on terminals only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHOWN_AFTER_S = 1.0
 
 @contextmanager
 def counting(label: str, total: int) -> Iterator[Callable[[int], object]]:
-    """A block of work on ``total`` images, which calls what it is given with every few that are done."""
+    """A progress bar over ``total`` images; yields its update function."""
     from tqdm import tqdm
 
     with tqdm(total=total, desc=label, unit=" images", file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
@@ -24,7 +24,7 @@ def counting(label: str, total: int) -> Iterator[Callable[[int], object]]:
 
 @contextmanager
 def scanning(label: str) -> Iterator[Callable[[int, int], object] | None]:
-    """A scan of codes, which calls what it is given with items done and items in all; a short one shows no bar.
+    """A progress bar of a scan, shown after a second; yields a function of items done and items in total.
 
     Searching needs no extra: without tqdm there is no bar either.
     """

@@ -32,7 +32,7 @@ EXAMPLE = """  vtsearch search photo.jpg --index codes/database
 
 
 class Query(NamedTuple):
-    """What is asked for."""
+    """A query code, and the image or item it came from."""
 
     code: NDArray[np.uint8]
     """(1, bytes)"""

@@ -1,4 +1,4 @@
-"""Files, labels and splits: who is query, train and database, and the pixels of each. Knows no model and no metric."""
+"""Images, labels and splits into queries, training set and database. Knows no model and no metric."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data sets behind the protocols: what their files are called, where they lie, and who offers them."""
+"""The data sets of the protocols: file names, search paths and publishers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LISTS = "test.txt, database.txt and train.txt, or all.txt, or manifest.csv or .p
 
 @dataclass(frozen=True)
 class OpenedImages:
-    """Images, and what their files say about who is query, train and database."""
+    """Images, and the parts of the split that their files specify."""
 
     source: ImageSource
     parts: Mapping[str, NDArray[np.int64]] | None = None
@@ -62,7 +62,7 @@ class Dataset:
 
 
 def open_listed(root: Path, folder: Path, report: Report) -> OpenedImages | None:
-    """What list files or a manifest in a folder say; None where there are none.
+    """The images of list files or of a manifest in a folder; None without these.
 
     Args:
         root: the folder that paths are relative to.
@@ -88,7 +88,7 @@ def open_listed(root: Path, folder: Path, report: Report) -> OpenedImages | None
 
 
 def open_table(file: Path, root: Path | None, report: Report) -> OpenedImages:
-    """What a manifest says.
+    """The images and the split of a manifest.
 
     Raises:
         FileNotFoundError: an image that does not exist.

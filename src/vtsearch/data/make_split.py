@@ -36,7 +36,7 @@ def make_split(
     root: str | Path | None = None,
     overwrite: bool = False,
 ) -> RetrievalData:
-    """Draw who is query, train and database among one's own images, and write it down.
+    """Draw a split of your own images and write it to files.
 
     Args:
         images: a folder per class, a list file (.txt) or a manifest (.csv, .parquet); a split that it has is not used.

@@ -1,4 +1,4 @@
-"""From the name of a protocol, or from files of one's own, to images with their split."""
+"""Open images with their split by protocol name or path."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def open_lists(
 
 
 def divide(protocol: RetrievalProtocol, opened: OpenedImages, seed: int) -> Split:
-    """Who is query, train and database: as the files say, and what they do not say drawn.
+    """The split in the files, its missing parts drawn at random.
 
     Raises:
         ValueError: too few images for the protocol's numbers, or a query that also is a training or database image.

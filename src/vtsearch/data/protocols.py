@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PublishedSplit:
-    """What the publications of a protocol say about its split."""
+    """Published sizes and hashes of a protocol's split."""
 
     query: int
     train: int
@@ -83,7 +83,7 @@ class RetrievalData:
 
     @property
     def remark(self) -> str:
-        """How these images differ from what is published under the protocol's name; empty if they do not."""
+        """Differences between these images and the published protocol; empty if there are none."""
         published = self.protocol.published
         if published is None:
             return ""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What ``compare`` found, with the choices it depends on."""
+    """The result of ``compare``, with its settings."""
 
     queries: int
     database: int

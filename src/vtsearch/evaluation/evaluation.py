@@ -42,7 +42,7 @@ LOOKUP_RADIUS = 2
 
 @dataclass(frozen=True)
 class TiedScore:
-    """A score of a ranking whose ties can be broken in many ways."""
+    """A score under each rule for ties."""
 
     expected: float
     """The exact mean over all orders of tied items."""
@@ -65,7 +65,7 @@ class CutOff:
 
 @dataclass(frozen=True)
 class RadiusPoint:
-    """Means over the queries of what lies within a Hamming radius; exact, as nothing is tied."""
+    """Means over the queries within a Hamming radius; exact, because no ties are cut."""
 
     radius: int
     items: float
@@ -90,7 +90,7 @@ def map_name(k: int | None) -> str:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What ``evaluate`` found, with the choices it depends on."""
+    """The result of ``evaluate``, with its settings."""
 
     queries: int
     database: int
@@ -99,11 +99,11 @@ class Evaluation:
     k: int | None
     """Length of the list that counts; None is the whole database."""
     normalizer: Normalizer
-    """What average precision divides by."""
+    """Divisor of average precision."""
     mean_average_precision: TiedScore
-    """What any order of ties could give."""
+    """mAP under each rule for ties."""
     bootstrap_interval: Interval | None
-    """What another sample of queries could give for the expected mAP; None for a single query."""
+    """Bootstrap interval of the expected mAP over queries; None for a single query."""
     chance: float
     """The share of a query's relevant items in the database, averaged: the precision of a blind guess."""
     precision_within_2: float
@@ -119,7 +119,7 @@ class Evaluation:
     """Expected average precision of each query: what intervals and paired tests need."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, lists and dicts: what JSON can keep."""
+        """The fields as numbers, lists and dicts, for JSON."""
         return asdict(self)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""How sure a mean over queries is, and whether two sets of codes differ: the bootstrap and a permutation test.
+"""Bootstrap confidence intervals and a paired permutation test: the bootstrap and a permutation test.
 
 Sums are of whole numbers and random numbers come straight from PCG64, whose stream numpy never changes: a seed gives
 the same digits on every machine.
@@ -59,7 +59,7 @@ class PermutationTest:
 def bootstrap_interval(
     scores: ArrayLike, *, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0
 ) -> Interval:
-    """The mean of scores of queries with a bootstrap interval: what the mean of another sample of queries could be.
+    """The mean of query scores with its bootstrap confidence interval.
 
     BCa (bias-corrected and accelerated): percentiles of the means of resampled queries, moved by the bias and the skew
     of the scores. Average precisions are skewed and end at 0 and 1; plain percentiles then miss more often on one side.

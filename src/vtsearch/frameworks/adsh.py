@@ -32,7 +32,7 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class ADSHOptions:
-    """What ADSH can be told."""
+    """Options of ADSH."""
 
     quantization: float = 200.0
     """Weight of the distance between a sampled image's code and its output, the papers' gamma; at least 0."""
@@ -68,7 +68,7 @@ class ADSHOptions:
 
     @classmethod
     def published(cls) -> ADSHOptions:
-        """What He and Wei's code does on CIFAR-10 (on NUS-WIDE: with a sample of 2,100)."""
+        """The options of He and Wei's code on CIFAR-10 (on NUS-WIDE: with a sample of 2,100)."""
         return cls(classification=10.0, classification_scale="absolute", start="normal", code_step="published")
 
 

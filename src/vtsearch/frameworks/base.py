@@ -1,4 +1,4 @@
-"""What every training objective is: a module that turns features, labels and positions into a scalar loss."""
+"""The base class of training objectives: features, labels and positions to a scalar loss."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Framework(nn.Module, ABC):
     autocast: half-precision features would lose small differences of large sums.
 
     A subclass names its options dataclass as ``Options`` and implements ``loss``. The defaults of ``Options`` are the
-    form that we hold for correct; its classmethod ``published()`` gives the options that do what the published code
+    form we consider correct; its classmethod ``published()`` gives the options that do what the published code
     does, flaws included.
 
     Args:
@@ -84,7 +84,7 @@ class Framework(nn.Module, ABC):
         return None
 
     def start_epoch(self, epoch: int) -> None:
-        """Called before each epoch, counted from 0; for what changes with the epoch. Most frameworks do nothing."""
+        """Hook before each epoch, counted from 0, for schedules; does nothing by default."""
 
     def end_epoch(self, epoch: int) -> None:
         """Called after the last batch of each epoch, before any evaluation; in all processes alike."""

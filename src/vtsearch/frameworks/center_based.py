@@ -1,4 +1,4 @@
-"""What frameworks that draw each item to a fixed code share: the classes' centers, and the one of each item."""
+"""The base class of frameworks with fixed target codes: class centers, and the center of each item."""
 
 from __future__ import annotations
 

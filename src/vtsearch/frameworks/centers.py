@@ -69,7 +69,7 @@ def majority_centers(centers: Tensor, labels: Tensor, tie: Tensor) -> Tensor:
 
 
 def tie_vector(bits: int, seed: int = 0) -> Tensor:
-    """What decides even votes: float32 (bits,) of -1 and +1, drawn once."""
+    """A random tie-breaker for even votes: float32 (bits,) of -1 and +1."""
     return torch.randint(2, (bits,), generator=torch.Generator().manual_seed(seed)).float() * 2 - 1
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CSQOptions:
-    """What CSQ can be told."""
+    """Options of CSQ."""
 
     quantization: float = 1e-4
     """Weight of the quantization term mean((|tanh u| - 1)^2), the paper's lambda; at least 0."""

@@ -25,7 +25,7 @@ LARGEST_COSINE = 0.99  # of the published code
 
 @dataclass(frozen=True)
 class DCHOptions(WeightedPairOptions):
-    """What DCH can be told."""
+    """Options of DCH."""
 
     pairs: Pairs = "distinct"
     """Whom a batch is compared with: "bank", the last features of the whole training set; "batch", itself, each image

@@ -29,7 +29,7 @@ RATES = {0: 0.03, 149: 0.003, 179: 0.0003}  # step -> learning rate of the cente
 
 @dataclass(frozen=True)
 class DFHOptions(WeightedPairOptions):
-    """What DFH can be told."""
+    """Options of DFH."""
 
     margin: float = 3.0
     """How far half the inner product has to be beyond 0 (below it, for dissimilar pairs), the paper's m; the authors'

@@ -24,7 +24,7 @@ COSINE_FACTOR = 10.0  # of the authors' TensorFlow code
 
 @dataclass(frozen=True)
 class DHNOptions(WeightedPairOptions):
-    """What DHN can be told."""
+    """Options of DHN."""
 
     quantization: float = 0.1
     """Weight of the quantization term mean(log cosh(|u| - 1)), the paper's lambda."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DPNOptions:
-    """What DPN can be told."""
+    """Options of DPN."""
 
     margin: float = 1.0
     """How far on the right side a feature must be to cost nothing (equation 1); above 0."""
@@ -60,7 +60,7 @@ class DPNOptions:
 
     @classmethod
     def published(cls) -> Self:
-        """What the public code of Vision Transformer Hashing (ICME 2022) amounts to."""
+        """The options of the public code of Vision Transformer Hashing (ICME 2022)."""
         return cls(centers="balanced")
 
 
@@ -78,7 +78,7 @@ class DPN(CenterBasedFramework):
         self.bank = None if self.options.update == "never" else Bank(train_size, bits, classes)
 
     def start_epoch(self, epoch: int) -> None:
-        """Let the targets follow what the last epoch remembered of the training set."""
+        """Update the targets from the features of the last epoch."""
         if self.bank is None or epoch == 0 or epoch % self.options.update_every:
             return
         if self.options.update == "ternary":

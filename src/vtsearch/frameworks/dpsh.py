@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DPSHOptions(WeightedPairOptions):
-    """What DPSH can be told."""
+    """Options of DPSH."""
 
     quantization: float = 0.1
     """Weight of the quantization term mean((u - sign(u))^2), the paper's eta over a mean instead of a sum."""

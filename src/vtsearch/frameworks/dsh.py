@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DSHOptions(WeightedPairOptions):
-    """What DSH can be told."""
+    """Options of DSH."""
 
     margin: float = 2.0
     """Squared distance, per bit, beyond which dissimilar images are left alone: the paper's m = 2 * bits."""

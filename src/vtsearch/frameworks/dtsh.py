@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DTSHOptions:
-    """What DTSH can be told."""
+    """Options of DTSH."""
 
     margin: float = 5.0
     """By how much more alike an image has to be to the one that shares a label, the paper's alpha."""

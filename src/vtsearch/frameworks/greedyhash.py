@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GreedyHashOptions:
-    """What GreedyHash can be told."""
+    """Options of GreedyHash."""
 
     alpha: float = 0.1
     """Weight of the penalty mean(||u| - 1|^3) (equation 9 with p = 3); at least 0. The authors take 0.1 for CIFAR-10
@@ -41,7 +41,7 @@ class GreedyHashOptions:
 
     @classmethod
     def published(cls) -> Self:
-        """What the public code of Vision Transformer Hashing (ICME 2022) amounts to."""
+        """The options of the public code of Vision Transformer Hashing (ICME 2022)."""
         return cls(alpha=0.1, classifier="frozen", multi_label="first")
 
 

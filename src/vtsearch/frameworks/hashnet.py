@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HashNetOptions(PairOptions):
-    """What HashNet can be told."""
+    """Options of HashNet."""
 
     alpha: float | Literal["10/bits"] = 0.1
     """Factor of the inner products in the likelihood (equation 2); "10/bits" is the authors' rule for all lengths."""

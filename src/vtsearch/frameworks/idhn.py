@@ -27,7 +27,7 @@ HARD = 0.01  # a similarity this close to 0 or 1 is one of a hard pair
 
 @dataclass(frozen=True)
 class IDHNOptions(WeightedPairOptions):
-    """What IDHN can be told."""
+    """Options of IDHN."""
 
     scale: float | Literal["5/bits"] = "5/bits"
     """Factor of the inner products in the likelihood of hard pairs; "5/bits" is the authors' rule, the published code

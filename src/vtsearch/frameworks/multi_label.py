@@ -1,4 +1,4 @@
-"""What an item with several labels, or with none, asks of an objective that was made for one label each."""
+"""Multi-label handling for single-label losses."""
 
 from __future__ import annotations
 

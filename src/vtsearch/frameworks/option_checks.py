@@ -1,4 +1,4 @@
-"""What an options dataclass may hold: numbers that are not negative, and the words that its types list."""
+"""Validation of options dataclasses: non-negative numbers, and choices from literal types."""
 
 from __future__ import annotations
 

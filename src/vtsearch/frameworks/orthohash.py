@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OrthoHashOptions:
-    """What OrthoHash can be told."""
+    """Options of OrthoHash."""
 
     scale: float = 8.0
     """Factor of the cosines, the paper's s (equation 5); above 0."""
@@ -45,7 +45,7 @@ class OrthoHashOptions:
 
     @classmethod
     def published(cls) -> Self:
-        """What the authors' public code amounts to."""
+        """The options of the authors' public code."""
         return cls(centers="bernoulli")
 
 

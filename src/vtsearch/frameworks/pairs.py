@@ -1,4 +1,4 @@
-"""Whom the images of a batch are compared with, and how the losses of all these pairs become one number."""
+"""How image pairs are formed and their losses averaged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Weights = Literal["equal", "balanced", "similar"]
 
 @dataclass(frozen=True, kw_only=True)
 class PairOptions:
-    """What every framework that compares pairs of images can be told."""
+    """Options shared by the frameworks over image pairs."""
 
     pairs: Pairs = "bank"
     """Whom a batch is compared with: "bank", the last features of the whole training set; "batch", itself, each image
@@ -55,7 +55,7 @@ class Sides(NamedTuple):
 
 
 class PairwiseFramework(Framework):
-    """A framework whose loss is a mean over pairs of images; its options are ``PairOptions`` and more.
+    """The base class of frameworks with a mean loss over image pairs; its options extend ``PairOptions``.
 
     In several processes "batch", "distinct" and "halves" pair the images of one process with those of all.
     """

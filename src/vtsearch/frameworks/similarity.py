@@ -1,4 +1,4 @@
-"""From labels to pairs: who is relevant to whom, how far apart they are, how likely that is."""
+"""Pairwise relevance, distances and log-likelihoods."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class Index:
             bits: length of the codes, at least 1.
             fingerprints: name -> identity of what made the codes ("model", "preprocessing", "arithmetic", "split").
             classes: class names by class id.
-            description: free words, for example where the images are.
+            description: free-form metadata, such as the folder of the images.
 
         Raises:
             ValueError: bits below 1.
@@ -142,7 +142,7 @@ class Index:
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """Name -> identity of what made the codes."""
+        """Fingerprints by name: "model", "preprocessing", "arithmetic", "split"."""
         return dict(self._about.fingerprints)
 
     @property
@@ -152,7 +152,7 @@ class Index:
 
     @property
     def description(self) -> dict[str, str]:
-        """The free words given to ``create``."""
+        """The free-form metadata given to ``create``."""
         return dict(self._about.description)
 
     @property
@@ -407,7 +407,7 @@ class Index:
             verify_segment(self._path, segment)
 
     def close(self) -> None:
-        """Let go of the files; arrays that were handed out stay valid."""
+        """Close the files; arrays that were returned stay valid."""
         self._mapped.clear()
         self._store.close()
 

@@ -1,4 +1,4 @@
-"""What ``Index.add`` and ``Index.search`` take, checked: every message about codes, ids, labels and metadata."""
+"""Validation of codes, ids and metadata of an index."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ CODES_FOLDER = "codes"
 
 @dataclass(frozen=True)
 class Segment:
-    """What ``index.sqlite`` says of one file of codes."""
+    """The entry of one file of codes in ``index.sqlite``."""
 
     file: str
     """Name inside the folder ``codes``."""
@@ -90,7 +90,7 @@ def verify_segment(index_folder: Path, segment: Segment) -> None:
 
 
 def remove_orphans(index_folder: Path, segments: Iterable[Segment]) -> None:
-    """Delete what a writer that was killed left behind: files that the index does not name."""
+    """Delete files of killed writers: those that the index does not name."""
     named = {segment.file for segment in segments}
     for path in (index_folder / CODES_FOLDER).iterdir():
         if path.name not in named and path.suffix in {".npy", ".tmp"}:

@@ -1,4 +1,4 @@
-"""``index.sqlite``: what an index is made of, and its items. The only module that speaks SQL."""
+"""``index.sqlite``: segments, items and settings of an index. The only module with SQL."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CREATE TABLE items (position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, label
 
 @dataclass(frozen=True)
 class About:
-    """What holds for the whole index and never changes, but for the form of labels that the first items decide."""
+    """Settings of a whole index; only the form of labels is set later, by the first items."""
 
     bits: int
     bit_order: str = "big"
@@ -41,7 +41,7 @@ class About:
     classes: tuple[str, ...] = ()
     """Class names by class id; empty if nobody gave them."""
     description: Mapping[str, str] = field(default_factory=dict)
-    """Free words for people and commands: where the images are, which model folder made the codes."""
+    """Free-form metadata: where the images are, which model made the codes."""
     labels: LabelForm = field(default_factory=LabelForm)
 
 
@@ -82,7 +82,7 @@ class Store:
         return cls(path)
 
     def about(self) -> About:
-        """What holds for the whole index."""
+        """The settings of the whole index."""
         with self._translated():
             rows = {name: json.loads(value) for name, value in self._db.execute("SELECT name, value FROM about")}
             fingerprints = dict(self._db.execute("SELECT name, value FROM fingerprints"))
@@ -117,7 +117,7 @@ class Store:
         )
 
     def set_labels(self, form: LabelForm) -> None:
-        """Fix the form of labels: what the first items have."""
+        """Set the form of labels, that of the first items."""
         self._db.execute("UPDATE about SET value = ? WHERE name = 'labels'", (json.dumps(asdict(form)),))
 
     def add_items(self, first: int, ids: Sequence[str], labels: Iterable[object], metadata: Iterable[object]) -> None:
@@ -150,7 +150,7 @@ class Store:
         return None if row is None else int(row[0])
 
     def labels(self, count: int) -> list[object]:
-        """What was stored as labels of the first ``count`` items."""
+        """The stored labels of the first ``count`` items."""
         with self._translated():
             rows = self._db.execute("SELECT label FROM items WHERE position < ? ORDER BY position", (count,))
             return [label for (label,) in rows]

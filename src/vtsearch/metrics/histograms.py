@@ -1,4 +1,4 @@
-"""Items and relevant items by distance: all that a metric needs to know, unless it breaks ties by index."""
+"""Items and relevant items by distance, the input of every metric that does not break ties by index."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DENSE_ELEMENTS = 2**20
 
 @dataclass(frozen=True)
 class RelevanceHistograms:
-    """What lies at each distance from each query, as ``relevance_histograms`` counts it; metrics are made of this.
+    """Counts by distance from each query, from ``relevance_histograms``; the input of the metrics.
 
     Raises:
         ValueError: items and relevant that are not (q, bins) int64 of one shape with 0 <= relevant <= items.
@@ -174,7 +174,7 @@ def top_positions(histograms: RelevanceHistograms, k: int) -> Counts:
 
 
 def top_sum(histograms: RelevanceHistograms, sums: NDArray[Any], k: int) -> Scores:
-    """(q,) what the top k hold of a sum by distance; a cut group gives its share."""
+    """(q,) sums over the top k of a histogram; a group of ties at the cut counts in proportion."""
     items = histograms.items
     before = np.cumsum(items, axis=1) - items
     inside = np.clip(top_positions(histograms, k)[:, None] - before, 0, items)

@@ -47,7 +47,7 @@ def full_name(name: str) -> str:
 
 
 def architecture(name: str) -> str:
-    """The architecture that a name means, whatever its weights."""
+    """The architecture of a name, without the tag of its weights."""
     return full_name(name).partition(".")[0]
 
 
@@ -116,7 +116,7 @@ def input_side(backbone: Any, image_size: int | None) -> int:
 
 
 def backbone_preprocessing(backbone: nn.Module, image_size: int) -> Preprocessing:
-    """What the backbone's weights were trained with, at another image size."""
+    """The preprocessing of the backbone's weights, at another image size."""
     data: dict[str, Any] = resolve_data_config(model=backbone)  # type: ignore[no-untyped-call]
     return Preprocessing(
         image_size=image_size,
@@ -128,12 +128,12 @@ def backbone_preprocessing(backbone: nn.Module, image_size: int) -> Preprocessin
 
 
 def published_preprocessing(image_size: int) -> Preprocessing:
-    """What the published hashing code does for every backbone: ImageNet's mean and std, bilinear, 224 of 256."""
+    """The preprocessing of the published hashing code: ImageNet's mean and std, bilinear, 224 of 256."""
     return Preprocessing(image_size, IMAGENET_MEAN, IMAGENET_STD, "bilinear", 224 / 256)
 
 
 def _arguments(name: str, image_size: int | None, dropout: float) -> dict[str, Any]:
-    """What timm builds the backbone with; which of its words a network understands is asked of one without memory."""
+    """Arguments of timm.create_model; a network on the meta device shows which of them it accepts."""
     with torch.device("meta"):
         probe = timm.create_model(architecture(name), pretrained=False, num_classes=0)
     arguments: dict[str, Any] = {"num_classes": 0}

@@ -33,7 +33,7 @@ HeadName = Literal["auto", "tokens", "cls", "pooled"]
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What a model is made of."""
+    """The configuration of a model."""
 
     backbone: str = "vit_base_patch16_224.orig_in21k"
     """vts16, vts32, vit_l16, vit_l32, resnet50 or alexnet as published, or a timm model with or without a tag of
@@ -76,7 +76,7 @@ class ModelConfig:
 
 
 class HashModel(nn.Module):
-    """Images to features, whose signs are the code (``vtsearch.Encoder``). Made by ``build_model`` or ``load_model``.
+    """Backbone and hash head: images to features, the signs of which are the code. See ``build_model``.
 
     Attributes:
         config: what it was made from; its head is never "auto".
@@ -125,7 +125,7 @@ class HashModel(nn.Module):
         return features
 
     def fingerprint(self) -> str:
-        """sha256 of the weights, the preprocessing and the architecture: what decides the codes, and nothing else."""
+        """sha256 of weights, preprocessing and architecture."""
         digest = hashlib.sha256()
         made_of = {name: getattr(self.config, name) for name in ("bits", "head", "hidden")}
         made_of["backbone"] = architecture(self.config.backbone)

@@ -82,7 +82,7 @@ class PooledHead(nn.Module):
 
 
 def pooled(outputs: Tensor) -> Tensor:
-    """One vector per image, (b, width), of what a backbone gives: tokens (b, tokens, width) or already that."""
+    """One vector per image, (b, width), of tokens (b, tokens, width) or of pooled features."""
     return outputs.mean(dim=1) if outputs.ndim == 3 else outputs
 
 

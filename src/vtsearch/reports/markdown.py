@@ -35,7 +35,7 @@ UNKNOWN = "not given"
 
 @dataclass(frozen=True)
 class ReportContext:
-    """What the codes cannot tell: where they come from and what to compare them with."""
+    """The origin of the codes, and the scores to compare with."""
 
     protocol: str = UNKNOWN
     """Name of the data set with its query, train and database split."""

@@ -30,7 +30,7 @@ class RetrievalRow:
 
 
 class PicturedSide(NamedTuple):
-    """Codes whose images can be loaded."""
+    """Codes with a function that loads their images."""
 
     codes: NDArray[np.uint8]
     """(n, bytes)"""

@@ -116,7 +116,7 @@ def _frame(panel: Axes, x: str, y: str, title: str) -> None:
 
 
 def _other(row: Row) -> tuple[str, str, str]:
-    """What sets rows of one framework apart."""
+    """The values in which rows of one framework may differ: backbone, features, recipe."""
     return row.backbone, row.features, row.recipe
 
 

@@ -1,4 +1,4 @@
-"""What a grid is made of: cells, one run each, as the product of its axes."""
+"""The cells of a grid, one run each, as the product of its axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of a grid. Its run folders are the truth about what is done; nothing else keeps count.
+"""The folder of a grid. The state of a cell is read from its run folder and stored nowhere else.
 
 - grid.yaml: what was asked for: the recipe, and axes, one entry per request
 - runs/NAME/: one run each, as `vtsearch train` leaves it
@@ -41,7 +41,7 @@ RUNS, FAILED, LOCKS = "runs", "failed", "locks"
 
 @dataclass(frozen=True)
 class Request:
-    """What grid.yaml holds."""
+    """The content of grid.yaml."""
 
     recipe: Recipe
     axes: tuple[Axes, ...]
@@ -72,7 +72,7 @@ class GridFolder:
     # What was asked for
 
     def request(self) -> Request | None:
-        """What grid.yaml holds, or None for a folder without one.
+        """The content of grid.yaml, or None without one.
 
         Raises:
             VtsearchError: the file is not one of ours.
@@ -88,7 +88,7 @@ class GridFolder:
             raise VtsearchError(f"output: {file} is not the request of a grid ({type(reason).__name__})") from reason
 
     def ask(self, recipe: Recipe, axes: Axes, data: str | None = None) -> Request:
-        """Add axes to what was asked for, and keep it.
+        """Add axes to the request and save it.
 
         Raises:
             VtsearchError: the grid was begun with another recipe.
@@ -130,11 +130,11 @@ class GridFolder:
         return sorted(path.parent for path in (self.path / RUNS).glob(f"*/{run_files.CONFIG}"))
 
     def result(self, cell: Cell) -> RunResult | None:
-        """What the finished run of a cell found."""
+        """The result of the finished run of a cell."""
         return read_result(self.run(cell))
 
     def clear(self, cell: Cell) -> None:
-        """Remove what is left of a run that was killed before it had its config.yaml: it has done nothing yet."""
+        """Remove the folder of a run that was killed before it had a config.yaml, and so before any work."""
         run = self.run(cell)
         if run.is_dir() and not (run / run_files.CONFIG).exists():
             shutil.rmtree(run)
@@ -168,7 +168,7 @@ class GridFolder:
 
     @contextmanager
     def _locked(self, name: str, *, wait: bool = False) -> Iterator[bool]:
-        """A record lock: the system drops it when its process ends in whatever way, so none is ever stale.
+        """A record lock: the system releases it with the process, so none is ever stale.
 
         Unlike a lock of `flock`, it is not inherited by the processes that load images, which may outlive a kill.
         """

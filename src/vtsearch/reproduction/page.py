@@ -86,7 +86,7 @@ def _head(collection: Collection) -> list[str]:
 
 
 def _recipe(text: str) -> str:
-    """What was changed must not be overlooked."""
+    """A notice of changed settings."""
     changed = text != str(Recipe("paper"))
     warning = " This is not the published recipe." if changed else ""
     return f'<p class="recipe{" changed" if changed else ""}">{escape(text)}.{warning}</p>'

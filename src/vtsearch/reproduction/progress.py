@@ -1,4 +1,4 @@
-"""What a person sees of a grid: a table that is drawn anew on a terminal, plain lines elsewhere."""
+"""Progress output of a grid: a redrawn table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BAR = 30
 
 
 class Watch:
-    """Told by the queue what happens; writes it to a stream, or nowhere if there is none."""
+    """Progress output of the runner; None as stream prints nothing."""
 
     def __init__(self, stream: TextIO | None, cells: Sequence[Cell], title: str) -> None:
         self._stream = stream
@@ -38,7 +38,7 @@ class Watch:
 
     @property
     def stream(self) -> TextIO | None:
-        """What a run may write its progress to: lines, which become part of the view."""
+        """A stream for the progress lines of a run, shown in the table."""
         return None if self._stream is None else cast("TextIO", self._lines)
 
     def begin(self, cell: Cell, *, anew: bool) -> None:
@@ -94,7 +94,7 @@ class Watch:
     # Drawing
 
     def lines(self) -> list[str]:
-        """The view: how far the grid is, what is done, what is being done."""
+        """The lines of the table: a bar, recent cells, the current cell."""
         settled = self._done + self._failed
         full = BAR * settled // max(self._total, 1)
         bar = "#" * full + "." * (BAR - full)
@@ -127,7 +127,7 @@ class Watch:
         self._drawn = len(view)
 
     def _say(self, line: str, *, above: bool = False) -> None:
-        """A plain line; on a terminal only what stands outside the view."""
+        """Print a line; on a terminal only lines above or below the table."""
         if self._stream is None or (self._terminal and not above):
             return
         self._stream.write(f"{line}\n")

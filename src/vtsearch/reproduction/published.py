@@ -81,7 +81,7 @@ def published_map(protocol: str, backbone: str, features: str, framework: str, b
 
 
 def earlier_methods(protocol: str) -> tuple[Earlier, ...]:
-    """What table 2 prints for a protocol, without the paper's own system."""
+    """The rows of table 2 for a protocol, without the paper's own system."""
     return tuple(row for row in _earlier() if row.protocol == protocol and row.method != OUR_METHOD)
 
 

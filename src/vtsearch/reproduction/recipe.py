@@ -1,4 +1,4 @@
-"""How the cells of a grid are trained: a preset, and what was changed in it."""
+"""The training recipe of a grid: a preset and its changes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Recipe:
     """Dotted name -> value, where a run differs from the preset."""
 
     def __str__(self) -> str:
-        """What a reader must know beside every number.
+        """The recipe in one line, for reports.
 
         Example:
             >>> str(Recipe("paper", {"epochs": 3, "pretrained": False}))
@@ -76,7 +76,7 @@ def cell_of(tree: Mapping[str, Any]) -> Cell:
 
 
 def recipe_of(tree: Mapping[str, Any], name: str) -> Recipe:
-    """What the run with this config.yaml changed in a preset; it knows nothing of values that came after it."""
+    """The changes of a run's config.yaml to a preset; options added to the program later are ignored."""
     base = copy.deepcopy(flat(preset(name, tree["framework"], tree["protocol"])))
     keys = [key for key in differing_keys(base, dict(tree)) if key not in OF_A_CELL | {"data"} and _has(tree, key)]
     return Recipe(name, {key: look_up(tree, key) for key in keys})

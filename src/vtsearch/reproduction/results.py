@@ -1,4 +1,4 @@
-"""What the runs of a grid found, seeds together, beside the published numbers."""
+"""Results of a grid, grouped over seeds, with the published numbers."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Row:
 
     @cached_property
     def bounds(self) -> tuple[float, float] | None:
-        """Means over runs of what the worst and the best order of ties give the best epochs, in percent."""
+        """Mean tie bounds (worst, best) of the best epochs over runs, in percent."""
         if not self.runs:
             return None
         scores = [run.best.mean_average_precision for run in self.runs]
@@ -110,12 +110,12 @@ class Row:
 
     @property
     def chosen_on(self) -> str:
-        """What the best epochs were chosen on: "query" or "validation"."""
+        """Queries that selected the best epochs: "query" or "validation"."""
         return " and ".join(sorted({run.result.chosen_on for run in self.runs}))
 
     @property
     def state(self) -> str:
-        """What is not there, in words; empty if all is."""
+        """Missing or failed runs in words; empty if all are finished."""
         parts = [("failed", len(self.failed)), ("begun", len(self.begun)), ("missing", len(self.missing))]
         return ", ".join(f"{count} {word}" for word, count in parts if count)
 
@@ -188,7 +188,7 @@ class _Rows:
         self._parts: dict[tuple[Any, ...], dict[str, list[Any]]] = {}
 
     def of(self, cell: Cell, recipe: str | None = None) -> dict[str, list[Any]]:
-        """The row of a cell; without a recipe, the one that stands for what was asked for."""
+        """The row of a cell; without a recipe, the row of the request."""
         place, asked = _place(cell), self._recipe
         if recipe is None:  # finished runs of the same recipe may have noted that their images are others
             same = [key[-1] for key in self._parts if key[:-1] == place and f"{key[-1]};".startswith(f"{asked};")]

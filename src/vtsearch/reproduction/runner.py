@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Tally:
-    """What came of the cells."""
+    """Finished cells, failed cells, and cells of other processes."""
 
     done: list[Cell] = field(default_factory=list)
     failed: list[Cell] = field(default_factory=list)

@@ -54,7 +54,7 @@ def shown(summary: Summary | None) -> str:
 
 
 def meaning(rows: Sequence[Row], protocol: str) -> str:
-    """What the numbers of a protocol depend on."""
+    """The settings behind the numbers of a protocol."""
     ks = sorted({k_of(row) for row in rows if row.runs})
     chosen = sorted({row.chosen_on for row in rows if row.runs})
     normalizers = sorted({run.best.normalizer for row in rows for run in row.runs})

@@ -1,4 +1,4 @@
-"""Several processes as one: batches gathered with their gradients, means over what all processes hold."""
+"""Collectives over processes: batches gathered with their gradients, and means."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def gather(part: Tensor) -> Tensor:
 
 
 def mean(values: Tensor, weights: Tensor | None = None) -> Tensor:
-    """The weighted mean over all processes: what a process returns averages to it, and so do the gradients.
+    """The weighted mean over all processes; the average of the returned values is the mean, also for gradients.
 
     Data parallelism averages gradients over processes. A process therefore divides its own weighted sum by the average
     of the processes' total weights, not by its own total: processes with more weight count for more.
@@ -59,7 +59,7 @@ def average(value: Tensor) -> Tensor:
 
 
 def from_first(part: Tensor) -> Tensor:
-    """The tensor of rank 0: what all processes must hold to the bit, whatever their arithmetic; overwrites `part`."""
+    """Broadcast the tensor of rank 0 into `part`, so that all processes hold equal bits."""
     if number_of_processes() > 1:
         distributed.broadcast(part, src=0)
     return part

@@ -1,4 +1,4 @@
-"""How an image becomes the pixels a backbone was trained on; travels with the model, used by models and data alike.
+"""Preprocessing of images to the pixels a backbone was trained on; saved with the model.
 
 Everything works on uint8 tensors, one image or a batch, so that an image alone and the same image in a batch give
 the same pixels. Resizing is antialiased and rounds to uint8, as Pillow's (and so timm's) does.
@@ -28,7 +28,7 @@ Interpolation = Literal["bilinear", "bicubic"]
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What evaluation does to an image: resize, center crop, normalize.
+    """Preprocessing for evaluation: resize, center crop, normalize.
 
     The shorter side is resized to ``image_size / crop_pct`` and the middle ``image_size`` square is kept. A square
     image smaller than ``image_size`` (CIFAR-10: 32 pixels) is resized straight to it: there a crop would only throw
@@ -128,9 +128,9 @@ class Preprocessing:
 
 @lru_cache
 def _affine(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
-    """What uint8 pixels are multiplied by, and what is then taken away, (3, 1, 1) each.
+    """Scale and shift of uint8 pixels, (3, 1, 1) each.
 
-    Kept, because to bring numbers to a GPU is to wait for it.
+    Cached, because copies to a GPU synchronize with it.
     """
     with torch.inference_mode(mode=False):  # of use outside it too
         scale = torch.tensor([1 / (255 * s) for s in std], device=device)[:, None, None]

@@ -1,4 +1,4 @@
-"""What a training run is: frozen dataclasses whose attribute docstrings are the help of `vtsearch train`."""
+"""Configuration of a training run; the attribute docstrings are the help of `vtsearch train`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FREE_ON_RESUME = frozenset({"data", "workers", "checkpoint_minutes", "checkpoint
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """How weights move."""
+    """Optimizer settings."""
 
     name: OptimizerName = "adamw"
     """Optimizer."""
@@ -42,7 +42,7 @@ class OptimizerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleConfig:
-    """How the learning rate moves."""
+    """Learning rate schedule."""
 
     name: ScheduleName = "one_cycle"
     """Curve over the whole run: up and down again (one_cycle), straight up and a cosine down (cosine), or flat."""
@@ -52,7 +52,7 @@ class ScheduleConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """A complete training run but for the folder that it is written to."""
+    """A complete training run, without its output folder."""
 
     model: ModelConfig
     """Backbone and hash head."""
@@ -66,11 +66,11 @@ class TrainConfig:
     data: str | None = None
     """Folder that holds the data sets; by default $VTSEARCH_DATA."""
     augment: Augment = "flip"
-    """What happens to training images at random."""
+    """Random augmentation of training images."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    """How weights move."""
+    """Optimizer settings."""
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    """How the learning rate moves."""
+    """Learning rate schedule."""
     epochs: int = 10
     """Passes over the training images."""
     batch_size: int = 64
@@ -85,16 +85,16 @@ class TrainConfig:
     """Share of the training images held out to choose the best epoch; 0 chooses on the protocol's queries. A share of
     fewer than 50 images is not held out, and the last epoch counts."""
     baselines: bool = True
-    """Whether to judge the untrained model, its backbone's pooled features and random codes beside the trained one."""
+    """Whether to evaluate the untrained model, its pooled backbone features and random codes as baselines."""
     workers: int | None = None
-    """Processes that load images; by default none on a CPU, and as many as there are CPUs (at most 8) for a GPU."""
+    """Processes that load images; by default 0 on CPU, up to 8 on GPU."""
     images: Images = "auto"
-    """Where training images are made ready: read and augmented by the loader in each epoch, or decoded once, held as
-    bytes on the device and augmented there; auto holds them if they fit cache_gib and decoding is worth saving."""
+    """Where images are decoded: by the loader in each epoch, or once, then cached and augmented on the device;
+    auto caches them if they fit cache_gib and decoding is worth saving."""
     cache_gib: float = 4.0
-    """Most that held images may take per process, in GiB."""
+    """Largest cache of decoded images per process, in GiB."""
     compile: bool = False
-    """Whether torch.compile translates the backbone: minutes at the start, faster steps on a GPU."""
+    """Whether to compile the backbone with torch.compile: minutes at the start, faster steps on a GPU."""
     checkpoint_minutes: float = 5.0
     """Longest time between checkpoints inside an epoch; each epoch ends with one too."""
     checkpoint_steps: int = 0
@@ -103,7 +103,7 @@ class TrainConfig:
     """Steps between lines of metrics.jsonl."""
 
     def __post_init__(self) -> None:
-        """Refuse values that no run can have."""
+        """Validate the values."""
         for name, least in _AT_LEAST.items():
             value = getattr(self, name)
             if value is not None and value < least:

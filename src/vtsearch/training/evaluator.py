@@ -1,4 +1,4 @@
-"""How good a model is on the protocol: codes of query and database, their mAP, and what to compare it with."""
+"""Evaluation of a model on the protocol: codes of queries and database, mAP, and baselines."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Sides:
 
 
 class ModelEvaluator:
-    """Encodes with a model as it is now and evaluates the codes; each process encodes its share, all get the result."""
+    """Encodes with the current model and evaluates the codes; each process encodes its share, all get the result."""
 
     def __init__(
         self, model: HashModel, data: RetrievalData, accelerator: Accelerator, progress: Progress, precision: Precision
@@ -49,7 +49,7 @@ class ModelEvaluator:
         return ModelEvaluator(model, self._data, self._accelerator, self._progress, self._precision)
 
     def codes(self, positions: NDArray[np.int64], label: str) -> NDArray[np.uint8]:
-        """(n, bytes) uint8 codes of the images at n positions; `label` says to a person what they are."""
+        """(n, bytes) uint8 codes of the images at n positions; `label` is shown with the progress."""
         share = self._share(positions)
         with self._progress.counting(f"encoding {label}", len(share)) as count:
             mine = self._encoder.encode(self._data.source, share, progress=count)
@@ -72,7 +72,7 @@ class ModelEvaluator:
         return evaluate(query_codes, db_codes, labels[held_out], labels[fit], bits=self._model.bits)
 
     def of_baselines(self, seed: int) -> dict[str, Evaluation]:
-        """Scores, on the protocol, of what a trained model has to beat.
+        """Scores of the baselines on the protocol.
 
         "untrained model" is the model as it is; "pooled features" are the signs of a random projection of its
         backbone's mean tokens (of a CNN, its pooled features), centered on the database: what the backbone knows

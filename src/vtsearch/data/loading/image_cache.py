@@ -68,7 +68,7 @@ class FileReader:
 
 
 class BatchReader:
-    """Takes whole batches of a source whose images have one size."""
+    """Reads whole batches from a source of equally sized images."""
 
     def __init__(self, source: PixelSource, positions: NDArray[np.int64], settle: Settle) -> None:
         self._source, self._positions, self._settle = source, positions, settle

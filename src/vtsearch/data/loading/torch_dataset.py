@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class ImageBatch(NamedTuple):
-    """What a step of training needs; of a single item, the same without the first dimension."""
+    """A batch of a training step; a single item lacks the first dimension."""
 
     images: Tensor
     """float32 (b, 3, image_size, image_size), normalized."""
@@ -95,7 +95,7 @@ class ImageDataset(Dataset[ImageBatch]):
         return isinstance(self.source, PixelSource)
 
     def decoded_bytes(self) -> int:
-        """About what all images take once decoded, at the size that augmentation needs."""
+        """Approximate size in bytes of all images, decoded and resized for augmentation."""
         return self._origin.decoded_bytes()
 
     def hold(

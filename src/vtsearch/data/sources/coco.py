@@ -1,4 +1,4 @@
-"""COCO's own annotation files: ``instances_*.json``, whose object categories are the labels.
+"""COCO's annotation files ``instances_*.json``; their object categories are the labels.
 
 Source: Lin et al., Microsoft COCO: Common Objects in Context, ECCV 2014, https://cocodataset.org
 """

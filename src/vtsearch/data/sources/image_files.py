@@ -1,4 +1,4 @@
-"""Images that lie as files: what every reader of lists, tables and annotations ends in."""
+"""Image sources over files, the base of the readers of lists, tables and annotations."""
 
 from __future__ import annotations
 

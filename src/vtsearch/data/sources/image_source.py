@@ -35,7 +35,7 @@ class ImageSource(Protocol):
 
 @runtime_checkable
 class FileSource(ImageSource, Protocol):
-    """An image source whose images are files."""
+    """An image source over files."""
 
     def path(self, position: int) -> Path:
         """The image file at a position."""
@@ -43,7 +43,7 @@ class FileSource(ImageSource, Protocol):
 
 @runtime_checkable
 class PixelSource(ImageSource, Protocol):
-    """An image source whose images all have one size and are read as a batch."""
+    """An image source of equally sized images, read in batches."""
 
     def pixels(self, positions: NDArray[np.int64]) -> NDArray[np.uint8]:
         """uint8 (b, 3, h, w) of the positions, in their order."""

@@ -1,4 +1,4 @@
-"""Tables of images: CSV or Parquet with a path, labels, and perhaps who is query, train and database."""
+"""Tables of images: CSV or Parquet with paths, labels and an optional split column."""
 
 from __future__ import annotations
 

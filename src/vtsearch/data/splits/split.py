@@ -1,4 +1,4 @@
-"""Who is query, train and database: drawn from a seed, written, hashed, and verified when read.
+"""Splits into queries, training set and database: seeded sampling, files, and fingerprints.
 
 Published code draws its splits from an unseeded generator, so that a resumed run asks training images as queries;
 here a split is a value with a fingerprint.

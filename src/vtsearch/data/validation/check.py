@@ -1,4 +1,4 @@
-"""Is a user's copy of a data set the published protocol? Counts, files, labels, repeats, leakage, the split's hash."""
+"""Comparison of a data set with its published protocol: counts, files, labels, repeats, leakage, split hash."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HASH_DIGITS = 16  # as many of a list's sha256 as are published
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found."""
+    """A result of one check."""
 
     check: str
     """"open", "counts", "files", "labels", "repeats", "leakage" or "split"."""
@@ -46,7 +46,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What all checks of a copy found."""
+    """The results of all checks of a copy."""
 
     name: str
     title: str

@@ -1,4 +1,4 @@
-"""What the images of a source hold: a hash of each, or what is wrong with it, and which of them hold the same."""
+"""Content hashes of images, read errors, and groups of equal images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def look_through(
     source: ImageSource, *, quick: bool, progress: Callable[[int, int], object] | None
 ) -> dict[int, bytes | str]:
-    """Position -> a hash of its content (empty under ``quick``), or what is wrong with it; not of missing files."""
+    """Position -> a hash of the content (empty under ``quick``), or the read error; missing files are left out."""
     found: dict[int, bytes | str] = {}
     with ThreadPoolExecutor(available_cpus()) as threads:
         for position, seen in enumerate(threads.map(lambda at: _look_at(source, at, quick=quick), range(len(source)))):
@@ -49,7 +49,7 @@ def _look_at(source: ImageSource, position: int, *, quick: bool) -> bytes | str 
 
 
 def groups_of_same(looked: Mapping[int, bytes | str]) -> list[list[int]]:
-    """Positions of the same content, in groups of two or more, from what ``look_through`` found."""
+    """Groups of two or more positions with the same content hash."""
     groups: dict[bytes, list[int]] = {}
     for position, digest in looked.items():
         if isinstance(digest, bytes) and digest:
