@@ -98,6 +98,11 @@ def test_examples_in_docstrings_give_what_they_show(module, tmp_path, monkeypatc
     assert doctest.testmod(importlib.import_module(module)).failed == 0
 
 
+def test_the_reference_is_reachable_as_an_attribute():
+    result = run("import vtsearch; print(vtsearch.reference.rank.__module__)")
+    assert result.stdout.strip() == "vtsearch.reference", result.stderr
+
+
 def test_every_public_name_has_a_docstring():
     undocumented = [name for name in vtsearch.__all__ if name != "__version__" and not getattr(vtsearch, name).__doc__]
     assert undocumented == []

@@ -6,6 +6,7 @@ With numpy alone: `pack`, `rank`, `mean_average_precision` and their friends. Wi
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from vtsearch._database import Database
@@ -83,11 +84,12 @@ def load_model(path: str | Path) -> Encoder:
 
 
 def __getattr__(name: str) -> Any:
-    """``Encoder``, imported on first use, because it imports torch."""
+    """``reference`` and ``Encoder``, imported on first use: most programs need neither, and Encoder imports torch."""
+    if name == "reference":
+        return importlib.import_module("vtsearch.reference")
     if name != "Encoder":
         raise AttributeError(f"module 'vtsearch' has no attribute {name!r}")
     try:
-        from vtsearch.encoding import Encoder as imported  # noqa: N813, PLC0415
+        return importlib.import_module("vtsearch.encoding").Encoder
     except ModuleNotFoundError as missing:
         raise missing_extra(missing.name or "torch") from missing
-    return imported

@@ -70,24 +70,3 @@ def unpack(codes: NDArray[Any], bits: int, *, bitorder: BitOrder = "big") -> NDA
             f"they have another length or bit order than bits={count}, bitorder={bitorder!r}"
         )
     return np.unpackbits(rows, axis=1, count=count, bitorder=bitorder)
-
-
-def flip_bit_order(codes: NDArray[Any]) -> NDArray[np.uint8]:
-    """The same codes in the other bit order: "big" becomes "little" and the reverse.
-
-    Args:
-        codes: (n, bytes) uint8.
-
-    Returns:
-        (n, bytes) uint8, a copy.
-
-    Raises:
-        TypeError: codes that are not uint8.
-        ValueError: not (n, bytes).
-
-    Example:
-        >>> import vtsearch
-        >>> vtsearch.codes.flip_bit_order(vtsearch.pack([[1, 0, 0, 1]], bitorder="little"))
-        array([[144]], dtype=uint8)
-    """
-    return _validate.reverse_bits(_validate.codes_matrix("codes", codes))

@@ -29,24 +29,18 @@ def check_augment(augment: str) -> None:
         raise ValueError(f"augment: expected one of {', '.join(get_args(Augment))}, got {augment!r}")
 
 
-def augment_square(images: Tensor, preprocessing: Preprocessing, augment: Augment, draws: Tensor) -> Tensor:
-    """uint8 (b, 3, h, w) -> uint8 (b, 3, image_size, image_size) for training.
+def settle(images: Tensor, preprocessing: Preprocessing, augment: Augment) -> Tensor:
+    """The deterministic part of the augmentation: uint8 (..., 3, h, w), resized or already the finished square.
 
     Args:
-        images: a batch of one size.
+        images: uint8 (..., 3, h, w) of one size.
         preprocessing: of the model that is trained.
         augment: "none" (evaluation's pixels), "flip" (half of them mirrored), "flip+crop" (also: the shorter side
             resized to ``image_size * 256 / 224`` and a random square kept), or "flip+resized_crop" (also: a rectangle
             of 8 to 100 % of the image, 3:4 to 4:3, resized to the square; Szegedy et al., Going deeper with
             convolutions, CVPR 2015).
-        draws: (b, ``DRAWS[augment]``) uniform in [0, 1): flip, top, left, and of a resized crop area and shape.
     """
-    return randomize(settle(images, preprocessing, augment), preprocessing, augment, draws)
-
-
-def settle(images: Tensor, preprocessing: Preprocessing, augment: Augment) -> Tensor:
-    """The part of it that chance has no say in: uint8 (..., 3, h, w), resized or already the finished square."""
-    if augment == "flip+resized_crop":  # any part of it may be asked for
+    if augment == "flip+resized_crop":  # the random rectangle may be any part of the image
         return images
     if augment == "flip+crop":
         return preprocessing.resize(images, round(preprocessing.image_size / TRAIN_CROP))
@@ -56,10 +50,10 @@ def settle(images: Tensor, preprocessing: Preprocessing, augment: Augment) -> Te
 def randomize(
     settled: Tensor | Sequence[Tensor], preprocessing: Preprocessing, augment: Augment, draws: Tensor
 ) -> Tensor:
-    """The other part, on the device where the images are: uint8 (b, 3, image_size, image_size).
+    """The random part of the augmentation, on the device of the images: uint8 (b, 3, image_size, image_size).
 
     Args:
-        settled: what ``settle`` gave, as a batch or, if their sizes differ, one by one.
+        settled: the result of ``settle``, a batch, or a list of images of different sizes.
         preprocessing: of the model that is trained.
         augment: as before.
         draws: (b, ``DRAWS[augment]``) uniform in [0, 1), on the CPU.

@@ -46,7 +46,7 @@ class ImageDataset(Dataset[ImageBatch]):
         source: where the images are.
         positions: int64 (n,) in the source.
         preprocessing: of the model that sees them.
-        augment: a name that ``augment_square`` knows; evaluation and encoding use "none".
+        augment: an ``Augment``; evaluation and encoding use "none".
         seed: of the random choices.
 
     Raises:
