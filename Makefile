@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 NATIVE := CMakeLists.txt $(wildcard cmake/* csrc/*.* csrc/*/*.*)
 
-.PHONY: demo test test-all bench docs sanitize sanitize-address sanitize-thread fuzz lint format clean
+.PHONY: demo test test-all bench docs sanitize sanitize-address sanitize-thread fuzz lint types format clean
 
 demo: $(VENV)/.package
 	$(BIN)/vtsearch demo
@@ -57,19 +57,26 @@ fuzz: $(VENV)/.package $(VENV)/.test
 	build/fuzz/tests/core/fuzz build/corpus -max_total_time=$(SECONDS) -print_final_stats=1
 	$(BIN)/python -m pytest -q tests/native/test_hostile_arrays.py --hypothesis-profile=fuzz
 
-lint: $(VENV)/.package $(VENV)/.test $(VENV)/.lint
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/clang-format --dry-run --Werror csrc/*.h csrc/*.cpp csrc/*/*.h csrc/*/*.cpp csrc/*/*.inl
-	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md docs src csrc tests benchmarks --skip '*.json'
-	$(BIN)/validate-pyproject pyproject.toml
+# No torch, no compiler: the tools have an environment of their own. make types needs all packages.
+LINT := build/lint/bin
+lint: build/lint/.tools
+	$(LINT)/ruff check
+	$(LINT)/ruff format --check
+	PYTHONPATH=src $(LINT)/lint-imports
+	$(LINT)/clang-format --dry-run --Werror csrc/*.h csrc/*.cpp csrc/*/*.h csrc/*/*.cpp csrc/*/*.inl
+	$(LINT)/codespell *.md docs src csrc tests benchmarks --skip '*.json,*.so'
+	$(LINT)/validate-pyproject pyproject.toml
+	$(LINT)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(LINT)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
-format: $(VENV)/.lint
-	$(BIN)/ruff check --fix
-	$(BIN)/ruff format
-	$(BIN)/clang-format -i csrc/*.h csrc/*.cpp csrc/*/*.h csrc/*/*.cpp csrc/*/*.inl
+# Strict mypy: without torch's own types half of its checks would see Any.
+types: $(VENV)/.package $(VENV)/.test $(VENV)/.types
+	$(BIN)/mypy
+
+format: build/lint/.tools
+	$(LINT)/ruff check --fix
+	$(LINT)/ruff format
+	$(LINT)/clang-format -i csrc/*.h csrc/*.cpp csrc/*/*.h csrc/*/*.cpp csrc/*/*.inl
 
 clean:
 	rm -rf $(VENV) build demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
@@ -96,6 +103,12 @@ $(VENV)/.docs: $(VENV)/.python pyproject.toml
 	$(PIP) install --quiet --group docs
 	touch $@
 
-$(VENV)/.lint: $(VENV)/.python pyproject.toml
-	$(PIP) install --quiet --group lint
+$(VENV)/.types: $(VENV)/.python pyproject.toml
+	$(PIP) install --quiet --group types
+	touch $@
+
+build/lint/.tools: pyproject.toml
+	$(PYTHON) -m venv build/lint
+	$(LINT)/python -m pip --disable-pip-version-check install --quiet --upgrade 'pip>=25.1'
+	$(LINT)/python -m pip install --quiet --group lint
 	touch $@

@@ -74,7 +74,8 @@ def test_an_instruction_set_forced_in_vain_is_an_error():
     assert result.stderr == f"vtsearch info: isa: this build and CPU can run {choices}, not 'sse9'\n"
 
 
-def test_the_layers_in_contributing_are_those_of_the_contract():
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_the_layers_of_a_page_are_those_of_the_contract(page):
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
     picture = re.search(

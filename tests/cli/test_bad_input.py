@@ -523,7 +523,7 @@ def test_the_page_of_errors_is_what_is_printed(outcomes):
 def page(outcomes) -> str:
     """docs/errors.md."""
     lines = [
-        "# What goes wrong, and what is said",
+        "# Errors and their messages",
         "",
         "Every message names the argument or the file, what was expected and what came. A command prints one line on",
         "standard error and ends with code 2; `VTSEARCH_DEBUG=1` shows where it was raised. The tests run all of this:",
