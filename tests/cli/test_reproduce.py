@@ -76,7 +76,7 @@ def test_a_grid_on_disk_is_gone_on_with_and_reported(tmp_path, capsys):
         (["--options.magic", "1"], "options: csq has quantization"),
         (
             ["--backbones", "vts61"],
-            "or names of timm models, got 'vts61' (did you mean vts16",
+            "or names of timm models, got 'vts61' (did you mean 'vts16'",
         ),
         (["--features", "some"], "features: expected some of all, cls, got 'some'"),
         (["--preset", "best"], "preset: expected one of modern, paper, got 'best'"),

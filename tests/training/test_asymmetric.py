@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vtsearch import load_model, mean_average_precision, pack
+from vtsearch import mean_average_precision, pack
 from vtsearch.data import open_dataset
 from vtsearch.encoding import Encoder
 from vtsearch.frameworks.adsh import ADSHOptions
 from vtsearch.index import Index
+from vtsearch.models import load_model
 from vtsearch.training import run_folder as files
 from vtsearch.training.checkpoint import load_state
 from vtsearch.training.evaluator import ModelEvaluator

@@ -7,9 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from vtsearch import load_model
 from vtsearch.frameworks import framework_class
-from vtsearch.models import ModelConfig, build_model
+from vtsearch.models import ModelConfig, build_model, load_model
 from vtsearch.models.alexnet import AlexNet
 from vtsearch.training.config import OptimizerConfig
 from vtsearch.training.loop import Run, train

@@ -11,12 +11,12 @@ import pytest
 import torch
 from accelerate.utils import set_seed
 
-from vtsearch import load_model, mean_average_precision
+from vtsearch import mean_average_precision
 from vtsearch.data import load_split, open_dataset, save_split
 from vtsearch.encoding import Encoder
 from vtsearch.errors import VtsearchError
 from vtsearch.index import Index
-from vtsearch.models import build_model
+from vtsearch.models import build_model, load_model
 from vtsearch.training import run_folder as files
 from vtsearch.training.config import OptimizerConfig, ScheduleConfig
 from vtsearch.training.devices import accelerator_for

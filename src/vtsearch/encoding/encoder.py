@@ -38,8 +38,10 @@ CPU_SHAPE = 8
 class Encoder:
     """Codes of images by one model in one arithmetic.
 
-    The rounding of a matrix product depends on its shape. So all forward passes of an encoder have one shape, short
-    ones being filled up: an image has the same code alone, in any list and in any order.
+    The rounding of a matrix product depends on its shape. All forward passes of an encoder therefore have one shape;
+    short ones are filled up. So other images in a list do not change a code. On some processors the row of a pass in
+    which an image stands may round a feature of a very small network by 1e-7; codes change only where a feature is
+    that close to 0.
 
     Args:
         model: a model, or the folder of one.
