@@ -43,7 +43,7 @@ napoleon_numpy_docstring = False
 def _keep_colon(_app: Sphinx, what: str, _name: str, _obj: object, _options: object, lines: list[str]) -> None:
     """Keep the first line of an attribute whole: napoleon takes the words before a colon as a type."""
     if what in {"attribute", "data", "property"}:
-        lines.insert(0, "")
+        lines[:0] = ["..", ""]  # an empty comment, which has no colon
 
 
 def setup(app: Sphinx) -> None:
