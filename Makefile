@@ -23,9 +23,9 @@ test-all: $(VENV)/.package $(VENV)/.test
 bench: $(VENV)/.package $(VENV)/.test $(VENV)/.bench
 	$(BIN)/python benchmarks/compare.py $(if $(QUICK),--quick)
 
-# The site in build/docs; a warning is an error.
-docs: $(VENV)/.package $(VENV)/.docs
-	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
+# The site in build/docs, built without torch; a warning is an error.
+docs: build/docs-tools/.package
+	build/docs-tools/bin/python -m sphinx -q -W --keep-going -b html docs build/docs
 
 # The programs of tests/core, then the native tests, with the sanitizers of addresses and undefined behaviour, then with
 # that of threads: half an hour. Leaks are the business of tests/native/test_leaks.py: Python itself never frees all.
@@ -99,10 +99,6 @@ $(VENV)/.bench: $(VENV)/.python pyproject.toml
 	$(PIP) install --quiet --group bench
 	touch $@
 
-$(VENV)/.docs: $(VENV)/.python pyproject.toml
-	$(PIP) install --quiet --group docs
-	touch $@
-
 $(VENV)/.types: $(VENV)/.python pyproject.toml
 	$(PIP) install --quiet --group types
 	touch $@
@@ -111,4 +107,10 @@ build/lint/.tools: pyproject.toml
 	$(PYTHON) -m venv build/lint
 	$(LINT)/python -m pip --disable-pip-version-check install --quiet --upgrade 'pip>=25.1'
 	$(LINT)/python -m pip install --quiet --group lint
+	touch $@
+
+build/docs-tools/.package: pyproject.toml $(NATIVE)
+	$(PYTHON) -m venv build/docs-tools
+	build/docs-tools/bin/python -m pip --disable-pip-version-check install --quiet --upgrade 'pip>=25.1'
+	build/docs-tools/bin/python -m pip install --quiet --group docs --editable .
 	touch $@

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import vtsearch
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 project = "vtsearch"
 author = "The vtsearch developers"
@@ -18,5 +23,29 @@ html_title = f"vtsearch {release}"
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+# The packages of the extra train: the site is built with the base package alone.
+autodoc_mock_imports = [
+    "PIL",
+    "accelerate",
+    "huggingface_hub",
+    "pyarrow",
+    "safetensors",
+    "sklearn",
+    "timm",
+    "torch",
+    "torchvision",
+    "tqdm",
+]
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+
+
+def _keep_colon(_app: Sphinx, what: str, _name: str, _obj: object, _options: object, lines: list[str]) -> None:
+    """Keep the first line of an attribute whole: napoleon takes the words before a colon as a type."""
+    if what in {"attribute", "data", "property"}:
+        lines[:0] = ["..", ""]  # an empty comment, which has no colon
+
+
+def setup(app: Sphinx) -> None:
+    """Register the hooks of this file."""
+    app.connect("autodoc-process-docstring", _keep_colon, priority=400)  # before napoleon
