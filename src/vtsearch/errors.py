@@ -35,3 +35,9 @@ def did_you_mean(name: str, known: Iterable[str], *, most: int = 1) -> str:
     """``did you mean 'csq'?`` for a misspelt name, or nothing if no known name is close; flags are not quoted."""
     close = [each if each.startswith("-") else repr(each) for each in get_close_matches(name, list(known), n=most)]
     return f"did you mean {' or '.join(close)}?" if close else ""
+
+
+def suggestion(name: str, known: Iterable[str], *, most: int = 1) -> str:
+    """`` (did you mean 'csq'?)`` to append to a message, or nothing if no known name is close."""
+    hint = did_you_mean(name, known, most=most)
+    return f" ({hint})" if hint else ""

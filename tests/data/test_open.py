@@ -61,7 +61,7 @@ def test_every_data_set_says_what_it_needs_and_who_offers_it():
 def test_only_the_published_numbers_pass_without_a_remark(tmp_path):
     digits = open_dataset("digits")
     assert digits.remark == ""
-    fewer = replace(digits.protocol, published=PublishedSplit(100, 501, 1_197, classes=10))
+    fewer = replace(digits.protocol, published=PublishedSplit(query=100, train=501, database=1_197, classes=10))
     assert replace(digits, protocol=fewer).remark == "not the published digits: 500 of 501 training images"
     FORMATS["folders"].build(tmp_path)
     assert open_folder(tmp_path).remark == ""  # nothing is published
@@ -78,7 +78,12 @@ def test_a_small_copy_of_tables_is_drawn_in_proportion(tmp_path):
 
 def test_more_than_half_of_the_images_are_divided_as_published(tmp_path, monkeypatch):
     cifar10(tmp_path)
-    small = replace(PROTOCOLS["cifar10@all"], queries=2, train=3, published=PublishedSplit(20, 30, 180, 10))
+    small = replace(
+        PROTOCOLS["cifar10@all"],
+        queries=2,
+        train=3,
+        published=PublishedSplit(query=20, train=30, database=180, classes=10),
+    )
     monkeypatch.setitem(PROTOCOLS, "cifar10@all", small)
     assert sizes(open_dataset("cifar10@all", tmp_path)) == (20, 30, 100)
 
@@ -122,13 +127,15 @@ def test_class_names_stand_in_a_file_beside_the_lists(tmp_path):
 def test_without_a_train_list_training_images_are_drawn_from_the_database(tmp_path, monkeypatch):
     FORMATS["class lists"].build(tmp_path)
     (tmp_path / "train.txt").unlink()
-    small = replace(PROTOCOLS["imagenet100@1000"], train=2, published=PublishedSplit(3, 6, 9, 3))
+    small = replace(
+        PROTOCOLS["imagenet100@1000"], train=2, published=PublishedSplit(query=3, train=6, database=9, classes=3)
+    )
     monkeypatch.setitem(PROTOCOLS, "imagenet100@1000", small)
     data = open_dataset("imagenet100@1000", tmp_path, seed=1)
     assert np.bincount(data.source.labels[data.split.train]).tolist() == [2, 2, 2]
     assert set(data.split.train) < set(data.split.database)
     assert open_dataset("imagenet100@1000", tmp_path, seed=2).split != data.split
-    many = replace(PROTOCOLS["mscoco@5000"], published=PublishedSplit(3, 4, 9, 3))
+    many = replace(PROTOCOLS["mscoco@5000"], published=PublishedSplit(query=3, train=4, database=9, classes=3))
     monkeypatch.setitem(PROTOCOLS, "mscoco@5000", many)
     assert sizes(open_dataset("mscoco@5000", tmp_path)) == (3, 4, 9)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from vtsearch.cli import format_error
 from vtsearch.cli.parser import CommandParser, house_style, hyphenated, unknown_flag
-from vtsearch.errors import did_you_mean
+from vtsearch.errors import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -186,9 +186,9 @@ def _check_backbone(name: str) -> None:
     from vtsearch.models.backbones import SHORT_NAMES, is_known
 
     if not is_known(name):
-        hint = did_you_mean(name, [*SHORT_NAMES, *timm.list_models(), *timm.list_pretrained()], most=2)
+        hint = suggestion(name, [*SHORT_NAMES, *timm.list_models(), *timm.list_pretrained()], most=2)
         choices = f"{', '.join(SHORT_NAMES)} or names of timm models"
-        raise ValueError(f"backbones: expected {choices}, got {name!r}" + (f" ({hint})" if hint else ""))
+        raise ValueError(f"backbones: expected {choices}, got {name!r}{hint}")
 
 
 def _changes(preset: str, cells: Sequence[Cell], others: list[str]) -> dict[str, Any]:

@@ -122,8 +122,8 @@ class ImageLocator:
     Args:
         description: of the index, as encoding writes it.
         ids: of its items.
-        root: where the images are now, if their folder has moved: the folder of files, of a list's images, or of a
-            protocol's data set.
+        root: where the images are now, if they have moved: the folder of files, of a list's images, or of a protocol's
+            data set; of a run on images of one's own, their folder or manifest.
         index: name of the index in messages.
 
     Raises:
@@ -141,13 +141,13 @@ class ImageLocator:
     ) -> None:
         if not has_images(description):
             raise VtsearchError(f"{index}: the index does not say where its images are (vtsearch encode writes it)")
-        if root is not None and not Path(root).is_dir():
+        if root is not None and not Path(root).exists():
             raise FileNotFoundError(2, "images: no such folder", str(root))
         self._description, self._ids, self._index = description, ids, index
         self._root = _root(description) if root is None else Path(root)
         self._source: ImageSource | None = None
         self._positions: dict[str, int] = {}
-        if self._root is not None and not self._root.is_dir():
+        if self._root is not None and not self._root.exists():
             raise VtsearchError(
                 f"{index}: its images were in {self._root}, which does not exist; "
                 "if they have moved, name their folder: --images FOLDER, or ImageLocator(..., root=FOLDER)"
@@ -197,8 +197,10 @@ class ImageLocator:
     def _opened(self) -> ImageSource:
         """The images of the protocol, opened on first use."""
         if self._source is None:
-            data = None if self._root is None else str(self._root)
-            self._source = _of_protocol(self._description[PROTOCOL], "database", data, 0, None).source
+            name, data = self._description[PROTOCOL], None if self._root is None else str(self._root)
+            if name not in PROTOCOLS:  # images of one's own, under the name of their folder or manifest
+                name, data = str(self._root), None
+            self._source = _of_protocol(name, "database", data, 0, None).source
             self._positions = {self._source.id(position): position for position in range(len(self._source))}
         return self._source
 
@@ -225,7 +227,9 @@ def reopen(index: Index) -> Callable[[int], Image]:
 
 
 def _root(description: Mapping[str, str]) -> Path | None:
-    """The folder that the ids are relative to; of a protocol, the folder of its data set."""
+    """The folder that the ids are relative to; of a protocol, its data set or the images of one's own."""
+    if PROTOCOL in description and description[PROTOCOL] not in PROTOCOLS:
+        return Path(description[PROTOCOL])
     for name in (FILES, FOLDER, DATA):
         if name in description:
             return Path(description[name])

@@ -103,7 +103,9 @@ def draw_dataset(
     Raises:
         ValueError: a class with too few images, or an unknown database rule.
     """
-    protocol = RetrievalProtocol(name, name, k, queries_per_class, train_per_class, database)
+    protocol = RetrievalProtocol(
+        name=name, source=name, k=k, queries=queries_per_class, train=train_per_class, database=database
+    )
     return RetrievalData(protocol, source, divide(protocol, OpenedImages(source), seed))
 
 
@@ -125,7 +127,7 @@ def open_lists(
     lists = {"query": query, "database": database} | ({} if train is None else {"train": train})
     source = ImageListSource(list(lists.values()), root)
     opened = OpenedImages(source, dict(zip(lists, source.positions, strict=True)))
-    protocol = RetrievalProtocol(name, name, k, 0, 0, "rest")
+    protocol = RetrievalProtocol(name=name, source=name, k=k, queries=0, train=0, database="rest")
     return RetrievalData(protocol, source, divide(protocol, opened, 0))
 
 
@@ -183,10 +185,12 @@ def _open_own(place: Path, report: Report) -> tuple[RetrievalProtocol, OpenedIma
     labels = opened.source.labels
     name, several = str(place), labels.ndim > 1
     if opened.parts is not None:
-        return RetrievalProtocol(name, name, None, 0, 0, "rest"), opened
+        return RetrievalProtocol(name=name, source=name, k=None, queries=0, train=0, database="rest"), opened
     smallest = len(labels) if several else int(np.bincount(labels, minlength=len(opened.source.classes)).min())
     queries = min(max(smallest // 10, 1), 1_000 if several else 100)
-    protocol = RetrievalProtocol(name, name, None, queries, max(smallest - queries, 1), "rest+train")
+    protocol = RetrievalProtocol(
+        name=name, source=name, k=None, queries=queries, train=max(smallest - queries, 1), database="rest+train"
+    )
     return (replace(protocol, draw="sizes") if several else protocol), opened
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,13 +11,13 @@ import numpy as np
 
 from vtsearch.data.splits.sampling import DrawRule
 from vtsearch.data.splits.split import DatabaseRule, Split
-from vtsearch.errors import VtsearchError
+from vtsearch.errors import VtsearchError, suggestion
 
 if TYPE_CHECKING:
     from vtsearch.data.sources.image_source import ImageSource
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PublishedSplit:
     """Published sizes and hashes of a protocol's split."""
 
@@ -34,7 +33,7 @@ class PublishedSplit:
     """Part -> first 16 hexadecimal digits of its list file's hash, where that file is public."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RetrievalProtocol:
     """A data set and how it is split and judged."""
 
@@ -97,13 +96,24 @@ class RetrievalData:
         return f"not the published {self.protocol.name}: {', '.join(differing)}" if differing else ""
 
 
+def _sizes(query: int, train: int, database: int) -> PublishedSplit:
+    return PublishedSplit(query=query, train=train, database=database, classes=10, per_class=6_000)
+
+
 def _cifar10(
-    name: str, queries: int, train: int, database: DatabaseRule, counts: tuple[int, int, int]
+    name: str, queries: int, train: int, database: DatabaseRule, published: PublishedSplit
 ) -> RetrievalProtocol:
     where = {"rest": "apart from the database", "rest+train": "searched too", "train": "the database"}[database]
-    published = PublishedSplit(*counts, classes=10, per_class=6_000)
-    words = f"per class {queries:,} queries and {train:,} training images, which are {where}"
-    return RetrievalProtocol(name, "cifar10", None, queries, train, database, words, published=published)
+    return RetrievalProtocol(
+        name=name,
+        source="cifar10",
+        k=None,
+        queries=queries,
+        train=train,
+        database=database,
+        description=f"per class {queries:,} queries and {train:,} training images, which are {where}",
+        published=published,
+    )
 
 
 _IN_BOTH = "training images are searched too"
@@ -111,113 +121,125 @@ _APART = "training images are apart from the database"
 PROTOCOLS: Mapping[str, RetrievalProtocol] = {
     protocol.name: protocol
     for protocol in (
-        _cifar10("cifar10@54000", 100, 500, "rest", (1_000, 5_000, 54_000)),
-        _cifar10("cifar10@all", 100, 500, "rest+train", (1_000, 5_000, 59_000)),
-        _cifar10("cifar10@50000", 1_000, 5_000, "train", (10_000, 50_000, 50_000)),
+        _cifar10("cifar10@54000", 100, 500, "rest", _sizes(1_000, 5_000, 54_000)),
+        _cifar10("cifar10@all", 100, 500, "rest+train", _sizes(1_000, 5_000, 59_000)),
+        _cifar10("cifar10@50000", 1_000, 5_000, "train", _sizes(10_000, 50_000, 50_000)),
         RetrievalProtocol(
-            "imagenet100@1000",
-            "imagenet",
-            1_000,
-            50,
-            130,
-            "rest+train",
-            f"100 classes: validation images are queries, 130 training images per class; {_IN_BOTH}",
+            name="imagenet100@1000",
+            source="imagenet",
+            k=1_000,
+            queries=50,
+            train=130,
+            database="rest+train",
+            description=f"100 classes: validation images are queries, 130 training images per class; {_IN_BOTH}",
             published=PublishedSplit(
-                *(5_000, 13_000, 128_503),
+                query=5_000,
+                train=13_000,
+                database=128_503,
                 classes=100,
                 lists="imagenet",
                 sha256={"query": "0aadea2e9afadd0e", "train": "c141cb443b3c674c"},
             ),
         ),
         RetrievalProtocol(
-            "nuswide21@5000",
-            "nuswide",
-            5_000,
-            100,
-            500,
-            "rest+train",
-            f"images with one of the 21 most frequent concepts; {_IN_BOTH}",
+            name="nuswide21@5000",
+            source="nuswide",
+            k=5_000,
+            queries=100,
+            train=500,
+            database="rest+train",
+            description=f"images with one of the 21 most frequent concepts; {_IN_BOTH}",
             draw="quotas",
             published=PublishedSplit(
-                *(2_100, 10_500, 193_734),
+                query=2_100,
+                train=10_500,
+                database=193_734,
                 classes=21,
                 lists="nuswide_21",
                 sha256={"query": "bbdbc13c08e34006", "train": "c31007d63075cc17"},
             ),
         ),
         RetrievalProtocol(
-            "nuswide81@5000",
-            "nuswide",
-            5_000,
-            5_000,
-            10_000,
-            "rest+train",
-            f"images with one of all 81 concepts that were still to be had; {_IN_BOTH}",
+            name="nuswide81@5000",
+            source="nuswide",
+            k=5_000,
+            queries=5_000,
+            train=10_000,
+            database="rest+train",
+            description=f"images with one of all 81 concepts that were still to be had; {_IN_BOTH}",
             draw="sizes",
             published=PublishedSplit(
-                *(5_000, 10_000, 168_692),
+                query=5_000,
+                train=10_000,
+                database=168_692,
                 classes=81,
                 lists="nuswide_81_m",
                 sha256={"query": "e271553f40a8900b", "train": "f4e15201ed4a454f"},
             ),
         ),
         RetrievalProtocol(
-            "mscoco@5000",
-            "coco",
-            5_000,
-            5_000,
-            10_000,
-            "rest+train",
-            f"train2014 and val2014 without the unlabelled; {_IN_BOTH}",
+            name="mscoco@5000",
+            source="coco",
+            k=5_000,
+            queries=5_000,
+            train=10_000,
+            database="rest+train",
+            description=f"train2014 and val2014 without the unlabelled; {_IN_BOTH}",
             draw="sizes",
             published=PublishedSplit(
-                *(5_000, 10_000, 117_218),
+                query=5_000,
+                train=10_000,
+                database=117_218,
                 classes=80,
                 lists="coco",
                 sha256={"query": "3f0e2c49e363bccb", "train": "4708c66fa87bac20"},
             ),
         ),
         RetrievalProtocol(
-            "mirflickr",
-            "mirflickr",
-            None,
-            1_000,
-            4_000,
-            "rest",
-            f"25,000 images with 38 tags; {_APART}",
+            name="mirflickr",
+            source="mirflickr",
+            k=None,
+            queries=1_000,
+            train=4_000,
+            database="rest",
+            description=f"25,000 images with 38 tags; {_APART}",
             draw="sizes",
             published=PublishedSplit(
-                *(1_000, 4_000, 20_000),
+                query=1_000,
+                train=4_000,
+                database=20_000,
                 classes=38,
                 lists="mirflickr",
                 sha256={"query": "603be888c4e3f0c3", "train": "99a9896a53cde852", "database": "79c161fbec551b4e"},
             ),
         ),
         RetrievalProtocol(
-            "voc2012",
-            "voc2012",
-            None,
-            1_000,
-            4_000,
-            "rest",
-            f"the images for training and validation of classifiers; {_APART}",
+            name="voc2012",
+            source="voc2012",
+            k=None,
+            queries=1_000,
+            train=4_000,
+            database="rest",
+            description=f"the images for training and validation of classifiers; {_APART}",
             draw="sizes",
             published=PublishedSplit(
-                *(1_000, 4_000, 6_540),
+                query=1_000,
+                train=4_000,
+                database=6_540,
                 classes=20,
                 lists="voc2012",
                 sha256={"query": "6c4f2b8297ccea64", "train": "d46ad994b58ce89c", "database": "0d33f2ac1adc7ab5"},
             ),
         ),
         RetrievalProtocol(
-            "digits",
-            "digits",
-            None,
-            10,
-            50,
-            "rest",
-            f"scikit-learn's digits; {_APART}",
-            published=PublishedSplit(100, 500, 1_197, classes=10),
+            name="digits",
+            source="digits",
+            k=None,
+            queries=10,
+            train=50,
+            database="rest",
+            description=f"scikit-learn's digits; {_APART}",
+            published=PublishedSplit(query=100, train=500, database=1_197, classes=10),
         ),
     )
 }
@@ -230,7 +252,6 @@ def get_protocol(name: str) -> RetrievalProtocol:
         ValueError: an unknown name; the message lists the known ones.
     """
     if name not in PROTOCOLS:
-        close = difflib.get_close_matches(name, PROTOCOLS, n=1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        hint = suggestion(name, PROTOCOLS)
         raise ValueError(f"protocol: expected one of {', '.join(PROTOCOLS)} or a folder of images, got {name!r}{hint}")
     return PROTOCOLS[name]

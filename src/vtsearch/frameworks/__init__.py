@@ -5,9 +5,10 @@ A framework knows features, labels, positions and its own state; no data set, no
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from typing import TYPE_CHECKING
+
+from vtsearch.errors import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,8 +40,7 @@ def framework_class(name: str) -> type[Framework]:
         ValueError: an unknown name; the message lists the known ones.
     """
     if name not in FRAMEWORKS:
-        close = difflib.get_close_matches(name, FRAMEWORKS, n=1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        hint = suggestion(name, FRAMEWORKS)
         raise ValueError(f"framework: expected one of {', '.join(FRAMEWORKS)}, got {name!r}{hint}")
     chosen: type[Framework] = getattr(importlib.import_module(f"{__name__}.{name}"), FRAMEWORKS[name])
     return chosen

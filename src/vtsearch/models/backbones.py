@@ -7,7 +7,6 @@ Source: Wightman, PyTorch Image Models, https://github.com/huggingface/pytorch-i
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ import timm
 import torch
 from timm.data.config import resolve_data_config
 
-from vtsearch.errors import VtsearchError
+from vtsearch.errors import VtsearchError, suggestion
 from vtsearch.models.alexnet import SMALLEST_IMAGE, AlexNet
 from vtsearch.tensors.preprocessing import Preprocessing
 
@@ -176,8 +175,7 @@ def _check_name(name: str, pretrained: bool) -> None:
         )
     if not timm.is_model(network):
         known = [*SHORT_NAMES, *timm.list_models(), *timm.list_pretrained()]
-        close = difflib.get_close_matches(name, known, n=3)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        hint = suggestion(name, known, most=3)
         raise ValueError(f"backbone: expected the name of a timm model, got {name!r}{hint}")
     tagged = timm.list_pretrained(f"{network}.*")
     if tag and name not in tagged:

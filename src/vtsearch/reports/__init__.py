@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vtsearch.reports.markdown import ReportContext, write_report
+from vtsearch.reports.markdown import ReportContext, markdown_table, write_report
 from vtsearch.reports.retrievals import (
     PicturedSide,
     RetrievalRow,
@@ -18,6 +18,7 @@ __all__ = [
     "RetrievalRow",
     "are_relevant",
     "label_text",
+    "markdown_table",
     "retrieval_rows",
     "spread_over_classes",
     "write_report",

@@ -124,19 +124,19 @@ def markdown(
     parts = [
         f"# Retrieval report: {context.protocol}",
         *_warning(context),
-        _table(["what", "value"], _about(evaluation, context)),
+        markdown_table(["what", "value"], _about(evaluation, context)),
         f"## {map_name(evaluation.k)}",
-        _table(["", map_name(evaluation.k)], _scores(evaluation, context)),
+        markdown_table(["", map_name(evaluation.k)], _scores(evaluation, context)),
         f"*{choices(evaluation, context, 'as each row says')}*",
         *_interval(evaluation),
         *([] if comparison is None else _comparison(comparison, evaluation, context)),
         "## Precision and recall at N",
-        _table(["N", "P@N", "R@N"], _points(evaluation.cut_offs)),
+        markdown_table(["N", "P@N", "R@N"], _points(evaluation.cut_offs)),
         note,
         f"P@radius<=2 (hash lookup): {evaluation.precision_within_2:.4f}. Chance: {evaluation.chance:.4f}.",
         *_gains(evaluation, note),
         "## Precision-recall curve",
-        _table(["N", "precision", "recall"], _points(evaluation.published_curve)),
+        markdown_table(["N", "precision", "recall"], _points(evaluation.published_curve)),
         note,
         *[f"![{name.removesuffix('.png').replace('_', ' ')}]({name})" for name in figures],
         *([] if figures else ["Figures need matplotlib: `pip install 'vtsearch[plot]'`."]),
@@ -208,7 +208,7 @@ def _comparison(comparison: Comparison, evaluation: Evaluation, context: ReportC
         f"{choices(evaluation, context, comparison.ties)}; interval: paired {_bootstrap(difference)}; "
         f"p: paired permutation test, {test.permutations:,} arrangements of signs ({tried}), seed {test.seed}"
     )
-    return [f"## Against {context.against}", _table(["", map_name(comparison.k)], rows), f"*{note}*"]
+    return [f"## Against {context.against}", markdown_table(["", map_name(comparison.k)], rows), f"*{note}*"]
 
 
 def _bootstrap(interval: Interval) -> str:
@@ -224,10 +224,11 @@ def _gains(evaluation: Evaluation, note: str) -> list[str]:
         return []
     at = evaluation.k or "all"
     row = [f"{value:.6f}" for value in asdict(evaluation.gains).values()]
-    return ["## Graded relevance", _table([f"NDCG@{at}", f"ACG@{at}", f"WAP@{at}"], [row]), note]
+    return ["## Graded relevance", markdown_table([f"NDCG@{at}", f"ACG@{at}", f"WAP@{at}"], [row]), note]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; pipes in cells are escaped."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 

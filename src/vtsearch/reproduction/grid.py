@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import re
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from vtsearch.data import PROTOCOLS
+from vtsearch.errors import suggestion
 from vtsearch.frameworks import FRAMEWORKS
 from vtsearch.reproduction.published import CONVOLUTIONAL, published_rows
 
@@ -132,8 +132,7 @@ def axes_of(table: int | None = None, seeds: Iterable[int] = (0,), **chosen: Ite
 def _check_known(axis: str, values: Iterable[str], known: Iterable[str]) -> None:
     unknown = [value for value in values if value not in known]
     if unknown:
-        close = difflib.get_close_matches(unknown[0], list(known), n=1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        hint = suggestion(str(unknown[0]), known)
         raise ValueError(f"{axis}: expected some of {', '.join(known)}, got {_listed(unknown)}{hint}")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtsearch.evaluation import map_name
 from vtsearch.frameworks import FRAMEWORKS
+from vtsearch.reports import markdown_table
 from vtsearch.reproduction import published
 
 if TYPE_CHECKING:
@@ -97,13 +98,13 @@ def markdown(collection: Collection, figures: Sequence[str] = ()) -> str:
         rows = [row for row in collection.rows if row.protocol == protocol]
         parts.append(f"## {protocol}")
         for recipe, alike in by_recipe(rows).items():
-            parts += [f"**{recipe}**", _markdown_table(HEAD, [cells_of(row) for row in alike])]
+            parts += [f"**{recipe}**", markdown_table(HEAD, [cells_of(row) for row in alike])]
         parts.append(f"*{meaning(rows, protocol)}*")
         if methods := earlier(collection, protocol):
             bits = sorted({each for _, values in methods for each in values})
             lines = [[name, *(values.get(each, NONE) for each in bits)] for name, values in methods]
             parts += ["Earlier methods, as published (table 2):"]
-            parts += [_markdown_table(["method", *(f"{each} bits" for each in bits)], lines)]
+            parts += [markdown_table(["method", *(f"{each} bits" for each in bits)], lines)]
         parts += [f"![{name}]({name})" for name in figures if name.startswith(f"fig2_{protocol}_")]
     if collection.failures:
         parts += ["## Failed runs", "\n".join(f"- `{each.cell.name}`: {each.error}" for each in collection.failures)]
@@ -119,11 +120,6 @@ def summary_line(collection: Collection) -> str:
     words += [f"{collection.count(what)} {what}" for what in ("begun", "missing") if collection.count(what)]
     words += [f"{len(collection.failures)} failed"] if collection.failures else []
     return f"{', '.join(words)}. Asked for: {collection.request.recipe}."
-
-
-def _markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    rows = [head, ["---"] * len(head), *lines]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -24,14 +24,15 @@ def small(monkeypatch, tmp_path):
 
     def build(name, **changes):
         form = FORMATS[name]
-        published = PublishedSplit(3, 6, 9, classes=3, lists="small")
-        numbers = (1, 2) if name == "imagenet" else (3, 6)
+        published = PublishedSplit(query=3, train=6, database=9, classes=3, lists="small")
+        queries, train = (1, 2) if name == "imagenet" else (3, 6)
         protocol = RetrievalProtocol(
-            "small@9",
-            name if name in SOURCES else "voc2012",
-            9,
-            *numbers,
-            "rest+train",
+            name="small@9",
+            source=name if name in SOURCES else "voc2012",
+            k=9,
+            queries=queries,
+            train=train,
+            database="rest+train",
             published=replace(published, **changes),
         )
         monkeypatch.setitem(PROTOCOLS, "small@9", replace(protocol, draw="classes" if name == "imagenet" else "sizes"))
@@ -237,7 +238,8 @@ def test_the_published_lists_are_known_by_their_hash(small):
     root, made = small("lists")
     digest = hashlib.sha256((root / "test.txt").read_bytes()).hexdigest()[:16]
     PROTOCOLS["small@9"] = replace(
-        PROTOCOLS["small@9"], published=PublishedSplit(3, 6, 9, 3, sha256={"query": digest, "train": "0" * 16})
+        PROTOCOLS["small@9"],
+        published=PublishedSplit(query=3, train=6, database=9, classes=3, sha256={"query": digest, "train": "0" * 16}),
     )
     inspection = found(root)
     texts = [finding.text for finding in inspection.findings if finding.check == "split"]
@@ -302,7 +304,13 @@ def test_progress_counts_every_image(small):
 def tables(monkeypatch, tmp_path):
     cifar10(tmp_path)
     protocol = RetrievalProtocol(
-        "small@9", "cifar10", None, 1, 2, "rest", published=PublishedSplit(10, 20, 90, 10, per_class=12)
+        name="small@9",
+        source="cifar10",
+        k=None,
+        queries=1,
+        train=2,
+        database="rest",
+        published=PublishedSplit(query=10, train=20, database=90, classes=10, per_class=12),
     )
     monkeypatch.setitem(PROTOCOLS, "small@9", protocol)
     return tmp_path, tmp_path / "cifar10/plain_text/test-00000-of-00001.parquet"
