@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _native, _pages, _validate
+from vtsearch import _labels, _native, _pages, _validate
 from vtsearch._validate import Codes, Mask, Progress
 
 Lists = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]
@@ -72,7 +72,7 @@ class Database:
         self._length = sum(map(len, self.parts))
         self.mask = _validate.checked_mask(mask, self._length)
         """The validated mask, or None."""
-        self.labels = None if labels is None else _validate.item_labels("labels", labels, self._length, "parts")
+        self.labels = None if labels is None else _labels.item_labels("labels", labels, self._length, "parts")
         """The labels of all items, or None."""
 
     def __len__(self) -> int:
@@ -107,7 +107,11 @@ class Database:
 
 
 def query_and_database(
-    query_codes: NDArray[Any], db_codes: NDArray[Any] | Database, mask: ArrayLike | None = None
+    query_codes: NDArray[Any],
+    db_codes: NDArray[Any] | Database,
+    mask: ArrayLike | None = None,
+    *,
+    names: tuple[str, str] = ("query_codes", "db_codes"),
 ) -> tuple[Codes, Database]:
     """Validated query codes, and a database of the same width.
 
@@ -115,9 +119,9 @@ def query_and_database(
         ValueError: widths that differ; a mask beside a database with one.
     """
     if not isinstance(db_codes, Database):
-        queries, codes = _validate.code_pair(query_codes, db_codes)
+        queries, codes = _validate.code_pair(query_codes, db_codes, names)
         return queries, Database(codes, mask=mask)
-    queries, _ = _validate.code_pair(query_codes, db_codes.parts[0])
+    queries, _ = _validate.code_pair(query_codes, db_codes.parts[0], names)
     if mask is None:
         return queries, db_codes
     if db_codes.mask is not None:

@@ -24,15 +24,15 @@ COPY_LIMIT = 64 * 2**20
 WIDEST = 8191
 """Bytes of the widest code whose distances the engine counts, in 16 bits."""
 
-_LABEL_FORMS = "int (n,), or 0/1 (n, classes)"
 _REVERSED_BITS = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little"), axis=1)
 
 
-def _as_array(name: str, value: Any) -> NDArray[Any]:
+def as_array(name: str, value: Any) -> NDArray[Any]:
+    """An array-like as an array."""
     try:
         return np.asarray(value)
     except ValueError as error:  # lists whose rows differ in length
-        raise ValueError(f"{name}: expected an array, got what numpy makes none of: {error}") from error
+        raise ValueError(f"{name}: expected an array-like; numpy could not convert it: {error}") from error
 
 
 # Codes
@@ -47,11 +47,11 @@ def code_pair(
     query_codes: NDArray[Any], db_codes: NDArray[Any], names: tuple[str, str] = ("query_codes", "db_codes")
 ) -> tuple[Codes, Codes]:
     """(q, bytes) and (n, bytes), C-contiguous, of one width. A single (bytes,) query is a batch of one."""
-    query_codes = _as_array(names[0], query_codes)
+    query_codes = as_array(names[0], query_codes)
     if query_codes.ndim == 1 and query_codes.dtype == np.uint8:
         query_codes = query_codes[None, :]
     queries = _rows(names[0], query_codes, copy_limit=None)
-    database = _rows(names[1], _as_array(names[1], db_codes), copy_limit=COPY_LIMIT)
+    database = _rows(names[1], as_array(names[1], db_codes), copy_limit=COPY_LIMIT)
     if queries.shape[1] != database.shape[1]:
         raise ValueError(
             f"{names[0]}: expected {database.shape[1]} bytes per code as in {names[1]}, got {queries.shape[1]}"
@@ -69,7 +69,21 @@ def codes_to_scan(name: str, codes: NDArray[Any]) -> Codes:
 
 def codes_matrix(name: str, codes: NDArray[Any]) -> Codes:
     """(n, bytes), C-contiguous, of any size."""
-    return _rows(name, _as_array(name, codes), copy_limit=None)
+    return _rows(name, as_array(name, codes), copy_limit=None)
+
+
+def codes_of_bits(codes: Any, bits: Any, *, bitorder: str = "big") -> tuple[Codes, int]:
+    """(n, ceil(bits / 8)) with 0 in the bits after the last one, and the number of bits."""
+    rows, count = codes_matrix("codes", codes), whole_number("bits", bits, 1)
+    if rows.shape[1] != (count + 7) // 8:
+        raise ValueError(f"codes: expected {(count + 7) // 8} bytes for {count} bits, got {rows.shape[1]}")
+    padding = 0xFF >> (count % 8) if bitorder == "big" else 0xFF & ~((1 << count % 8) - 1)
+    if count % 8 and (rows[:, -1] & padding).any():
+        raise ValueError(
+            f"codes: expected 0 in the bits after bit {count - 1}, got 1; "
+            f"they have another length or bit order than bits={count}, bitorder={bitorder!r}"
+        )
+    return rows, count
 
 
 def _rows(name: str, codes: NDArray[Any], *, copy_limit: int | None) -> Codes:
@@ -105,21 +119,22 @@ def _refuse_kind(name: str, codes: NDArray[Any]) -> None:
 
 def pack_values(values: ArrayLike) -> NDArray[Any]:
     """(n, bits) floats without NaN, bools, or integers 0 and 1."""
-    array = _as_array("values", values)
+    array = as_array("values", values)
     if array.dtype.kind not in "fbiu":
         raise TypeError(f"values: expected float, bool or 0/1 integers, got {array.dtype}")
     if array.ndim != 2 or array.shape[1] == 0:
         raise ValueError(f"values: expected (n, bits) with at least 1 bit, got {array.shape}")
     if array.dtype.kind == "f" and np.isnan(array).any():
         raise ValueError("values: expected features without NaN, got NaN; a model that gives NaN did not train")
-    if array.dtype.kind in "iu" and not _is_binary(array):
+    if array.dtype.kind in "iu" and not is_binary(array):
         signs = array.dtype.kind == "i" and np.isin(array, (-1, 1)).all()
         repair = "signs -1 and 1" if signs else f"integers from {array.min()} to {array.max()}"
         raise ValueError(f"values: expected integers 0 and 1, got {repair}; use vtsearch.pack(values > 0)")
     return array
 
 
-def _is_binary(array: NDArray[Any]) -> bool:
+def is_binary(array: NDArray[Any]) -> bool:
+    """Whether all values are 0 or 1."""
     return array.dtype.kind == "b" or bool(((array == 0) | (array == 1)).all())
 
 
@@ -175,7 +190,7 @@ def choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
 
 def score_vector(name: str, scores: ArrayLike, least: int) -> NDArray[np.float64]:
     """(q,) finite float64, at least ``least`` of them."""
-    array = _as_array(name, scores)
+    array = as_array(name, scores)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name}: expected numbers (q,), got {array.dtype} {array.shape}")
     if array.ndim != 1:
@@ -217,7 +232,7 @@ def checked_mask(mask: ArrayLike | None, n: int) -> Mask | None:
     """A mask of n items."""
     if mask is None:
         return None
-    array = _as_array("mask", mask)
+    array = as_array("mask", mask)
     if array.dtype == np.bool_:
         if array.shape != (n,):
             raise ValueError(f"mask: expected bool ({n},), one for each database code, got {array.shape}")
@@ -237,131 +252,3 @@ def checked_progress(progress: Any) -> Progress | None:
     if progress is not None and not callable(progress):
         raise TypeError(f"progress: expected a function of items done and items in all, got {progress!r}")
     return cast("Progress | None", progress)
-
-
-# Labels
-
-
-@dataclass(frozen=True)
-class LabelRows:
-    """Labels of items in compressed rows: item i has ``classes[offsets[i]:offsets[i + 1]]``, ascending."""
-
-    offsets: NDArray[np.int64]
-    classes: NDArray[np.int32]
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def rows(self, start: int, stop: int) -> LabelRows:
-        """Items start .. stop - 1."""
-        offsets = self.offsets[start : stop + 1]
-        return LabelRows(offsets - offsets[0], self.classes[offsets[0] : offsets[-1]])
-
-    def most(self) -> int:
-        """The largest number of labels that one item has."""
-        return int(np.diff(self.offsets).max(initial=0))
-
-
-@dataclass(frozen=True)
-class Labels:
-    """Labels of queries and of a database, in one form; they become rows over one list of classes when asked."""
-
-    queries: LabelRows
-    classes: int
-    """Length of the list."""
-    _database: NDArray[Any]
-    _known: NDArray[np.int64] | None
-    """The list, for single labels."""
-
-    def database(self, start: int, stop: int) -> LabelRows:
-        """The rows of items start .. stop - 1."""
-        part = self._database[start:stop]
-        rows = self._rows(part)
-        _pages.release(part)
-        return rows
-
-    def of(self, items: NDArray[np.int64]) -> LabelRows:
-        """The rows of some items."""
-        part = self._database[items]
-        _pages.release(self._database)
-        return self._rows(part)
-
-    def _rows(self, labels: NDArray[Any]) -> LabelRows:
-        if self._known is None:
-            return _multi_rows("db_labels", labels)
-        return _single_rows("db_labels", labels, self._known)
-
-
-def label_pair(query_labels: ArrayLike, db_labels: ArrayLike, queries: int, items: int) -> Labels:
-    """Validate both label arrays; the values of the database labels are checked as they are read."""
-    query_array = item_labels("query_labels", query_labels, queries, "query_codes")
-    db_array = item_labels("db_labels", db_labels, items, "db_codes")
-    if query_array.shape[1:] != db_array.shape[1:]:
-        raise ValueError(
-            f"db_labels: expected the form of query_labels {query_array.shape}, "
-            f"both (n,) or both (n, classes), got {db_array.shape}"
-        )
-    if query_array.ndim == 2:
-        return Labels(_multi_rows("query_labels", query_array), query_array.shape[1], db_array, None)
-    # Only classes that some query has can make an item relevant: any others need no number.
-    known = np.unique(_integers("query_labels", query_array))
-    return Labels(_single_rows("query_labels", query_array, known), len(known), db_array, known)
-
-
-def item_labels(name: str, labels: ArrayLike, count: int, codes: str) -> NDArray[Any]:
-    """Labels of the right form and length; their values are checked where they are used."""
-    array = _as_array(name, labels)
-    if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] == 0):
-        raise ValueError(f"{name}: expected {_LABEL_FORMS}, got {array.shape}")
-    if len(array) != count:
-        raise ValueError(f"{name}: expected {count} rows, one for each of {codes}, got {len(array)}")
-    if array.dtype.kind not in ("iu" if array.ndim == 1 else "biuf") and count:
-        raise TypeError(f"{name}: expected {_LABEL_FORMS}, got {array.dtype} {array.shape}")
-    return array
-
-
-def _integers(name: str, labels: NDArray[Any]) -> NDArray[np.int64]:
-    if labels.dtype == np.uint64 and labels.max(initial=0) > np.iinfo(np.int64).max:
-        raise ValueError(f"{name}: expected labels that fit int64, got {labels.max()}")
-    return labels.astype(np.int64, copy=False)
-
-
-def _single_rows(name: str, labels: NDArray[Any], classes: NDArray[np.int64]) -> LabelRows:
-    labels = _integers(name, labels)
-    if not len(classes):
-        return LabelRows(np.zeros(len(labels) + 1, dtype=np.int64), np.empty(0, dtype=np.int32))
-    place = _places(labels, classes)
-    known = place >= 0
-    offsets = np.zeros(len(labels) + 1, dtype=np.int64)
-    np.cumsum(known, out=offsets[1:])
-    return LabelRows(offsets, place[known])
-
-
-def _places(labels: NDArray[np.int64], classes: NDArray[np.int64]) -> NDArray[np.int32]:
-    """(n,) where each label stands in the ascending classes; -1 for those that do not."""
-    span = int(classes[-1]) - int(classes[0]) + 1
-    if span <= len(labels):  # a table of all numbers between: several times faster than a search
-        table = np.full(span + 1, -1, dtype=np.int32)
-        table[classes - classes[0]] = np.arange(len(classes), dtype=np.int32)
-        beyond = np.uint64(span)
-        return np.asarray(table[np.minimum((labels - classes[0]).view(np.uint64), beyond)])
-    place = np.minimum(np.searchsorted(classes, labels), len(classes) - 1).astype(np.int32)
-    place[classes[place] != labels] = -1
-    return place
-
-
-def _multi_rows(name: str, labels: NDArray[Any]) -> LabelRows:
-    offsets = np.zeros(len(labels) + 1, dtype=np.int64)
-    classes = [np.empty(0, dtype=np.int32)]
-    step = max(1, 2**22 // labels.shape[1])
-    for start in range(0, len(labels), step):
-        block = labels[start : start + step]
-        if not _is_binary(block):
-            raise ValueError(
-                f"{name}: expected 0 and 1 in (n, classes), got other values; class numbers are (n,) labels"
-            )
-        rows, columns = np.nonzero(block)
-        offsets[start + 1 : start + 1 + len(block)] = np.bincount(rows, minlength=len(block))
-        classes.append(columns.astype(np.int32))
-    np.cumsum(offsets, out=offsets)
-    return LabelRows(offsets, np.concatenate(classes))

@@ -59,14 +59,5 @@ def unpack(codes: NDArray[Any], bits: int, *, bitorder: BitOrder = "big") -> NDA
         array([[1, 0, 0, 1]], dtype=uint8)
     """
     _validate.choice("bitorder", bitorder, _BIT_ORDERS)
-    rows = _validate.codes_matrix("codes", codes)
-    count = _validate.whole_number("bits", bits, 1)
-    if rows.shape[1] != (count + 7) // 8:
-        raise ValueError(f"codes: expected {(count + 7) // 8} bytes for {count} bits, got {rows.shape[1]}")
-    padding = 0xFF >> (count % 8) if bitorder == "big" else 0xFF & ~((1 << count % 8) - 1)
-    if count % 8 and (rows[:, -1] & padding).any():
-        raise ValueError(
-            f"codes: expected 0 in the bits after bit {count - 1}, got 1; "
-            f"they have another length or bit order than bits={count}, bitorder={bitorder!r}"
-        )
+    rows, count = _validate.codes_of_bits(codes, bits, bitorder=bitorder)
     return np.unpackbits(rows, axis=1, count=count, bitorder=bitorder)

@@ -134,18 +134,33 @@ def test_a_reader_keeps_the_items_it_opened(index):
 
 
 BAD = {
-    "codes of another dtype": ({"codes": np.zeros((2, 3), np.int64)}, TypeError, "codes: expected a uint8"),
-    "codes as a list": ({"codes": [[1, 2, 3]]}, TypeError, "codes: expected a uint8 array"),
-    "codes of another width": ({"codes": np.zeros((2, 4), np.uint8)}, ValueError, r"codes: expected \(n, 3\)"),
-    "one code without a row": ({"codes": np.zeros(3, np.uint8)}, ValueError, r"codes: expected \(n, 3\)"),
-    "padding that is not 0": ({"codes": np.full((2, 3), 255, np.uint8)}, ValueError, "codes: expected 4 padding bits"),
+    "codes of another dtype": (
+        {"codes": np.zeros((2, 3), np.int64)},
+        TypeError,
+        "codes: expected packed uint8 codes, got int64",
+    ),
+    "codes as a list": ({"codes": [[1, 2, 3]]}, TypeError, "codes: expected packed uint8 codes, got int64"),
+    "codes of another width": (
+        {"codes": np.zeros((2, 4), np.uint8)},
+        ValueError,
+        "codes: expected 3 bytes for 20 bits, got 4",
+    ),
+    "one code without a row": ({"codes": np.zeros(3, np.uint8)}, ValueError, r"codes: expected \(n, bytes\)"),
+    "padding that is not 0": (
+        {"codes": np.full((2, 3), 255, np.uint8)},
+        ValueError,
+        "codes: expected 0 in the bits after bit 19",
+    ),
     "too few ids": ({"ids": ["a"]}, ValueError, "ids: expected 2"),
     "ids in one string": ({"ids": "ab"}, ValueError, "ids: expected 2 strings"),
     "ids that are numbers": ({"ids": [1, 2]}, TypeError, "ids: expected strings, got int"),
     "an id twice": ({"ids": ["a", "a"]}, ValueError, "ids: expected different ids, got 'a' twice"),
-    "too few labels": ({"labels": [1]}, ValueError, r"labels: expected \(2,\)"),
-    "labels that are floats": ({"labels": [0.5, 1.0]}, TypeError, "labels: expected integers"),
-    "negative labels": ({"labels": [-1, 1]}, ValueError, "labels: expected class ids of at least 0, got -1"),
+    "too few labels": ({"labels": [1]}, ValueError, "labels: expected 2 rows, one for each of codes, got 1"),
+    "labels that are floats": (
+        {"labels": [0.5, 1.0]},
+        TypeError,
+        r"labels: expected int \(n,\), or 0/1 \(n, classes\), got float64",
+    ),
     "counts for labels": ({"labels": [[0, 2], [1, 0]]}, ValueError, "labels: expected 0 and 1"),
     "too little metadata": ({"metadata": [{}]}, ValueError, "metadata: expected 2"),
     "metadata that JSON cannot keep": ({"metadata": [{"a": object()}, {}]}, TypeError, "metadata: expected what JSON"),
@@ -284,3 +299,16 @@ def test_an_index_without_labels_is_not_evaluated(index):
     index.add(codes_of(0, 3))
     with pytest.raises(ValueError, match="an index without labels"):
         index.evaluate(codes_of(1, 2), np.array([0, 1]))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [[-1, 2**62], np.array([1, 2], np.uint8), [[0.0, 1.0], [1.0, 0.0]], [[True, False], [False, True]]],
+    ids=str,
+)
+def test_an_index_takes_the_labels_that_the_metrics_take(tmp_path, labels):
+    with Index.create(tmp_path / "index", BITS) as index:
+        index.add(codes_of(0, 2), labels=labels)
+        assert index.labels().tolist() == np.asarray(labels).astype(np.int64).tolist()
+        expected = evaluate(codes_of(0, 2), codes_of(0, 2), np.asarray(labels), np.asarray(labels), bits=BITS)
+        assert index.evaluate(codes_of(0, 2), np.asarray(labels)) == expected

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from vtsearch._database import Database
 from vtsearch.codes import pack
 from vtsearch.errors import VtsearchError
 from vtsearch.index import Index
@@ -19,52 +20,57 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Side:
-    """Queries or database."""
+class LabelledCodes:
+    """Codes of queries or of a database, with their labels."""
 
-    codes: NDArray[np.uint8]
+    database: Database
     labels: NDArray[np.generic]
     bits: int
     index: Index | None = None
-    """Where the codes come from, if not from arrays."""
+    """The index of the codes, unless they come from arrays."""
+
+    def array(self) -> NDArray[np.uint8]:
+        """(n, bytes) uint8 in one array, as queries are; several segments are joined."""
+        parts = self.database.parts
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-class Sides(NamedTuple):
+class CodePair(NamedTuple):
     """Queries and database of one model."""
 
-    queries: Side
-    database: Side
+    queries: LabelledCodes
+    database: LabelledCodes
 
 
-def open_side(name: str, word: str, labels_name: str, labels: str | None) -> Side:
+def open_codes(name: str, path: str, labels_name: str, labels: str | None) -> LabelledCodes:
     """An index with labels, or .npy files of codes (or features) and of labels."""
-    if Path(word).suffix == ".npy":
+    if Path(path).suffix == ".npy":
         if labels is None:
-            raise ValueError(f"{labels_name}: expected a .npy file of labels beside {word}, got nothing")
-        codes, bits = _codes(name, load_array(word))
+            raise ValueError(f"{labels_name}: expected a .npy file of labels beside {path}, got nothing")
+        codes, bits = _codes(name, load_array(path))
         truth = load_array(labels)
         if len(truth) != len(codes):
-            raise ValueError(f"{labels_name}: expected {len(codes)} rows as in {word}, got {len(truth)}")
-        return Side(codes, truth, bits)
+            raise ValueError(f"{labels_name}: expected {len(codes)} rows as in {path}, got {len(truth)}")
+        return LabelledCodes(Database(codes), truth, bits)
     if labels is not None:
         raise ValueError(f"{labels_name}: expected no labels beside an index, which has its own, got {labels}")
-    index = Index.open(word)
+    index = Index.open(path)
     found = index.labels()
     if found is None:
-        raise ValueError(f"{name}: expected an index with labels, got {word}, which has none")
-    return Side(index.codes(), found, index.bits, index)
+        raise ValueError(f"{name}: expected an index with labels, got {path}, which has none")
+    return LabelledCodes(index.database(), found, index.bits, index)
 
 
-def open_others(words: Sequence[str], sides: Sides) -> Sides:
+def open_others(paths: Sequence[str], pair: CodePair) -> CodePair:
     """Other codes of the same queries and items, with the labels of the first."""
-    others = Sides(*(_open_other(word, side) for word, side in zip(words, sides, strict=True)))
+    others = CodePair(*(_open_other(path, side) for path, side in zip(paths, pair, strict=True)))
     refuse_mixing(others)
     return others
 
 
-def refuse_mixing(sides: Sides) -> None:
+def refuse_mixing(pair: CodePair) -> None:
     """Raise if queries and database are codes of different lengths or of different models."""
-    queries, database = sides
+    queries, database = pair
     if queries.bits != database.bits:
         raise VtsearchError(f"bits: expected one length of codes, got {queries.bits} (queries) and {database.bits}")
     if queries.index is not None and database.index is not None:
@@ -72,7 +78,7 @@ def refuse_mixing(sides: Sides) -> None:
 
 
 def given_ids(index: Index) -> list[str] | None:
-    """The ids of an index, or None if they are the positions: names that nobody gave say nothing."""
+    """The ids of an index, or None if they are the default ones, the positions."""
     ids = index.ids()
     return None if ids == [str(position) for position in range(len(ids))] else ids
 
@@ -108,31 +114,31 @@ def _codes(name: str, array: NDArray[Any]) -> tuple[NDArray[np.uint8], int]:
     return pack(array), array.shape[1]
 
 
-def _open_other(word: str, side: Side) -> Side:
-    if Path(word).suffix == ".npy":
-        codes, bits = _codes("against", load_array(word))
-        other = Side(codes, side.labels, bits)
+def _open_other(path: str, side: LabelledCodes) -> LabelledCodes:
+    if Path(path).suffix == ".npy":
+        codes, bits = _codes("against", load_array(path))
+        other = LabelledCodes(Database(codes), side.labels, bits)
     else:
-        index = Index.open(word)
-        other = Side(index.codes(), side.labels, index.bits, index)
-    if len(other.codes) != len(side.codes):
+        index = Index.open(path)
+        other = LabelledCodes(index.database(), side.labels, index.bits, index)
+    if len(other.database) != len(side.database):
         raise ValueError(
-            f"against: expected other codes of the same {len(side.codes):,} items, got {len(other.codes):,}"
+            f"against: expected other codes of the same {len(side.database):,} items, got {len(other.database):,}"
         )
     if other.index is not None:
         _check_items(other.index, side)
     return other
 
 
-def _check_items(other: Index, side: Side) -> None:
-    """Raise if ids or labels tell that these are not the same items in the same order."""
+def _check_items(other: Index, side: LabelledCodes) -> None:
+    """Raise if ids or labels show other items or another order."""
     if side.index is not None:
         ids, other_ids = given_ids(side.index), given_ids(other)
         if ids is not None and other_ids is not None and ids != other_ids:
-            place = next(i for i, pair in enumerate(zip(ids, other_ids, strict=True)) if pair[0] != pair[1])
+            differing = next(i for i, pair in enumerate(zip(ids, other_ids, strict=True)) if pair[0] != pair[1])
             raise VtsearchError(
                 f"against: expected the items of {side.index.path} in the same order, "
-                f"got {other_ids[place]!r} for {ids[place]!r} (item {place} of {other.path})"
+                f"got {other_ids[differing]!r} for {ids[differing]!r} (item {differing} of {other.path})"
             )
     labels = other.labels()
     if labels is not None and not np.array_equal(labels, side.labels):

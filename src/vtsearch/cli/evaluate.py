@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from vtsearch.cli.code_inputs import Side, Sides, given_ids, open_others, open_side, refuse_mixing
+from vtsearch.cli.code_inputs import CodePair, LabelledCodes, given_ids, open_codes, open_others, refuse_mixing
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import scanning
 from vtsearch.data.locate import knows_images, reopen
@@ -27,81 +27,79 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EXAMPLE = """  vtsearch evaluate --queries codes/query --database codes/database -k 1000 --report report
-  vtsearch evaluate --queries q.npy --query_labels ql.npy --database d.npy --database_labels dl.npy --json
+  vtsearch evaluate --queries q.npy --query-labels ql.npy --database d.npy --database-labels dl.npy --json
   vtsearch evaluate --queries a/query --database a/database --against b/query b/database"""
 
 
 def parser() -> CommandParser:
     """Build the argument parser."""
-    words = CommandParser("evaluate", "Measure how well codes retrieve what shares a label.", EXAMPLE)
-    words.add_argument(
+    command = CommandParser("evaluate", "Compute retrieval metrics of codes with labels.", EXAMPLE)
+    command.add_argument(
         "--queries",
         required=True,
         help="index folder, or .npy of codes (uint8, packed) or features (floats, whose signs are the code)",
     )
-    words.add_argument("--database", required=True, help="the same for the database")
-    words.add_argument("--query_labels", help=".npy of labels, integers (n,) or 0/1 (n, classes), for .npy codes")
-    words.add_argument("--database_labels", help="the same for the database")
-    words.add_argument("-k", "--k", type=int, help="length of the list that counts; by default the whole database")
-    words.add_argument("--normalizer", type=Normalizer, default="retrieved", help="what average precision divides by")
-    words.add_argument("--threads", type=int, help="upper bound; by default the CPUs that may be used")
-    words.add_argument(
+    command.add_argument("--database", required=True, help="the same for the database")
+    command.add_argument("--query-labels", help=".npy of labels, integers (n,) or 0/1 (n, classes), for .npy codes")
+    command.add_argument("--database-labels", help="the same for the database")
+    command.add_argument("-k", "--k", type=int, help="length of the list that counts; by default the whole database")
+    command.add_argument("--normalizer", type=Normalizer, default="retrieved", help="divisor of average precision")
+    command.add_argument("--threads", type=int, help="number of threads; by default the available CPUs")
+    command.add_argument(
         "--against",
         nargs=2,
         metavar=("QUERIES", "DATABASE"),
         help="compare with other codes of the same queries and items, index folders or .npy, of any length: "
-        "the difference in mAP, its interval, and whether it may be chance",
+        "the difference in mAP, its interval and its p-value",
     )
-    words.add_argument("--report", help="folder to write report.json, report.md and figures into")
-    words.add_argument(
-        "--pictures", type=int, default=8, help="queries in the report's picture, where images are known"
-    )
-    words.add_argument("--json", action="store_true", help="print JSON")
-    return words
+    command.add_argument("--report", help="folder to write report.json, report.md and figures into")
+    command.add_argument("--pictures", type=int, default=8, help="queries in the report's picture")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    return command
 
 
 def run(argv: list[str]) -> int:
     """Evaluate; prints mAP with its bounds and the choices behind it."""
-    given = parser().parse_args(argv)
-    if given.pictures < 0:
-        raise ValueError(f"pictures: expected at least 0, got {given.pictures}")
-    queries, database = sides = Sides(
-        open_side("queries", given.queries, "query_labels", given.query_labels),
-        open_side("database", given.database, "database_labels", given.database_labels),
+    args = parser().parse_args(argv)
+    if args.pictures < 0:
+        raise ValueError(f"pictures: expected at least 0, got {args.pictures}")
+    queries, database = pair = CodePair(
+        open_codes("queries", args.queries, "query_labels", args.query_labels),
+        open_codes("database", args.database, "database_labels", args.database_labels),
     )
-    refuse_mixing(sides)
-    others = None if given.against is None else open_others(given.against, sides)
+    refuse_mixing(pair)
+    others = None if args.against is None else open_others(args.against, pair)
     with scanning("evaluating") as progress:
         evaluation = evaluate(
-            queries.codes,
-            database.codes,
+            queries.array(),
+            database.database,
             queries.labels,
             database.labels,
-            given.k,
-            normalizer=given.normalizer,
+            args.k,
+            normalizer=args.normalizer,
             bits=database.bits,
-            threads=given.threads,
+            threads=args.threads,
             progress=progress,
         )
-    comparison = None if others is None else _compare(sides, others, evaluation, given.threads)
+    comparison = None if others is None else _compare(pair, others, evaluation, args.threads)
     _warn_of_leakage(queries, database)
-    context = _context(database, ["vtsearch evaluate", *argv], given.against)
-    if given.report is not None:
-        rows = _rows(queries, database, given.pictures)
-        path = write_report(given.report, evaluation, context, comparison=comparison, retrievals=rows)
+    context = _context(database, ["vtsearch evaluate", *argv], args.against)
+    if args.report is not None:
+        rows = _rows(queries, database, args.pictures)
+        path = write_report(args.report, evaluation, context, comparison=comparison, retrievals=rows)
         print(f"report: {path}", file=sys.stderr)
-    print((as_json if given.json else as_text)(evaluation, context, comparison))
+    print((as_json if args.json else as_text)(evaluation, context, comparison))
     return 0
 
 
-def _compare(sides: Sides, others: Sides, evaluation: Evaluation, threads: int | None) -> Comparison:
+def _compare(pair: CodePair, others: CodePair, evaluation: Evaluation, threads: int | None) -> Comparison:
     return compare(
-        sides.queries.codes,
-        sides.database.codes,
-        others.queries.codes,
-        others.database.codes,
-        query_labels=sides.queries.labels,
-        db_labels=sides.database.labels,
+        pair.queries.array(),
+        pair.database.database,
+        others.queries.array(),
+        others.database.database,
+        query_labels=pair.queries.labels,
+        db_labels=pair.database.labels,
         k=evaluation.k,
         normalizer=evaluation.normalizer,
         threads=threads,
@@ -161,7 +159,7 @@ def _comparison(comparison: Comparison, context: ReportContext) -> list[str]:
 
 
 def as_json(evaluation: Evaluation, context: ReportContext, comparison: Comparison | None = None) -> str:
-    """The numbers for a program, but for those of each query, which are in the report."""
+    """The numbers as JSON, without those of each query, which are in the report."""
     values: dict[str, Any] = evaluation.to_dict()
     del values["average_precisions"]
     about = {"protocol": context.protocol, "split": context.split, "model": context.model, "remark": context.remark}
@@ -169,7 +167,7 @@ def as_json(evaluation: Evaluation, context: ReportContext, comparison: Comparis
     return json.dumps(values | about | versus, indent=1)
 
 
-def _warn_of_leakage(queries: Side, database: Side) -> None:
+def _warn_of_leakage(queries: LabelledCodes, database: LabelledCodes) -> None:
     if queries.index is None or database.index is None:
         return
     asked = given_ids(queries.index)
@@ -184,32 +182,30 @@ def _warn_of_leakage(queries: Side, database: Side) -> None:
         )
 
 
-def _context(database: Side, command: Sequence[str], against: Sequence[str] | None) -> ReportContext:
+def _context(database: LabelledCodes, command: Sequence[str], against: Sequence[str] | None) -> ReportContext:
     versus = UNKNOWN if against is None else " and ".join(against)
     if database.index is None:
         return ReportContext(protocol="arrays", command=" ".join(command), against=versus)
-    words, fingerprints = database.index.description, database.index.fingerprints
+    description, fingerprints = database.index.description, database.index.fingerprints
     return ReportContext(
-        protocol=words.get("protocol", str(database.index.path)),
+        protocol=description.get("protocol", str(database.index.path)),
         split=fingerprints.get("split", UNKNOWN),
         model=fingerprints.get("model", UNKNOWN),
         preprocessing=fingerprints.get("preprocessing", UNKNOWN),
-        framework=words.get("framework", UNKNOWN),
-        backbone=words.get("backbone", UNKNOWN),
+        framework=description.get("framework", UNKNOWN),
+        backbone=description.get("backbone", UNKNOWN),
         command=" ".join(command),
         against=versus,
-        remark=words.get("remark", ""),
+        remark=description.get("remark", ""),
     )
 
 
-def _rows(queries: Side, database: Side, count: int) -> list[RetrievalRow]:
-    """Queries of every class, where both indexes say where their images are."""
+def _rows(queries: LabelledCodes, database: LabelledCodes, count: int) -> list[RetrievalRow]:
+    """Queries of every class with their answers, if both indexes have the paths of their images."""
     if count == 0 or queries.index is None or database.index is None:
         return []
     if not (knows_images(queries.index) and knows_images(database.index)):
         return []
-    sides = [
-        PicturedSide(side.codes, side.labels, reopen(index))
-        for side, index in ((queries, queries.index), (database, database.index))
-    ]
-    return retrieval_rows(sides[0], sides[1], spread_over_classes(queries.labels, count), queries.index.classes)
+    asking = PicturedSide(queries.array(), queries.labels, reopen(queries.index))
+    answering = PicturedSide(database.database, database.labels, reopen(database.index))
+    return retrieval_rows(asking, answering, spread_over_classes(queries.labels, count), queries.index.classes)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vtsearch import _validate
+from vtsearch import _database
+from vtsearch._database import Database
 from vtsearch.evaluation.statistics import (
     CONFIDENCE,
     PERMUTATIONS,
@@ -48,9 +49,9 @@ class Comparison:
 
 def compare(
     query_codes: NDArray[np.uint8],
-    db_codes: NDArray[np.uint8],
+    db_codes: NDArray[np.uint8] | Database,
     other_query_codes: NDArray[np.uint8],
-    other_db_codes: NDArray[np.uint8],
+    other_db_codes: NDArray[np.uint8] | Database,
     *,
     query_labels: ArrayLike,
     db_labels: ArrayLike,
@@ -101,8 +102,10 @@ def compare(
         >>> found.mean_average_precision, found.other_mean_average_precision, found.difference.mean, found.test.p_value
         (1.0, 0.75, 0.25, 0.125)
     """
-    sides = _validate.code_pair(query_codes, db_codes)
-    others = _validate.code_pair(other_query_codes, other_db_codes, ("other_query_codes", "other_db_codes"))
+    sides = _database.query_and_database(query_codes, db_codes)
+    others = _database.query_and_database(
+        other_query_codes, other_db_codes, names=("other_query_codes", "other_db_codes")
+    )
     _check_counts(sides, others)
     scores, other_scores = (
         average_precision(*pair, query_labels, db_labels, k, ties=ties, normalizer=normalizer, threads=threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from vtsearch.index.index import Answers, Index
+from vtsearch.index.index import Index
+from vtsearch.index.queries import Answers
 
 __all__ = ["Answers", "Index"]

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from vtsearch import duplicates, ranking
 from vtsearch._atomic_io import sync_folder
 from vtsearch._database import Database
+from vtsearch._labels import checked_labels
+from vtsearch._validate import codes_of_bits, whole_number
 from vtsearch.errors import VtsearchError
-from vtsearch.evaluation import Evaluation, evaluate
-from vtsearch.index.items import (
-    checked_bits,
-    checked_codes,
-    checked_ids,
-    checked_metadata,
-)
-from vtsearch.index.labels import LabelForm, Labels, checked_labels, pack_labels, same_form, unpack_labels
+from vtsearch.index.items import checked_ids, checked_metadata
+from vtsearch.index.labels import LabelForm, Labels, pack_labels, same_form, unpack_labels
+from vtsearch.index.queries import Queries
 from vtsearch.index.segments import (
     CODES_FOLDER,
     Segment,
@@ -30,27 +26,14 @@ from vtsearch.index.segments import (
 from vtsearch.index.store import FILE_NAME, About, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from os import PathLike
     from types import TracebackType
 
     from numpy.typing import ArrayLike, NDArray
 
-    from vtsearch.metrics import Normalizer
 
-
-class Answers(NamedTuple):
-    """The nearest items of each query, nearest first, in the order (distance, index)."""
-
-    distances: NDArray[np.int32]
-    """(q, k)"""
-    indices: NDArray[np.int64]
-    """(q, k) positions in the index."""
-    ids: list[list[str]]
-    """q rows of k external ids."""
-
-
-class Index:
+class Index(Queries):
     """Codes on disk, with the ids, labels and metadata of their items.
 
     Example:
@@ -95,7 +78,7 @@ class Index:
             TypeError: bits that is not an int.
             FileExistsError: a folder with something in it.
         """
-        bits = checked_bits(bits)
+        bits = whole_number("bits", bits, 1)
         folder = Path(path)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise FileExistsError(f"path: expected a new or empty folder, got {folder}, which has something in it")
@@ -177,7 +160,8 @@ class Index:
         Args:
             codes: (n, ceil(bits / 8)) uint8, packed.
             ids: n different strings, new to this index; by default the positions as decimal numbers.
-            labels: int64 (n,) or 0/1 (n, classes); all items of an index have labels of one form, or none has.
+            labels: (n,) integers, or (n, classes) of 0 and 1, as the metrics take them. All items of an index have
+                labels of one form, or none has.
             metadata: n mappings that JSON can keep.
             fingerprints: of what made these codes; must be those of the index.
 
@@ -188,11 +172,12 @@ class Index:
         """
         if fingerprints is not None:
             self.check_fingerprints(fingerprints)
-        codes = checked_codes(codes, self.bits)
+        codes, _ = codes_of_bits(codes, self.bits)
         with self._store.writing():
             self._about, segments = self._store.about(), self._store.segments()
             first = sum(segment.items for segment in segments)
-            names, array = checked_ids(ids, first, len(codes)), checked_labels(labels, len(codes))
+            names = checked_ids(ids, first, len(codes))
+            array = None if labels is None else checked_labels("labels", labels, len(codes), "codes")
             form, texts = LabelForm.of(array), checked_metadata(metadata, len(codes))
             if first:
                 same_form(self._about.labels, form)
@@ -248,6 +233,10 @@ class Index:
         """The n mappings given to ``add``; empty where there was none."""
         return self._store.metadata(len(self))
 
+    def ids_at(self, positions: Sequence[int]) -> dict[int, str]:
+        """Position -> id of some items."""
+        return self._store.ids_at(positions)
+
     def position(self, name: str) -> int:
         """Where the item with this id is.
 
@@ -258,127 +247,6 @@ class Index:
         if found is None or found >= len(self):
             raise KeyError(name)
         return found
-
-    def search(
-        self,
-        query_codes: NDArray[np.uint8],
-        k: int | None = None,
-        *,
-        mask: ArrayLike | None = None,
-        threads: int | None = None,
-        progress: Callable[[int, int], object] | None = None,
-    ) -> Answers:
-        """The k nearest items of each query, nearest first.
-
-        Codes of more than 256 MiB in all leave memory as the scan goes on, as for ``vtsearch.rank``.
-
-        Args:
-            query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
-            k: results per query, at least 1; None, or more than there are, means all.
-            mask: (n,) bool, or its ``numpy.packbits``; items whose mask is False are ignored.
-            threads: upper bound; by default the CPUs that this process may use.
-            progress: called with items done and items in all as the scan goes on.
-
-        Returns:
-            distances, indices and ids, all (q, min(k, items allowed)), ordered by (distance, index).
-
-        Raises:
-            TypeError: codes that are not uint8; progress that is not a function.
-            ValueError: another width, k below 1, a mask of another length.
-        """
-        database = self.database(mask=mask)
-        distances, indices = ranking.rank(query_codes, database, k, threads=threads, progress=progress)
-        names = self._store.ids_at(np.unique(indices).tolist())
-        return Answers(distances, indices, [[names[position] for position in row] for row in indices.tolist()])
-
-    def within(
-        self,
-        query_codes: NDArray[np.uint8],
-        radius: int,
-        *,
-        mask: ArrayLike | None = None,
-        threads: int | None = None,
-        progress: Callable[[int, int], object] | None = None,
-    ) -> ranking.Neighbors:
-        """The items within a radius of each query, as ``vtsearch.within``; indices are positions.
-
-        Raises:
-            TypeError, ValueError: as ``vtsearch.within``.
-        """
-        return ranking.within(query_codes, self.database(mask=mask), radius, threads=threads, progress=progress)
-
-    def count(
-        self,
-        query_codes: NDArray[np.uint8],
-        radius: int,
-        *,
-        mask: ArrayLike | None = None,
-        threads: int | None = None,
-        progress: Callable[[int, int], object] | None = None,
-    ) -> NDArray[np.int64]:
-        """The number of items within a radius of each query, (q,), as ``vtsearch.count``.
-
-        Raises:
-            TypeError, ValueError: as ``vtsearch.count``.
-        """
-        return ranking.count(query_codes, self.database(mask=mask), radius, threads=threads, progress=progress)
-
-    def histogram(
-        self,
-        query_codes: NDArray[np.uint8],
-        *,
-        mask: ArrayLike | None = None,
-        threads: int | None = None,
-        progress: Callable[[int, int], object] | None = None,
-    ) -> NDArray[np.int64]:
-        """The number of items at each distance from each query, (q, 8 * bytes + 1), as ``vtsearch.histogram``.
-
-        Raises:
-            TypeError, ValueError: as ``vtsearch.histogram``.
-        """
-        return ranking.histogram(query_codes, self.database(mask=mask), threads=threads, progress=progress)
-
-    def deduplicate(
-        self, radius: int, *, threads: int | None = None, progress: Callable[[int, int], object] | None = None
-    ) -> duplicates.Duplicates:
-        """Groups of near-duplicate items, as ``vtsearch.deduplicate``; indices are positions.
-
-        Several segments are first copied to one temporary file.
-
-        Raises:
-            TypeError, ValueError: as ``vtsearch.deduplicate``.
-        """
-        return duplicates.deduplicate(self.database(), radius, threads=threads, progress=progress)
-
-    def evaluate(
-        self,
-        query_codes: NDArray[np.uint8],
-        query_labels: NDArray[np.generic],
-        k: int | None = None,
-        *,
-        normalizer: Normalizer = "retrieved",
-        threads: int | None = None,
-        progress: Callable[[int, int], object] | None = None,
-    ) -> Evaluation:
-        """Retrieval metrics of queries against the labels of the index, as ``vtsearch.evaluate``.
-
-        Raises:
-            ValueError: an index without labels; as ``vtsearch.evaluate``.
-            TypeError: as ``vtsearch.evaluate``.
-        """
-        database = Database(self.database().parts, labels=self.labels())
-        if database.labels is None:
-            raise ValueError(f"query_labels: expected none for {self._path}, an index without labels")
-        return evaluate(
-            query_codes,
-            database,
-            query_labels,
-            k=k,
-            normalizer=normalizer,
-            bits=self.bits,
-            threads=threads,
-            progress=progress,
-        )
 
     def check_fingerprints(self, fingerprints: Mapping[str, str], *, whose: str = "the given codes") -> None:
         """Refuse to mix: model and preprocessing must be the same, split and arithmetic where both have one.

@@ -1,38 +1,12 @@
-"""Validation of codes, ids and metadata of an index."""
+"""Validation of ids and metadata of an index."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-
-def checked_bits(bits: int) -> int:
-    """At least 1."""
-    if isinstance(bits, bool) or not isinstance(bits, int | np.integer):
-        raise TypeError(f"bits: expected an int, got {type(bits).__name__}")
-    if bits < 1:
-        raise ValueError(f"bits: expected at least 1, got {bits}")
-    return int(bits)
-
-
-def checked_codes(codes: object, bits: int) -> NDArray[np.uint8]:
-    """uint8 (n, ceil(bits / 8)), padding bits 0."""
-    width = -(-bits // 8)
-    if not isinstance(codes, np.ndarray) or codes.dtype != np.uint8:
-        raise TypeError(f"codes: expected a uint8 array (vtsearch.pack makes one), got {_kind(codes)}")
-    if codes.ndim != 2 or codes.shape[1] != width:
-        raise ValueError(f"codes: expected (n, {width}) for {bits} bits, got {codes.shape}")
-    padding = 8 * width - bits
-    if padding and len(codes) and np.any(codes[:, -1] & ((1 << padding) - 1)):
-        raise ValueError(f"codes: expected {padding} padding bits of 0 after {bits} bits, got 1s among them")
-    return codes
 
 
 def checked_ids(ids: Sequence[str] | None, first: int, count: int) -> list[str]:
@@ -61,7 +35,3 @@ def checked_metadata(metadata: Sequence[Mapping[str, object]] | None, count: int
         return [json.dumps(dict(row)) if row else None for row in metadata]
     except TypeError as error:
         raise TypeError(f"metadata: expected what JSON can keep, got {error}") from error
-
-
-def _kind(value: object) -> str:
-    return str(value.dtype) if isinstance(value, np.ndarray) else type(value).__name__

@@ -1,22 +1,19 @@
-"""Labels of an index: their form, their validation, and their representation in the SQLite table."""
+"""Labels of an index: their form, and their representation in the SQLite table."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 Labels = NDArray[np.int64] | NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class LabelForm:
-    """How the items of an index are labelled: all of them alike."""
+    """The form of all labels of an index."""
 
     kind: Literal["none", "single", "multi"] = "none"
     classes: int = 0
@@ -34,24 +31,6 @@ class LabelForm:
         return words[self.kind]
 
 
-def checked_labels(labels: ArrayLike | None, count: int) -> Labels | None:
-    """int64 (n,) class ids, or uint8 0/1 (n, classes)."""
-    if labels is None:
-        return None
-    array = np.asarray(labels)
-    if array.dtype.kind not in "biu":
-        raise TypeError(f"labels: expected integers (n,) or 0/1 (n, classes), got {array.dtype}")
-    if array.ndim not in {1, 2} or len(array) != count:
-        raise ValueError(f"labels: expected ({count},) or ({count}, classes), one row per code, got {array.shape}")
-    if array.ndim == 2:
-        if array.size and (array.min() < 0 or array.max() > 1):
-            raise ValueError("labels: expected 0 and 1 in (n, classes), got other numbers")
-        return array.astype(np.uint8)
-    if array.size and array.min() < 0:
-        raise ValueError(f"labels: expected class ids of at least 0, got {array.min()}")
-    return array.astype(np.int64)
-
-
 def same_form(expected: LabelForm, given: LabelForm) -> None:
     """Refuse labels of another form than the index has."""
     if expected != given:
@@ -59,7 +38,7 @@ def same_form(expected: LabelForm, given: LabelForm) -> None:
 
 
 def pack_labels(labels: Labels | None, count: int) -> list[object]:
-    """Labels as the column ``label`` keeps them: nothing, an integer, or the bits of a 0/1 row."""
+    """Values of the column ``label``: None, an integer, or the packed bits of a 0/1 row."""
     if labels is None:
         return [None] * count
     if labels.ndim == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vtsearch import _database, _native, _validate
+from vtsearch import _database, _labels, _native, _validate
 from vtsearch.metrics.histograms import ROW_BYTES, Normalizer, Scores, histograms_of, label_arrays
 
 RANKED_BYTES = 2**30
@@ -17,7 +17,7 @@ _RANKED_BYTES_PER_RESULT = 36  # twelve bytes: found before, in a range, and bot
 def precision_by_index(
     queries: _validate.Codes,
     database: _database.Database,
-    labels: _validate.Labels,
+    labels: _labels.Labels,
     k: int,
     *,
     normalizer: Normalizer,
@@ -53,7 +53,7 @@ def precision_by_index(
     return np.divide(sums, met, out=np.zeros(len(queries)), where=met > 0)
 
 
-def _precisions(items: NDArray[np.int64], labels: _validate.Labels, q: int) -> tuple[float, int]:
+def _precisions(items: NDArray[np.int64], labels: _labels.Labels, q: int) -> tuple[float, int]:
     """The sum of precisions at the relevant items of a ranking, and how many they are."""
     rows = labels.of(items)
     shared = np.isin(rows.classes, labels.queries.rows(q, q + 1).classes)

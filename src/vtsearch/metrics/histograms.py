@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _database, _native, _validate
+from vtsearch import _database, _labels, _native, _validate
 from vtsearch._database import Database
 
 Counts = NDArray[np.int64]
@@ -96,21 +96,21 @@ def relevance_histograms(
 
 def labels_of_pair(
     queries: _validate.Codes, database: Database, query_labels: ArrayLike, db_labels: ArrayLike | None
-) -> _validate.Labels:
+) -> _labels.Labels:
     """Validated labels of queries and database; None stands for the labels that the database has."""
     truth = database.without_mask().labels_or(db_labels)
-    return _validate.label_pair(query_labels, truth, len(queries), len(database))
+    return _labels.label_pair(query_labels, truth, len(queries), len(database))
 
 
 def histograms_of(
-    queries: _validate.Codes, scan: _database.Scan, labels: _validate.Labels, threads: int, *, gains: bool = False
+    queries: _validate.Codes, scan: _database.Scan, labels: _labels.Labels, threads: int, *, gains: bool = False
 ) -> RelevanceHistograms:
     """The sum over all ranges; arguments are checked."""
     return functools.reduce(_sum, (_of_range(queries, each, labels, gains, threads) for each in scan))
 
 
 def _of_range(
-    queries: _validate.Codes, each: _database.Range, labels: _validate.Labels, gains: bool, threads: int
+    queries: _validate.Codes, each: _database.Range, labels: _labels.Labels, gains: bool, threads: int
 ) -> RelevanceHistograms:
     db_rows = labels.database(each.first, each.stop)
     parts = (queries, each.codes, *label_arrays(labels.queries), *label_arrays(db_rows), labels.classes, threads)
@@ -147,7 +147,7 @@ def _added(one: NDArray[Any] | None, other: NDArray[Any] | None) -> NDArray[Any]
 
 
 def histogram_blocks(
-    queries: _validate.Codes, scan: _database.Scan, labels: _validate.Labels, threads: int
+    queries: _validate.Codes, scan: _database.Scan, labels: _labels.Labels, threads: int
 ) -> Iterator[tuple[int, int, Counts, Counts]]:
     """Histograms of a few thousand queries at a time: all of them at once may be larger than the codes.
 
@@ -182,12 +182,12 @@ def top_sum(histograms: RelevanceHistograms, sums: NDArray[Any], k: int) -> Scor
     return total
 
 
-def label_arrays(rows: _validate.LabelRows) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def label_arrays(rows: _labels.LabelRows) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Label rows as the engine takes them."""
     return rows.offsets, rows.classes
 
 
-def _gain_counts(query_rows: _validate.LabelRows, db_rows: _validate.LabelRows, classes: int, threads: int) -> Counts:
+def _gain_counts(query_rows: _labels.LabelRows, db_rows: _labels.LabelRows, classes: int, threads: int) -> Counts:
     """(q, most shared labels + 1), counted as codes, since label rows are bits too.
 
     A query with s labels that lies at distance d from an item with t labels shares (s + t - d) / 2 of them with it.
@@ -206,7 +206,7 @@ def _gain_counts(query_rows: _validate.LabelRows, db_rows: _validate.LabelRows, 
     return counts
 
 
-def _label_codes(rows: _validate.LabelRows, classes: int) -> _validate.Codes:
+def _label_codes(rows: _labels.LabelRows, classes: int) -> _validate.Codes:
     """(n, ceil(classes / 8)) packed label rows."""
     codes = np.empty((len(rows), (classes + 7) // 8), dtype=np.uint8)
     step = max(1, _DENSE_ELEMENTS // classes)

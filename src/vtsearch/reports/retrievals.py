@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from vtsearch._database import Database
 from vtsearch.ranking import rank
 
 if TYPE_CHECKING:
@@ -26,13 +27,13 @@ class RetrievalRow:
     answers: Sequence[Image]
     distances: Sequence[int]
     relevant: Sequence[bool] | None = None
-    """None where nobody knows."""
+    """None without labels."""
 
 
 class PicturedSide(NamedTuple):
     """Codes with a function that loads their images."""
 
-    codes: NDArray[np.uint8]
+    codes: NDArray[np.uint8] | Database
     """(n, bytes)"""
     labels: NDArray[np.generic]
     """int64 (n,), or 0/1 (n, classes)"""
@@ -46,13 +47,13 @@ def retrieval_rows(
     """Some queries with their nearest answers.
 
     Args:
-        query: the side that asks.
-        database: the side that answers.
-        items: which queries, by position.
+        query: the queries, in one array.
+        database: the items to retrieve.
+        items: positions of the pictured queries.
         classes: names for the titles, by class id; by default the ids.
-        answers: how many of them.
+        answers: number of answers per query.
     """
-    found = rank(query.codes[np.asarray(items, dtype=np.int64)], database.codes, answers)
+    found = rank(_chosen(query.codes, items), database.codes, answers)
     return [
         RetrievalRow(
             query=query.load(item),
@@ -63,6 +64,12 @@ def retrieval_rows(
         )
         for item, distances, indices in zip(items, found.distances.tolist(), found.indices.tolist(), strict=True)
     ]
+
+
+def _chosen(codes: NDArray[np.uint8] | Database, items: Sequence[int]) -> NDArray[np.uint8]:
+    array = np.concatenate(codes.parts) if isinstance(codes, Database) else codes
+    chosen: NDArray[np.uint8] = array[np.asarray(items, dtype=np.int64)]
+    return chosen
 
 
 def spread_over_classes(labels: NDArray[np.generic], count: int) -> list[int]:
@@ -83,4 +90,4 @@ def are_relevant(label: np.generic | NDArray[np.generic], labels: NDArray[np.gen
 def label_text(label: np.generic | NDArray[np.generic], classes: Sequence[str] = ()) -> str:
     """The class name, or the names of all classes of a 0/1 row."""
     numbers = [int(label)] if np.ndim(label) == 0 else np.flatnonzero(label).tolist()
-    return ", ".join(classes[number] if number < len(classes) else str(number) for number in numbers)
+    return ", ".join(classes[number] if 0 <= number < len(classes) else str(number) for number in numbers)

@@ -1,0 +1,180 @@
+"""The questions to an index: nearest items, range searches, counts, duplicates, metrics."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from vtsearch import duplicates, ranking
+from vtsearch._database import Database
+from vtsearch.evaluation import Evaluation, evaluate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from vtsearch.index.labels import Labels
+    from vtsearch.metrics import Normalizer
+
+
+class Answers(NamedTuple):
+    """The nearest items of each query, nearest first, in the order (distance, index)."""
+
+    distances: NDArray[np.int32]
+    """(q, k)"""
+    indices: NDArray[np.int64]
+    """(q, k) positions in the index."""
+    ids: list[list[str]]
+    """q rows of k external ids."""
+
+
+class Queries(ABC):
+    """Every question to codes with ids and labels, answered from a database that is never joined in memory."""
+
+    @property
+    @abstractmethod
+    def path(self) -> Path:
+        """The folder."""
+
+    @property
+    @abstractmethod
+    def bits(self) -> int:
+        """Length of the codes."""
+
+    @abstractmethod
+    def database(self, *, mask: ArrayLike | None = None) -> Database:
+        """The codes of all items."""
+
+    @abstractmethod
+    def labels(self) -> Labels | None:
+        """The labels of all items, or None."""
+
+    @abstractmethod
+    def ids_at(self, positions: Sequence[int]) -> dict[int, str]:
+        """Position -> id of some items."""
+
+    def search(
+        self,
+        query_codes: NDArray[np.uint8],
+        k: int | None = None,
+        *,
+        mask: ArrayLike | None = None,
+        threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Answers:
+        """The k nearest items of each query, nearest first.
+
+        Codes of more than 256 MiB in all leave memory as the scan goes on, as for ``vtsearch.rank``.
+
+        Args:
+            query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
+            k: results per query, at least 1; None, or more than there are, means all.
+            mask: (n,) bool, or its ``numpy.packbits``; items whose mask is False are ignored.
+            threads: upper bound; by default the CPUs that this process may use.
+            progress: called with items done and items in all as the scan goes on.
+
+        Returns:
+            distances, indices and ids, all (q, min(k, items allowed)), ordered by (distance, index).
+
+        Raises:
+            TypeError: codes that are not uint8; progress that is not a function.
+            ValueError: another width, k below 1, a mask of another length.
+        """
+        database = self.database(mask=mask)
+        distances, indices = ranking.rank(query_codes, database, k, threads=threads, progress=progress)
+        names = self.ids_at(np.unique(indices).tolist())
+        return Answers(distances, indices, [[names[position] for position in row] for row in indices.tolist()])
+
+    def within(
+        self,
+        query_codes: NDArray[np.uint8],
+        radius: int,
+        *,
+        mask: ArrayLike | None = None,
+        threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> ranking.Neighbors:
+        """The items within a radius of each query, as ``vtsearch.within``; indices are positions.
+
+        Raises:
+            TypeError, ValueError: as ``vtsearch.within``.
+        """
+        return ranking.within(query_codes, self.database(mask=mask), radius, threads=threads, progress=progress)
+
+    def count(
+        self,
+        query_codes: NDArray[np.uint8],
+        radius: int,
+        *,
+        mask: ArrayLike | None = None,
+        threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> NDArray[np.int64]:
+        """The number of items within a radius of each query, (q,), as ``vtsearch.count``.
+
+        Raises:
+            TypeError, ValueError: as ``vtsearch.count``.
+        """
+        return ranking.count(query_codes, self.database(mask=mask), radius, threads=threads, progress=progress)
+
+    def histogram(
+        self,
+        query_codes: NDArray[np.uint8],
+        *,
+        mask: ArrayLike | None = None,
+        threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> NDArray[np.int64]:
+        """The number of items at each distance from each query, (q, 8 * bytes + 1), as ``vtsearch.histogram``.
+
+        Raises:
+            TypeError, ValueError: as ``vtsearch.histogram``.
+        """
+        return ranking.histogram(query_codes, self.database(mask=mask), threads=threads, progress=progress)
+
+    def deduplicate(
+        self, radius: int, *, threads: int | None = None, progress: Callable[[int, int], object] | None = None
+    ) -> duplicates.Duplicates:
+        """Groups of near-duplicate items, as ``vtsearch.deduplicate``; indices are positions.
+
+        Several segments are first copied to one temporary file.
+
+        Raises:
+            TypeError, ValueError: as ``vtsearch.deduplicate``.
+        """
+        return duplicates.deduplicate(self.database(), radius, threads=threads, progress=progress)
+
+    def evaluate(
+        self,
+        query_codes: NDArray[np.uint8],
+        query_labels: NDArray[np.generic],
+        k: int | None = None,
+        *,
+        normalizer: Normalizer = "retrieved",
+        threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Evaluation:
+        """Retrieval metrics of queries against the labels of the index, as ``vtsearch.evaluate``.
+
+        Raises:
+            ValueError: an index without labels; as ``vtsearch.evaluate``.
+            TypeError: as ``vtsearch.evaluate``.
+        """
+        labels = self.labels()
+        if labels is None:
+            raise ValueError(f"query_labels: expected none for {self.path}, an index without labels")
+        database = Database(self.database().parts, labels=labels)
+        return evaluate(
+            query_codes,
+            database,
+            query_labels,
+            k=k,
+            normalizer=normalizer,
+            bits=self.bits,
+            threads=threads,
+            progress=progress,
+        )
