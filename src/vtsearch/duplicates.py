@@ -73,7 +73,7 @@ def deduplicate(
 
     Returns:
         representatives int64 (n,): the smallest index of each item's group; ``groups()``, ``kept()`` and
-        ``redundant()`` tell the same as indices.
+        ``redundant()`` give the same as indices.
 
     Raises:
         TypeError: codes that are not uint8; radius or threads that are not ints; progress that is not a function.
@@ -93,31 +93,31 @@ def deduplicate(
     if database.mask is not None:
         raise ValueError("codes: expected a database without a mask, got one with a mask")
     reach, count = _validate.checked_radius(radius, database.width), _validate.thread_count(threads)
-    tell = _validate.checked_progress(progress)
+    report = _validate.checked_progress(progress)
     if len(database.parts) == 1:
-        return _deduplicate(database.parts[0], reach, count, tell)
+        return _deduplicate(database.parts[0], reach, count, report)
     with tempfile.TemporaryDirectory(prefix="vtsearch-") as folder:
         joined = _join(database, Path(folder) / "codes.npy")
         try:
-            return _deduplicate(joined, reach, count, tell)
+            return _deduplicate(joined, reach, count, report)
         finally:
             del joined  # Windows deletes no file that is mapped
 
 
-def _deduplicate(items: NDArray[np.uint8], reach: int, threads: int, tell: _validate.Progress | None) -> Duplicates:
+def _deduplicate(items: NDArray[np.uint8], reach: int, threads: int, report: _validate.Progress | None) -> Duplicates:
     n, window = len(items), max(_database.RANGE_BYTES // items.shape[1], 1)
     from_file = window < n and _pages.is_mapped(items)
     representatives = _native.deduplicate(
         items,
         reach,
         window if from_file else max(n, 1),
-        _ALL_PAIRS if tell is None else _database.REPORTED_PAIRS * threads,
-        None if tell is None else lambda done: tell(done, n),
+        _ALL_PAIRS if report is None else _database.REPORTED_PAIRS * threads,
+        None if report is None else lambda done: report(done, n),
         (lambda first, stop: _pages.release(items[first:stop])) if from_file else None,
         threads,
     )
-    if tell is not None:
-        tell(n, n)
+    if report is not None:
+        report(n, n)
     return Duplicates(representatives)
 
 

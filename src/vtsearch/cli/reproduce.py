@@ -171,12 +171,12 @@ def _table(word: str | None) -> int | None:
 
 def _list(name: str, text: str) -> list[Any]:
     """Comma-separated values; a single number of seeds is their count."""
-    words = [word.strip() for word in text.split(",") if word.strip()]
+    values = [value.strip() for value in text.split(",") if value.strip()]
     if name not in {"bits", "seeds"}:
-        return words
-    if not words or not all(word.isdecimal() for word in words):
+        return values
+    if not values or not all(value.isdecimal() for value in values):
         raise ValueError(f"{name}: expected whole numbers between commas, got {text!r}")
-    numbers = [int(word) for word in words]
+    numbers = [int(value) for value in values]
     return list(range(numbers[0])) if name == "seeds" and "," not in text else numbers
 
 
@@ -202,24 +202,24 @@ def _changes(preset: str, cells: Sequence[Cell], others: list[str]) -> dict[str,
     changed: dict[str, Any] = {}
     for framework, protocol in dict.fromkeys((cell.framework, cell.protocol) for cell in cells):
         recipe_for(preset, framework, protocol)
-        words = train.parser(train.First(framework, preset, protocol))
-        words.prog = "vtsearch reproduce"
+        command = train.parser(train.First(framework, preset, protocol))
+        command.prog = "vtsearch reproduce"
         train.check_options(framework, others)
-        config = config_of(words.parse_args(others).as_dict())
+        config = config_of(command.parse_args(others).as_dict())
         changed |= recipe_of(plain(config), preset).changed
     return changed
 
 
-def _check_flags(words: Sequence[str]) -> None:
+def _check_flags(argv: Sequence[str]) -> None:
     """Refuse flags that train does not have, or that the grid sets."""
-    if not words:
+    if not argv:
         return
     from vtsearch.cli import train
 
     known = train.parser(train.First("csq", "modern", "digits")).flags()
     own = [flag for flags, _ in _flags() for flag in flags]
-    for word in words:
-        flag = hyphenated(word.partition("=")[0])
+    for argument in argv:
+        flag = hyphenated(argument.partition("=")[0])
         if not flag.startswith("--") or flag.startswith("--options."):
             continue
         if flag.removeprefix("--") in DECIDED:

@@ -33,7 +33,7 @@ def encode_shard(
         encoder: makes the codes; its fingerprints go into the index.
         images: which images, and how to find them again.
         output: folder of the index; after an error or a crash it is as it was before.
-        description: more words for the index, such as the model's folder.
+        description: more metadata for the index, such as the model's folder.
         progress: called after each batch with the number of images in it.
 
     Raises:

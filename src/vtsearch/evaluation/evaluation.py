@@ -156,7 +156,7 @@ def evaluate(
 ) -> Evaluation:
     """All scores of these codes: mAP@k with its tie bounds and its bootstrap interval, P@N, R@N, curves, and gains.
 
-    The tie bounds say what the order of tied items can do to mAP, the interval what another sample of queries can do.
+    The tie bounds cover the order of tied items, the interval the choice of queries.
 
     A larger file of codes is read in ranges, once or twice, as for ``average_precision``; mAP by index needs a k there.
 
@@ -180,8 +180,8 @@ def evaluate(
             raise ValueError(f"{name}: expected at least one code, got none")
     database = _database.query_and_database(query_codes, db_codes)[1]
     sides = (query_codes, database, query_labels, db_labels)
-    tell = _validate.checked_progress(progress)
-    first, second = (_database.stage(tell, number, 2) for number in range(2))
+    report = _validate.checked_progress(progress)
+    first, second = (_database.stage(report, number, 2) for number in range(2))
     by_index = average_precision(*sides, k, ties="index", normalizer=normalizer, threads=threads, progress=first)
     multi_label = np.ndim(query_labels) == 2
     histograms = relevance_histograms(*sides, gains=multi_label, threads=threads, progress=second)

@@ -27,14 +27,14 @@ class LabelForm:
         return cls("single") if labels.ndim == 1 else cls("multi", labels.shape[1])
 
     def __str__(self) -> str:
-        words = {"none": "no labels", "single": "one label per item", "multi": f"0/1 labels of {self.classes} classes"}
-        return words[self.kind]
+        texts = {"none": "no labels", "single": "one label per item", "multi": f"0/1 labels of {self.classes} classes"}
+        return texts[self.kind]
 
 
-def same_form(expected: LabelForm, given: LabelForm) -> None:
+def same_form(expected: LabelForm, actual: LabelForm) -> None:
     """Refuse labels of another form than the index has."""
-    if expected != given:
-        raise ValueError(f"labels: expected {expected} as in the index, got {given}")
+    if expected != actual:
+        raise ValueError(f"labels: expected {expected} as in the index, got {actual}")
 
 
 def pack_labels(labels: Labels | None, count: int) -> list[object]:

@@ -42,8 +42,8 @@ def precision_by_index(
     step = max(RANKED_BYTES // ranked, 1)
     for start in range(0, len(queries), step):
         block = queries[start : start + step]
-        tell = _database.stage(progress, start // step, stages * -(-len(queries) // step))
-        found = _database.scan_rank(block, _database.Scan(database, len(block), tell), k, threads)[1]
+        report = _database.stage(progress, start // step, stages * -(-len(queries) // step))
+        found = _database.scan_rank(block, _database.Scan(database, len(block), report), k, threads)[1]
         for q, items in enumerate(found, start=start):
             sums[q], met[q] = _precisions(items, labels, q)
     if normalizer != "retrieved":

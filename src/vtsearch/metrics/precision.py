@@ -88,14 +88,14 @@ def average_precision(
     labels = labels_of_pair(queries, database, query_labels, db_labels)
     top = _validate.cut_off(k, len(database))
     count = _validate.thread_count(threads)
-    tell = _validate.checked_progress(progress)
+    report = _validate.checked_progress(progress)
     if ties != "index":
-        scan = _database.Scan(database, len(queries), tell, beside=ROW_BYTES)
+        scan = _database.Scan(database, len(queries), report, beside=ROW_BYTES)
         scores = np.empty(len(queries))
         for start, stop, items, relevant in histogram_blocks(queries, scan, labels, count):
             scores[start:stop] = _native.average_precision(items, relevant, top, ties, normalizer)
         return scores
-    return precision_by_index(queries, database, labels, top, normalizer=normalizer, threads=count, progress=tell)
+    return precision_by_index(queries, database, labels, top, normalizer=normalizer, threads=count, progress=report)
 
 
 def mean_average_precision(

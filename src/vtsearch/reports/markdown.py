@@ -185,7 +185,7 @@ def _interval(evaluation: Evaluation) -> list[str]:
     if interval is None:
         return []
     text = (
-        "Best and worst say what the order of ties can do. What another sample of queries could do, "
+        "Best and worst bound the effect of the order of ties. For other samples of queries, "
         f"{percent(interval)} of the expected value: **{interval.low:.6f} to {interval.high:.6f}** "
         f"({_bootstrap(interval)})."
     )

@@ -76,8 +76,8 @@ def spread_over_classes(labels: NDArray[np.generic], count: int) -> list[int]:
     """At most ``count`` items, spread evenly over the classes and inside each; a 0/1 row counts for its first class."""
     first_class = labels if labels.ndim == 1 else np.argmax(labels != 0, axis=1)
     by_class = np.argsort(first_class, kind="stable")
-    places: list[int] = np.linspace(0, len(labels) - 1, min(count, len(labels))).astype(np.int64).tolist()
-    return [int(by_class[place]) for place in places]
+    positions: list[int] = np.linspace(0, len(labels) - 1, min(count, len(labels))).astype(np.int64).tolist()
+    return [int(by_class[position]) for position in positions]
 
 
 def are_relevant(label: np.generic | NDArray[np.generic], labels: NDArray[np.generic]) -> list[bool]:

@@ -59,7 +59,7 @@ class ModelEvaluator:
         """Codes of the protocol's query and database, and all their scores at its k.
 
         Args:
-            learned: (n, bits), above 0 or not: codes of the database, in its order, in the place of the model's.
+            learned: (n, bits) codes of the database, in its order, instead of the model's; only the sign matters.
         """
         query, database = _parts(self._data.split)
         sides = Sides(self.codes(*query), self.codes(*database) if learned is None else pack(learned.cpu().numpy()))
