@@ -79,24 +79,27 @@ def test_a_run_killed_at_random_moments_ends_like_one_that_was_not(
         epochs=2,
     )
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    began = time.monotonic()
     process = start(processes, config, whole)
     process.join()
     assert process.exitcode == 0
-    duration = time.monotonic() - began
 
-    random, deaths = np.random.default_rng(0), 0
-    while not (killed / files.RESULT).exists():
+    moments = np.sort(np.random.default_rng(0).uniform(0.1, 0.9, KILLS)) * (whole / files.METRICS).stat().st_size
+    for moment in moments:
         process = start(processes, config, killed)
-        process.join(duration * random.uniform(0.1, 0.7) if deaths < KILLS else None)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
-            deaths += 1
-        else:
-            assert process.exitcode == 0
-    assert deaths >= 2
+        wait_for_log(process, killed / files.METRICS, moment)
+        assert process.exitcode is None
+        process.kill()
+        process.join()
+    process = start(processes, config, killed)
+    process.join()
+    assert process.exitcode == 0
     assert_alike(whole, killed)
+
+
+def wait_for_log(process, log, size):
+    """Until the metrics log has so many bytes, or the process has ended."""
+    while process.exitcode is None and not (log.exists() and log.stat().st_size >= size):
+        time.sleep(0.001)
 
 
 @pytest.mark.parametrize(
