@@ -6,6 +6,14 @@
 
 namespace vtsearch {
 
+// Items begin .. end - 1.
+struct Range {
+  std::size_t begin;
+  std::size_t end;
+
+  std::size_t count() const { return end - begin; }
+};
+
 // `count` packed codes of `width` bytes each, one behind the other.
 struct CodeView {
   const std::uint8_t* data;
@@ -14,6 +22,7 @@ struct CodeView {
 
   std::size_t bins() const { return 8 * width + 1; }  // distances 0 .. 8 * width
   const std::uint8_t* code(std::size_t i) const { return data + i * width; }
+  CodeView part(Range range) const { return {code(range.begin), range.count(), width}; }
 };
 
 // One bit an item, item i at bit i % 8 of byte i / 8. Without data, every item is allowed.
@@ -41,12 +50,10 @@ struct LabelView {
   const std::int32_t* end(std::size_t i) const { return classes + offsets[i + 1]; }
 };
 
-// Items begin .. end - 1.
-struct Range {
-  std::size_t begin;
-  std::size_t end;
-
-  std::size_t count() const { return end - begin; }
+// Codes and the labels of each.
+struct Labelled {
+  CodeView codes;
+  LabelView labels;
 };
 
 }  // namespace vtsearch

@@ -12,7 +12,7 @@ void distances(const Kernels& kernels, CodeView queries, CodeView database, std:
   parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
     const Range block = plan.query_block(task);
     const Range range = plan.range(task);
-    const CodeView codes{queries.code(block.begin), block.count(), queries.width};
+    const CodeView codes = queries.part(block);
     with_distance_type(database.width, [&](auto distance) {
       using Distance = decltype(distance);
       TileDistances<Distance> tile_distances(kernels, codes);

@@ -14,7 +14,7 @@ void histogram(const Kernels& kernels, CodeView queries, CodeView database, Mask
   std::mutex mutex;
   parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
     const Range block = plan.query_block(task);
-    Counter counter(kernels, {queries.code(block.begin), block.count(), queries.width});
+    Counter counter(kernels, queries.part(block));
     TileReader reader(database, mask, plan.range(task));
     for (Tile tile; reader.next(tile); checkpoint()) counter.add(tile);
     const DistanceCounts counts = counter.finish();

@@ -269,7 +269,7 @@ void rank(const Kernels& kernels, CodeView queries, CodeView database, std::size
   std::vector<HitLists> hits(plan.threads);
   const auto rank_task = [&](std::size_t task, Checkpoint& checkpoint, Results results) {
     const Range block = plan.query_block(task);
-    const CodeView codes{queries.code(block.begin), block.count(), queries.width};
+    const CodeView codes = queries.part(block);
     const Work work{kernels,   codes, database, mask, plan.range(task), results.columns, hits[checkpoint.thread()],
                     checkpoint};
     rank_range(work, results.from_row(block.begin));

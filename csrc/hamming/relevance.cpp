@@ -84,10 +84,10 @@ class ClassBitmaps {
 template <class Distance, class Visit>
 void walk(const Kernels& kernels, const LabelledCodes& data, Range block, Range range, Checkpoint& checkpoint,
           Visit&& visit) {
-  const CodeView codes{data.queries.code(block.begin), block.count(), data.queries.width};
+  const CodeView codes = data.queries.codes.part(block);
   TileDistances<Distance> tile_distances(kernels, codes);
-  ClassBitmaps bitmaps(data.db_labels, data.classes, items_per_tile(padded_width(codes.width)));
-  TileReader reader(data.database, MaskView{}, range);
+  ClassBitmaps bitmaps(data.database.labels, data.classes, items_per_tile(padded_width(codes.width)));
+  TileReader reader(data.database.codes, MaskView{}, range);
   for (Tile tile; reader.next(tile); checkpoint()) {
     const std::size_t first = range.begin + tile.first;
     bitmaps.set_tile({first, first + tile.count});
@@ -100,17 +100,17 @@ void walk(const Kernels& kernels, const LabelledCodes& data, Range block, Range 
 // Counts of one block of queries over one range.
 DistanceCounts count_block(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
                            Checkpoint& checkpoint) {
-  Counter counter(kernels, {data.queries.code(block.begin), block.count(), data.queries.width});
-  ClassBitmaps bitmaps(data.db_labels, data.classes, items_per_tile(padded_width(data.queries.width)));
+  Counter counter(kernels, data.queries.codes.part(block));
+  ClassBitmaps bitmaps(data.database.labels, data.classes, items_per_tile(padded_width(data.queries.codes.width)));
   RelevantItems relevant(block.count());
   std::vector<std::vector<std::uint64_t>> unions(block.count());
-  TileReader reader(data.database, MaskView{}, range);
+  TileReader reader(data.database.codes, MaskView{}, range);
   for (Tile tile; reader.next(tile); checkpoint()) {
     const std::size_t first = range.begin + tile.first;
     bitmaps.set_tile({first, first + tile.count});
     for (std::size_t q = 0; q < block.count(); ++q) {
       const std::size_t query = block.begin + q;
-      relevant[q] = bitmaps.relevant(data.query_labels.begin(query), data.query_labels.end(query), unions[q]);
+      relevant[q] = bitmaps.relevant(data.queries.labels.begin(query), data.queries.labels.end(query), unions[q]);
     }
     counter.add(tile, &relevant);
   }
@@ -120,14 +120,14 @@ DistanceCounts count_block(const Kernels& kernels, const LabelledCodes& data, Ra
 template <class Distance>
 void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, Range range, Checkpoint& checkpoint,
                 double* gains, double* exponential_gains) {
-  const std::size_t bins = data.database.bins();
+  const std::size_t bins = data.database.codes.bins();
   std::vector<std::uint32_t> shared;
   walk<Distance>(kernels, data, block, range, checkpoint,
                  [&](std::size_t q, const Tile& tile, const Distance* distances, const ClassBitmaps& bitmaps,
                      const WidthKernels<Distance>&) {
                    const std::size_t query = block.begin + q;
                    shared.assign(bitmaps.words() * 64, 0);
-                   bitmaps.for_each(data.query_labels.begin(query), data.query_labels.end(query),
+                   bitmaps.for_each(data.queries.labels.begin(query), data.queries.labels.end(query),
                                     [&](const std::uint64_t* bitmap) {
                                       for_each_bit(bitmap, bitmaps.words(), [&](std::size_t i) { ++shared[i]; });
                                     });
@@ -145,8 +145,8 @@ void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, 
 template <class Distance>
 void score_block(const Kernels& kernels, const LabelledCodes& data, Range block, std::size_t k, Normalizer normalizer,
                  Checkpoint& checkpoint, double* scores) {
-  const std::size_t bins = data.database.bins();
-  const Range all{0, data.database.count};
+  const std::size_t bins = data.database.codes.bins();
+  const Range all{0, data.database.codes.count};
   const DistanceCounts counts = count_block(kernels, data, block, all, checkpoint);
 
   struct Place {
@@ -170,7 +170,7 @@ void score_block(const Kernels& kernels, const LabelledCodes& data, Range block,
                      const WidthKernels<Distance>&) {
                    const std::size_t query = block.begin + q;
                    const std::uint64_t* relevant =
-                       bitmaps.relevant(data.query_labels.begin(query), data.query_labels.end(query), scratch);
+                       bitmaps.relevant(data.queries.labels.begin(query), data.queries.labels.end(query), scratch);
                    Place* place = places.data() + q * bins;
                    for (std::size_t i = 0; i < tile.count; ++i) {
                      Place& here = place[distances[i]];
@@ -193,8 +193,8 @@ void score_block(const Kernels& kernels, const LabelledCodes& data, Range block,
 
 void relevance_histograms(const Kernels& kernels, const LabelledCodes& data, std::size_t threads,
                           Cancellation& cancellation, std::int64_t* items, std::int64_t* relevant) {
-  const std::size_t bins = data.database.bins();
-  const Plan plan = plan_work(data.queries.count, data.database.count, threads, queries_per_counter);
+  const std::size_t bins = data.database.codes.bins();
+  const Plan plan = plan_work(data.queries.codes.count, data.database.codes.count, threads, queries_per_counter);
   std::mutex mutex;
   parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
     const Range block = plan.query_block(task);
@@ -210,11 +210,11 @@ void relevance_histograms(const Kernels& kernels, const LabelledCodes& data, std
 void gain_histograms(const Kernels& kernels, const LabelledCodes& data, std::size_t threads, Cancellation& cancellation,
                      double* gains, double* exponential_gains) {
   // Sums of doubles are added in the order of the database, whatever the number of threads.
-  const std::size_t bins = data.database.bins();
-  const Plan plan = plan_queries(data.queries.count, data.database.count, threads, queries_per_block);
+  const std::size_t bins = data.database.codes.bins();
+  const Plan plan = plan_queries(data.queries.codes.count, data.database.codes.count, threads, queries_per_block);
   parallel_for(plan.queries.size(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
     const Range block = plan.queries[task];
-    with_distance_type(data.database.width, [&](auto distance) {
+    with_distance_type(data.database.codes.width, [&](auto distance) {
       for (const Range range : plan.ranges) {
         gain_block<decltype(distance)>(kernels, data, block, range, checkpoint, gains + block.begin * bins,
                                        exponential_gains + block.begin * bins);
@@ -225,9 +225,9 @@ void gain_histograms(const Kernels& kernels, const LabelledCodes& data, std::siz
 
 void average_precision_by_index(const Kernels& kernels, const LabelledCodes& data, std::size_t k, Normalizer normalizer,
                                 std::size_t threads, Cancellation& cancellation, double* scores) {
-  const Plan plan = plan_queries(data.queries.count, data.database.count, threads, queries_per_block);
+  const Plan plan = plan_queries(data.queries.codes.count, data.database.codes.count, threads, queries_per_block);
   parallel_for(plan.queries.size(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
-    with_distance_type(data.database.width, [&](auto distance) {
+    with_distance_type(data.database.codes.width, [&](auto distance) {
       score_block<decltype(distance)>(kernels, data, plan.queries[task], k, normalizer, checkpoint, scores);
     });
   });

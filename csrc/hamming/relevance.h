@@ -11,12 +11,10 @@
 
 namespace vtsearch {
 
-// Codes with labels on both sides; classes are 0 .. classes - 1.
+// Both sides of a retrieval problem; classes are 0 .. classes - 1.
 struct LabelledCodes {
-  CodeView queries;
-  CodeView database;
-  LabelView query_labels;
-  LabelView db_labels;
+  Labelled queries;
+  Labelled database;
   std::size_t classes;
 };
 

@@ -43,7 +43,7 @@ Neighbors within(const Kernels& kernels, CodeView queries, CodeView database, st
   parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
     const Range block = plan.query_block(task);
     found[task].resize(block.count());
-    Scanner scanner = scanner_of(kernels, {queries.code(block.begin), block.count(), queries.width}, radius);
+    Scanner scanner = scanner_of(kernels, queries.part(block), radius);
     TileReader reader(database, mask, plan.range(task), scanner.items_per_tile());
     for (Tile tile; reader.next(tile); checkpoint()) {
       scanner.scan(tile, found[task], [](std::size_t, std::size_t) {});
@@ -83,7 +83,7 @@ void count_within(const Kernels& kernels, CodeView queries, CodeView database, s
   std::mutex mutex;
   parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
     const Range block = plan.query_block(task);
-    Scanner scanner = scanner_of(kernels, {queries.code(block.begin), block.count(), queries.width}, radius);
+    Scanner scanner = scanner_of(kernels, queries.part(block), radius);
     std::vector<std::int64_t> here(block.count());
     TileReader reader(database, mask, plan.range(task), scanner.items_per_tile());
     for (Tile tile; reader.next(tile); checkpoint()) {
