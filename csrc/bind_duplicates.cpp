@@ -4,7 +4,7 @@
 
 #include "bindings.h"
 #include "hamming/duplicates.h"
-#include "hamming/windows.h"
+#include "hamming/read_windows.h"
 
 namespace vtsearch {
 namespace {
@@ -24,7 +24,7 @@ Indices duplicates(const Codes& codes, py::ssize_t radius, py::ssize_t window, p
                    py::ssize_t threads) {
   const CodeView items = view(codes);
   const auto release_items = callback<std::size_t, std::size_t>(release);
-  Windows windows{at_least_one(window), at_least_one(pairs), callback<std::size_t>(report), nullptr};
+  ReadWindows windows{at_least_one(window), at_least_one(pairs), callback<std::size_t>(report), nullptr};
   if (release_items) windows.release = [&](Range range) { release_items(range.begin, range.end); };
   Indices representatives(ssize(items.count));
   run([&, out = representatives.mutable_data()](const Kernels& kernels, Cancellation& cancellation) {

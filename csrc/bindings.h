@@ -17,7 +17,6 @@
 
 #include "codes.h"
 #include "hamming/parallel.h"
-#include "hamming/tiles.h"
 #include "simd/kernels.h"
 
 namespace vtsearch {

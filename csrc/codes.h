@@ -6,6 +6,12 @@
 
 namespace vtsearch {
 
+// Bytes of the widest code; its distances fit 16 bits.
+inline constexpr std::size_t width_limit = 8191;
+
+// Items are numbered inside a range by 32 bits; longer databases are cut into ranges.
+inline constexpr std::size_t range_limit = std::size_t{1} << 31;
+
 // Items begin .. end - 1.
 struct Range {
   std::size_t begin;

@@ -72,10 +72,10 @@ double last_sum(const Group& group, double relevant, double places) {
 }
 
 // The fewest and the most relevant items that can stand in the first `places` places of the group.
-double fewest(const Group& group, double places) {
+double min_relevant(const Group& group, double places) {
   return std::max(0.0, places - (group.items - group.relevant));
 }
-double most(const Group& group, double places) {
+double max_relevant(const Group& group, double places) {
   return std::min(places, group.relevant);
 }
 
@@ -89,7 +89,7 @@ double expected_over_cut(double sum_before, const Group& group, double places) {
     return met == 0 ? 0.0 : (sum_before + expected({group.before, group.relevant_before, places, t})) / met;
   };
   constexpr double negligible = 1e-18;
-  const double low = fewest(group, places), high = most(group, places);
+  const double low = min_relevant(group, places), high = max_relevant(group, places);
   const double others = group.items - group.relevant;
   const double mode = (group.relevant + 1) * (places + 1) / (group.items + 2);
   const double peak = std::clamp(std::floor(mode), low, high);
@@ -113,7 +113,7 @@ double expected_over_cut(double sum_before, const Group& group, double places) {
 // The largest (or smallest) AP under "retrieved" where the cut leaves `places` of the group: how many relevant items
 // are among them is free too, so every number is tried.
 double extreme_over_cut(double sum_before, const Group& group, double places, Ties ties) {
-  const double low = fewest(group, places), high = most(group, places);
+  const double low = min_relevant(group, places), high = max_relevant(group, places);
   double extreme = ties == Ties::best ? 0.0 : 1.0;
   for (double t = low; t <= high; ++t) {
     const double met = group.relevant_before + t;
@@ -127,9 +127,9 @@ double extreme_over_cut(double sum_before, const Group& group, double places, Ti
 double group_sum(const Group& group, double places, Ties ties) {
   switch (ties) {
     case Ties::best:
-      return first_sum(group, most(group, places));
+      return first_sum(group, max_relevant(group, places));
     case Ties::worst:
-      return last_sum(group, fewest(group, places), places);
+      return last_sum(group, min_relevant(group, places), places);
     default:
       return ExpectedSum(group.before, places)(group);
   }

@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "codes.h"
-#include "hamming/blocks.h"
-#include "hamming/tiles.h"
+#include "hamming/bit_sliced_blocks.h"
+#include "hamming/tile_distances.h"
+#include "hamming/tile_reader.h"
 #include "simd/kernels.h"
 
 namespace vtsearch {
@@ -40,9 +41,9 @@ class RowCounter {
   DistanceCounts counts_;
 };
 
-class BlockCounter {
+class BitSlicedCounter {
  public:
-  BlockCounter(const Kernels& kernels, CodeView queries);
+  BitSlicedCounter(const Kernels& kernels, CodeView queries);
 
   void add(const Tile& tile, const RelevantItems* relevant);
   DistanceCounts finish();
@@ -50,9 +51,9 @@ class BlockCounter {
  private:
   void spill();
 
-  BlockKernels kernels_;
-  SlicedQuerySet queries_;
-  SlicedBlock block_;
+  BitSlicedWidthKernels kernels_;
+  BitSlicedQuerySet queries_;
+  BitSlicedBlock block_;
   std::size_t words_;                    // counters of one query
   std::size_t blocks_ = 0;               // counted since they were 0
   std::vector<std::uint64_t> items_;     // (queries, words)
@@ -79,7 +80,7 @@ class Counter {
   }
 
  private:
-  using Form = std::variant<RowCounter<std::uint8_t>, RowCounter<std::uint16_t>, BlockCounter>;
+  using Form = std::variant<RowCounter<std::uint8_t>, RowCounter<std::uint16_t>, BitSlicedCounter>;
   static Form make(const Kernels& kernels, CodeView queries);
 
   Form form_;

@@ -6,7 +6,7 @@
 #include <mutex>
 #include <thread>
 
-#include "hamming/tiles.h"
+#include "simd/kernels.h"
 
 namespace vtsearch {
 namespace {
@@ -14,10 +14,10 @@ namespace {
 constexpr double poll_interval_s = 0.05;
 constexpr std::size_t checks_per_clock = 16;  // a tile takes microseconds, reading the clock a fraction of one
 
-constexpr double pairs_per_thread = 2e6;         // below this a thread costs more than it brings
-constexpr std::size_t shortest_range = 1 << 16;  // items
-constexpr std::size_t tasks_per_thread = 4;      // so that a slow thread does not make the others wait
-constexpr std::size_t shared_queries = 64;       // that share the work of laying a block of codes crosswise
+constexpr double pairs_per_thread = 2e6;          // below this a thread costs more than it brings
+constexpr std::size_t min_range_items = 1 << 16;  // items
+constexpr std::size_t tasks_per_thread = 4;       // so that a slow thread does not make the others wait
+constexpr std::size_t shared_queries = 64;        // that share the work of laying a block of codes crosswise
 
 double now_s() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -62,14 +62,14 @@ void Cancellation::check(bool calling_thread) {
 }
 
 void parallel_for(std::size_t count, std::size_t threads, Cancellation& cancellation,
-                  const std::function<void(std::size_t, Checkpoint&)>& task) {
+                  const std::function<void(std::size_t, CancellationPoint&)>& task) {
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
   std::exception_ptr failure;
   const auto work = [&](std::size_t thread) {
-    Checkpoint checkpoint(cancellation, thread);
+    CancellationPoint cancellation_point(cancellation, thread);
     try {
-      for (std::size_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) task(i, checkpoint);
+      for (std::size_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) task(i, cancellation_point);
     } catch (...) {
       cancellation.stop();
       const std::lock_guard lock(mutex);
@@ -84,21 +84,21 @@ void parallel_for(std::size_t count, std::size_t threads, Cancellation& cancella
   if (failure != nullptr) std::rethrow_exception(failure);
 }
 
-Plan plan_work(std::size_t queries, std::size_t items, std::size_t threads, std::size_t most_queries) {
+Plan plan_work(std::size_t queries, std::size_t items, std::size_t threads, std::size_t max_queries) {
   const std::size_t useful = useful_threads(queries, items, threads);
   const std::size_t wanted = useful == 1 ? 1 : useful * tasks_per_thread;
-  const std::size_t most_ranges = std::max<std::size_t>(items / shortest_range, 1);
-  std::size_t length = block_length(queries, wanted, shared_queries, most_queries);
-  if (divide_up(queries, length) * most_ranges < useful) length = block_length(queries, useful, 0, most_queries);
+  const std::size_t max_ranges = std::max<std::size_t>(items / min_range_items, 1);
+  std::size_t length = block_length(queries, wanted, shared_queries, max_queries);
+  if (divide_up(queries, length) * max_ranges < useful) length = block_length(queries, useful, 0, max_queries);
   const std::size_t blocks = std::max<std::size_t>(divide_up(queries, length), 1);
-  const std::size_t ranges = std::clamp<std::size_t>(divide_up(wanted, blocks), 1, most_ranges);
+  const std::size_t ranges = std::clamp<std::size_t>(divide_up(wanted, blocks), 1, max_ranges);
   return {cut(queries, length), cut(items, std::clamp<std::size_t>(divide_up(items, ranges), 1, range_limit)), useful};
 }
 
-Plan plan_queries(std::size_t queries, std::size_t items, std::size_t threads, std::size_t most_queries) {
+Plan plan_queries(std::size_t queries, std::size_t items, std::size_t threads, std::size_t max_queries) {
   const std::size_t useful = useful_threads(queries, items, threads);
   const std::size_t tasks = useful == 1 ? 1 : useful * tasks_per_thread;
-  return {cut(queries, block_length(queries, tasks, 0, most_queries)), cut(items, range_limit), useful};
+  return {cut(queries, block_length(queries, tasks, 0, max_queries)), cut(items, range_limit), useful};
 }
 
 }  // namespace vtsearch

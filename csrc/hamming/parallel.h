@@ -31,9 +31,9 @@ class Cancellation {
 };
 
 // What a task is given: to call between tiles, and to know which thread it runs on.
-class Checkpoint {
+class CancellationPoint {
  public:
-  Checkpoint(Cancellation& cancellation, std::size_t thread) : cancellation_(cancellation), thread_(thread) {}
+  CancellationPoint(Cancellation& cancellation, std::size_t thread) : cancellation_(cancellation), thread_(thread) {}
   void operator()() { cancellation_.check(thread_ == 0); }
 
   // 0 for the calling thread, below the number of threads for all.
@@ -46,7 +46,7 @@ class Checkpoint {
 
 // Runs task(0) .. task(count - 1) on up to `threads` threads, this one among them; rethrows the first exception.
 void parallel_for(std::size_t count, std::size_t threads, Cancellation& cancellation,
-                  const std::function<void(std::size_t task, Checkpoint& checkpoint)>& task);
+                  const std::function<void(std::size_t task, CancellationPoint& cancellation_point)>& task);
 
 // Queries of a block where nothing else limits them: what they keep stays in the second-level cache, and the time that
 // one tile takes stays short enough to answer Ctrl-C.
@@ -65,10 +65,10 @@ struct Plan {
 };
 
 // Cuts queries first, as long as enough of them stay together, then the database. Small work gets one thread. A block
-// has at most `most_queries`.
-Plan plan_work(std::size_t queries, std::size_t items, std::size_t threads, std::size_t most_queries);
+// has at most `max_queries`.
+Plan plan_work(std::size_t queries, std::size_t items, std::size_t threads, std::size_t max_queries);
 
 // As plan_work, with the database in one range (at most range_limit long) where the order of all items matters.
-Plan plan_queries(std::size_t queries, std::size_t items, std::size_t threads, std::size_t most_queries);
+Plan plan_queries(std::size_t queries, std::size_t items, std::size_t threads, std::size_t max_queries);
 
 }  // namespace vtsearch

@@ -5,10 +5,13 @@
 #include <vector>
 
 #include "hamming/counter.h"
+#include "hamming/counting_sort.h"
+#include "hamming/padding.h"
 #include "hamming/scanner.h"
-#include "hamming/select.h"
-#include "hamming/sort.h"
-#include "hamming/tiles.h"
+#include "hamming/tile_distances.h"
+#include "hamming/tile_reader.h"
+#include "hamming/top_k.h"
+#include "hamming/width_kernels.h"
 
 namespace vtsearch {
 namespace {
@@ -39,13 +42,13 @@ bool sorts(std::size_t k, std::size_t items) {
 
 // A sample of a range, to guess how far the k-th item lies: single items, spread over it, because databases are often
 // sorted. More of them for a larger k, where each item that passes in vain costs more than a better guess.
-constexpr std::size_t most_sampled_blocks = 12;
+constexpr std::size_t max_sampled_blocks = 12;
 constexpr std::size_t k_per_sampled_block = 25;
-constexpr std::size_t fewest_items_per_sampled = 4;  // a shorter range is counted whole
+constexpr std::size_t min_items_per_sampled = 4;  // a shorter range is counted whole
 
 std::size_t sample_size(std::size_t items, std::size_t k) {
-  const std::size_t blocks = std::clamp<std::size_t>(k / k_per_sampled_block, 1, most_sampled_blocks);
-  return std::min(blocks * block_items, items / fewest_items_per_sampled / block_items * block_items);
+  const std::size_t blocks = std::clamp<std::size_t>(k / k_per_sampled_block, 1, max_sampled_blocks);
+  return std::min(blocks * block_items, items / min_items_per_sampled / block_items * block_items);
 }
 
 // Codes from all over a range, one after the other, padded. Those that the mask forbids are left out.
@@ -73,7 +76,7 @@ struct Work {
   Range range;
   std::size_t k;
   HitLists& hits;  // memory that is used again for every block
-  Checkpoint& checkpoint;
+  CancellationPoint& cancellation_point;
 };
 
 // For each query the first distance that at least `needed` of the counted items lie below; bins where it is none.
@@ -115,7 +118,7 @@ std::vector<std::size_t> select_below(const Work& work, const std::vector<std::s
   Scanner scanner(work.kernels, work.queries);
   HitLists& hits = work.hits;
   if (hits.size() < work.queries.count) hits.resize(work.queries.count);
-  std::vector<Selection> selections;
+  std::vector<TopK> selections;
   selections.reserve(work.queries.count);
   for (std::size_t q = 0; q < work.queries.count; ++q) {
     selections.emplace_back(work.k, work.database.bins(), ceilings[q]);
@@ -124,7 +127,7 @@ std::vector<std::size_t> select_below(const Work& work, const std::vector<std::s
     hits[q].reserve(hits_reserved(work.k));
   }
   TileReader reader(work.database, work.mask, work.range, scanner.items_per_tile());
-  for (Tile tile; reader.next(tile); work.checkpoint()) {
+  for (Tile tile; reader.next(tile); work.cancellation_point()) {
     scanner.scan(tile, hits, [&](std::size_t q, std::size_t count) {
       if (selections[q].add(hits[q], count)) scanner.set_threshold(q, selections[q].threshold());
     });
@@ -163,7 +166,7 @@ class RangeSorter {
     for (std::size_t first = 0; first < work_.queries.count; first += queries_per_call) {
       const std::size_t count = std::min(queries_per_call, work_.queries.count - first);
       fill_rows({work_.queries.code(first), count, work_.queries.width});
-      for (std::size_t q = 0; q < count; ++q, work_.checkpoint()) sort_row(q, results.from_row(first + q));
+      for (std::size_t q = 0; q < count; ++q, work_.cancellation_point()) sort_row(q, results.from_row(first + q));
     }
   }
 
@@ -172,7 +175,7 @@ class RangeSorter {
     TileDistances<Distance> tile_distances(work_.kernels, queries);
     TileReader reader(work_.database, work_.mask, work_.range);
     std::size_t filled = 0;
-    for (Tile tile; reader.next(tile); work_.checkpoint()) {
+    for (Tile tile; reader.next(tile); work_.cancellation_point()) {
       if (tile.items != nullptr) std::copy_n(tile.items, tile.count, numbers_.data() + filled);
       tile_distances.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
         std::copy_n(distances, tile.count, rows_.data() + q * items_ + filled);
@@ -264,25 +267,27 @@ void rank(const Kernels& kernels, CodeView queries, CodeView database, std::size
           std::size_t threads, Cancellation& cancellation, std::int32_t* distances, std::int64_t* indices) {
   if (columns == 0 || queries.count == 0) return;
   const std::size_t bytes_per_query = hits_reserved(columns) * (sizeof(std::uint32_t) + sizeof(std::uint16_t));
-  const std::size_t most_queries = std::min(queries_per_block, selection_bytes / bytes_per_query);
-  const Plan plan = plan_work(queries.count, database.count, threads, most_queries);
+  const std::size_t max_queries = std::min(queries_per_block, selection_bytes / bytes_per_query);
+  const Plan plan = plan_work(queries.count, database.count, threads, max_queries);
   std::vector<HitLists> hits(plan.threads);
-  const auto rank_task = [&](std::size_t task, Checkpoint& checkpoint, Results results) {
+  const auto rank_task = [&](std::size_t task, CancellationPoint& cancellation_point, Results results) {
     const Range block = plan.query_block(task);
     const CodeView codes = queries.part(block);
-    const Work work{kernels,   codes, database, mask, plan.range(task), results.columns, hits[checkpoint.thread()],
-                    checkpoint};
+    const Work work{
+        kernels,           codes, database, mask, plan.range(task), results.columns, hits[cancellation_point.thread()],
+        cancellation_point};
     rank_range(work, results.from_row(block.begin));
   };
   const Results all{distances, indices, columns};
   if (plan.ranges.size() == 1) {
-    return parallel_for(plan.tasks(), plan.threads, cancellation,
-                        [&](std::size_t task, Checkpoint& checkpoint) { rank_task(task, checkpoint, all); });
+    return parallel_for(
+        plan.tasks(), plan.threads, cancellation,
+        [&](std::size_t task, CancellationPoint& cancellation_point) { rank_task(task, cancellation_point, all); });
   }
   PartialResults partial(plan, queries.count, database, mask, columns);
-  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
+  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
     const Results results = partial.of_range(plan.range_number(task));
-    if (results.columns != 0) rank_task(task, checkpoint, results);
+    if (results.columns != 0) rank_task(task, cancellation_point, results);
   });
   for (std::size_t q = 0; q < queries.count; ++q) partial.merge(q, all.from_row(q));
 }

@@ -7,7 +7,10 @@
 
 #include "hamming/bits.h"
 #include "hamming/counter.h"
-#include "hamming/tiles.h"
+#include "hamming/padding.h"
+#include "hamming/tile_distances.h"
+#include "hamming/tile_reader.h"
+#include "hamming/width_kernels.h"
 
 namespace vtsearch {
 namespace {
@@ -82,13 +85,13 @@ class ClassBitmaps {
 // Walks over the tiles of a range with the distances of each query of a block: visit(query of the block, tile, first
 // item of the tile, distances, bitmaps).
 template <class Distance, class Visit>
-void walk(const Kernels& kernels, const LabelledCodes& data, Range block, Range range, Checkpoint& checkpoint,
-          Visit&& visit) {
+void walk(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
+          CancellationPoint& cancellation_point, Visit&& visit) {
   const CodeView codes = data.queries.codes.part(block);
   TileDistances<Distance> tile_distances(kernels, codes);
   ClassBitmaps bitmaps(data.database.labels, data.classes, items_per_tile(padded_width(codes.width)));
   TileReader reader(data.database.codes, MaskView{}, range);
-  for (Tile tile; reader.next(tile); checkpoint()) {
+  for (Tile tile; reader.next(tile); cancellation_point()) {
     const std::size_t first = range.begin + tile.first;
     bitmaps.set_tile({first, first + tile.count});
     tile_distances.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
@@ -99,13 +102,13 @@ void walk(const Kernels& kernels, const LabelledCodes& data, Range block, Range 
 
 // Counts of one block of queries over one range.
 DistanceCounts count_block(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
-                           Checkpoint& checkpoint) {
+                           CancellationPoint& cancellation_point) {
   Counter counter(kernels, data.queries.codes.part(block));
   ClassBitmaps bitmaps(data.database.labels, data.classes, items_per_tile(padded_width(data.queries.codes.width)));
   RelevantItems relevant(block.count());
   std::vector<std::vector<std::uint64_t>> unions(block.count());
   TileReader reader(data.database.codes, MaskView{}, range);
-  for (Tile tile; reader.next(tile); checkpoint()) {
+  for (Tile tile; reader.next(tile); cancellation_point()) {
     const std::size_t first = range.begin + tile.first;
     bitmaps.set_tile({first, first + tile.count});
     for (std::size_t q = 0; q < block.count(); ++q) {
@@ -118,11 +121,11 @@ DistanceCounts count_block(const Kernels& kernels, const LabelledCodes& data, Ra
 }
 
 template <class Distance>
-void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, Range range, Checkpoint& checkpoint,
-                double* gains, double* exponential_gains) {
+void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
+                CancellationPoint& cancellation_point, double* gains, double* exponential_gains) {
   const std::size_t bins = data.database.codes.bins();
   std::vector<std::uint32_t> shared;
-  walk<Distance>(kernels, data, block, range, checkpoint,
+  walk<Distance>(kernels, data, block, range, cancellation_point,
                  [&](std::size_t q, const Tile& tile, const Distance* distances, const ClassBitmaps& bitmaps,
                      const WidthKernels<Distance>&) {
                    const std::size_t query = block.begin + q;
@@ -144,10 +147,10 @@ void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, 
 // every item is met in the order of its index.
 template <class Distance>
 void score_block(const Kernels& kernels, const LabelledCodes& data, Range block, std::size_t k, Normalizer normalizer,
-                 Checkpoint& checkpoint, double* scores) {
+                 CancellationPoint& cancellation_point, double* scores) {
   const std::size_t bins = data.database.codes.bins();
   const Range all{0, data.database.codes.count};
-  const DistanceCounts counts = count_block(kernels, data, block, all, checkpoint);
+  const DistanceCounts counts = count_block(kernels, data, block, all, cancellation_point);
 
   struct Place {
     std::uint32_t position;  // items before the next one at this distance
@@ -165,7 +168,7 @@ void score_block(const Kernels& kernels, const LabelledCodes& data, Range block,
     }
   }
   std::vector<std::uint64_t> scratch;
-  walk<Distance>(kernels, data, block, all, checkpoint,
+  walk<Distance>(kernels, data, block, all, cancellation_point,
                  [&](std::size_t q, const Tile& tile, const Distance* distances, const ClassBitmaps& bitmaps,
                      const WidthKernels<Distance>&) {
                    const std::size_t query = block.begin + q;
@@ -196,9 +199,9 @@ void relevance_histograms(const Kernels& kernels, const LabelledCodes& data, std
   const std::size_t bins = data.database.codes.bins();
   const Plan plan = plan_work(data.queries.codes.count, data.database.codes.count, threads, queries_per_counter);
   std::mutex mutex;
-  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
+  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
     const Range block = plan.query_block(task);
-    const DistanceCounts counts = count_block(kernels, data, block, plan.range(task), checkpoint);
+    const DistanceCounts counts = count_block(kernels, data, block, plan.range(task), cancellation_point);
     const std::lock_guard lock(mutex);
     for (std::size_t i = 0; i < counts.items.size(); ++i) {
       items[block.begin * bins + i] += counts.items[i];
@@ -212,25 +215,27 @@ void gain_histograms(const Kernels& kernels, const LabelledCodes& data, std::siz
   // Sums of doubles are added in the order of the database, whatever the number of threads.
   const std::size_t bins = data.database.codes.bins();
   const Plan plan = plan_queries(data.queries.codes.count, data.database.codes.count, threads, queries_per_block);
-  parallel_for(plan.queries.size(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
-    const Range block = plan.queries[task];
-    with_distance_type(data.database.codes.width, [&](auto distance) {
-      for (const Range range : plan.ranges) {
-        gain_block<decltype(distance)>(kernels, data, block, range, checkpoint, gains + block.begin * bins,
-                                       exponential_gains + block.begin * bins);
-      }
-    });
-  });
+  parallel_for(plan.queries.size(), plan.threads, cancellation,
+               [&](std::size_t task, CancellationPoint& cancellation_point) {
+                 const Range block = plan.queries[task];
+                 with_distance_type(data.database.codes.width, [&](auto distance) {
+                   for (const Range range : plan.ranges) {
+                     gain_block<decltype(distance)>(kernels, data, block, range, cancellation_point,
+                                                    gains + block.begin * bins, exponential_gains + block.begin * bins);
+                   }
+                 });
+               });
 }
 
 void average_precision_by_index(const Kernels& kernels, const LabelledCodes& data, std::size_t k, Normalizer normalizer,
                                 std::size_t threads, Cancellation& cancellation, double* scores) {
   const Plan plan = plan_queries(data.queries.codes.count, data.database.codes.count, threads, queries_per_block);
-  parallel_for(plan.queries.size(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
-    with_distance_type(data.database.codes.width, [&](auto distance) {
-      score_block<decltype(distance)>(kernels, data, plan.queries[task], k, normalizer, checkpoint, scores);
-    });
-  });
+  parallel_for(
+      plan.queries.size(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
+        with_distance_type(data.database.codes.width, [&](auto distance) {
+          score_block<decltype(distance)>(kernels, data, plan.queries[task], k, normalizer, cancellation_point, scores);
+        });
+      });
 }
 
 }  // namespace vtsearch

@@ -8,15 +8,15 @@
 #include <vector>
 
 #include "codes.h"
-#include "hamming/blocks.h"
-#include "hamming/hits.h"
-#include "hamming/tiles.h"
+#include "hamming/aligned_array.h"
+#include "hamming/bit_sliced_blocks.h"
+#include "hamming/hit_list.h"
+#include "hamming/padding.h"
+#include "hamming/tile_reader.h"
+#include "hamming/width_kernels.h"
 #include "simd/kernels.h"
 
 namespace vtsearch {
-
-// What found items are appended to: a HitList for each query.
-using HitLists = std::vector<HitList>;
 
 class RowScanner {
  public:
@@ -63,15 +63,15 @@ class RowScanner {
   AlignedArray<std::uint16_t> distances_;
 };
 
-class BlockScanner {
+class BitSlicedScanner {
  public:
-  BlockScanner(const Kernels& kernels, CodeView queries)
+  BitSlicedScanner(const Kernels& kernels, CodeView queries)
       : kernels_(kernels, queries.width),
         queries_(queries),
         padded_(padded_width(queries.width)),
         codes_(padded_codes(queries)),
         block_(queries.width),
-        found_(most_blocks * queries.count),
+        found_(max_blocks * queries.count),
         any_(queries.count) {}
 
   std::size_t items_per_tile() const { return vtsearch::items_per_tile(padded_); }
@@ -119,11 +119,11 @@ class BlockScanner {
     return count;
   }
 
-  BlockKernels kernels_;
-  SlicedQuerySet queries_;
+  BitSlicedWidthKernels kernels_;
+  BitSlicedQuerySet queries_;
   std::size_t padded_;
   std::vector<std::uint8_t> codes_;  // the queries
-  SlicedBlock block_;
+  BitSlicedBlock block_;
   std::vector<BlockItems> found_;  // of each block those of each query
   std::vector<std::uint8_t> any_;
 };
@@ -155,10 +155,10 @@ class Scanner {
   }
 
  private:
-  using Form = std::variant<RowScanner, BlockScanner>;
+  using Form = std::variant<RowScanner, BitSlicedScanner>;
 
   static Form make(const Kernels& kernels, CodeView queries) {
-    if (queries.count >= fewest_sliced_queries) return BlockScanner(kernels, queries);
+    if (queries.count >= min_bit_sliced_queries) return BitSlicedScanner(kernels, queries);
     return RowScanner(kernels, queries);
   }
 

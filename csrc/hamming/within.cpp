@@ -4,7 +4,7 @@
 #include <mutex>
 
 #include "hamming/scanner.h"
-#include "hamming/tiles.h"
+#include "hamming/tile_reader.h"
 
 namespace vtsearch {
 namespace {
@@ -40,12 +40,12 @@ Neighbors within(const Kernels& kernels, CodeView queries, CodeView database, st
                  std::size_t threads, Cancellation& cancellation) {
   const Plan plan = plan_work(queries.count, database.count, threads, queries_per_block);
   std::vector<HitLists> found(plan.tasks());  // block of queries by block, range by range
-  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
+  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
     const Range block = plan.query_block(task);
     found[task].resize(block.count());
     Scanner scanner = scanner_of(kernels, queries.part(block), radius);
     TileReader reader(database, mask, plan.range(task), scanner.items_per_tile());
-    for (Tile tile; reader.next(tile); checkpoint()) {
+    for (Tile tile; reader.next(tile); cancellation_point()) {
       scanner.scan(tile, found[task], [](std::size_t, std::size_t) {});
     }
   });
@@ -81,12 +81,12 @@ void count_within(const Kernels& kernels, CodeView queries, CodeView database, s
                   std::size_t threads, Cancellation& cancellation, std::int64_t* counts) {
   const Plan plan = plan_work(queries.count, database.count, threads, queries_per_block);
   std::mutex mutex;
-  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
+  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
     const Range block = plan.query_block(task);
     Scanner scanner = scanner_of(kernels, queries.part(block), radius);
     std::vector<std::int64_t> here(block.count());
     TileReader reader(database, mask, plan.range(task), scanner.items_per_tile());
-    for (Tile tile; reader.next(tile); checkpoint()) {
+    for (Tile tile; reader.next(tile); cancellation_point()) {
       scanner.count(tile, [&](std::size_t q, std::size_t count) { here[q] += static_cast<std::int64_t>(count); });
     }
     const std::lock_guard lock(mutex);

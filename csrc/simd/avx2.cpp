@@ -100,8 +100,8 @@ struct Vector {
   static Vector broadcast(const std::uint64_t* p) { return {_mm256_set1_epi64x(static_cast<long long>(*p))}; }
   static bool any(Vector v) { return _mm256_testz_si256(v.lanes, v.lanes) == 0; }
   template <std::size_t Bytes>
-  static void slice(const std::uint8_t* codes, std::size_t stride, Planes planes) {
-    slice_plainly<Bytes>(codes, stride, planes);
+  static void bit_slice(const std::uint8_t* codes, std::size_t stride, Planes planes) {
+    bit_slice_portably<Bytes>(codes, stride, planes);
   }
 
  private:

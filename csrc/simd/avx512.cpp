@@ -91,7 +91,7 @@ struct Vector {
   // across the eight parts of a plane. The affine instruction multiplies 8 x 8 bits by a constant: with the bit of each
   // column it transposes them, the rows taken from the last to the first.
   template <std::size_t Bytes>
-  static void slice(const std::uint8_t* codes, std::size_t stride, Planes planes) {
+  static void bit_slice(const std::uint8_t* codes, std::size_t stride, Planes planes) {
     alignas(64) static constexpr auto last_first = transposed_from_last();
     alignas(64) static constexpr auto first_first = transposed<64, 8, 1>();
     const __m512i columns = _mm512_set1_epi64(static_cast<long long>(0x8040201008040201u));

@@ -1,11 +1,11 @@
 // What an instruction set offers, as plain function pointers: three primitives over a tile of codes as they lie in
-// memory, and the same over blocks of codes laid crosswise (sliced.h).
+// memory, and the same over blocks of codes laid crosswise (bit_sliced.h).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "simd/sliced.h"
+#include "simd/bit_sliced.h"
 
 namespace vtsearch {
 
@@ -42,7 +42,7 @@ struct Kernels {
   ScanKernel scan[6];                       // the same widths
   CountKernel<std::uint8_t> count_bytes;
   CountKernel<std::uint16_t> count_shorts;
-  SlicedKernels sliced;
+  BitSlicedKernels bit_sliced;
 };
 
 extern const Kernels kernels_scalar;

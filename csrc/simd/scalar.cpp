@@ -74,8 +74,8 @@ struct Vector {
   static Vector broadcast(const std::uint64_t* p) { return {*p}; }
   static bool any(Vector v) { return v.word != 0; }
   template <std::size_t Bytes>
-  static void slice(const std::uint8_t* codes, std::size_t stride, Planes planes) {
-    slice_plainly<Bytes>(codes, stride, planes);
+  static void bit_slice(const std::uint8_t* codes, std::size_t stride, Planes planes) {
+    bit_slice_portably<Bytes>(codes, stride, planes);
   }
 };
 

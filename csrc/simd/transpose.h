@@ -73,7 +73,7 @@ using Planes = std::uint8_t (*)[64];
 // 512 codes of at most 8 bytes, `stride` apart: bit i of plane p becomes bit p of code i. First within each eight
 // codes, then words across eight times eight of them.
 template <std::size_t Bytes>
-inline void slice_plainly(const std::uint8_t* codes, std::size_t stride, Planes planes) {
+inline void bit_slice_portably(const std::uint8_t* codes, std::size_t stride, Planes planes) {
   for (std::size_t octets = 0; octets < 64; octets += 8) {
     std::uint64_t row[8][8];  // of each eight codes, the bits of each byte
     for (std::size_t octet = 0; octet < 8; ++octet) {

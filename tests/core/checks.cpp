@@ -29,10 +29,10 @@ struct Call {
     if (holds) return;
     const Shape& shape = problem.shape;
     std::fprintf(stderr,
-                 "%s (%s) is not the oracle's: width %zu, %zu queries, %zu items, kind %d, mask %d, classes %zu, most "
+                 "%s (%s) is not the oracle's: width %zu, %zu queries, %zu items, kind %d, mask %d, classes %zu, max "
                  "labels %zu, seed %llu, k %zu, radius %zu, normalizer %d, threads %zu\n",
                  operation, kernels.name, shape.width, shape.queries, shape.items, static_cast<int>(shape.kind),
-                 static_cast<int>(shape.mask), shape.classes, shape.most_labels,
+                 static_cast<int>(shape.mask), shape.classes, shape.max_labels,
                  static_cast<unsigned long long>(shape.seed), options.k, options.radius,
                  static_cast<int>(options.normalizer), options.threads);
     std::abort();
@@ -100,7 +100,7 @@ void check_deduplicate(const Call& call) {
   const Problem& problem = call.problem;
   const std::size_t radius = std::min(call.options.radius, 8 * problem.shape.width);
   if (problem.shape.items > longest) return;
-  const Windows windows{1 + problem.shape.seed % longest, 100, nullptr, nullptr};
+  const ReadWindows windows{1 + problem.shape.seed % longest, 100, nullptr, nullptr};
   Fenced<std::int64_t> representatives(problem.shape.items, -1);
   deduplicate(call.kernels, problem.database_view(), radius, windows, call.options.threads, call.cancellation,
               representatives.data());

@@ -56,7 +56,7 @@ Shape chosen_shape(Input& input) {
   shape.kind = static_cast<Kind>(input.below(kinds));
   shape.mask = static_cast<MaskKind>(input.below(mask_kinds));
   shape.classes = input.below(70);
-  shape.most_labels = input.below(8);
+  shape.max_labels = input.below(8);
   shape.seed = input.number(1);
   return shape;
 }

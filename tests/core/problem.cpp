@@ -87,7 +87,7 @@ Labels random_labels(std::size_t items, const Shape& shape, Random& random) {
   Fenced<std::int64_t> offsets(items + 1);
   for (std::size_t i = 0; i < items; ++i) {
     std::vector<std::int32_t> row;
-    const std::size_t labels = shape.classes == 0 ? 0 : random.below(shape.most_labels + 1);
+    const std::size_t labels = shape.classes == 0 ? 0 : random.below(shape.max_labels + 1);
     for (std::size_t j = 0; j < labels; ++j) row.push_back(static_cast<std::int32_t>(random.below(shape.classes)));
     std::sort(row.begin(), row.end());
     row.erase(std::unique(row.begin(), row.end()), row.end());

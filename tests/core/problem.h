@@ -24,7 +24,7 @@ struct Shape {
   Kind kind = Kind::random;
   MaskKind mask = MaskKind::none;
   std::size_t classes = 0;
-  std::size_t most_labels = 1;  // of one item
+  std::size_t max_labels = 1;  // of one item
   std::uint64_t seed = 0;
 };
 

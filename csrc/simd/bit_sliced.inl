@@ -78,7 +78,7 @@ template <std::size_t Units>
 
 // What is left of a sum of any number of units: its bits in memory.
 struct LongSum {
-  Vector bit[most_counter_bits];
+  Vector bit[max_counter_bits];
   std::size_t bits;
 
   template <std::size_t N>
@@ -158,7 +158,7 @@ template <std::size_t Units>
 }
 
 template <std::size_t Units>
-void scan_block(const u8* rows, const SlicedQueries& queries, const BlockItems& allowed, std::size_t block,
+void scan_block(const u8* rows, const BitSlicedQueries& queries, const BlockItems& allowed, std::size_t block,
                 BlockItems* found, u8* any) {
   const std::size_t units = Units == 0 ? queries.units : Units;
   const std::size_t bits = counter_bits(unit_bits * units);
@@ -208,7 +208,7 @@ struct LowBits {
 }
 
 template <std::size_t Units>
-void count_block(const u8* rows, const SlicedQueries& queries, const BlockItems& allowed, u64* counters,
+void count_block(const u8* rows, const BitSlicedQueries& queries, const BlockItems& allowed, u64* counters,
                  const u64* const* relevant_items, u64* relevant) {
   const std::size_t units = Units == 0 ? queries.units : Units;
   const std::size_t bits = counter_bits(unit_bits * units);
@@ -216,10 +216,10 @@ void count_block(const u8* rows, const SlicedQueries& queries, const BlockItems&
   for (std::size_t q = 0; q < queries.count; ++q) {
     const u64* wanted = relevant_items == nullptr ? nullptr : relevant_items[q];
     for (std::size_t at = 0; at < row_bytes; at += vector_bytes) {
-      Vector distance[most_counter_bits];
+      Vector distance[max_counter_bits];
       distance_bits<Units>(rows + at, queries.picks + q * units * picks_per_unit, units, distance);
       const LowBits low(distance[0], distance[1], distance[2]);
-      Vector high[most_counter_bits][2];  // each higher bit inverted, and as it is
+      Vector high[max_counter_bits][2];  // each higher bit inverted, and as it is
       for (std::size_t i = 3; i < bits; ++i) {
         high[i][0] = Vector::without(LowBits::ones(), distance[i]);
         high[i][1] = distance[i];
@@ -293,11 +293,11 @@ void expand(const TileItems& found, u32 first, const u8* codes, const u8* query,
 
 // The 64 planes of `Bytes` bytes of each code: plane p is bit p % 8 of byte p / 8.
 template <std::size_t Bytes>
-void slice_column(const u8* codes, std::size_t count, std::size_t width, Planes planes) {
-  if (count == block_items) return Vector::slice<Bytes>(codes, width, planes);
+void bit_slice_column(const u8* codes, std::size_t count, std::size_t width, Planes planes) {
+  if (count == block_items) return Vector::bit_slice<Bytes>(codes, width, planes);
   alignas(64) u8 all[block_items * Bytes] = {};
   for (std::size_t i = 0; i < count; ++i) __builtin_memcpy(all + i * Bytes, codes + i * width, Bytes);
-  Vector::slice<Bytes>(all, Bytes, planes);
+  Vector::bit_slice<Bytes>(all, Bytes, planes);
 }
 
 // The rows of one unit from its 16 planes.
@@ -325,19 +325,21 @@ void make_rows(Planes planes, u8* rows) {
   }
 }
 
-void slice(const u8* codes, std::size_t count, std::size_t width, std::size_t units, u8* rows) {
+void bit_slice(const u8* codes, std::size_t count, std::size_t width, std::size_t units, u8* rows) {
   constexpr std::size_t units_per_column = word_width / unit_bytes;
-  const auto slice_column_of = width == 2 ? slice_column<2> : width == 4 ? slice_column<4> : slice_column<8>;
+  const auto bit_slice_column_of = width == 2   ? bit_slice_column<2>
+                                   : width == 4 ? bit_slice_column<4>
+                                                : bit_slice_column<8>;
   alignas(64) u8 planes[64][row_bytes];
   for (std::size_t unit = 0; unit < units; ++unit) {
-    if (unit % units_per_column == 0) slice_column_of(codes + unit * unit_bytes, count, width, planes);
+    if (unit % units_per_column == 0) bit_slice_column_of(codes + unit * unit_bytes, count, width, planes);
     make_rows(planes + unit % units_per_column * unit_bits, rows + unit * unit_stride);
   }
 }
 
-constexpr SlicedKernels sliced_kernels() {
+constexpr BitSlicedKernels bit_sliced_kernels() {
   return {Vector::popcount_is_fast,
-          slice,
+          bit_slice,
           {scan_block<1>, scan_block<2>, scan_block<3>, scan_block<4>, scan_block<5>, scan_block<6>, scan_block<7>,
            scan_block<8>, scan_block<16>, scan_block<0>},
           {count_block<1>, count_block<2>, count_block<3>, count_block<4>, count_block<5>, count_block<6>,

@@ -1,7 +1,10 @@
-#include "hamming/blocks.h"
+#include "hamming/bit_sliced_blocks.h"
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
+
+#include "hamming/padding.h"
 
 namespace vtsearch {
 namespace {
@@ -35,14 +38,14 @@ void fetch_ahead(const std::uint8_t* from, std::size_t bytes) {
 
 }  // namespace
 
-BlockKernels::BlockKernels(const Kernels& kernels, std::size_t width)
-    : slice(kernels.sliced.slice),
-      scan(kernels.sliced.scan[form_of(units_of(width))]),
-      count(kernels.sliced.count[form_of(units_of(width))]),
-      found(kernels.sliced.found),
-      expand(kernels.sliced.expand) {}
+BitSlicedWidthKernels::BitSlicedWidthKernels(const Kernels& kernels, std::size_t width)
+    : bit_slice(kernels.bit_sliced.bit_slice),
+      scan(kernels.bit_sliced.scan[form_of(units_of(width))]),
+      count(kernels.bit_sliced.count[form_of(units_of(width))]),
+      found(kernels.bit_sliced.found),
+      expand(kernels.bit_sliced.expand) {}
 
-SlicedQuerySet::SlicedQuerySet(CodeView queries)
+BitSlicedQuerySet::BitSlicedQuerySet(CodeView queries)
     : count_(queries.count),
       units_(units_of(queries.width)),
       bits_(counter_bits(unit_bits * units_)),
@@ -59,18 +62,18 @@ SlicedQuerySet::SlicedQuerySet(CodeView queries)
   }
 }
 
-void SlicedQuerySet::set_threshold(std::size_t q, std::size_t threshold) {
+void BitSlicedQuerySet::set_threshold(std::size_t q, std::size_t threshold) {
   thresholds_[q] = static_cast<std::uint16_t>(threshold);
   const std::size_t bias = (std::size_t{1} << bits_) - threshold;
   for (std::size_t i = 0; i < bits_; ++i) bias_[q * bits_ + i] = ((bias >> i) & 1) != 0 ? ~std::uint64_t{0} : 0;
 }
 
-SlicedBlock::SlicedBlock(std::size_t width)
+BitSlicedBlock::BitSlicedBlock(std::size_t width)
     : units_(units_of(width)), padded_(padded_width(width)), rows_(units_ * rows_per_unit * row_bytes) {}
 
-void SlicedBlock::set(const BlockKernels& kernels, const Tile& tile, std::size_t first) {
+void BitSlicedBlock::set(const BitSlicedWidthKernels& kernels, const Tile& tile, std::size_t first) {
   const std::size_t count = std::min(block_items, tile.count - first);
-  kernels.slice(tile.codes + first * padded_, count, padded_, units_, rows_.data());
+  kernels.bit_slice(tile.codes + first * padded_, count, padded_, units_, rows_.data());
   fetch_ahead(tile.codes + (first + count) * padded_, block_items * padded_);
   for (std::size_t w = 0; w < block_words; ++w) {
     const std::size_t here = std::clamp<std::size_t>(count, 64 * w, 64 * w + 64) - 64 * w;

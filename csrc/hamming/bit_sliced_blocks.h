@@ -6,32 +6,33 @@
 #include <vector>
 
 #include "codes.h"
-#include "hamming/tiles.h"
+#include "hamming/aligned_array.h"
+#include "hamming/tile_reader.h"
 #include "simd/kernels.h"
 
 namespace vtsearch {
 
 // From this number of queries on it pays to lay a block crosswise, which takes as long as about a dozen scans of it.
-inline constexpr std::size_t fewest_sliced_queries = 16;
+inline constexpr std::size_t min_bit_sliced_queries = 16;
 
 // The kernels for codes of one width.
-struct BlockKernels {
-  SliceKernel slice;
-  SlicedScanKernel scan;
-  SlicedCountKernel count;
+struct BitSlicedWidthKernels {
+  BitSliceKernel bit_slice;
+  BitSlicedScanKernel scan;
+  BitSlicedCountKernel count;
   FoundKernel found;
   ExpandKernel expand;
 
-  BlockKernels(const Kernels& kernels, std::size_t width);
+  BitSlicedWidthKernels(const Kernels& kernels, std::size_t width);
 };
 
 // Queries in their sliced form, each with a threshold; before it is set, everything lies below it.
-class SlicedQuerySet {
+class BitSlicedQuerySet {
  public:
-  explicit SlicedQuerySet(CodeView queries);
+  explicit BitSlicedQuerySet(CodeView queries);
 
   void set_threshold(std::size_t q, std::size_t threshold);
-  SlicedQueries view() const { return {count_, units_, picks_.data(), thresholds_.data(), bias_.data()}; }
+  BitSlicedQueries view() const { return {count_, units_, picks_.data(), thresholds_.data(), bias_.data()}; }
 
  private:
   std::size_t count_;
@@ -43,12 +44,12 @@ class SlicedQuerySet {
 };
 
 // The rows of one block of a tile.
-class SlicedBlock {
+class BitSlicedBlock {
  public:
-  explicit SlicedBlock(std::size_t width);
+  explicit BitSlicedBlock(std::size_t width);
 
   // Takes up to 512 items of the tile, from position `first` on.
-  void set(const BlockKernels& kernels, const Tile& tile, std::size_t first);
+  void set(const BitSlicedWidthKernels& kernels, const Tile& tile, std::size_t first);
 
   const std::uint8_t* rows() const { return rows_.data(); }
   const BlockItems& items() const { return items_; }  // a bit for each that there is

@@ -10,7 +10,7 @@
 namespace vtsearch {
 
 // Both functions may be missing and may throw; any thread may call release, the calling one alone calls report.
-struct Windows {
+struct ReadWindows {
   std::size_t items;                             // of a window, at least 1; the memory has room for two windows
   std::size_t pairs;                             // of codes that are compared between two reports, about
   std::function<void(std::size_t done)> report;  // items, out of all; one counts by its share of the pairs

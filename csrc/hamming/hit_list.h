@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
+#include <vector>
 
 namespace vtsearch {
 
@@ -67,5 +69,8 @@ class HitList {
   std::unique_ptr<std::uint32_t[]> items_;  // behind them, in the same memory, the distances
   std::uint16_t* distances_ = nullptr;
 };
+
+// One list for each query.
+using HitLists = std::vector<HitList>;
 
 }  // namespace vtsearch

@@ -12,17 +12,17 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "hamming/hits.h"
-#include "hamming/sort.h"
+#include "hamming/counting_sort.h"
+#include "hamming/hit_list.h"
 
 namespace vtsearch {
 
-class Selection {
+class TopK {
  public:
   static constexpr std::size_t slack = 1024;  // hits beyond twice k before it pays to look for what can go
 
   // Items at `ceiling` or beyond never pass; with ceiling = bins all may.
-  Selection(std::size_t k, std::size_t bins, std::size_t ceiling)
+  TopK(std::size_t k, std::size_t bins, std::size_t ceiling)
       : k_(k), bins_(bins), ceiling_(ceiling), threshold_(ceiling) {}
 
   // Whether nothing is missing that the ceiling kept out.

@@ -37,10 +37,10 @@ constexpr std::size_t counter_bits(std::size_t largest) {
   for (; largest != 0; largest /= 2) ++bits;
   return bits;
 }
-inline constexpr std::size_t most_counter_bits = 17;
+inline constexpr std::size_t max_counter_bits = 17;
 
 // Queries as the kernels want them, `count` of them.
-struct SlicedQueries {
+struct BitSlicedQueries {
   std::size_t count;
   std::size_t units;
   const std::uint16_t* picks;       // (count, units, picks_per_unit) byte offsets of rows, from the unit's first row
@@ -57,18 +57,18 @@ struct alignas(row_bytes) BlockItems {
 // Counts by distance, four to a word: 16 bits each for the distances 4 g .. 4 g + 3, and for each g one word for each
 // word of items in a block. A query has counter_words of them; they hold this many blocks.
 inline constexpr std::size_t distances_per_word = 4;
-inline constexpr std::size_t most_blocks_counted = 65535 / 64;
+inline constexpr std::size_t max_blocks_counted = 65535 / 64;
 constexpr std::size_t counter_words(std::size_t units) {
   return (unit_bits * units / (2 * distances_per_word) + 1) * 2 * block_words;
 }
 
 // Makes the rows of a block out of up to 512 codes that are padded to `width` bytes. What lies beyond `count` is
 // undefined.
-using SliceKernel = void (*)(const std::uint8_t* codes, std::size_t count, std::size_t width, std::size_t units,
-                             std::uint8_t* rows);
+using BitSliceKernel = void (*)(const std::uint8_t* codes, std::size_t count, std::size_t width, std::size_t units,
+                                std::uint8_t* rows);
 
 // Up to so many blocks make a tile, after which the hits of each query are looked at together.
-inline constexpr std::size_t most_blocks = 8;
+inline constexpr std::size_t max_blocks = 8;
 
 // What one query found in a tile: bit b of `blocks` says whether there is something in block b, whose items are
 // items[b * stride]. Those of one block stand together for all queries, so that they are written one after the other.
@@ -80,14 +80,15 @@ struct TileItems {
 
 // Writes which of the `allowed` items of block number `block` lie below each query's threshold to found[q], and sets
 // bit `block` of any[q] if there are some.
-using SlicedScanKernel = void (*)(const std::uint8_t* rows, const SlicedQueries& queries, const BlockItems& allowed,
-                                  std::size_t block, BlockItems* found, std::uint8_t* any);
+using BitSlicedScanKernel = void (*)(const std::uint8_t* rows, const BitSlicedQueries& queries,
+                                     const BlockItems& allowed, std::size_t block, BlockItems* found,
+                                     std::uint8_t* any);
 
 // Adds the `allowed` items of a block to each query's counters, and to `relevant`, unless it is null, those of them
 // that are in relevant_items[query], unless that is null.
-using SlicedCountKernel = void (*)(const std::uint8_t* rows, const SlicedQueries& queries, const BlockItems& allowed,
-                                   std::uint64_t* counters, const std::uint64_t* const* relevant_items,
-                                   std::uint64_t* relevant);
+using BitSlicedCountKernel = void (*)(const std::uint8_t* rows, const BitSlicedQueries& queries,
+                                      const BlockItems& allowed, std::uint64_t* counters,
+                                      const std::uint64_t* const* relevant_items, std::uint64_t* relevant);
 
 // How many items a query has found.
 using FoundKernel = std::size_t (*)(const TileItems& found);
@@ -100,13 +101,13 @@ using ExpandKernel = void (*)(const TileItems& found, std::uint32_t first, const
 
 // Up to 128 bits each number of units has its own kernels, 256 bits too; others go through the general ones.
 inline constexpr std::size_t unrolled_units[] = {1, 2, 3, 4, 5, 6, 7, 8, 16};
-inline constexpr std::size_t sliced_forms = sizeof unrolled_units / sizeof *unrolled_units + 1;
+inline constexpr std::size_t bit_sliced_forms = sizeof unrolled_units / sizeof *unrolled_units + 1;
 
-struct SlicedKernels {
+struct BitSlicedKernels {
   bool counts;  // whether counting in blocks beats counting in rows: it takes a fast instruction for the bits of a word
-  SliceKernel slice;
-  SlicedScanKernel scan[sliced_forms];
-  SlicedCountKernel count[sliced_forms];
+  BitSliceKernel bit_slice;
+  BitSlicedScanKernel scan[bit_sliced_forms];
+  BitSlicedCountKernel count[bit_sliced_forms];
   FoundKernel found;
   ExpandKernel expand;
 };

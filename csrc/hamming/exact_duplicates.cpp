@@ -1,4 +1,4 @@
-#include "hamming/equal.h"
+#include "hamming/exact_duplicates.h"
 
 #include <algorithm>
 #include <cstring>
@@ -38,12 +38,12 @@ std::uint64_t key_of(const std::uint8_t* code, std::size_t width) {
 // All items with their keys, in buckets by the upper bits of the key, in order of the item.
 class Buckets {
  public:
-  Buckets(CodeView codes, const Windows& windows, Checkpoint& checkpoint)
+  Buckets(CodeView codes, const ReadWindows& windows, CancellationPoint& cancellation_point)
       : count_(codes.count / bucket_items + 1), ends_(count_ + 1), entries_(codes.count) {
     const auto for_each = [&](auto&& visit) {
       windows.for_each(0, codes.count, [&](Range window) {
         for (std::size_t i = window.begin; i < window.end; ++i) {
-          if (i % items_per_check == 0) checkpoint();
+          if (i % items_per_check == 0) cancellation_point();
           visit(i, key_of(codes.code(i), codes.width));
         }
       });
@@ -78,13 +78,13 @@ bool are_equal(CodeView codes, std::int64_t a, std::int64_t b) {
 
 // Items of one key, ascending: mostly one, or some with one code. Different codes with one key are told apart by
 // looking at those that came before.
-void find_equal_of_key(CodeView codes, std::span<const Entry> entries, const Windows& windows, Checkpoint& checkpoint,
-                       std::int64_t* first) {
+void find_exact_duplicates_of_key(CodeView codes, std::span<const Entry> entries, const ReadWindows& windows,
+                                  CancellationPoint& cancellation_point, std::int64_t* first) {
   first[entries.front().item] = entries.front().item;
   std::vector<std::int64_t> different = {entries.front().item};
   std::size_t compared = 0;
   for (const Entry& entry : entries.subspan(1)) {
-    checkpoint();
+    cancellation_point();
     const auto same = [&](std::int64_t item) { return are_equal(codes, item, entry.item); };
     const auto found = std::find_if(different.begin(), different.end(), same);
     first[entry.item] = found == different.end() ? entry.item : *found;
@@ -95,12 +95,12 @@ void find_equal_of_key(CodeView codes, std::span<const Entry> entries, const Win
 
 }  // namespace
 
-void find_equal(CodeView codes, const Windows& windows, std::size_t threads, Cancellation& cancellation,
-                std::int64_t* first) {
-  Checkpoint here(cancellation, 0);
+void find_exact_duplicates(CodeView codes, const ReadWindows& windows, std::size_t threads, Cancellation& cancellation,
+                           std::int64_t* first) {
+  CancellationPoint here(cancellation, 0);
   Buckets buckets(codes, windows, here);
-  parallel_for(buckets.count(), threads, cancellation, [&](std::size_t bucket, Checkpoint& checkpoint) {
-    checkpoint();
+  parallel_for(buckets.count(), threads, cancellation, [&](std::size_t bucket, CancellationPoint& cancellation_point) {
+    cancellation_point();
     const std::span<Entry> entries = buckets.entries(bucket);
     // Many equal codes make a large bucket, but it is in order.
     if (!std::is_sorted(entries.begin(), entries.end())) std::sort(entries.begin(), entries.end());
@@ -110,7 +110,7 @@ void find_equal(CodeView codes, const Windows& windows, std::size_t threads, Can
       if (end - begin == 1) {
         first[entries[begin].item] = entries[begin].item;
       } else {
-        find_equal_of_key(codes, entries.subspan(begin, end - begin), windows, checkpoint, first);
+        find_exact_duplicates_of_key(codes, entries.subspan(begin, end - begin), windows, cancellation_point, first);
       }
     }
   });

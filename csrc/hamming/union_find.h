@@ -10,10 +10,10 @@ namespace vtsearch {
 
 // Any number of threads may unite at once: an item is only ever pointed at a smaller one of its own group, so that what
 // another thread has read stays true, if late. The groups are the same whatever came first.
-class Forest {
+class UnionFind {
  public:
   // In memory of the caller's, where the parents already are.
-  explicit Forest(std::int64_t* parents) : parents_(parents) {}
+  explicit UnionFind(std::int64_t* parents) : parents_(parents) {}
 
   void unite(std::int64_t a, std::int64_t b) {
     for (;;) {
