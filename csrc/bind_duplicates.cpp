@@ -9,7 +9,7 @@
 namespace vtsearch {
 namespace {
 
-// A Python function as a C++ one that may be called without the GIL; null for None. It refers to `function`.
+// Wraps a Python function to be called without the GIL; null for None. `function` must outlive the result.
 template <class... Args>
 std::function<void(Args...)> callback(const std::optional<py::function>& function) {
   if (!function) return nullptr;

@@ -28,7 +28,7 @@ void use_isa(const std::string& name) {
   active() = &kernels_named(name);
 }
 
-// CPUs this process may run on: fewer than the machine has in a container or under taskset.
+// The number of CPUs this process may use, which an affinity mask can limit.
 std::size_t default_threads() {
 #ifdef __linux__
   cpu_set_t allowed;

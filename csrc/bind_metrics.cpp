@@ -1,4 +1,4 @@
-// Metrics of labelled codes.
+// Relevance and gain histograms, average precision.
 #include <algorithm>
 #include <string>
 #include <utility>

@@ -1,5 +1,5 @@
 // Shared by the bind_*.cpp files: array types, views of arrays, calls without the GIL. The bindings check what memory
-// safety needs; the Python side validates first and explains errors in full.
+// safety requires; the Python side validates first and explains errors in full.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -46,7 +46,7 @@ void register_metrics(py::module_& module);
 // that the caller can catch.
 std::atomic<const Kernels*>& active();
 
-// Shared argument declarations. exact: an array of exactly the declared type, since a silent copy could be large.
+// Argument declarations. exact: an array of exactly the declared type, because a conversion would copy it.
 inline py::arg exact(const char* name) {
   return py::arg(name).noconvert();
 }

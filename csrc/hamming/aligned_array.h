@@ -1,4 +1,4 @@
-// Memory for vector loads and stores.
+// Cache-line aligned arrays for vector loads and stores.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,7 @@
 
 namespace vtsearch {
 
-// Memory that a vector load or store may touch from its first byte on.
+// An uninitialized array of `size` elements, aligned to 64 bytes.
 template <class T>
 class AlignedArray {
  public:

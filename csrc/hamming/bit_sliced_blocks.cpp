@@ -18,7 +18,7 @@ std::size_t form_of(std::size_t units) {
                                   std::begin(unrolled_units));
 }
 
-// Which rows of a unit are those of a query with these 16 bits.
+// The offsets of the precomputed rows of a unit for a query with these 16 bits.
 void pick_rows(unsigned query_bits, std::uint16_t* picks) {
   const auto offset = [](std::size_t row) { return static_cast<std::uint16_t>(row * row_bytes); };
   for (std::size_t t = 0; t < triples; ++t) {
@@ -29,8 +29,8 @@ void pick_rows(unsigned query_bits, std::uint16_t* picks) {
   picks[2 * triples] = offset(last_row + (query_bits >> (unit_bits - 1)));
 }
 
-// Has memory that is read next brought to the second-level cache while all queries look at this block. Most often it is
-// the next block; where it is none, the hint is lost.
+// Prefetches the next block to the second-level cache while the queries scan this one. At the end of a tile the
+// addresses may be invalid, which a prefetch ignores.
 void fetch_ahead(const std::uint8_t* from, std::size_t bytes) {
   constexpr std::size_t line = 64;
   for (std::size_t at = 0; at < bytes; at += line) __builtin_prefetch(from + at, 0, 2);

@@ -1,4 +1,4 @@
-// Codes and queries in the form that the sliced kernels take.
+// Codes and queries in the layout of the bit-sliced kernels.
 #pragma once
 
 #include <cstddef>
@@ -12,10 +12,10 @@
 
 namespace vtsearch {
 
-// From this number of queries on it pays to lay a block crosswise, which takes as long as about a dozen scans of it.
+// With fewer queries the row kernels are faster: transposing a block takes about as long as a dozen scans of it.
 inline constexpr std::size_t min_bit_sliced_queries = 16;
 
-// The kernels for codes of one width.
+// The bit-sliced kernels for codes of one width.
 struct BitSlicedWidthKernels {
   BitSliceKernel bit_slice;
   BitSlicedScanKernel scan;
@@ -26,7 +26,7 @@ struct BitSlicedWidthKernels {
   BitSlicedWidthKernels(const Kernels& kernels, std::size_t width);
 };
 
-// Queries in their sliced form, each with a threshold; before it is set, everything lies below it.
+// Queries as row offsets and thresholds. Initially every distance is below the threshold.
 class BitSlicedQuerySet {
  public:
   explicit BitSlicedQuerySet(CodeView queries);
@@ -43,16 +43,16 @@ class BitSlicedQuerySet {
   std::vector<std::uint64_t> bias_;
 };
 
-// The rows of one block of a tile.
+// The bit-sliced rows of one block of a tile.
 class BitSlicedBlock {
  public:
   explicit BitSlicedBlock(std::size_t width);
 
-  // Takes up to 512 items of the tile, from position `first` on.
+  // Transposes up to 512 items of the tile, starting at position `first`.
   void set(const BitSlicedWidthKernels& kernels, const Tile& tile, std::size_t first);
 
   const std::uint8_t* rows() const { return rows_.data(); }
-  const BlockItems& items() const { return items_; }  // a bit for each that there is
+  const BlockItems& items() const { return items_; }  // the items present, as bits
 
  private:
   std::size_t units_;

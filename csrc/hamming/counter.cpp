@@ -47,8 +47,8 @@ DistanceCounts BitSlicedCounter::finish() {
   return std::move(counts_);
 }
 
-// Moves what the small counters hold to the large ones: the words of one group of four distances are added up, two
-// counts of 32 bits at a time.
+// Adds the 16-bit counters to the 32-bit histograms before they can overflow. The words of one group of four distances
+// are summed as two 32-bit counts at a time.
 void BitSlicedCounter::spill() {
   constexpr std::uint64_t even = 0x0000ffff0000ffffu;
   const auto move = [&](std::vector<std::uint64_t>& small, std::vector<std::uint32_t>& large) {

@@ -12,7 +12,7 @@
 namespace vtsearch {
 namespace {
 
-// Pairs of one of the queries and one of the items, where that is not before the query.
+// All pairs (query, item) with item >= query.
 struct Piece {
   Range queries;
   Range items;
@@ -24,7 +24,8 @@ struct Piece {
   }
 };
 
-// Every pair of items in one piece. Two windows are read at a time: that of the queries and one from there on.
+// Calls visit(piece) for pieces that cover every pair of items once. At most two windows are in use at a time: one of
+// queries, and one of items that is the same or a later one.
 template <class Visit>
 void for_each_piece(std::size_t count, const ReadWindows& windows, Visit&& visit) {
   windows.for_each(0, count, [&](Range queries) {
@@ -58,7 +59,7 @@ class Progress {
   const ReadWindows& windows_;
 };
 
-// A bit for each item that is the first with its code; empty if all are.
+// A bitmap of the items that are the first with their code; empty if all are.
 std::vector<std::uint8_t> distinct_items(std::size_t count, const std::int64_t* first) {
   std::vector<std::uint8_t> bits((count + 7) / 8);
   std::size_t distinct = 0;

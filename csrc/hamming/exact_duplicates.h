@@ -1,4 +1,4 @@
-// Equal codes.
+// Groups of equal codes.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace vtsearch {
 
-// first[i] = the smallest item with the code of item i. Takes another 16 bytes an item while it runs.
+// Sets first[i] to the smallest item with the code of item i. Allocates 16 bytes per item.
 void find_exact_duplicates(CodeView codes, const ReadWindows& windows, std::size_t threads, Cancellation& cancellation,
                            std::int64_t* first);
 

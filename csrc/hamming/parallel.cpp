@@ -12,12 +12,12 @@ namespace vtsearch {
 namespace {
 
 constexpr double poll_interval_s = 0.05;
-constexpr std::size_t checks_per_clock = 16;  // a tile takes microseconds, reading the clock a fraction of one
+constexpr std::size_t checks_per_clock = 16;  // a tile takes microseconds, and reading the clock a fraction of one
 
-constexpr double pairs_per_thread = 2e6;          // below this a thread costs more than it brings
-constexpr std::size_t min_range_items = 1 << 16;  // items
-constexpr std::size_t tasks_per_thread = 4;       // so that a slow thread does not make the others wait
-constexpr std::size_t shared_queries = 64;        // that share the work of laying a block of codes crosswise
+constexpr double pairs_per_thread = 2e6;          // with fewer pairs, starting a thread costs more than it saves
+constexpr std::size_t min_range_items = 1 << 16;  // shorter ranges are not worth a task of their own
+constexpr std::size_t tasks_per_thread = 4;       // to balance the load between threads
+constexpr std::size_t shared_queries = 64;        // queries of a block that share the cost of transposing codes
 
 double now_s() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -40,7 +40,7 @@ std::size_t useful_threads(std::size_t queries, std::size_t items, std::size_t t
                                  std::max<std::size_t>(threads, 1));
 }
 
-// Queries of a block, for so many tasks of the same range; at least `least`, and as many as kernel calls take whole.
+// Queries per block for about `tasks` blocks: at least `least`, rounded up to whole kernel calls.
 std::size_t block_length(std::size_t queries, std::size_t tasks, std::size_t least, std::size_t most) {
   const std::size_t wanted = std::max({divide_up(queries, tasks), least, std::size_t{1}});
   const std::size_t whole_calls = divide_up(wanted, queries_per_call) * queries_per_call;

@@ -1,4 +1,4 @@
-// Codes that are read in windows, and whoever wants to know.
+// Windowed reads of memory-mapped codes, with progress and page-release callbacks.
 #pragma once
 
 #include <algorithm>
@@ -9,14 +9,14 @@
 
 namespace vtsearch {
 
-// Both functions may be missing and may throw; any thread may call release, the calling one alone calls report.
+// Both callbacks are optional and may throw. Any thread may call release; only the calling thread calls report.
 struct ReadWindows {
-  std::size_t items;                             // of a window, at least 1; the memory has room for two windows
-  std::size_t pairs;                             // of codes that are compared between two reports, about
-  std::function<void(std::size_t done)> report;  // items, out of all; one counts by its share of the pairs
-  std::function<void(Range items)> release;      // these will not be read for a while
+  std::size_t items;                             // per window, at least 1; two windows must fit in memory
+  std::size_t pairs;                             // compared between two reports, approximately
+  std::function<void(std::size_t done)> report;  // `done` is scaled by the fraction of pairs compared
+  std::function<void(Range items)> release;      // their pages may be evicted
 
-  // Calls visit(window) for one window after the other, from `begin` on, and releases each.
+  // Calls visit(window) for consecutive windows of begin .. count - 1 and releases each one afterwards.
   template <class Visit>
   void for_each(std::size_t begin, std::size_t count, Visit&& visit) const {
     for (; begin < count; begin += items) {

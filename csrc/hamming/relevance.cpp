@@ -15,8 +15,8 @@
 namespace vtsearch {
 namespace {
 
-// For each class that occurs in a tile, which of the tile's items have it. The relevant items of a query are then the
-// union of a few bitmaps, whatever the number of classes.
+// For each class that occurs in a tile, a bitmap of the items with that class. The relevant items of a query are the
+// union of a few bitmaps, independent of the number of classes.
 class ClassBitmaps {
  public:
   ClassBitmaps(LabelView labels, std::size_t classes, std::size_t tile_items)
@@ -43,7 +43,7 @@ class ClassBitmaps {
     }
   }
 
-  // The items that share a class with the query: one bitmap as it is, or several united in `scratch`; null for none.
+  // The items that share a class with the query: a single bitmap unchanged, or the union in `scratch`; null if none.
   const std::uint64_t* relevant(const std::int32_t* begin, const std::int32_t* end,
                                 std::vector<std::uint64_t>& scratch) const {
     const std::uint64_t* only = nullptr;
@@ -78,12 +78,11 @@ class ClassBitmaps {
   LabelView labels_;
   std::size_t words_;
   std::vector<std::int32_t> row_of_class_;
-  std::vector<std::int32_t> classes_;  // those of the tile, by row
+  std::vector<std::int32_t> classes_;  // classes of the tile, by row of bits_
   std::vector<std::uint64_t> bits_;
 };
 
-// Walks over the tiles of a range with the distances of each query of a block: visit(query of the block, tile, first
-// item of the tile, distances, bitmaps).
+// Calls visit(q, tile, distances, bitmaps, kernels) for each tile of a range and each query q of the block.
 template <class Distance, class Visit>
 void walk(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
           CancellationPoint& cancellation_point, Visit&& visit) {
@@ -100,7 +99,7 @@ void walk(const Kernels& kernels, const LabelledCodes& data, Range block, Range 
   }
 }
 
-// Counts of one block of queries over one range.
+// Histograms of one block of queries over one range.
 DistanceCounts count_block(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
                            CancellationPoint& cancellation_point) {
   Counter counter(kernels, data.queries.codes.part(block));
@@ -143,8 +142,8 @@ void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, 
                  });
 }
 
-// Average precision of a block of queries, in two passes: histograms tell at which position each distance begins, then
-// every item is met in the order of its index.
+// Average precision of a block of queries, in two passes: the first computes histograms, which give the rank at which
+// each distance begins; the second visits items in order of the index and assigns ranks.
 template <class Distance>
 void score_block(const Kernels& kernels, const LabelledCodes& data, Range block, std::size_t k, Normalizer normalizer,
                  CancellationPoint& cancellation_point, double* scores) {
@@ -153,8 +152,8 @@ void score_block(const Kernels& kernels, const LabelledCodes& data, Range block,
   const DistanceCounts counts = count_block(kernels, data, block, all, cancellation_point);
 
   struct Place {
-    std::uint32_t position;  // items before the next one at this distance
-    std::uint32_t relevant;  // relevant items among them
+    std::uint32_t position;  // rank - 1 of the next item at this distance
+    std::uint32_t relevant;  // relevant items before that rank
   };
   std::vector<Place> places(block.count() * bins);
   std::vector<double> sums(block.count(), 0.0);
@@ -212,7 +211,7 @@ void relevance_histograms(const Kernels& kernels, const LabelledCodes& data, std
 
 void gain_histograms(const Kernels& kernels, const LabelledCodes& data, std::size_t threads, Cancellation& cancellation,
                      double* gains, double* exponential_gains) {
-  // Sums of doubles are added in the order of the database, whatever the number of threads.
+  // Floating-point sums must not depend on the number of threads: each query is summed in database order.
   const std::size_t bins = data.database.codes.bins();
   const Plan plan = plan_queries(data.queries.codes.count, data.database.codes.count, threads, queries_per_block);
   parallel_for(plan.queries.size(), plan.threads, cancellation,

@@ -1,4 +1,4 @@
-// What lies below a threshold, for each query its own: tile by tile, from rows for a few queries, from blocks for many.
+// Items below a threshold per query, tile by tile: from rows for a few queries, from bit-sliced blocks for many.
 #pragma once
 
 #include <algorithm>
@@ -94,7 +94,7 @@ class BitSlicedScanner {
   }
 
  private:
-  // Which items of the tile lie below each query's threshold, as bits.
+  // Computes bitmaps of the items of the tile below each query's threshold.
   void find(const Tile& tile) {
     std::fill(any_.begin(), any_.end(), std::uint8_t{0});
     for (std::size_t block = 0; block * block_items < tile.count; ++block) {
@@ -124,7 +124,7 @@ class BitSlicedScanner {
   std::size_t padded_;
   std::vector<std::uint8_t> codes_;  // the queries
   BitSlicedBlock block_;
-  std::vector<BlockItems> found_;  // of each block those of each query
+  std::vector<BlockItems> found_;  // (blocks, queries)
   std::vector<std::uint8_t> any_;
 };
 
@@ -132,7 +132,7 @@ class Scanner {
  public:
   Scanner(const Kernels& kernels, CodeView queries) : form_(make(kernels, queries)) {}
 
-  // How long the tiles should be.
+  // The tile length with the best speed.
   std::size_t items_per_tile() const {
     return std::visit([](const auto& form) { return form.items_per_tile(); }, form_);
   }
@@ -141,14 +141,14 @@ class Scanner {
     std::visit([&](auto& form) { form.set_threshold(q, threshold); }, form_);
   }
 
-  // Appends what the tile has below each query's threshold, in order, and calls visit(query, how many) where it has
-  // any. The call may lower that query's threshold.
+  // Appends the items of the tile below each query's threshold, in order, and calls visit(query, count) if there are
+  // any. visit may lower the threshold of that query.
   template <class Visit>
   void scan(const Tile& tile, HitLists& lists, Visit&& visit) {
     std::visit([&](auto& form) { form.scan(tile, lists, visit); }, form_);
   }
 
-  // Calls visit(query, how many the tile has below its threshold), for those that have any.
+  // Calls visit(query, count of items of the tile below its threshold) for each query with a nonzero count.
   template <class Visit>
   void count(const Tile& tile, Visit&& visit) {
     std::visit([&](auto& form) { form.count(tile, visit); }, form_);

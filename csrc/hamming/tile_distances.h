@@ -14,7 +14,7 @@
 
 namespace vtsearch {
 
-// Distances of a few queries at a time to one tile after another.
+// Computes the distances of queries to a tile, a few queries at a time.
 template <class Distance>
 class TileDistances {
  public:
@@ -28,7 +28,7 @@ class TileDistances {
 
   const WidthKernels<Distance>& kernels() const { return kernels_; }
 
-  // Calls visit(query, distances of that query to the tile's items) for each query.
+  // Calls visit(query, its distances to the items of the tile) for each query.
   template <class Visit>
   void for_each_query(const Tile& tile, Visit&& visit) {
     for (std::size_t first = 0; first < count_; first += queries_per_call) {

@@ -9,7 +9,7 @@
 namespace vtsearch {
 namespace {
 
-constexpr std::size_t tile_bytes = 16 * 1024;  // half of a first-level cache: the distances want the rest
+constexpr std::size_t tile_bytes = 16 * 1024;  // half of a first-level cache: distances need the rest
 constexpr std::size_t min_items = 1024;
 constexpr std::size_t max_items = 4096;
 constexpr std::size_t max_streamed_items = 16384;
@@ -64,7 +64,7 @@ const std::uint8_t* TileReader::padded(std::size_t first, std::size_t count) {
   return buffer_.data();
 }
 
-// Gathers allowed codes until a tile is full; where 64 items or more are forbidden they are passed at one look.
+// Gathers allowed codes until the tile is full. Runs of masked items are skipped 64 at a time.
 bool TileReader::next_masked(Tile& tile) {
   std::size_t count = 0;
   while (position_ < range_.end && count < items_) {

@@ -1,4 +1,4 @@
-// The database as tiles: pieces that mostly fit the first-level cache, padded to a width that has kernels, without
+// The database as tiles: pieces that usually fit the first-level cache, padded to a width that has kernels, without
 // masked items.
 #pragma once
 
@@ -11,19 +11,20 @@
 
 namespace vtsearch {
 
-// As many as fit the first-level cache.
+// Tile length that fits the first-level cache.
 std::size_t items_per_tile(std::size_t padded_width);
 
-// For a single query, which reads nothing twice: the longer the tile, the seldomer memory waits while the next is
-// begun.
+// Tile length for a single query. No tile is read twice, so the cache does not limit it, and fewer tiles interrupt the
+// hardware prefetch less often.
 std::size_t items_per_streamed_tile(std::size_t padded_width);
 
+// The number of items of the range that the mask allows.
 std::size_t allowed_items(MaskView mask, Range range);
 
 struct Tile {
   const std::uint8_t* codes;  // padded
   std::size_t count;
-  const std::uint32_t* items;  // item numbers inside the range; null if they run on from `first`
+  const std::uint32_t* items;  // item numbers inside the range; null if consecutive from `first`
   std::uint32_t first;
 
   std::uint32_t item(std::size_t position) const {
@@ -31,14 +32,14 @@ struct Tile {
   }
 };
 
-// Walks over the allowed items of a range, in order.
+// Reads the allowed items of a range, in order.
 class TileReader {
  public:
   TileReader(CodeView codes, MaskView mask, Range range)
       : TileReader(codes, mask, range, items_per_tile(padded_width(codes.width))) {}
   TileReader(CodeView codes, MaskView mask, Range range, std::size_t items_per_tile);
 
-  // The next tile that is not empty; false at the end. Valid until the next call.
+  // Sets `tile` to the next nonempty tile, valid until the next call; returns false at the end.
   bool next(Tile& tile);
 
  private:

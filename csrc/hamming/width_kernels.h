@@ -19,7 +19,7 @@ inline std::size_t width_form(std::size_t padded) {
   return form + (narrow == std::end(narrow_widths) && padded != wide_width);
 }
 
-// The kernels for codes of one padded width, with distances as bytes or as shorts.
+// The kernels for codes of one padded width, with distances as bytes or as 16-bit integers.
 template <class Distance>
 struct WidthKernels {
   DistancesKernel<Distance> distances;
@@ -35,12 +35,12 @@ WidthKernels<Distance> kernels_for(const Kernels& kernels, std::size_t padded) {
   }
 }
 
-// Whether distances of codes of this width are kept as bytes.
+// Whether distances of codes of this width are stored as bytes.
 inline bool has_byte_distances(std::size_t width) {
   return padded_width(width) <= narrow_widths[3];
 }
 
-// Calls function(Distance{}) with the type that holds the distances of codes of this width.
+// Calls function(Distance{}) with the type in which distances of codes of this width are stored.
 template <class Function>
 void with_distance_type(std::size_t width, Function&& function) {
   if (has_byte_distances(width)) {

@@ -9,14 +9,14 @@
 namespace vtsearch {
 namespace {
 
-// Items at a distance of at most `radius`, for all queries.
+// A scanner for items at a distance of at most `radius`.
 Scanner scanner_of(const Kernels& kernels, CodeView queries, std::size_t radius) {
   Scanner scanner(kernels, queries);
   for (std::size_t q = 0; q < queries.count; ++q) scanner.set_threshold(q, std::min(radius + 1, queries.bins()));
   return scanner;
 }
 
-// Counting sort by distance of what the ranges, in order, found for one query.
+// Sorts the hits of all ranges for one query by a counting sort on the distance.
 void sort_into(const std::vector<Range>& ranges, const std::vector<const HitList*>& found, std::size_t bins,
                std::int32_t* distances, std::int64_t* indices) {
   std::vector<std::size_t> offsets(bins + 1, 0);
@@ -39,7 +39,7 @@ void sort_into(const std::vector<Range>& ranges, const std::vector<const HitList
 Neighbors within(const Kernels& kernels, CodeView queries, CodeView database, std::size_t radius, MaskView mask,
                  std::size_t threads, Cancellation& cancellation) {
   const Plan plan = plan_work(queries.count, database.count, threads, queries_per_block);
-  std::vector<HitLists> found(plan.tasks());  // block of queries by block, range by range
+  std::vector<HitLists> found(plan.tasks());  // (blocks, ranges)
   parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
     const Range block = plan.query_block(task);
     found[task].resize(block.count());
@@ -49,7 +49,7 @@ Neighbors within(const Kernels& kernels, CodeView queries, CodeView database, st
       scanner.scan(tile, found[task], [](std::size_t, std::size_t) {});
     }
   });
-  // The lists of one query, one for each range.
+  // The hit lists of one query, one per range.
   std::vector<const HitList*> lists(plan.ranges.size());
   const auto for_each_query = [&](auto&& visit) {
     for (std::size_t b = 0; b < plan.queries.size(); ++b) {

@@ -1,8 +1,8 @@
 // AVX2: 32 bytes at a time.
 //
-//   VPSHUFB    1 cycle   a table of 16 bit counts, looked up for the low and the high half of each byte
+//   VPSHUFB    1 cycle   table lookup of the popcount of each half byte
 //   VPSADBW    3-5       sums the 8 byte counts of a 64-bit lane
-//   VPMADDUBSW 3-5       sums neighbouring byte counts into 16-bit lanes
+//   VPMADDUBSW 3-5       sums neighboring byte counts into 16-bit lanes
 //
 // 64-bit codes: load, xor, 2 and, 1 shift, 2 shuffle, 1 add, 1 sad, 1 shift, 1 or for 4 codes, about 2.5 instructions a
 // code.
@@ -55,7 +55,7 @@ struct Vector {
     return {_mm256_permute4x64_epi64(sums, _MM_SHUFFLE(3, 1, 2, 0))};
   }
 
-  // Units are first brought together inside each half of the register, then the halves are interleaved.
+  // Units are first collected within each half of the register, then the halves are interleaved.
   template <std::size_t W, std::size_t U>
   static Vector untangle(Vector v) {
     constexpr int lanes = 16 / W;
@@ -64,7 +64,7 @@ struct Vector {
     const __m256i sorted = _mm256_shuffle_epi8(v.lanes, pattern);
     const __m128i low = _mm256_castsi256_si128(sorted);
     const __m128i high = _mm256_extracti128_si256(sorted, 1);
-    constexpr int run = lanes * int{U};  // bytes that stay together
+    constexpr int run = lanes * int{U};  // bytes that are moved together
     if constexpr (run == 2) return join(_mm_unpacklo_epi16(low, high), _mm_unpackhi_epi16(low, high));
     if constexpr (run == 4) return join(_mm_unpacklo_epi32(low, high), _mm_unpackhi_epi32(low, high));
     return join(_mm_unpacklo_epi64(low, high), _mm_unpackhi_epi64(low, high));

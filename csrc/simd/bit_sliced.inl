@@ -1,15 +1,16 @@
-// The kernels over bit planes (sliced.h), written once over `struct Vector`, which has for them, beside what rows.inl
-// asks for:
+// Bit-sliced kernels (layout: bit_sliced.h), generic over `struct Vector`. Beyond the operations listed in rows.inl
+// they need:
 //
-//   a & b, a + b              bits; lanes of 8 bytes
+//   a & b, a + b              bitwise; in lanes of 8 bytes
 //   sum(a, b, c)              a ^ b ^ c
-//   majority(a, b, c)         bits that are set in two of the three
+//   majority(a, b, c)         bits set in at least two of the three
 //   without(a, b)             a & ~b
-//   broadcast(p)              a word of 8 bytes in every lane
-//   any(v)                    whether a bit is set
-//   popcount_is_fast          whether counting bits takes an instruction or few
-//   slice<B>(codes, stride, planes)
-//                             512 codes of B = 2, 4 or 8 bytes, `stride` apart: bit i of plane p is bit p of code i
+//   broadcast(p)              the word of 8 bytes at p in every lane
+//   any(v)                    whether any bit is set
+//   popcount_is_fast          whether popcount takes only a few instructions
+//   bit_slice<B>(codes, stride, planes)
+//                             transposes 512 codes of B = 2, 4 or 8 bytes, `stride` apart: bit i of plane p is bit p of
+//                             code i
 #pragma once
 
 #include "simd/rows.inl"
@@ -19,14 +20,14 @@ namespace {
 
 constexpr std::size_t unit_stride = rows_per_unit * row_bytes;
 
-// A number at each bit position of a vector, lowest bit first.
+// A number for each bit position of a vector; bit[0] is the lowest bit.
 template <std::size_t Bits>
 struct Number {
   static constexpr std::size_t bits = Bits;
   Vector bit[Bits];
 };
 
-// Full adders where both have a bit, half adders beyond: total = a + b + carry, where a is not shorter than b.
+// total = a + b + carry, with a at least as long as b: full adders where both have a bit, half adders above.
 template <std::size_t I = 0, std::size_t A, std::size_t B, std::size_t Total>
 [[gnu::always_inline]] inline void add(const Number<A>& a, const Number<B>& b, Vector carry, Number<Total>& total) {
   if constexpr (I < B) {
@@ -41,7 +42,7 @@ template <std::size_t I = 0, std::size_t A, std::size_t B, std::size_t Total>
   if constexpr (I + 1 < Total) add<I + 1>(a, b, carry, total);
 }
 
-// The sum of 15 bits of a unit.
+// The sum of the first 15 bits of a unit.
 [[gnu::always_inline]] inline Number<4> unit_sum(const u8* rows, const u16* picks) {
   const auto sum = [&](std::size_t t) { return Vector::load(rows + picks[t]); };
   const auto carry = [&](std::size_t t) { return Vector::load(rows + picks[triples + t]); };
@@ -55,12 +56,13 @@ template <std::size_t I = 0, std::size_t A, std::size_t B, std::size_t Total>
   return {{bit0, bit1, Vector::sum(fours_a, fours_b, fours_c), Vector::majority(fours_a, fours_b, fours_c)}};
 }
 
-// The bit that unit_sum leaves.
+// The 16th bit of a unit, left out by unit_sum.
 [[gnu::always_inline]] inline Vector last_bit(const u8* rows, const u16* picks) {
   return Vector::load(rows + picks[2 * triples]);
 }
 
-// The sum of all bits of some units but the very last; inner last bits are the carries that come into inner sums.
+// The sum of all bits of `Units` units but the last one. The last bits of inner units serve as carry inputs of
+// additions.
 template <std::size_t Units>
 [[gnu::always_inline]] inline auto sum_of_units(const u8* rows, const u16* picks) {
   if constexpr (Units == 1) {
@@ -76,7 +78,7 @@ template <std::size_t Units>
   }
 }
 
-// What is left of a sum of any number of units: its bits in memory.
+// The running sum for any number of units, kept in memory.
 struct LongSum {
   Vector bit[max_counter_bits];
   std::size_t bits;
@@ -108,7 +110,7 @@ struct LongSum {
   return total;
 }
 
-// Distances as bits, lowest first; Units = 0 stands for any number of them.
+// Distances as bits, lowest first; Units = 0 means any number of units.
 template <std::size_t Units>
 [[gnu::always_inline]] inline void distance_bits(const u8* rows, const u16* picks, std::size_t units, Vector* bits) {
   if constexpr (Units == 0) {
@@ -125,7 +127,7 @@ template <std::size_t Units>
   }
 }
 
-// Items whose distance plus the bias carries over: those that do not lie below the threshold.
+// The carry out of distance + bias, set for items not below the threshold.
 template <std::size_t I, std::size_t Bits>
 [[gnu::always_inline]] inline Vector carried(const Number<Bits>& sum, const u64* bias, Vector carry) {
   if constexpr (I == Bits) {
@@ -177,7 +179,7 @@ void scan_block(const u8* rows, const BitSlicedQueries& queries, const BlockItem
   }
 }
 
-// The eight ways in which the lowest three bits of a distance can stand.
+// One mask for each value of the lowest three bits of a distance.
 struct LowBits {
   Vector way[8];
 
@@ -197,7 +199,7 @@ struct LowBits {
   }
 };
 
-// Adds how many of `items` stand in each of the eight ways; `counters` are those of the first vector of the row.
+// Adds the number of `items` for each of the eight masks to the counters.
 [[gnu::always_inline]] inline void count_ways(Vector items, const LowBits& low, u8* counters) {
   for (std::size_t half = 0; half < 2; ++half, counters += row_bytes) {
     const auto count = [&](std::size_t i) { return Vector::popcount<8>(items & low.way[4 * half + i]); };
@@ -212,14 +214,14 @@ void count_block(const u8* rows, const BitSlicedQueries& queries, const BlockIte
                  const u64* const* relevant_items, u64* relevant) {
   const std::size_t units = Units == 0 ? queries.units : Units;
   const std::size_t bits = counter_bits(unit_bits * units);
-  const std::size_t octets = unit_bits * units / 8 + 1;  // of distances
+  const std::size_t octets = unit_bits * units / 8 + 1;  // groups of eight distances
   for (std::size_t q = 0; q < queries.count; ++q) {
     const u64* wanted = relevant_items == nullptr ? nullptr : relevant_items[q];
     for (std::size_t at = 0; at < row_bytes; at += vector_bytes) {
       Vector distance[max_counter_bits];
       distance_bits<Units>(rows + at, queries.picks + q * units * picks_per_unit, units, distance);
       const LowBits low(distance[0], distance[1], distance[2]);
-      Vector high[max_counter_bits][2];  // each higher bit inverted, and as it is
+      Vector high[max_counter_bits][2];  // each higher bit, inverted and unchanged
       for (std::size_t i = 3; i < bits; ++i) {
         high[i][0] = Vector::without(LowBits::ones(), distance[i]);
         high[i][1] = distance[i];
@@ -238,7 +240,7 @@ void count_block(const u8* rows, const BitSlicedQueries& queries, const BlockIte
   }
 }
 
-// Width = 0 stands for any multiple of a word.
+// Width = 0 means any multiple of a word.
 template <std::size_t Width>
 [[gnu::always_inline]] inline u64 distance_between(const u8* a, const u8* b, std::size_t width) {
   constexpr std::size_t step = Width == 0 || Width > word_width ? word_width : Width;
@@ -276,7 +278,7 @@ void expand(const TileItems& found, u32 first, const u8* codes, const u8* query,
   for (unsigned blocks = found.blocks; blocks != 0; blocks &= blocks - 1) {
     const auto block = static_cast<u32>(__builtin_ctz(blocks));
     const u64* word = found.items[block * found.stride].word;
-    unsigned words = 0;  // those with any, found without a branch that no one can foretell
+    unsigned words = 0;  // nonempty words, found without unpredictable branches
     for (std::size_t w = 0; w < block_words; ++w) words |= static_cast<unsigned>(word[w] != 0) << w;
     for (; words != 0; words &= words - 1) {
       const auto w = static_cast<u32>(__builtin_ctz(words));
@@ -291,7 +293,7 @@ void expand(const TileItems& found, u32 first, const u8* codes, const u8* query,
   distances_of(numbers, static_cast<std::size_t>(next - numbers), first, codes, query, width, distances);
 }
 
-// The 64 planes of `Bytes` bytes of each code: plane p is bit p % 8 of byte p / 8.
+// The 64 planes of `Bytes` bytes of each code: plane p holds bit p % 8 of byte p / 8.
 template <std::size_t Bytes>
 void bit_slice_column(const u8* codes, std::size_t count, std::size_t width, Planes planes) {
   if (count == block_items) return Vector::bit_slice<Bytes>(codes, width, planes);
@@ -300,7 +302,7 @@ void bit_slice_column(const u8* codes, std::size_t count, std::size_t width, Pla
   Vector::bit_slice<Bytes>(all, Bytes, planes);
 }
 
-// The rows of one unit from its 16 planes.
+// The precomputed rows of one unit from its 16 planes.
 void make_rows(Planes planes, u8* rows) {
   const Vector ones = LowBits::ones();
   for (std::size_t at = 0; at < row_bytes; at += vector_bytes) {

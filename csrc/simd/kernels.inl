@@ -1,4 +1,4 @@
-// All kernels of an instruction set, over the `struct Vector` that its file defines before it includes this one.
+// The kernel table of an instruction set. Its file defines `struct Vector` and then includes this file.
 #pragma once
 
 #include "simd/bit_sliced.inl"

@@ -1,11 +1,12 @@
-// NEON, which every arm64 CPU has: 16 bytes at a time.
+// NEON, part of the arm64 baseline: 16 bytes at a time.
 //
-//   CNT       2 cycles   bits of each byte
-//   UADDLP    3          sums neighbours into lanes twice as wide
-//   TBL       2          any order of 16 bytes
-//   BSL       1          bit by bit one or the other: the carry of a full adder, whose two sums are EOR
+//   CNT       2 cycles   popcount of each byte
+//   UADDLP    3          sums of neighbors in lanes twice as wide
+//   TBL       2          any permutation of 16 bytes
+//   BSL       1          bitwise select: the carry of a full adder, whose sum is two EOR
 //
-// 64-bit codes in rows: load, eor, cnt, three uaddlp, shl, orr for 2 codes. Crosswise: three instructions a full adder.
+// 64-bit codes, row kernels: load, eor, cnt, three uaddlp, shl, orr for 2 codes. Bit-sliced: three instructions per
+// full adder.
 #include <arm_neon.h>
 
 #include <cstddef>
@@ -50,7 +51,7 @@ struct Vector {
     return {vqtbl1q_u8(v.lanes, vld1q_u8(order.byte))};
   }
 
-  // There is no instruction for the sign bits of all lanes: each lane keeps the bit of its place, and they are added.
+  // NEON has no movemask: each lane keeps the bit of its position, and a horizontal sum combines them.
   static std::uint64_t below(const std::uint8_t* p, std::uint8_t threshold) {
     static constexpr std::uint8_t places[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
     const uint8x16_t bits = vandq_u8(vcltq_u8(vld1q_u8(p), vdupq_n_u8(threshold)), vld1q_u8(places));

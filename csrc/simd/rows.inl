@@ -1,18 +1,18 @@
-// The kernels over codes as they lie in memory, row by row, written once over `struct Vector`.
+// Row kernels: codes in their memory layout, one after the other. Generic over `struct Vector`.
 //
-// Vector                      a register of Vector::bytes bytes
+// Vector                      a register
 //   load(p), store(p, v)      unaligned
 //   a ^ b, a | b
 //   popcount<W>(v)            bits set in each lane of W = 2, 4 or 8 bytes
 //   shift_left<W, n>(v)       each lane of W bytes
-//   pair_sum(a, b)            sums of neighbouring 8-byte lanes: those of a, then those of b
-//   untangle<W, U>(v)         transposes: unit j (U bytes) of lane i (W bytes) goes to unit j * lanes + i
-//   below(p, threshold)       bit i: p[i] < threshold, for `bytes / sizeof(*p)` items
-//   expand(mask, first, p)    writes first + (position of each set bit); returns how many
+//   pair_sum(a, b)            sums of neighboring 8-byte lanes: those of a, then those of b
+//   untangle<W, U>(v)         transposes: unit j (U bytes) of lane i (W bytes) moves to unit j * lanes + i
+//   below(p, threshold)       bit i: p[i] < threshold, for sizeof(Vector) / sizeof(*p) items
+//   expand(mask, first, p)    writes first + (position of each set bit); returns their number
 //
-// Distances of narrow codes are counted lane by lane, W codes deep: the counts of vector j are shifted to byte j of
-// their lane, so that W vectors of codes become one vector of byte distances, which one transposition puts in order. A
-// group, the codes that become one vector of distances, is therefore Vector::bytes codes for every narrow width.
+// Distances of narrow codes are packed before they are stored: the counts of vector j are shifted to byte j of their
+// lane, so that W vectors of codes give one vector of byte distances, which one transposition puts in order. A group is
+// the codes of one vector of distances, so it has sizeof(Vector) codes for every narrow width.
 #pragma once
 
 #include "simd/kernels.h"
@@ -27,7 +27,7 @@ using u64 = std::uint64_t;
 
 constexpr std::size_t vector_bytes = sizeof(Vector);
 
-// A code of W bytes as the registers that stand beside a stream of codes: one, or several where a code is wider.
+// A code of W bytes repeated to fill a register, or split over several if it is wider.
 template <std::size_t W>
 struct Query {
   static constexpr std::size_t parts = W > vector_bytes ? W / vector_bytes : 1;
@@ -42,7 +42,7 @@ struct Query {
   }
 };
 
-// Distances in the 8-byte lanes of one vector, for the W / 8 vectors of codes that begin at `codes`.
+// Distances in 8-byte lanes, of the W / 8 vectors of codes that start at `codes`.
 template <std::size_t W, std::size_t First = 0, std::size_t Count = W / 8>
 [[gnu::always_inline]] inline Vector lane_sums(const u8* codes, const Query<W>& query) {
   if constexpr (Count == 1) {
@@ -53,7 +53,7 @@ template <std::size_t W, std::size_t First = 0, std::size_t Count = W / 8>
   }
 }
 
-// One vector of codes as distances in lanes; a lane is as wide as the code, at most 8 bytes.
+// Distances of one vector of codes, in lanes as wide as the code but at most 8 bytes.
 template <std::size_t W>
 [[gnu::always_inline]] inline Vector lane_distances(const u8* codes, const Query<W>& query) {
   if constexpr (W <= 8) {
@@ -130,8 +130,8 @@ void word_distances(const u8* queries, std::size_t query_count, const u8* codes,
   }
 }
 
-// One group after the other is compared with the threshold while it is at hand: distances go no further than a
-// register, and memory is read without a pause.
+// Each group is compared with the threshold right after its distances are computed, so that distances stay in registers
+// and memory is read without interruption.
 template <std::size_t W, class Distance>
 std::size_t scan_rows(const u8* query_code, const u8* codes, std::size_t count, std::size_t, std::size_t threshold,
                       u32* positions, u16* found_distances) {
@@ -170,7 +170,7 @@ std::size_t scan_words(const u8* query, const u8* codes, std::size_t count, std:
   return found;
 }
 
-// Four tables, so that equal neighbours do not wait for each other's increment.
+// Four tables, since successive increments of one counter would form a dependency chain.
 template <class Distance, std::size_t MaxBins>
 void count_into(const Distance* distances, std::size_t count, std::size_t bins, u32* histogram) {
   u32 table[4][MaxBins];

@@ -1,7 +1,7 @@
-// Portable C++: 8 bytes at a time, with arithmetic alone.
+// Portable C++: 8 bytes at a time, integer arithmetic only.
 //
-// Bits are counted by the adder tree of Hacker's Delight, section 5-1: 12 operations for 8 bytes. No instruction beyond
-// the baseline of the platform is used, so this runs on every CPU.
+// Popcount by parallel sums (Hacker's Delight, section 5-1): 12 operations for 8 bytes. Uses no instruction beyond the
+// baseline of the platform, so it runs on every CPU.
 #include <cstddef>
 #include <cstdint>
 
@@ -37,7 +37,7 @@ struct Vector {
     return {x};
   }
 
-  // Counts never leave the low byte of their lane, so a shift of the word moves no bit into the next lane.
+  // Counts fit the low byte of their lane, so shifting the whole word moves no bit into the next lane.
   template <std::size_t W, int n>
   static Vector shift_left(Vector v) {
     return {v.word << n};
