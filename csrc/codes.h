@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace vtsearch {
 
@@ -41,7 +42,7 @@ struct MaskView {
   std::uint64_t word(std::size_t begin, std::size_t end) const {
     std::uint64_t bits = 0;
     const std::size_t first = begin / 64 * 8, last = (end + 7) / 8;
-    __builtin_memcpy(&bits, data + first, last - first);
+    std::memcpy(&bits, data + first, last - first);
     const std::uint64_t below_end = end % 64 == 0 ? ~std::uint64_t{0} : (std::uint64_t{1} << (end % 64)) - 1;
     return bits & below_end & (~std::uint64_t{0} << (begin % 64));
   }

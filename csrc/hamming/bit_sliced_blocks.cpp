@@ -4,6 +4,7 @@
 #include <bit>
 #include <iterator>
 
+#include "compiler.h"
 #include "hamming/padding.h"
 
 namespace vtsearch {
@@ -33,7 +34,7 @@ void pick_rows(unsigned query_bits, std::uint16_t* picks) {
 // addresses may be invalid, which a prefetch ignores.
 void fetch_ahead(const std::uint8_t* from, std::size_t bytes) {
   constexpr std::size_t line = 64;
-  for (std::size_t at = 0; at < bytes; at += line) __builtin_prefetch(from + at, 0, 2);
+  for (std::size_t at = 0; at < bytes; at += line) prefetch(from + at);
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "compiler.h"
+
 namespace vtsearch {
 
 // The input is split into four streams with separate counters, because successive increments of one counter would form
@@ -14,7 +16,7 @@ namespace vtsearch {
 inline constexpr std::size_t sort_lanes = 4;
 
 template <class Visit>
-[[gnu::always_inline]] inline void for_each_in_lanes(std::size_t count, Visit&& visit) {
+VTSEARCH_ALWAYS_INLINE void for_each_in_lanes(std::size_t count, Visit&& visit) {
   const std::size_t length = count / sort_lanes;
   for (std::size_t i = 0; i < length; ++i) {
     visit(std::size_t{0}, i);

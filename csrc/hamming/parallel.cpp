@@ -19,6 +19,20 @@ constexpr std::size_t min_range_items = 1 << 16;  // shorter ranges are not wort
 constexpr std::size_t tasks_per_thread = 4;       // to balance the load between threads
 constexpr std::size_t shared_queries = 64;        // queries of a block that share the cost of transposing codes
 
+// Joins its thread on destruction, like std::jthread, which libc++ provides by default only since LLVM 20.
+class JoiningThread {
+ public:
+  template <class Function>
+  JoiningThread(const Function& function, std::size_t argument) : thread_(function, argument) {}
+  JoiningThread(JoiningThread&&) noexcept = default;
+  ~JoiningThread() {
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  std::thread thread_;
+};
+
 double now_s() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -77,7 +91,7 @@ void parallel_for(std::size_t count, std::size_t threads, Cancellation& cancella
     }
   };
   {
-    std::vector<std::jthread> others;
+    std::vector<JoiningThread> others;
     for (std::size_t i = 1; i < std::min(threads, count); ++i) others.emplace_back(work, i);
     work(0);
   }

@@ -41,6 +41,7 @@ class UnionFind {
     }
   }
 
+#ifdef __cpp_lib_atomic_ref
   std::int64_t parent(std::int64_t item) { return cell(item).load(std::memory_order_relaxed); }
 
   bool point(std::int64_t item, std::int64_t from, std::int64_t to) {
@@ -48,6 +49,13 @@ class UnionFind {
   }
 
   std::atomic_ref<std::int64_t> cell(std::int64_t item) { return std::atomic_ref<std::int64_t>(parents_[item]); }
+#else  // libc++ before LLVM 19
+  std::int64_t parent(std::int64_t item) { return __atomic_load_n(parents_ + item, __ATOMIC_RELAXED); }
+
+  bool point(std::int64_t item, std::int64_t from, std::int64_t to) {
+    return __atomic_compare_exchange_n(parents_ + item, &from, to, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+  }
+#endif
 
   std::int64_t* parents_;
 };

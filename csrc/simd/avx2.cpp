@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "compiler.h"
 #include "simd/transpose.h"
 
 namespace vtsearch {
@@ -30,7 +31,7 @@ struct Vector {
     const __m256i high = _mm256_shuffle_epi8(counts, _mm256_and_si256(_mm256_srli_epi16(x, 4), half));
     return _mm256_add_epi8(low, high);
   }
-  static std::uint64_t popcount_word(std::uint64_t x) { return static_cast<std::uint64_t>(__builtin_popcountll(x)); }
+  static std::uint64_t popcount_word(std::uint64_t x) { return static_cast<std::uint64_t>(vtsearch::popcount(x)); }
 
   static constexpr bool popcount_is_fast = true;
   template <std::size_t W>

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "compiler.h"
 #include "simd/transpose.h"
 
 namespace vtsearch {
@@ -22,7 +23,7 @@ struct Vector {
   static Vector load(const std::uint8_t* p) { return {_mm512_loadu_si512(p)}; }
   static void store(std::uint8_t* p, Vector v) { _mm512_storeu_si512(p, v.lanes); }
 
-  static std::uint64_t popcount_word(std::uint64_t x) { return static_cast<std::uint64_t>(__builtin_popcountll(x)); }
+  static std::uint64_t popcount_word(std::uint64_t x) { return static_cast<std::uint64_t>(vtsearch::popcount(x)); }
 
   static constexpr bool popcount_is_fast = true;
   template <std::size_t W>
@@ -61,7 +62,7 @@ struct Vector {
 
   // Writes the positions of up to 64 set bits, 16 at a time.
   static std::size_t expand(std::uint64_t mask, std::uint32_t first, std::uint32_t* positions) {
-    const auto found = static_cast<std::size_t>(__builtin_popcountll(mask));
+    const auto found = static_cast<std::size_t>(vtsearch::popcount(mask));
     alignas(64) static constexpr auto order = identity<64>();
     const __m512i bits = _mm512_maskz_compress_epi8(mask, _mm512_load_si512(order.byte));
     const __m512i base = _mm512_set1_epi32(static_cast<int>(first));

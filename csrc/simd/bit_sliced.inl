@@ -29,7 +29,7 @@ struct Number {
 
 // total = a + b + carry, with a at least as long as b: full adders where both have a bit, half adders above.
 template <std::size_t I = 0, std::size_t A, std::size_t B, std::size_t Total>
-[[gnu::always_inline]] inline void add(const Number<A>& a, const Number<B>& b, Vector carry, Number<Total>& total) {
+VTSEARCH_ALWAYS_INLINE void add(const Number<A>& a, const Number<B>& b, Vector carry, Number<Total>& total) {
   if constexpr (I < B) {
     total.bit[I] = Vector::sum(a.bit[I], b.bit[I], carry);
     carry = Vector::majority(a.bit[I], b.bit[I], carry);
@@ -43,7 +43,7 @@ template <std::size_t I = 0, std::size_t A, std::size_t B, std::size_t Total>
 }
 
 // The sum of the first 15 bits of a unit.
-[[gnu::always_inline]] inline Number<4> unit_sum(const u8* rows, const u16* picks) {
+VTSEARCH_ALWAYS_INLINE Number<4> unit_sum(const u8* rows, const u16* picks) {
   const auto sum = [&](std::size_t t) { return Vector::load(rows + picks[t]); };
   const auto carry = [&](std::size_t t) { return Vector::load(rows + picks[triples + t]); };
   const Vector s0 = sum(0), s1 = sum(1), s2 = sum(2), s3 = sum(3), s4 = sum(4);
@@ -57,14 +57,14 @@ template <std::size_t I = 0, std::size_t A, std::size_t B, std::size_t Total>
 }
 
 // The 16th bit of a unit, left out by unit_sum.
-[[gnu::always_inline]] inline Vector last_bit(const u8* rows, const u16* picks) {
+VTSEARCH_ALWAYS_INLINE Vector last_bit(const u8* rows, const u16* picks) {
   return Vector::load(rows + picks[2 * triples]);
 }
 
 // The sum of all bits of `Units` units but the last one. The last bits of inner units serve as carry inputs of
 // additions.
 template <std::size_t Units>
-[[gnu::always_inline]] inline auto sum_of_units(const u8* rows, const u16* picks) {
+VTSEARCH_ALWAYS_INLINE auto sum_of_units(const u8* rows, const u16* picks) {
   if constexpr (Units == 1) {
     return unit_sum(rows, picks);
   } else {
@@ -95,7 +95,7 @@ struct LongSum {
   static constexpr u64 zeros = 0;
 };
 
-[[gnu::noinline]] LongSum long_sum(const u8* rows, const u16* picks, std::size_t units) {
+VTSEARCH_NOINLINE LongSum long_sum(const u8* rows, const u16* picks, std::size_t units) {
   LongSum total;
   total.bits = counter_bits(unit_bits * units);
   for (std::size_t i = 0; i < total.bits; ++i) total.bit[i] = Vector::broadcast(&LongSum::zeros);
@@ -112,7 +112,7 @@ struct LongSum {
 
 // Distances as bits, lowest first; Units = 0 means any number of units.
 template <std::size_t Units>
-[[gnu::always_inline]] inline void distance_bits(const u8* rows, const u16* picks, std::size_t units, Vector* bits) {
+VTSEARCH_ALWAYS_INLINE void distance_bits(const u8* rows, const u16* picks, std::size_t units, Vector* bits) {
   if constexpr (Units == 0) {
     const LongSum total = long_sum(rows, picks, units);
     for (std::size_t i = 0; i < total.bits; ++i) bits[i] = total.bit[i];
@@ -129,7 +129,7 @@ template <std::size_t Units>
 
 // The carry out of distance + bias, set for items not below the threshold.
 template <std::size_t I, std::size_t Bits>
-[[gnu::always_inline]] inline Vector carried(const Number<Bits>& sum, const u64* bias, Vector carry) {
+VTSEARCH_ALWAYS_INLINE Vector carried(const Number<Bits>& sum, const u64* bias, Vector carry) {
   if constexpr (I == Bits) {
     return carry;
   } else {
@@ -138,7 +138,7 @@ template <std::size_t I, std::size_t Bits>
 }
 
 template <std::size_t Units>
-[[gnu::always_inline]] inline Vector not_below(const u8* rows, const u16* picks, std::size_t units, const u64* bias) {
+VTSEARCH_ALWAYS_INLINE Vector not_below(const u8* rows, const u16* picks, std::size_t units, const u64* bias) {
   if constexpr (Units == 0) {
     const LongSum total = long_sum(rows, picks, units);
     Vector carry = Vector::broadcast(&LongSum::zeros);
@@ -155,7 +155,7 @@ template <std::size_t Units>
   }
 }
 
-[[gnu::always_inline]] inline Vector part_of(const u64* words, std::size_t at) {
+VTSEARCH_ALWAYS_INLINE Vector part_of(const u64* words, std::size_t at) {
   return Vector::load(reinterpret_cast<const u8*>(words) + at);
 }
 
@@ -200,7 +200,7 @@ struct LowBits {
 };
 
 // Adds the number of `items` for each of the eight masks to the counters.
-[[gnu::always_inline]] inline void count_ways(Vector items, const LowBits& low, u8* counters) {
+VTSEARCH_ALWAYS_INLINE void count_ways(Vector items, const LowBits& low, u8* counters) {
   for (std::size_t half = 0; half < 2; ++half, counters += row_bytes) {
     const auto count = [&](std::size_t i) { return Vector::popcount<8>(items & low.way[4 * half + i]); };
     const Vector counts = (count(0) | Vector::shift_left<8, 16>(count(1))) |
@@ -242,13 +242,13 @@ void count_block(const u8* rows, const BitSlicedQueries& queries, const BlockIte
 
 // Width = 0 means any multiple of a word.
 template <std::size_t Width>
-[[gnu::always_inline]] inline u64 distance_between(const u8* a, const u8* b, std::size_t width) {
+VTSEARCH_ALWAYS_INLINE u64 distance_between(const u8* a, const u8* b, std::size_t width) {
   constexpr std::size_t step = Width == 0 || Width > word_width ? word_width : Width;
   u64 distance = 0;
   for (std::size_t at = 0; at < (Width == 0 ? width : Width); at += step) {
     u64 x = 0, y = 0;
-    __builtin_memcpy(&x, a + at, step);
-    __builtin_memcpy(&y, b + at, step);
+    std::memcpy(&x, a + at, step);
+    std::memcpy(&y, b + at, step);
     distance += Vector::popcount_word(x ^ y);
   }
   return distance;
@@ -266,7 +266,7 @@ void expand_distances(const u32* numbers, std::size_t count, u32 first, const u8
 std::size_t count_found(const TileItems& found) {
   u64 count = 0;
   for (unsigned blocks = found.blocks; blocks != 0; blocks &= blocks - 1) {
-    for (const u64 word : found.items[static_cast<std::size_t>(__builtin_ctz(blocks)) * found.stride].word)
+    for (const u64 word : found.items[static_cast<std::size_t>(trailing_zeros(blocks)) * found.stride].word)
       count += Vector::popcount_word(word);
   }
   return count;
@@ -276,12 +276,12 @@ void expand(const TileItems& found, u32 first, const u8* codes, const u8* query,
             u16* distances) {
   u32* next = numbers;
   for (unsigned blocks = found.blocks; blocks != 0; blocks &= blocks - 1) {
-    const auto block = static_cast<u32>(__builtin_ctz(blocks));
+    const auto block = static_cast<u32>(trailing_zeros(blocks));
     const u64* word = found.items[block * found.stride].word;
     unsigned words = 0;  // nonempty words, found without unpredictable branches
     for (std::size_t w = 0; w < block_words; ++w) words |= static_cast<unsigned>(word[w] != 0) << w;
     for (; words != 0; words &= words - 1) {
-      const auto w = static_cast<u32>(__builtin_ctz(words));
+      const auto w = static_cast<u32>(trailing_zeros(words));
       next += Vector::expand(word[w], first + block * static_cast<u32>(block_items) + 64 * w, next);
     }
   }
@@ -298,7 +298,7 @@ template <std::size_t Bytes>
 void bit_slice_column(const u8* codes, std::size_t count, std::size_t width, Planes planes) {
   if (count == block_items) return Vector::bit_slice<Bytes>(codes, width, planes);
   alignas(64) u8 all[block_items * Bytes] = {};
-  for (std::size_t i = 0; i < count; ++i) __builtin_memcpy(all + i * Bytes, codes + i * width, Bytes);
+  for (std::size_t i = 0; i < count; ++i) std::memcpy(all + i * Bytes, codes + i * width, Bytes);
   Vector::bit_slice<Bytes>(all, Bytes, planes);
 }
 

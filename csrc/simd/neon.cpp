@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "compiler.h"
 #include "simd/transpose.h"
 
 namespace vtsearch {
@@ -23,7 +24,7 @@ struct Vector {
   static Vector load(const std::uint8_t* p) { return {vld1q_u8(p)}; }
   static void store(std::uint8_t* p, Vector v) { vst1q_u8(p, v.lanes); }
 
-  static std::uint64_t popcount_word(std::uint64_t x) { return static_cast<std::uint64_t>(__builtin_popcountll(x)); }
+  static std::uint64_t popcount_word(std::uint64_t x) { return static_cast<std::uint64_t>(vtsearch::popcount(x)); }
 
   static constexpr bool popcount_is_fast = true;
   template <std::size_t W>
@@ -63,7 +64,7 @@ struct Vector {
   }
   static std::size_t expand(std::uint64_t mask, std::uint32_t first, std::uint32_t* positions) {
     std::size_t found = 0;
-    for (; mask != 0; mask &= mask - 1) positions[found++] = first + static_cast<std::uint32_t>(__builtin_ctzll(mask));
+    for (; mask != 0; mask &= mask - 1) positions[found++] = first + static_cast<std::uint32_t>(trailing_zeros(mask));
     return found;
   }
 

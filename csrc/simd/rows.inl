@@ -15,6 +15,9 @@
 // the codes of one vector of distances, so it has sizeof(Vector) codes for every narrow width.
 #pragma once
 
+#include <cstring>
+
+#include "compiler.h"
 #include "simd/kernels.h"
 
 namespace vtsearch {
@@ -35,7 +38,7 @@ struct Query {
 
   static Query broadcast(const u8* code) {
     u8 repeated[parts * vector_bytes];
-    for (std::size_t i = 0; i < sizeof repeated; i += W) __builtin_memcpy(repeated + i, code, W);
+    for (std::size_t i = 0; i < sizeof repeated; i += W) std::memcpy(repeated + i, code, W);
     Query query;
     for (std::size_t i = 0; i < parts; ++i) query.part[i] = Vector::load(repeated + i * vector_bytes);
     return query;
@@ -44,7 +47,7 @@ struct Query {
 
 // Distances in 8-byte lanes, of the W / 8 vectors of codes that start at `codes`.
 template <std::size_t W, std::size_t First = 0, std::size_t Count = W / 8>
-[[gnu::always_inline]] inline Vector lane_sums(const u8* codes, const Query<W>& query) {
+VTSEARCH_ALWAYS_INLINE Vector lane_sums(const u8* codes, const Query<W>& query) {
   if constexpr (Count == 1) {
     return Vector::popcount<8>(Vector::load(codes + First * vector_bytes) ^ query.part[First % Query<W>::parts]);
   } else {
@@ -55,7 +58,7 @@ template <std::size_t W, std::size_t First = 0, std::size_t Count = W / 8>
 
 // Distances of one vector of codes, in lanes as wide as the code but at most 8 bytes.
 template <std::size_t W>
-[[gnu::always_inline]] inline Vector lane_distances(const u8* codes, const Query<W>& query) {
+VTSEARCH_ALWAYS_INLINE Vector lane_distances(const u8* codes, const Query<W>& query) {
   if constexpr (W <= 8) {
     return Vector::popcount<W>(Vector::load(codes) ^ query.part[0]);
   } else {
@@ -64,7 +67,7 @@ template <std::size_t W>
 }
 
 template <std::size_t W, std::size_t Unit, std::size_t J>
-[[gnu::always_inline]] inline Vector stacked(const u8* codes, const Query<W>& query) {
+VTSEARCH_ALWAYS_INLINE Vector stacked(const u8* codes, const Query<W>& query) {
   constexpr std::size_t lane = W < 8 ? W : 8;
   constexpr std::size_t step = vector_bytes * (W > 8 ? W / 8 : 1);
   const Vector distances = lane_distances<W>(codes + J * step, query);
@@ -77,7 +80,7 @@ template <std::size_t W, std::size_t Unit, std::size_t J>
 
 // The distances of one group: vector_bytes / sizeof(Distance) codes.
 template <std::size_t W, class Distance>
-[[gnu::always_inline]] inline void group(const u8* codes, const Query<W>& query, Distance* out) {
+VTSEARCH_ALWAYS_INLINE void group(const u8* codes, const Query<W>& query, Distance* out) {
   constexpr std::size_t lane = W < 8 ? W : 8;
   constexpr std::size_t unit = sizeof(Distance);
   Vector::store(reinterpret_cast<u8*>(out),
@@ -95,7 +98,7 @@ void distances_to(const u8* queries, const u8* codes, std::size_t count, Distanc
   }
   if (i == count) return;
   u8 rest[items * W] = {};
-  __builtin_memcpy(rest, codes + i * W, (count - i) * W);
+  std::memcpy(rest, codes + i * W, (count - i) * W);
   for (std::size_t q = 0; q < Q; ++q) group<W>(rest, query[q], out + q * stride + i);
 }
 
@@ -121,8 +124,8 @@ void word_distances(const u8* queries, std::size_t query_count, const u8* codes,
       u64 sum = 0;
       for (std::size_t b = 0; b < width; b += word_width) {
         u64 x, y;
-        __builtin_memcpy(&x, codes + i * width + b, word_width);
-        __builtin_memcpy(&y, queries + q * width + b, word_width);
+        std::memcpy(&x, codes + i * width + b, word_width);
+        std::memcpy(&y, queries + q * width + b, word_width);
         sum += Vector::popcount_word(x ^ y);
       }
       out[q * stride + i] = static_cast<u16>(sum);
@@ -151,7 +154,7 @@ std::size_t scan_rows(const u8* query_code, const u8* codes, std::size_t count, 
   for (; i + items <= count; i += items) scan_group(codes + i * W, i, ~u64{0});
   if (i < count) {
     u8 rest[items * W] = {};
-    __builtin_memcpy(rest, codes + i * W, (count - i) * W);
+    std::memcpy(rest, codes + i * W, (count - i) * W);
     scan_group(rest, i, (u64{1} << (count - i)) - 1);
   }
   return found;
@@ -174,7 +177,7 @@ std::size_t scan_words(const u8* query, const u8* codes, std::size_t count, std:
 template <class Distance, std::size_t MaxBins>
 void count_into(const Distance* distances, std::size_t count, std::size_t bins, u32* histogram) {
   u32 table[4][MaxBins];
-  for (auto& row : table) __builtin_memset(row, 0, bins * sizeof(u32));
+  for (auto& row : table) std::memset(row, 0, bins * sizeof(u32));
   std::size_t i = 0;
   for (; i + 4 <= count; i += 4) {
     ++table[0][distances[i]];

@@ -4,7 +4,9 @@
 // baseline of the platform, so it runs on every CPU.
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
+#include "compiler.h"
 #include "simd/transpose.h"
 
 namespace vtsearch {
@@ -15,10 +17,10 @@ struct Vector {
 
   static Vector load(const std::uint8_t* p) {
     Vector v;
-    __builtin_memcpy(&v.word, p, 8);
+    std::memcpy(&v.word, p, 8);
     return v;
   }
-  static void store(std::uint8_t* p, Vector v) { __builtin_memcpy(p, &v.word, 8); }
+  static void store(std::uint8_t* p, Vector v) { std::memcpy(p, &v.word, 8); }
 
   static std::uint64_t byte_counts(std::uint64_t x) {
     x -= (x >> 1) & 0x5555555555555555u;
@@ -64,7 +66,7 @@ struct Vector {
   }
   static std::size_t expand(std::uint64_t mask, std::uint32_t first, std::uint32_t* positions) {
     std::size_t found = 0;
-    for (; mask != 0; mask &= mask - 1) positions[found++] = first + static_cast<std::uint32_t>(__builtin_ctzll(mask));
+    for (; mask != 0; mask &= mask - 1) positions[found++] = first + static_cast<std::uint32_t>(trailing_zeros(mask));
     return found;
   }
 

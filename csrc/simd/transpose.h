@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace vtsearch {
 namespace {
@@ -79,7 +80,7 @@ inline void bit_slice_portably(const std::uint8_t* codes, std::size_t stride, Pl
     for (std::size_t octet = 0; octet < 8; ++octet) {
       for (std::size_t i = 0; i < 8; ++i) {
         row[octet][i] = 0;
-        __builtin_memcpy(&row[octet][i], codes + ((octets + octet) * 8 + i) * stride, Bytes);
+        std::memcpy(&row[octet][i], codes + ((octets + octet) * 8 + i) * stride, Bytes);
       }
       transpose_word_bytes(row[octet]);
       for (auto& bytes : row[octet]) bytes = transpose_bits(bytes);
@@ -88,7 +89,7 @@ inline void bit_slice_portably(const std::uint8_t* codes, std::size_t stride, Pl
       std::uint64_t word[8];
       for (std::size_t octet = 0; octet < 8; ++octet) word[octet] = row[octet][byte];
       transpose_word_bytes(word);
-      for (std::size_t j = 0; j < 8; ++j) __builtin_memcpy(&planes[8 * byte + j][octets], &word[j], 8);
+      for (std::size_t j = 0; j < 8; ++j) std::memcpy(&planes[8 * byte + j][octets], &word[j], 8);
     }
   }
 }
