@@ -1,9 +1,9 @@
-# Fails the build if an instruction-set object defines any global symbol beside its kernel table: the linker would merge
-# such a symbol with the portable one, and then either an old CPU crashes or a new one loses its speed.
+# Fails the build if an instruction-set object defines a global symbol other than its kernel table. The linker would merge
+# such a symbol with the portable one: either old CPUs would crash, or new ones would lose speed.
 execute_process(COMMAND ${NM} --defined-only --extern-only ${OBJECT} OUTPUT_VARIABLE listing COMMAND_ERROR_IS_FATAL ANY)
 string(REGEX MATCHALL "[^\n]+" symbols "${listing}")
 list(FILTER symbols EXCLUDE REGEX "${TABLE}E$")
-list(FILTER symbols EXCLUDE REGEX " ___asan_globals_registered$") # a flag of Clang's address sanitizer
+list(FILTER symbols EXCLUDE REGEX " ___asan_globals_registered$") # defined by the AddressSanitizer of Clang
 if(symbols)
-  message(FATAL_ERROR "${OBJECT} may define ${TABLE} alone, but defines: ${symbols}")
+  message(FATAL_ERROR "${OBJECT} must define only ${TABLE}, but also defines: ${symbols}")
 endif()

@@ -1,12 +1,27 @@
-// The nouns: views of memory that the caller owns.
+// Views of memory owned by the caller: codes, masks, labels.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace vtsearch {
 
-// `count` packed codes of `width` bytes each, one behind the other.
+// Largest code width in bytes, so that distances fit 16 bits.
+inline constexpr std::size_t width_limit = 8191;
+
+// Largest number of items of a range: items are numbered inside a range by 32 bits, and longer databases are split.
+inline constexpr std::size_t range_limit = std::size_t{1} << 31;
+
+// Items begin .. end - 1.
+struct Range {
+  std::size_t begin;
+  std::size_t end;
+
+  std::size_t count() const { return end - begin; }
+};
+
+// `count` packed codes of `width` bytes each, contiguous.
 struct CodeView {
   const std::uint8_t* data;
   std::size_t count;
@@ -14,25 +29,26 @@ struct CodeView {
 
   std::size_t bins() const { return 8 * width + 1; }  // distances 0 .. 8 * width
   const std::uint8_t* code(std::size_t i) const { return data + i * width; }
+  CodeView part(Range range) const { return {code(range.begin), range.count(), width}; }
 };
 
-// One bit an item, item i at bit i % 8 of byte i / 8. Without data, every item is allowed.
+// One bit per item: item i is bit i % 8 of byte i / 8. A null pointer allows every item.
 struct MaskView {
   const std::uint8_t* data = nullptr;
 
   bool allows(std::size_t i) const { return data == nullptr || ((data[i / 8] >> (i % 8)) & 1) != 0; }
 
-  // Items begin .. end - 1, all of one group of 64, at bits i % 64; needs data.
+  // The bits of items begin .. end - 1, all in one group of 64, at positions i % 64. `data` must not be null.
   std::uint64_t word(std::size_t begin, std::size_t end) const {
     std::uint64_t bits = 0;
     const std::size_t first = begin / 64 * 8, last = (end + 7) / 8;
-    __builtin_memcpy(&bits, data + first, last - first);
+    std::memcpy(&bits, data + first, last - first);
     const std::uint64_t below_end = end % 64 == 0 ? ~std::uint64_t{0} : (std::uint64_t{1} << (end % 64)) - 1;
     return bits & below_end & (~std::uint64_t{0} << (begin % 64));
   }
 };
 
-// Labels as compressed rows: the classes of item i are classes[offsets[i]] .. classes[offsets[i + 1] - 1].
+// Labels as compressed sparse rows (CSR): the classes of item i are classes[offsets[i]] .. classes[offsets[i + 1] - 1].
 struct LabelView {
   const std::int64_t* offsets;
   const std::int32_t* classes;
@@ -41,12 +57,10 @@ struct LabelView {
   const std::int32_t* end(std::size_t i) const { return classes + offsets[i + 1]; }
 };
 
-// Items begin .. end - 1.
-struct Range {
-  std::size_t begin;
-  std::size_t end;
-
-  std::size_t count() const { return end - begin; }
+// Codes and their labels.
+struct Labelled {
+  CodeView codes;
+  LabelView labels;
 };
 
 }  // namespace vtsearch

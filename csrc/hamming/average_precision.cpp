@@ -6,10 +6,10 @@
 namespace vtsearch {
 namespace {
 
-// 1 / (from + 1) + ... + 1 / (from + count), to nearly full relative precision however large `from` is: term by term
-// where that is short, else the Euler-Maclaurin series of ln and 1 / x, with each difference taken before it cancels.
+// 1 / (from + 1) + ... + 1 / (from + count), to nearly full relative precision for any `from`: term by term if there
+// are few terms, else the Euler-Maclaurin series of ln and 1 / x, with differences rearranged to avoid cancellation.
 double harmonic_difference(double from, double count) {
-  constexpr double series_from = 64;  // the first term left out is below 1e-16 there
+  constexpr double series_from = 64;  // from here on the first omitted term is below 1e-16
   double sum = 0.0;
   if (count <= series_from) {
     for (double i = count; i >= 1; --i) sum += 1.0 / (from + i);
@@ -34,7 +34,7 @@ double weighted_difference(double from, double count, double difference) {
   return sum;
 }
 
-// A run of tied items: `before` items and `relevant_before` relevant ones come ahead of it.
+// A group of tied items, preceded by `before` items of which `relevant_before` are relevant.
 struct Group {
   double before;
   double relevant_before;
@@ -42,8 +42,9 @@ struct Group {
   double relevant;
 };
 
-// The expected sum of precisions over the first `places` places of the group, over all orders of its items
-// (McSherry and Najork, ECIR 2008): a relevant item at place i has met all before, itself, and its share of the group.
+// The sum of precisions over the first `places` ranks of the group, averaged over all orders of its items (McSherry and
+// Najork, ECIR 2008): the precision at a relevant item of rank i counts all relevant items before the group, the item
+// itself, and the expected number among the i - 1 items of the group before it.
 class ExpectedSum {
  public:
   ExpectedSum(double before, double places)
@@ -60,7 +61,7 @@ class ExpectedSum {
   double weighted_;
 };
 
-// `relevant` items stand first in the group, or last of its first `places` places.
+// The sum of precisions if the `relevant` items come first in the group, or last in its first `places` ranks.
 double first_sum(const Group& group, double relevant) {
   return relevant + (group.relevant_before - group.before) * harmonic_difference(group.before, relevant);
 }
@@ -71,17 +72,17 @@ double last_sum(const Group& group, double relevant, double places) {
          (group.relevant_before - group.before - others) * harmonic_difference(group.before + others, relevant);
 }
 
-// The fewest and the most relevant items that can stand in the first `places` places of the group.
-double fewest(const Group& group, double places) {
+// The smallest and largest possible number of relevant items in the first `places` ranks of the group.
+double min_relevant(const Group& group, double places) {
   return std::max(0.0, places - (group.items - group.relevant));
 }
-double most(const Group& group, double places) {
+double max_relevant(const Group& group, double places) {
   return std::min(places, group.relevant);
 }
 
-// The expected AP when the cut leaves `places` of the group's items and AP is divided by the relevant items retrieved:
-// the mean over t, how many relevant items are left, of the AP given t. The hypergeometric weights are walked from
-// their peak to both sides by their ratios, so that nothing overflows, and are normalised by their own sum.
+// The expected AP if the cut-off k keeps `places` items of the group and AP is divided by the number of relevant items
+// retrieved: the mean of AP given t, where t, the number of relevant items kept, has a hypergeometric distribution. Its
+// weights are computed from the mode outwards by ratios of neighbors, which cannot overflow, and divided by their sum.
 double expected_over_cut(double sum_before, const Group& group, double places) {
   const ExpectedSum expected(group.before, places);
   const auto value = [&](double t) {
@@ -89,7 +90,7 @@ double expected_over_cut(double sum_before, const Group& group, double places) {
     return met == 0 ? 0.0 : (sum_before + expected({group.before, group.relevant_before, places, t})) / met;
   };
   constexpr double negligible = 1e-18;
-  const double low = fewest(group, places), high = most(group, places);
+  const double low = min_relevant(group, places), high = max_relevant(group, places);
   const double others = group.items - group.relevant;
   const double mode = (group.relevant + 1) * (places + 1) / (group.items + 2);
   const double peak = std::clamp(std::floor(mode), low, high);
@@ -110,10 +111,10 @@ double expected_over_cut(double sum_before, const Group& group, double places) {
   return sum / weights;
 }
 
-// The largest (or smallest) AP under "retrieved" where the cut leaves `places` of the group: how many relevant items
-// are among them is free too, so every number is tried.
+// The largest (or smallest) AP under "retrieved" if the cut-off keeps `places` items of the group: the number of
+// relevant items among them is not fixed, so every possible number is tried.
 double extreme_over_cut(double sum_before, const Group& group, double places, Ties ties) {
-  const double low = fewest(group, places), high = most(group, places);
+  const double low = min_relevant(group, places), high = max_relevant(group, places);
   double extreme = ties == Ties::best ? 0.0 : 1.0;
   for (double t = low; t <= high; ++t) {
     const double met = group.relevant_before + t;
@@ -127,9 +128,9 @@ double extreme_over_cut(double sum_before, const Group& group, double places, Ti
 double group_sum(const Group& group, double places, Ties ties) {
   switch (ties) {
     case Ties::best:
-      return first_sum(group, most(group, places));
+      return first_sum(group, max_relevant(group, places));
     case Ties::worst:
-      return last_sum(group, fewest(group, places), places);
+      return last_sum(group, min_relevant(group, places), places);
     default:
       return ExpectedSum(group.before, places)(group);
   }

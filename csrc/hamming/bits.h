@@ -1,4 +1,4 @@
-// Sets of small numbers as bits: number i at bit i % 64 of word i / 64.
+// Bitmaps: number i is bit i % 64 of word i / 64.
 #pragma once
 
 #include <bit>

@@ -17,7 +17,7 @@ void RowCounter<Distance>::add(const Tile& tile, const RelevantItems* relevant) 
   });
 }
 
-BlockCounter::BlockCounter(const Kernels& kernels, CodeView queries)
+BitSlicedCounter::BitSlicedCounter(const Kernels& kernels, CodeView queries)
     : kernels_(kernels, queries.width),
       queries_(queries),
       block_(queries.width),
@@ -26,7 +26,7 @@ BlockCounter::BlockCounter(const Kernels& kernels, CodeView queries)
       relevant_here_(queries.count),
       counts_(queries.count, queries.bins()) {}
 
-void BlockCounter::add(const Tile& tile, const RelevantItems* relevant) {
+void BitSlicedCounter::add(const Tile& tile, const RelevantItems* relevant) {
   if (relevant != nullptr && relevant_.empty()) relevant_.resize(items_.size());
   for (std::size_t first = 0; first < tile.count; first += block_items) {
     block_.set(kernels_, tile, first);
@@ -38,18 +38,18 @@ void BlockCounter::add(const Tile& tile, const RelevantItems* relevant) {
     }
     kernels_.count(block_.rows(), queries_.view(), block_.items(), items_.data(),
                    relevant == nullptr ? nullptr : relevant_here_.data(), relevant_.data());
-    if (++blocks_ == most_blocks_counted) spill();
+    if (++blocks_ == max_blocks_counted) spill();
   }
 }
 
-DistanceCounts BlockCounter::finish() {
+DistanceCounts BitSlicedCounter::finish() {
   spill();
   return std::move(counts_);
 }
 
-// Moves what the small counters hold to the large ones: the words of one group of four distances are added up, two
-// counts of 32 bits at a time.
-void BlockCounter::spill() {
+// Adds the 16-bit counters to the 32-bit histograms before they can overflow. The words of one group of four distances
+// are summed as two 32-bit counts at a time.
+void BitSlicedCounter::spill() {
   constexpr std::uint64_t even = 0x0000ffff0000ffffu;
   const auto move = [&](std::vector<std::uint64_t>& small, std::vector<std::uint32_t>& large) {
     for (std::size_t first = 0; first < small.size(); first += block_words) {
@@ -71,7 +71,7 @@ void BlockCounter::spill() {
 }
 
 Counter::Form Counter::make(const Kernels& kernels, CodeView queries) {
-  if (kernels.sliced.counts && queries.count >= fewest_sliced_queries) return BlockCounter(kernels, queries);
+  if (kernels.bit_sliced.counts && queries.count >= min_bit_sliced_queries) return BitSlicedCounter(kernels, queries);
   if (has_byte_distances(queries.width)) return RowCounter<std::uint8_t>(kernels, queries);
   return RowCounter<std::uint16_t>(kernels, queries);
 }

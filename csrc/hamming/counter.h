@@ -1,4 +1,4 @@
-// How many items lie at each distance from each query: tile by tile, from rows for a few queries, from blocks for many.
+// Distance histograms of queries, tile by tile: from rows for a few queries, from bit-sliced blocks for many.
 #pragma once
 
 #include <cstddef>
@@ -7,13 +7,14 @@
 #include <vector>
 
 #include "codes.h"
-#include "hamming/blocks.h"
-#include "hamming/tiles.h"
+#include "hamming/bit_sliced_blocks.h"
+#include "hamming/tile_distances.h"
+#include "hamming/tile_reader.h"
 #include "simd/kernels.h"
 
 namespace vtsearch {
 
-// Both (queries, bins), of fewer than 2^32 items.
+// Two (queries, bins) histograms; a bin holds fewer than 2^32 items.
 struct DistanceCounts {
   std::size_t bins;
   std::vector<std::uint32_t> items;
@@ -23,7 +24,7 @@ struct DistanceCounts {
       : bins(bins_), items(queries * bins_), relevant(queries * bins_) {}
 };
 
-// For each query which items of a tile are relevant to it: item i at bit i % 64 of word i / 64; null for none.
+// For each query a bitmap of the relevant items of a tile; null if there are none.
 using RelevantItems = std::vector<const std::uint64_t*>;
 
 template <class Distance>
@@ -40,9 +41,9 @@ class RowCounter {
   DistanceCounts counts_;
 };
 
-class BlockCounter {
+class BitSlicedCounter {
  public:
-  BlockCounter(const Kernels& kernels, CodeView queries);
+  BitSlicedCounter(const Kernels& kernels, CodeView queries);
 
   void add(const Tile& tile, const RelevantItems* relevant);
   DistanceCounts finish();
@@ -50,36 +51,36 @@ class BlockCounter {
  private:
   void spill();
 
-  BlockKernels kernels_;
-  SlicedQuerySet queries_;
-  SlicedBlock block_;
-  std::size_t words_;                    // counters of one query
-  std::size_t blocks_ = 0;               // counted since they were 0
+  BitSlicedWidthKernels kernels_;
+  BitSlicedQuerySet queries_;
+  BitSlicedBlock block_;
+  std::size_t words_;                    // words of counters per query
+  std::size_t blocks_ = 0;               // blocks counted since the last spill
   std::vector<std::uint64_t> items_;     // (queries, words)
-  std::vector<std::uint64_t> relevant_;  // the same, once it is needed
+  std::vector<std::uint64_t> relevant_;  // the same; empty until first used
   RelevantItems relevant_here_;
   DistanceCounts counts_;
 };
 
-// Queries for one Counter: what it keeps of them stays in the second-level cache.
+// Largest number of queries of one Counter, so that its counters stay in the second-level cache.
 inline constexpr std::size_t queries_per_counter = 512;
 
 class Counter {
  public:
   Counter(const Kernels& kernels, CodeView queries) : form_(make(kernels, queries)) {}
 
-  // Counts all items of a tile, and those that are relevant to each query, if any are.
+  // Counts all items of a tile, and the relevant ones of each query if `relevant` is given.
   void add(const Tile& tile, const RelevantItems* relevant = nullptr) {
     std::visit([&](auto& form) { form.add(tile, relevant); }, form_);
   }
 
-  // To be called once, at the end.
+  // Returns the histograms. Call it once, at the end.
   DistanceCounts finish() {
     return std::visit([](auto& form) { return form.finish(); }, form_);
   }
 
  private:
-  using Form = std::variant<RowCounter<std::uint8_t>, RowCounter<std::uint16_t>, BlockCounter>;
+  using Form = std::variant<RowCounter<std::uint8_t>, RowCounter<std::uint16_t>, BitSlicedCounter>;
   static Form make(const Kernels& kernels, CodeView queries);
 
   Form form_;

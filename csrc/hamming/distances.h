@@ -1,4 +1,4 @@
-// Every distance, for what needs them all.
+// The full distance matrix.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace vtsearch {
 
-// Fills `out`, (queries.count, database.count).
+// Fills `out`, of shape (queries.count, database.count).
 void distances(const Kernels& kernels, CodeView queries, CodeView database, std::size_t threads,
                Cancellation& cancellation, std::int32_t* out);
 

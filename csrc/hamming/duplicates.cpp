@@ -4,15 +4,15 @@
 #include <span>
 #include <vector>
 
-#include "hamming/equal.h"
-#include "hamming/forest.h"
+#include "hamming/exact_duplicates.h"
 #include "hamming/scanner.h"
-#include "hamming/tiles.h"
+#include "hamming/tile_reader.h"
+#include "hamming/union_find.h"
 
 namespace vtsearch {
 namespace {
 
-// Pairs of one of the queries and one of the items, where that is not before the query.
+// All pairs (query, item) with item >= query.
 struct Piece {
   Range queries;
   Range items;
@@ -24,9 +24,10 @@ struct Piece {
   }
 };
 
-// Every pair of items in one piece. Two windows are read at a time: that of the queries and one from there on.
+// Calls visit(piece) for pieces that cover every pair of items once. At most two windows are in use at a time: one of
+// queries, and one of items that is the same or a later one.
 template <class Visit>
-void for_each_piece(std::size_t count, const Windows& windows, Visit&& visit) {
+void for_each_piece(std::size_t count, const ReadWindows& windows, Visit&& visit) {
   windows.for_each(0, count, [&](Range queries) {
     windows.for_each(queries.begin, count, [&](Range items) {
       const std::size_t blocks = windows.pairs / items.count() / queries_per_block;
@@ -40,7 +41,7 @@ void for_each_piece(std::size_t count, const Windows& windows, Visit&& visit) {
 
 class Progress {
  public:
-  Progress(std::size_t items, const Windows& windows)
+  Progress(std::size_t items, const ReadWindows& windows)
       : items_(static_cast<double>(items)), pairs_(items_ * items_ / 2), windows_(windows) {}
 
   void add(const Piece& piece) {
@@ -55,10 +56,10 @@ class Progress {
   double pairs_;
   double pairs_done_ = 0.0;
   std::size_t reported_ = 0;
-  const Windows& windows_;
+  const ReadWindows& windows_;
 };
 
-// A bit for each item that is the first with its code; empty if all are.
+// A bitmap of the items that are the first with their code; empty if all are.
 std::vector<std::uint8_t> distinct_items(std::size_t count, const std::int64_t* first) {
   std::vector<std::uint8_t> bits((count + 7) / 8);
   std::size_t distinct = 0;
@@ -82,33 +83,34 @@ std::vector<std::size_t> allowed_in(Range range, MaskView mask) {
 class Uniter {
  public:
   Uniter(const Kernels& kernels, CodeView codes, std::size_t radius, MaskView distinct, std::int64_t* representatives)
-      : kernels_(kernels), codes_(codes), radius_(radius), distinct_(distinct), forest_(representatives) {}
+      : kernels_(kernels), codes_(codes), radius_(radius), distinct_(distinct), groups_(representatives) {}
 
   void unite(const Piece& piece, std::size_t threads, Cancellation& cancellation) {
     const std::vector<std::size_t> queries = allowed_in(piece.queries, distinct_);
     const Plan plan = plan_work(queries.size(), piece.items.count(), threads, queries_per_block);
-    parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
-      const Range block = plan.query_block(task), range = plan.range(task);
-      const std::span members = std::span(queries).subspan(block.begin, block.count());
-      const std::size_t begin = std::max(piece.items.begin + range.begin, members.front());
-      const std::size_t end = piece.items.begin + range.end;
-      if (begin < end) unite_block(members, {begin, end}, checkpoint);
-    });
+    parallel_for(plan.tasks(), plan.threads, cancellation,
+                 [&](std::size_t task, CancellationPoint& cancellation_point) {
+                   const Range block = plan.query_block(task), range = plan.range(task);
+                   const std::span members = std::span(queries).subspan(block.begin, block.count());
+                   const std::size_t begin = std::max(piece.items.begin + range.begin, members.front());
+                   const std::size_t end = piece.items.begin + range.end;
+                   if (begin < end) unite_block(members, {begin, end}, cancellation_point);
+                 });
   }
 
-  void finish() { forest_.flatten(codes_.count); }
+  void finish() { groups_.flatten(codes_.count); }
 
  private:
-  void unite_block(std::span<const std::size_t> queries, Range range, Checkpoint& checkpoint) {
+  void unite_block(std::span<const std::size_t> queries, Range range, CancellationPoint& cancellation_point) {
     const std::vector<std::uint8_t> codes = gathered(queries);
     Scanner scanner(kernels_, {codes.data(), queries.size(), codes_.width});
     for (std::size_t q = 0; q < queries.size(); ++q) scanner.set_threshold(q, radius_ + 1);
     HitLists hits(queries.size());
     TileReader reader(codes_, distinct_, range, scanner.items_per_tile());
-    for (Tile tile; reader.next(tile); checkpoint()) {
+    for (Tile tile; reader.next(tile); cancellation_point()) {
       scanner.scan(tile, hits, [&](std::size_t q, std::size_t count) {
         for (std::size_t i = 0; i < count; ++i) {
-          forest_.unite(static_cast<std::int64_t>(queries[q]),
+          groups_.unite(static_cast<std::int64_t>(queries[q]),
                         static_cast<std::int64_t>(range.begin + hits[q].items()[i]));
         }
         hits[q].clear();
@@ -127,18 +129,18 @@ class Uniter {
   CodeView codes_;
   std::size_t radius_;
   MaskView distinct_;
-  Forest forest_;
+  UnionFind groups_;
 };
 
 }  // namespace
 
-void deduplicate(const Kernels& kernels, CodeView codes, std::size_t radius, const Windows& windows,
+void deduplicate(const Kernels& kernels, CodeView codes, std::size_t radius, const ReadWindows& windows,
                  std::size_t threads, Cancellation& cancellation, std::int64_t* representatives) {
   if (radius >= codes.bins() - 1) {
     std::fill_n(representatives, codes.count, 0);
     return;
   }
-  find_equal(codes, windows, threads, cancellation, representatives);
+  find_exact_duplicates(codes, windows, threads, cancellation, representatives);
   if (radius == 0) return;
   const std::vector<std::uint8_t> distinct = distinct_items(codes.count, representatives);
   Uniter uniter(kernels, codes, radius, {distinct.empty() ? nullptr : distinct.data()}, representatives);

@@ -1,4 +1,4 @@
-// Groups of near-duplicates: whoever a chain of items leads to, with steps within a radius.
+// Groups of near-duplicates: connected components of the graph whose edges are pairs within a radius.
 #pragma once
 
 #include <cstddef>
@@ -6,13 +6,13 @@
 
 #include "codes.h"
 #include "hamming/parallel.h"
-#include "hamming/windows.h"
+#include "hamming/read_windows.h"
 #include "simd/kernels.h"
 
 namespace vtsearch {
 
-// representatives[i] = the smallest item of the group of item i.
-void deduplicate(const Kernels& kernels, CodeView codes, std::size_t radius, const Windows& windows,
+// Sets representatives[i] to the smallest item in the group of item i.
+void deduplicate(const Kernels& kernels, CodeView codes, std::size_t radius, const ReadWindows& windows,
                  std::size_t threads, Cancellation& cancellation, std::int64_t* representatives);
 
 }  // namespace vtsearch

@@ -3,7 +3,7 @@
 #include <mutex>
 
 #include "hamming/counter.h"
-#include "hamming/tiles.h"
+#include "hamming/tile_reader.h"
 
 namespace vtsearch {
 
@@ -12,11 +12,11 @@ void histogram(const Kernels& kernels, CodeView queries, CodeView database, Mask
   const std::size_t bins = database.bins();
   const Plan plan = plan_work(queries.count, database.count, threads, queries_per_counter);
   std::mutex mutex;
-  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
+  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
     const Range block = plan.query_block(task);
-    Counter counter(kernels, {queries.code(block.begin), block.count(), queries.width});
+    Counter counter(kernels, queries.part(block));
     TileReader reader(database, mask, plan.range(task));
-    for (Tile tile; reader.next(tile); checkpoint()) counter.add(tile);
+    for (Tile tile; reader.next(tile); cancellation_point()) counter.add(tile);
     const DistanceCounts counts = counter.finish();
     const std::lock_guard lock(mutex);
     for (std::size_t i = 0; i < counts.items.size(); ++i) out[block.begin * bins + i] += counts.items[i];

@@ -1,4 +1,4 @@
-// How many codes lie at each distance of a query.
+// Distance histograms: the number of codes at each distance of a query.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace vtsearch {
 
-// Fills `out`, (queries.count, database.bins()), which holds zeros on entry.
+// Adds to `out`, of shape (queries.count, database.bins()) and zero on entry.
 void histogram(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, std::size_t threads,
                Cancellation& cancellation, std::int64_t* out);
 

@@ -6,18 +6,32 @@
 #include <mutex>
 #include <thread>
 
-#include "hamming/tiles.h"
+#include "simd/kernels.h"
 
 namespace vtsearch {
 namespace {
 
 constexpr double poll_interval_s = 0.05;
-constexpr std::size_t checks_per_clock = 16;  // a tile takes microseconds, reading the clock a fraction of one
+constexpr std::size_t checks_per_clock = 16;  // a tile takes microseconds, and reading the clock a fraction of one
 
-constexpr double pairs_per_thread = 2e6;         // below this a thread costs more than it brings
-constexpr std::size_t shortest_range = 1 << 16;  // items
-constexpr std::size_t tasks_per_thread = 4;      // so that a slow thread does not make the others wait
-constexpr std::size_t shared_queries = 64;       // that share the work of laying a block of codes crosswise
+constexpr double pairs_per_thread = 2e6;          // with fewer pairs, starting a thread costs more than it saves
+constexpr std::size_t min_range_items = 1 << 16;  // shorter ranges are not worth a task of their own
+constexpr std::size_t tasks_per_thread = 4;       // to balance the load between threads
+constexpr std::size_t shared_queries = 64;        // queries of a block that share the cost of transposing codes
+
+// Joins its thread on destruction, like std::jthread, which libc++ provides by default only since LLVM 20.
+class JoiningThread {
+ public:
+  template <class Function>
+  JoiningThread(const Function& function, std::size_t argument) : thread_(function, argument) {}
+  JoiningThread(JoiningThread&&) noexcept = default;
+  ~JoiningThread() {
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  std::thread thread_;
+};
 
 double now_s() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -40,7 +54,7 @@ std::size_t useful_threads(std::size_t queries, std::size_t items, std::size_t t
                                  std::max<std::size_t>(threads, 1));
 }
 
-// Queries of a block, for so many tasks of the same range; at least `least`, and as many as kernel calls take whole.
+// Queries per block for about `tasks` blocks: at least `least`, rounded up to whole kernel calls.
 std::size_t block_length(std::size_t queries, std::size_t tasks, std::size_t least, std::size_t most) {
   const std::size_t wanted = std::max({divide_up(queries, tasks), least, std::size_t{1}});
   const std::size_t whole_calls = divide_up(wanted, queries_per_call) * queries_per_call;
@@ -62,14 +76,14 @@ void Cancellation::check(bool calling_thread) {
 }
 
 void parallel_for(std::size_t count, std::size_t threads, Cancellation& cancellation,
-                  const std::function<void(std::size_t, Checkpoint&)>& task) {
+                  const std::function<void(std::size_t, CancellationPoint&)>& task) {
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
   std::exception_ptr failure;
   const auto work = [&](std::size_t thread) {
-    Checkpoint checkpoint(cancellation, thread);
+    CancellationPoint cancellation_point(cancellation, thread);
     try {
-      for (std::size_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) task(i, checkpoint);
+      for (std::size_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) task(i, cancellation_point);
     } catch (...) {
       cancellation.stop();
       const std::lock_guard lock(mutex);
@@ -77,28 +91,28 @@ void parallel_for(std::size_t count, std::size_t threads, Cancellation& cancella
     }
   };
   {
-    std::vector<std::jthread> others;
+    std::vector<JoiningThread> others;
     for (std::size_t i = 1; i < std::min(threads, count); ++i) others.emplace_back(work, i);
     work(0);
   }
   if (failure != nullptr) std::rethrow_exception(failure);
 }
 
-Plan plan_work(std::size_t queries, std::size_t items, std::size_t threads, std::size_t most_queries) {
+Plan plan_work(std::size_t queries, std::size_t items, std::size_t threads, std::size_t max_queries) {
   const std::size_t useful = useful_threads(queries, items, threads);
   const std::size_t wanted = useful == 1 ? 1 : useful * tasks_per_thread;
-  const std::size_t most_ranges = std::max<std::size_t>(items / shortest_range, 1);
-  std::size_t length = block_length(queries, wanted, shared_queries, most_queries);
-  if (divide_up(queries, length) * most_ranges < useful) length = block_length(queries, useful, 0, most_queries);
+  const std::size_t max_ranges = std::max<std::size_t>(items / min_range_items, 1);
+  std::size_t length = block_length(queries, wanted, shared_queries, max_queries);
+  if (divide_up(queries, length) * max_ranges < useful) length = block_length(queries, useful, 0, max_queries);
   const std::size_t blocks = std::max<std::size_t>(divide_up(queries, length), 1);
-  const std::size_t ranges = std::clamp<std::size_t>(divide_up(wanted, blocks), 1, most_ranges);
+  const std::size_t ranges = std::clamp<std::size_t>(divide_up(wanted, blocks), 1, max_ranges);
   return {cut(queries, length), cut(items, std::clamp<std::size_t>(divide_up(items, ranges), 1, range_limit)), useful};
 }
 
-Plan plan_queries(std::size_t queries, std::size_t items, std::size_t threads, std::size_t most_queries) {
+Plan plan_queries(std::size_t queries, std::size_t items, std::size_t threads, std::size_t max_queries) {
   const std::size_t useful = useful_threads(queries, items, threads);
   const std::size_t tasks = useful == 1 ? 1 : useful * tasks_per_thread;
-  return {cut(queries, block_length(queries, tasks, 0, most_queries)), cut(items, range_limit), useful};
+  return {cut(queries, block_length(queries, tasks, 0, max_queries)), cut(items, range_limit), useful};
 }
 
 }  // namespace vtsearch

@@ -1,4 +1,4 @@
-// Threads: the only place that starts them.
+// Threads, cancellation, and the partition of work into tasks. No other file starts threads.
 #pragma once
 
 #include <atomic>
@@ -10,16 +10,15 @@
 
 namespace vtsearch {
 
-// Thrown by a computation whose caller asked it to stop.
+// Thrown by a computation after its caller has cancelled it.
 struct Cancelled {};
 
-// How a running computation learns that it should stop. `poll` is called by the calling thread alone, a few times a
-// second.
+// Cancels a running computation as soon as `poll` returns true. Only the calling thread polls, a few times a second.
 class Cancellation {
  public:
   explicit Cancellation(std::function<bool()> poll) : poll_(std::move(poll)) {}
 
-  // To be called between tiles; throws Cancelled.
+  // Throws Cancelled if the computation should stop. Call it between tiles.
   void check(bool calling_thread);
   void stop() { stopped_.store(true, std::memory_order_relaxed); }
 
@@ -30,13 +29,13 @@ class Cancellation {
   double last_poll_s_ = 0.0;
 };
 
-// What a task is given: to call between tiles, and to know which thread it runs on.
-class Checkpoint {
+// Passed to each task; call it between tiles to poll for cancellation.
+class CancellationPoint {
  public:
-  Checkpoint(Cancellation& cancellation, std::size_t thread) : cancellation_(cancellation), thread_(thread) {}
+  CancellationPoint(Cancellation& cancellation, std::size_t thread) : cancellation_(cancellation), thread_(thread) {}
   void operator()() { cancellation_.check(thread_ == 0); }
 
-  // 0 for the calling thread, below the number of threads for all.
+  // The number of the thread: 0 for the calling one, less than `threads` for all.
   std::size_t thread() const { return thread_; }
 
  private:
@@ -44,15 +43,15 @@ class Checkpoint {
   std::size_t thread_;
 };
 
-// Runs task(0) .. task(count - 1) on up to `threads` threads, this one among them; rethrows the first exception.
+// Runs task(0) .. task(count - 1) on up to `threads` threads including this one; rethrows the first exception.
 void parallel_for(std::size_t count, std::size_t threads, Cancellation& cancellation,
-                  const std::function<void(std::size_t task, Checkpoint& checkpoint)>& task);
+                  const std::function<void(std::size_t task, CancellationPoint& cancellation_point)>& task);
 
-// Queries of a block where nothing else limits them: what they keep stays in the second-level cache, and the time that
-// one tile takes stays short enough to answer Ctrl-C.
+// Default limit on the queries of a block: their state fits the second-level cache, and a tile takes short enough for a
+// quick response to Ctrl-C.
 inline constexpr std::size_t queries_per_block = 512;
 
-// Work over queries x database, cut into blocks of queries and ranges of the database.
+// A partition of queries x database into blocks of queries and ranges of the database; each combination is a task.
 struct Plan {
   std::vector<Range> queries;
   std::vector<Range> ranges;
@@ -64,11 +63,11 @@ struct Plan {
   Range range(std::size_t task) const { return ranges[range_number(task)]; }
 };
 
-// Cuts queries first, as long as enough of them stay together, then the database. Small work gets one thread. A block
-// has at most `most_queries`.
-Plan plan_work(std::size_t queries, std::size_t items, std::size_t threads, std::size_t most_queries);
+// Splits the queries first, as long as blocks stay large enough, then the database. A small problem gets one thread. A
+// block has at most `max_queries` queries.
+Plan plan_work(std::size_t queries, std::size_t items, std::size_t threads, std::size_t max_queries);
 
-// As plan_work, with the database in one range (at most range_limit long) where the order of all items matters.
-Plan plan_queries(std::size_t queries, std::size_t items, std::size_t threads, std::size_t most_queries);
+// Like plan_work, but splits the database only at range_limit, for results that depend on the order of all items.
+Plan plan_queries(std::size_t queries, std::size_t items, std::size_t threads, std::size_t max_queries);
 
 }  // namespace vtsearch

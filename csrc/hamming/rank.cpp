@@ -5,15 +5,18 @@
 #include <vector>
 
 #include "hamming/counter.h"
+#include "hamming/counting_sort.h"
+#include "hamming/padding.h"
 #include "hamming/scanner.h"
-#include "hamming/select.h"
-#include "hamming/sort.h"
-#include "hamming/tiles.h"
+#include "hamming/tile_distances.h"
+#include "hamming/tile_reader.h"
+#include "hamming/top_k.h"
+#include "hamming/width_kernels.h"
 
 namespace vtsearch {
 namespace {
 
-// Rows of results that the caller owns, `columns` long.
+// Rows of `columns` results each, owned by the caller.
 struct Results {
   std::int32_t* distances;
   std::int64_t* indices;
@@ -22,33 +25,34 @@ struct Results {
   Results from_row(std::size_t row) const { return {distances + row * columns, indices + row * columns, columns}; }
 };
 
-// Bytes of hits that one block of queries may keep: they are touched in turn at every tile.
+// Limit on the bytes of hits per block of queries: every tile appends to all lists, so they should stay in the cache.
 constexpr std::size_t selection_bytes = 2 << 20;
 
-// Hits for which there is room from the start; seldom more of them come.
+// Initial capacity of a hit list; rarely exceeded.
 std::size_t hits_reserved(std::size_t k) {
   return 2 * k + 256;
 }
 
-// From this share of the items on, sorting all of them beats selecting as they come.
+// For k >= items / 4, sorting all items is faster than top-k selection.
 constexpr std::size_t sorted_share = 4;
 
 bool sorts(std::size_t k, std::size_t items) {
   return k * sorted_share >= items;
 }
 
-// A sample of a range, to guess how far the k-th item lies: single items, spread over it, because databases are often
-// sorted. More of them for a larger k, where each item that passes in vain costs more than a better guess.
-constexpr std::size_t most_sampled_blocks = 12;
+// Size of the sample from which the distance of the k-th item is estimated. The sampled items are spread over the
+// range, because databases are often sorted. A larger k gets a larger sample: a better estimate then saves more than it
+// costs.
+constexpr std::size_t max_sampled_blocks = 12;
 constexpr std::size_t k_per_sampled_block = 25;
-constexpr std::size_t fewest_items_per_sampled = 4;  // a shorter range is counted whole
+constexpr std::size_t min_items_per_sampled = 4;  // a shorter range is not sampled but counted in full
 
 std::size_t sample_size(std::size_t items, std::size_t k) {
-  const std::size_t blocks = std::clamp<std::size_t>(k / k_per_sampled_block, 1, most_sampled_blocks);
-  return std::min(blocks * block_items, items / fewest_items_per_sampled / block_items * block_items);
+  const std::size_t blocks = std::clamp<std::size_t>(k / k_per_sampled_block, 1, max_sampled_blocks);
+  return std::min(blocks * block_items, items / min_items_per_sampled / block_items * block_items);
 }
 
-// Codes from all over a range, one after the other, padded. Those that the mask forbids are left out.
+// Padded codes of about `size` items spread over a range, without masked items.
 std::vector<std::uint8_t> sample(CodeView database, MaskView mask, Range range, std::size_t size) {
   const std::size_t padded = padded_width(database.width);
   const std::size_t step = range.count() / size;
@@ -56,7 +60,7 @@ std::vector<std::uint8_t> sample(CodeView database, MaskView mask, Range range, 
   codes.reserve(size * padded);
   for (std::size_t i = 0; i < size; ++i) {
     const std::size_t item =
-        range.begin + i * step + i * 2654435761u % step;  // no fixed distance: databases have periods
+        range.begin + i * step + i * 2654435761u % step;  // jittered, since databases can be periodic
     if (!mask.allows(item)) continue;
     codes.insert(codes.end(), database.code(item), database.code(item) + database.width);
     codes.resize(codes.size() + padded - database.width);
@@ -72,11 +76,11 @@ struct Work {
   MaskView mask;
   Range range;
   std::size_t k;
-  HitLists& hits;  // memory that is used again for every block
-  Checkpoint& checkpoint;
+  HitLists& hits;  // reused by all blocks of a thread
+  CancellationPoint& cancellation_point;
 };
 
-// For each query the first distance that at least `needed` of the counted items lie below; bins where it is none.
+// For each query the smallest distance with at least `needed` counted items below it; `bins` if there is none.
 std::vector<std::size_t> ceilings_of(const DistanceCounts& counts, std::size_t queries, std::size_t needed) {
   std::vector<std::size_t> ceilings(queries, counts.bins);
   for (std::size_t q = 0; q < queries; ++q) {
@@ -89,7 +93,7 @@ std::vector<std::size_t> ceilings_of(const DistanceCounts& counts, std::size_t q
   return ceilings;
 }
 
-// For each query a distance that at least k items of a short range lie below, or probably do in a long one.
+// For each query a distance with at least k items below it: certainly in a short range, probably in a long one.
 std::vector<std::size_t> guess_ceilings(const Work& work) {
   Counter counter(work.kernels, work.queries);
   const std::size_t size = sample_size(work.range.count(), work.k);
@@ -103,19 +107,20 @@ std::vector<std::size_t> guess_ceilings(const Work& work) {
   for (std::size_t first = 0; first < sampled; first += block_items) {
     counter.add({codes.data() + first * padded, std::min(block_items, sampled - first), nullptr, 0});
   }
-  // Of k items the sample holds a Poisson-like number; a few deviations more, and it is rarely too low a guess.
+  // The number of the k nearest items in the sample is about Poisson distributed; with a margin of 2.5 standard
+  // deviations the estimate is rarely too low.
   const double share = static_cast<double>(sampled) / static_cast<double>(allowed_items(work.mask, work.range));
   const double expected = static_cast<double>(work.k) * share;
   const auto needed = static_cast<std::size_t>(expected + 2.5 * std::sqrt(expected) + 2.0);
   return ceilings_of(counter.finish(), work.queries.count, needed);
 }
 
-// Selects with the given ceilings; returns the queries for which they were too low, whose rows are then not filled.
+// Top-k selection below the given ceilings. Returns the queries whose ceiling was too low; their rows are not filled.
 std::vector<std::size_t> select_below(const Work& work, const std::vector<std::size_t>& ceilings, Results results) {
   Scanner scanner(work.kernels, work.queries);
   HitLists& hits = work.hits;
   if (hits.size() < work.queries.count) hits.resize(work.queries.count);
-  std::vector<Selection> selections;
+  std::vector<TopK> selections;
   selections.reserve(work.queries.count);
   for (std::size_t q = 0; q < work.queries.count; ++q) {
     selections.emplace_back(work.k, work.database.bins(), ceilings[q]);
@@ -124,7 +129,7 @@ std::vector<std::size_t> select_below(const Work& work, const std::vector<std::s
     hits[q].reserve(hits_reserved(work.k));
   }
   TileReader reader(work.database, work.mask, work.range, scanner.items_per_tile());
-  for (Tile tile; reader.next(tile); work.checkpoint()) {
+  for (Tile tile; reader.next(tile); work.cancellation_point()) {
     scanner.scan(tile, hits, [&](std::size_t q, std::size_t count) {
       if (selections[q].add(hits[q], count)) scanner.set_threshold(q, selections[q].threshold());
     });
@@ -149,7 +154,7 @@ void select_range(const Work& work, Results results) {
   }
 }
 
-// Keeps the distances of a whole range, for as many queries as one kernel call takes, and sorts them.
+// Computes all distances of a range, for the queries of one kernel call at a time, and sorts them.
 template <class Distance>
 class RangeSorter {
  public:
@@ -163,7 +168,7 @@ class RangeSorter {
     for (std::size_t first = 0; first < work_.queries.count; first += queries_per_call) {
       const std::size_t count = std::min(queries_per_call, work_.queries.count - first);
       fill_rows({work_.queries.code(first), count, work_.queries.width});
-      for (std::size_t q = 0; q < count; ++q, work_.checkpoint()) sort_row(q, results.from_row(first + q));
+      for (std::size_t q = 0; q < count; ++q, work_.cancellation_point()) sort_row(q, results.from_row(first + q));
     }
   }
 
@@ -172,7 +177,7 @@ class RangeSorter {
     TileDistances<Distance> tile_distances(work_.kernels, queries);
     TileReader reader(work_.database, work_.mask, work_.range);
     std::size_t filled = 0;
-    for (Tile tile; reader.next(tile); work_.checkpoint()) {
+    for (Tile tile; reader.next(tile); work_.cancellation_point()) {
       if (tile.items != nullptr) std::copy_n(tile.items, tile.count, numbers_.data() + filled);
       tile_distances.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
         std::copy_n(distances, tile.count, rows_.data() + q * items_ + filled);
@@ -205,8 +210,8 @@ void rank_range(const Work& work, Results results) {
   with_distance_type(work.database.width, [&](auto distance) { RangeSorter<decltype(distance)>(work).sort(results); });
 }
 
-// What each range found for the queries, put together: the ranges stand in order of the index, so a counting sort by
-// distance that takes them in turn keeps the order.
+// The results of each range, merged by a counting sort on the distance. Ranges are visited in order of the index, so
+// the stable sort breaks ties by index.
 class PartialResults {
  public:
   PartialResults(const Plan& plan, std::size_t queries, CodeView database, MaskView mask, std::size_t k)
@@ -264,25 +269,27 @@ void rank(const Kernels& kernels, CodeView queries, CodeView database, std::size
           std::size_t threads, Cancellation& cancellation, std::int32_t* distances, std::int64_t* indices) {
   if (columns == 0 || queries.count == 0) return;
   const std::size_t bytes_per_query = hits_reserved(columns) * (sizeof(std::uint32_t) + sizeof(std::uint16_t));
-  const std::size_t most_queries = std::min(queries_per_block, selection_bytes / bytes_per_query);
-  const Plan plan = plan_work(queries.count, database.count, threads, most_queries);
+  const std::size_t max_queries = std::min(queries_per_block, selection_bytes / bytes_per_query);
+  const Plan plan = plan_work(queries.count, database.count, threads, max_queries);
   std::vector<HitLists> hits(plan.threads);
-  const auto rank_task = [&](std::size_t task, Checkpoint& checkpoint, Results results) {
+  const auto rank_task = [&](std::size_t task, CancellationPoint& cancellation_point, Results results) {
     const Range block = plan.query_block(task);
-    const CodeView codes{queries.code(block.begin), block.count(), queries.width};
-    const Work work{kernels,   codes, database, mask, plan.range(task), results.columns, hits[checkpoint.thread()],
-                    checkpoint};
+    const CodeView codes = queries.part(block);
+    const Work work{
+        kernels,           codes, database, mask, plan.range(task), results.columns, hits[cancellation_point.thread()],
+        cancellation_point};
     rank_range(work, results.from_row(block.begin));
   };
   const Results all{distances, indices, columns};
   if (plan.ranges.size() == 1) {
-    return parallel_for(plan.tasks(), plan.threads, cancellation,
-                        [&](std::size_t task, Checkpoint& checkpoint) { rank_task(task, checkpoint, all); });
+    return parallel_for(
+        plan.tasks(), plan.threads, cancellation,
+        [&](std::size_t task, CancellationPoint& cancellation_point) { rank_task(task, cancellation_point, all); });
   }
   PartialResults partial(plan, queries.count, database, mask, columns);
-  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
+  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
     const Results results = partial.of_range(plan.range_number(task));
-    if (results.columns != 0) rank_task(task, checkpoint, results);
+    if (results.columns != 0) rank_task(task, cancellation_point, results);
   });
   for (std::size_t q = 0; q < queries.count; ++q) partial.merge(q, all.from_row(q));
 }

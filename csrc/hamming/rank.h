@@ -10,10 +10,10 @@
 
 namespace vtsearch {
 
-// How many results each query gets: min(k, items the mask allows).
+// The number of results per query: min(k, items allowed by the mask).
 std::size_t rank_columns(CodeView database, std::size_t k, MaskView mask);
 
-// Fills `distances` and `indices`, both (queries.count, columns) with columns = rank_columns(...).
+// Fills `distances` and `indices`, both of shape (queries.count, columns) with columns = rank_columns(...).
 void rank(const Kernels& kernels, CodeView queries, CodeView database, std::size_t columns, MaskView mask,
           std::size_t threads, Cancellation& cancellation, std::int32_t* distances, std::int64_t* indices);
 

@@ -7,13 +7,16 @@
 
 #include "hamming/bits.h"
 #include "hamming/counter.h"
-#include "hamming/tiles.h"
+#include "hamming/padding.h"
+#include "hamming/tile_distances.h"
+#include "hamming/tile_reader.h"
+#include "hamming/width_kernels.h"
 
 namespace vtsearch {
 namespace {
 
-// For each class that occurs in a tile, which of the tile's items have it. The relevant items of a query are then the
-// union of a few bitmaps, whatever the number of classes.
+// For each class that occurs in a tile, a bitmap of the items with that class. The relevant items of a query are the
+// union of a few bitmaps, independent of the number of classes.
 class ClassBitmaps {
  public:
   ClassBitmaps(LabelView labels, std::size_t classes, std::size_t tile_items)
@@ -40,7 +43,7 @@ class ClassBitmaps {
     }
   }
 
-  // The items that share a class with the query: one bitmap as it is, or several united in `scratch`; null for none.
+  // The items that share a class with the query: a single bitmap unchanged, or the union in `scratch`; null if none.
   const std::uint64_t* relevant(const std::int32_t* begin, const std::int32_t* end,
                                 std::vector<std::uint64_t>& scratch) const {
     const std::uint64_t* only = nullptr;
@@ -75,20 +78,19 @@ class ClassBitmaps {
   LabelView labels_;
   std::size_t words_;
   std::vector<std::int32_t> row_of_class_;
-  std::vector<std::int32_t> classes_;  // those of the tile, by row
+  std::vector<std::int32_t> classes_;  // classes of the tile, by row of bits_
   std::vector<std::uint64_t> bits_;
 };
 
-// Walks over the tiles of a range with the distances of each query of a block: visit(query of the block, tile, first
-// item of the tile, distances, bitmaps).
+// Calls visit(q, tile, distances, bitmaps, kernels) for each tile of a range and each query q of the block.
 template <class Distance, class Visit>
-void walk(const Kernels& kernels, const LabelledCodes& data, Range block, Range range, Checkpoint& checkpoint,
-          Visit&& visit) {
-  const CodeView codes{data.queries.code(block.begin), block.count(), data.queries.width};
+void walk(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
+          CancellationPoint& cancellation_point, Visit&& visit) {
+  const CodeView codes = data.queries.codes.part(block);
   TileDistances<Distance> tile_distances(kernels, codes);
-  ClassBitmaps bitmaps(data.db_labels, data.classes, items_per_tile(padded_width(codes.width)));
-  TileReader reader(data.database, MaskView{}, range);
-  for (Tile tile; reader.next(tile); checkpoint()) {
+  ClassBitmaps bitmaps(data.database.labels, data.classes, items_per_tile(padded_width(codes.width)));
+  TileReader reader(data.database.codes, MaskView{}, range);
+  for (Tile tile; reader.next(tile); cancellation_point()) {
     const std::size_t first = range.begin + tile.first;
     bitmaps.set_tile({first, first + tile.count});
     tile_distances.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
@@ -97,20 +99,20 @@ void walk(const Kernels& kernels, const LabelledCodes& data, Range block, Range 
   }
 }
 
-// Counts of one block of queries over one range.
+// Histograms of one block of queries over one range.
 DistanceCounts count_block(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
-                           Checkpoint& checkpoint) {
-  Counter counter(kernels, {data.queries.code(block.begin), block.count(), data.queries.width});
-  ClassBitmaps bitmaps(data.db_labels, data.classes, items_per_tile(padded_width(data.queries.width)));
+                           CancellationPoint& cancellation_point) {
+  Counter counter(kernels, data.queries.codes.part(block));
+  ClassBitmaps bitmaps(data.database.labels, data.classes, items_per_tile(padded_width(data.queries.codes.width)));
   RelevantItems relevant(block.count());
   std::vector<std::vector<std::uint64_t>> unions(block.count());
-  TileReader reader(data.database, MaskView{}, range);
-  for (Tile tile; reader.next(tile); checkpoint()) {
+  TileReader reader(data.database.codes, MaskView{}, range);
+  for (Tile tile; reader.next(tile); cancellation_point()) {
     const std::size_t first = range.begin + tile.first;
     bitmaps.set_tile({first, first + tile.count});
     for (std::size_t q = 0; q < block.count(); ++q) {
       const std::size_t query = block.begin + q;
-      relevant[q] = bitmaps.relevant(data.query_labels.begin(query), data.query_labels.end(query), unions[q]);
+      relevant[q] = bitmaps.relevant(data.queries.labels.begin(query), data.queries.labels.end(query), unions[q]);
     }
     counter.add(tile, &relevant);
   }
@@ -118,16 +120,16 @@ DistanceCounts count_block(const Kernels& kernels, const LabelledCodes& data, Ra
 }
 
 template <class Distance>
-void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, Range range, Checkpoint& checkpoint,
-                double* gains, double* exponential_gains) {
-  const std::size_t bins = data.database.bins();
+void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
+                CancellationPoint& cancellation_point, double* gains, double* exponential_gains) {
+  const std::size_t bins = data.database.codes.bins();
   std::vector<std::uint32_t> shared;
-  walk<Distance>(kernels, data, block, range, checkpoint,
+  walk<Distance>(kernels, data, block, range, cancellation_point,
                  [&](std::size_t q, const Tile& tile, const Distance* distances, const ClassBitmaps& bitmaps,
                      const WidthKernels<Distance>&) {
                    const std::size_t query = block.begin + q;
                    shared.assign(bitmaps.words() * 64, 0);
-                   bitmaps.for_each(data.query_labels.begin(query), data.query_labels.end(query),
+                   bitmaps.for_each(data.queries.labels.begin(query), data.queries.labels.end(query),
                                     [&](const std::uint64_t* bitmap) {
                                       for_each_bit(bitmap, bitmaps.words(), [&](std::size_t i) { ++shared[i]; });
                                     });
@@ -140,18 +142,18 @@ void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, 
                  });
 }
 
-// Average precision of a block of queries, in two passes: histograms tell at which position each distance begins, then
-// every item is met in the order of its index.
+// Average precision of a block of queries, in two passes: the first computes histograms, which give the rank at which
+// each distance begins; the second visits items in order of the index and assigns ranks.
 template <class Distance>
 void score_block(const Kernels& kernels, const LabelledCodes& data, Range block, std::size_t k, Normalizer normalizer,
-                 Checkpoint& checkpoint, double* scores) {
-  const std::size_t bins = data.database.bins();
-  const Range all{0, data.database.count};
-  const DistanceCounts counts = count_block(kernels, data, block, all, checkpoint);
+                 CancellationPoint& cancellation_point, double* scores) {
+  const std::size_t bins = data.database.codes.bins();
+  const Range all{0, data.database.codes.count};
+  const DistanceCounts counts = count_block(kernels, data, block, all, cancellation_point);
 
   struct Place {
-    std::uint32_t position;  // items before the next one at this distance
-    std::uint32_t relevant;  // relevant items among them
+    std::uint32_t position;  // rank - 1 of the next item at this distance
+    std::uint32_t relevant;  // relevant items before that rank
   };
   std::vector<Place> places(block.count() * bins);
   std::vector<double> sums(block.count(), 0.0);
@@ -165,12 +167,12 @@ void score_block(const Kernels& kernels, const LabelledCodes& data, Range block,
     }
   }
   std::vector<std::uint64_t> scratch;
-  walk<Distance>(kernels, data, block, all, checkpoint,
+  walk<Distance>(kernels, data, block, all, cancellation_point,
                  [&](std::size_t q, const Tile& tile, const Distance* distances, const ClassBitmaps& bitmaps,
                      const WidthKernels<Distance>&) {
                    const std::size_t query = block.begin + q;
                    const std::uint64_t* relevant =
-                       bitmaps.relevant(data.query_labels.begin(query), data.query_labels.end(query), scratch);
+                       bitmaps.relevant(data.queries.labels.begin(query), data.queries.labels.end(query), scratch);
                    Place* place = places.data() + q * bins;
                    for (std::size_t i = 0; i < tile.count; ++i) {
                      Place& here = place[distances[i]];
@@ -193,12 +195,12 @@ void score_block(const Kernels& kernels, const LabelledCodes& data, Range block,
 
 void relevance_histograms(const Kernels& kernels, const LabelledCodes& data, std::size_t threads,
                           Cancellation& cancellation, std::int64_t* items, std::int64_t* relevant) {
-  const std::size_t bins = data.database.bins();
-  const Plan plan = plan_work(data.queries.count, data.database.count, threads, queries_per_counter);
+  const std::size_t bins = data.database.codes.bins();
+  const Plan plan = plan_work(data.queries.codes.count, data.database.codes.count, threads, queries_per_counter);
   std::mutex mutex;
-  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
+  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
     const Range block = plan.query_block(task);
-    const DistanceCounts counts = count_block(kernels, data, block, plan.range(task), checkpoint);
+    const DistanceCounts counts = count_block(kernels, data, block, plan.range(task), cancellation_point);
     const std::lock_guard lock(mutex);
     for (std::size_t i = 0; i < counts.items.size(); ++i) {
       items[block.begin * bins + i] += counts.items[i];
@@ -209,28 +211,30 @@ void relevance_histograms(const Kernels& kernels, const LabelledCodes& data, std
 
 void gain_histograms(const Kernels& kernels, const LabelledCodes& data, std::size_t threads, Cancellation& cancellation,
                      double* gains, double* exponential_gains) {
-  // Sums of doubles are added in the order of the database, whatever the number of threads.
-  const std::size_t bins = data.database.bins();
-  const Plan plan = plan_queries(data.queries.count, data.database.count, threads, queries_per_block);
-  parallel_for(plan.queries.size(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
-    const Range block = plan.queries[task];
-    with_distance_type(data.database.width, [&](auto distance) {
-      for (const Range range : plan.ranges) {
-        gain_block<decltype(distance)>(kernels, data, block, range, checkpoint, gains + block.begin * bins,
-                                       exponential_gains + block.begin * bins);
-      }
-    });
-  });
+  // Floating-point sums must not depend on the number of threads: each query is summed in database order.
+  const std::size_t bins = data.database.codes.bins();
+  const Plan plan = plan_queries(data.queries.codes.count, data.database.codes.count, threads, queries_per_block);
+  parallel_for(plan.queries.size(), plan.threads, cancellation,
+               [&](std::size_t task, CancellationPoint& cancellation_point) {
+                 const Range block = plan.queries[task];
+                 with_distance_type(data.database.codes.width, [&](auto distance) {
+                   for (const Range range : plan.ranges) {
+                     gain_block<decltype(distance)>(kernels, data, block, range, cancellation_point,
+                                                    gains + block.begin * bins, exponential_gains + block.begin * bins);
+                   }
+                 });
+               });
 }
 
 void average_precision_by_index(const Kernels& kernels, const LabelledCodes& data, std::size_t k, Normalizer normalizer,
                                 std::size_t threads, Cancellation& cancellation, double* scores) {
-  const Plan plan = plan_queries(data.queries.count, data.database.count, threads, queries_per_block);
-  parallel_for(plan.queries.size(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
-    with_distance_type(data.database.width, [&](auto distance) {
-      score_block<decltype(distance)>(kernels, data, plan.queries[task], k, normalizer, checkpoint, scores);
-    });
-  });
+  const Plan plan = plan_queries(data.queries.codes.count, data.database.codes.count, threads, queries_per_block);
+  parallel_for(
+      plan.queries.size(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
+        with_distance_type(data.database.codes.width, [&](auto distance) {
+          score_block<decltype(distance)>(kernels, data, plan.queries[task], k, normalizer, cancellation_point, scores);
+        });
+      });
 }
 
 }  // namespace vtsearch

@@ -1,4 +1,4 @@
-// Who is relevant to whom, joined with the distances: two items are relevant to each other if they share a class.
+// Distances joined with relevance: an item is relevant to a query if they share a class.
 #pragma once
 
 #include <cstddef>
@@ -11,26 +11,24 @@
 
 namespace vtsearch {
 
-// Codes with labels on both sides; classes are 0 .. classes - 1.
+// Both sides of a retrieval problem; classes are 0 .. classes - 1.
 struct LabelledCodes {
-  CodeView queries;
-  CodeView database;
-  LabelView query_labels;
-  LabelView db_labels;
+  Labelled queries;
+  Labelled database;
   std::size_t classes;
 };
 
-// Fills `items` and `relevant`, both (queries, bins) and zero on entry: how many items, and how many relevant ones, lie
-// at each distance of a query.
+// Fills `items` and `relevant`, both of shape (queries, bins) and zero on entry: the number of items, and of relevant
+// items, at each distance of a query.
 void relevance_histograms(const Kernels& kernels, const LabelledCodes& data, std::size_t threads,
                           Cancellation& cancellation, std::int64_t* items, std::int64_t* relevant);
 
-// Fills `gains` and `exponential_gains`, both (queries, bins) and zero on entry: sums over the items at each distance
-// of g and of 2^g - 1, where g is the number of classes that the item shares with the query.
+// Fills `gains` and `exponential_gains`, both of shape (queries, bins) and zero on entry: sums over the items at each
+// distance of g and of 2^g - 1, where g is the number of classes shared with the query.
 void gain_histograms(const Kernels& kernels, const LabelledCodes& data, std::size_t threads, Cancellation& cancellation,
                      double* gains, double* exponential_gains);
 
-// Fills `scores`, (queries): average precision at k where tied items stand in the order of their index.
+// Fills `scores`, of shape (queries,): average precision at k with ties broken by index.
 void average_precision_by_index(const Kernels& kernels, const LabelledCodes& data, std::size_t k, Normalizer normalizer,
                                 std::size_t threads, Cancellation& cancellation, double* scores);
 

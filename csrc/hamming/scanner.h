@@ -1,4 +1,4 @@
-// What lies below a threshold, for each query its own: tile by tile, from rows for a few queries, from blocks for many.
+// Items below a threshold per query, tile by tile: from rows for a few queries, from bit-sliced blocks for many.
 #pragma once
 
 #include <algorithm>
@@ -8,15 +8,15 @@
 #include <vector>
 
 #include "codes.h"
-#include "hamming/blocks.h"
-#include "hamming/hits.h"
-#include "hamming/tiles.h"
+#include "hamming/aligned_array.h"
+#include "hamming/bit_sliced_blocks.h"
+#include "hamming/hit_list.h"
+#include "hamming/padding.h"
+#include "hamming/tile_reader.h"
+#include "hamming/width_kernels.h"
 #include "simd/kernels.h"
 
 namespace vtsearch {
-
-// What found items are appended to: a HitList for each query.
-using HitLists = std::vector<HitList>;
 
 class RowScanner {
  public:
@@ -63,15 +63,15 @@ class RowScanner {
   AlignedArray<std::uint16_t> distances_;
 };
 
-class BlockScanner {
+class BitSlicedScanner {
  public:
-  BlockScanner(const Kernels& kernels, CodeView queries)
+  BitSlicedScanner(const Kernels& kernels, CodeView queries)
       : kernels_(kernels, queries.width),
         queries_(queries),
         padded_(padded_width(queries.width)),
         codes_(padded_codes(queries)),
         block_(queries.width),
-        found_(most_blocks * queries.count),
+        found_(max_blocks * queries.count),
         any_(queries.count) {}
 
   std::size_t items_per_tile() const { return vtsearch::items_per_tile(padded_); }
@@ -94,7 +94,7 @@ class BlockScanner {
   }
 
  private:
-  // Which items of the tile lie below each query's threshold, as bits.
+  // Computes bitmaps of the items of the tile below each query's threshold.
   void find(const Tile& tile) {
     std::fill(any_.begin(), any_.end(), std::uint8_t{0});
     for (std::size_t block = 0; block * block_items < tile.count; ++block) {
@@ -119,12 +119,12 @@ class BlockScanner {
     return count;
   }
 
-  BlockKernels kernels_;
-  SlicedQuerySet queries_;
+  BitSlicedWidthKernels kernels_;
+  BitSlicedQuerySet queries_;
   std::size_t padded_;
   std::vector<std::uint8_t> codes_;  // the queries
-  SlicedBlock block_;
-  std::vector<BlockItems> found_;  // of each block those of each query
+  BitSlicedBlock block_;
+  std::vector<BlockItems> found_;  // (blocks, queries)
   std::vector<std::uint8_t> any_;
 };
 
@@ -132,7 +132,7 @@ class Scanner {
  public:
   Scanner(const Kernels& kernels, CodeView queries) : form_(make(kernels, queries)) {}
 
-  // How long the tiles should be.
+  // The tile length with the best speed.
   std::size_t items_per_tile() const {
     return std::visit([](const auto& form) { return form.items_per_tile(); }, form_);
   }
@@ -141,24 +141,24 @@ class Scanner {
     std::visit([&](auto& form) { form.set_threshold(q, threshold); }, form_);
   }
 
-  // Appends what the tile has below each query's threshold, in order, and calls visit(query, how many) where it has
-  // any. The call may lower that query's threshold.
+  // Appends the items of the tile below each query's threshold, in order, and calls visit(query, count) if there are
+  // any. visit may lower the threshold of that query.
   template <class Visit>
   void scan(const Tile& tile, HitLists& lists, Visit&& visit) {
     std::visit([&](auto& form) { form.scan(tile, lists, visit); }, form_);
   }
 
-  // Calls visit(query, how many the tile has below its threshold), for those that have any.
+  // Calls visit(query, count of items of the tile below its threshold) for each query with a nonzero count.
   template <class Visit>
   void count(const Tile& tile, Visit&& visit) {
     std::visit([&](auto& form) { form.count(tile, visit); }, form_);
   }
 
  private:
-  using Form = std::variant<RowScanner, BlockScanner>;
+  using Form = std::variant<RowScanner, BitSlicedScanner>;
 
   static Form make(const Kernels& kernels, CodeView queries) {
-    if (queries.count >= fewest_sliced_queries) return BlockScanner(kernels, queries);
+    if (queries.count >= min_bit_sliced_queries) return BitSlicedScanner(kernels, queries);
     return RowScanner(kernels, queries);
   }
 

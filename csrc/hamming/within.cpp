@@ -4,19 +4,19 @@
 #include <mutex>
 
 #include "hamming/scanner.h"
-#include "hamming/tiles.h"
+#include "hamming/tile_reader.h"
 
 namespace vtsearch {
 namespace {
 
-// Items at a distance of at most `radius`, for all queries.
+// A scanner for items at a distance of at most `radius`.
 Scanner scanner_of(const Kernels& kernels, CodeView queries, std::size_t radius) {
   Scanner scanner(kernels, queries);
   for (std::size_t q = 0; q < queries.count; ++q) scanner.set_threshold(q, std::min(radius + 1, queries.bins()));
   return scanner;
 }
 
-// Counting sort by distance of what the ranges, in order, found for one query.
+// Sorts the hits of all ranges for one query by a counting sort on the distance.
 void sort_into(const std::vector<Range>& ranges, const std::vector<const HitList*>& found, std::size_t bins,
                std::int32_t* distances, std::int64_t* indices) {
   std::vector<std::size_t> offsets(bins + 1, 0);
@@ -39,17 +39,17 @@ void sort_into(const std::vector<Range>& ranges, const std::vector<const HitList
 Neighbors within(const Kernels& kernels, CodeView queries, CodeView database, std::size_t radius, MaskView mask,
                  std::size_t threads, Cancellation& cancellation) {
   const Plan plan = plan_work(queries.count, database.count, threads, queries_per_block);
-  std::vector<HitLists> found(plan.tasks());  // block of queries by block, range by range
-  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
+  std::vector<HitLists> found(plan.tasks());  // (blocks, ranges)
+  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
     const Range block = plan.query_block(task);
     found[task].resize(block.count());
-    Scanner scanner = scanner_of(kernels, {queries.code(block.begin), block.count(), queries.width}, radius);
+    Scanner scanner = scanner_of(kernels, queries.part(block), radius);
     TileReader reader(database, mask, plan.range(task), scanner.items_per_tile());
-    for (Tile tile; reader.next(tile); checkpoint()) {
+    for (Tile tile; reader.next(tile); cancellation_point()) {
       scanner.scan(tile, found[task], [](std::size_t, std::size_t) {});
     }
   });
-  // The lists of one query, one for each range.
+  // The hit lists of one query, one per range.
   std::vector<const HitList*> lists(plan.ranges.size());
   const auto for_each_query = [&](auto&& visit) {
     for (std::size_t b = 0; b < plan.queries.size(); ++b) {
@@ -81,12 +81,12 @@ void count_within(const Kernels& kernels, CodeView queries, CodeView database, s
                   std::size_t threads, Cancellation& cancellation, std::int64_t* counts) {
   const Plan plan = plan_work(queries.count, database.count, threads, queries_per_block);
   std::mutex mutex;
-  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, Checkpoint& checkpoint) {
+  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
     const Range block = plan.query_block(task);
-    Scanner scanner = scanner_of(kernels, {queries.code(block.begin), block.count(), queries.width}, radius);
+    Scanner scanner = scanner_of(kernels, queries.part(block), radius);
     std::vector<std::int64_t> here(block.count());
     TileReader reader(database, mask, plan.range(task), scanner.items_per_tile());
-    for (Tile tile; reader.next(tile); checkpoint()) {
+    for (Tile tile; reader.next(tile); cancellation_point()) {
       scanner.count(tile, [&](std::size_t q, std::size_t count) { here[q] += static_cast<std::int64_t>(count); });
     }
     const std::lock_guard lock(mutex);

@@ -1,4 +1,4 @@
-// All codes within a radius of each query, by (distance, index), or how many they are.
+// All codes within a radius of each query, ordered by (distance, index), or their number.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace vtsearch {
 
-// Query q's neighbors stand at offsets[q] .. offsets[q + 1] - 1.
+// The neighbors of query q are at offsets[q] .. offsets[q + 1] - 1.
 struct Neighbors {
   std::vector<std::int64_t> offsets;
   std::vector<std::int32_t> distances;
@@ -21,7 +21,7 @@ struct Neighbors {
 Neighbors within(const Kernels& kernels, CodeView queries, CodeView database, std::size_t radius, MaskView mask,
                  std::size_t threads, Cancellation& cancellation);
 
-// Fills `counts`, (queries,) and zero on entry.
+// Adds to `counts`, of shape (queries,) and zero on entry.
 void count_within(const Kernels& kernels, CodeView queries, CodeView database, std::size_t radius, MaskView mask,
                   std::size_t threads, Cancellation& cancellation, std::int64_t* counts);
 

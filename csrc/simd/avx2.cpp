@@ -1,8 +1,8 @@
 // AVX2: 32 bytes at a time.
 //
-//   VPSHUFB    1 cycle   a table of 16 bit counts, looked up for the low and the high half of each byte
+//   VPSHUFB    1 cycle   table lookup of the popcount of each half byte
 //   VPSADBW    3-5       sums the 8 byte counts of a 64-bit lane
-//   VPMADDUBSW 3-5       sums neighbouring byte counts into 16-bit lanes
+//   VPMADDUBSW 3-5       sums neighboring byte counts into 16-bit lanes
 //
 // 64-bit codes: load, xor, 2 and, 1 shift, 2 shuffle, 1 add, 1 sad, 1 shift, 1 or for 4 codes, about 2.5 instructions a
 // code.
@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "compiler.h"
 #include "simd/transpose.h"
 
 namespace vtsearch {
@@ -30,7 +31,7 @@ struct Vector {
     const __m256i high = _mm256_shuffle_epi8(counts, _mm256_and_si256(_mm256_srli_epi16(x, 4), half));
     return _mm256_add_epi8(low, high);
   }
-  static std::uint64_t popcount_word(std::uint64_t x) { return static_cast<std::uint64_t>(__builtin_popcountll(x)); }
+  static std::uint64_t popcount_word(std::uint64_t x) { return static_cast<std::uint64_t>(vtsearch::popcount(x)); }
 
   static constexpr bool popcount_is_fast = true;
   template <std::size_t W>
@@ -55,7 +56,7 @@ struct Vector {
     return {_mm256_permute4x64_epi64(sums, _MM_SHUFFLE(3, 1, 2, 0))};
   }
 
-  // Units are first brought together inside each half of the register, then the halves are interleaved.
+  // Units are first collected within each half of the register, then the halves are interleaved.
   template <std::size_t W, std::size_t U>
   static Vector untangle(Vector v) {
     constexpr int lanes = 16 / W;
@@ -64,7 +65,7 @@ struct Vector {
     const __m256i sorted = _mm256_shuffle_epi8(v.lanes, pattern);
     const __m128i low = _mm256_castsi256_si128(sorted);
     const __m128i high = _mm256_extracti128_si256(sorted, 1);
-    constexpr int run = lanes * int{U};  // bytes that stay together
+    constexpr int run = lanes * int{U};  // bytes that are moved together
     if constexpr (run == 2) return join(_mm_unpacklo_epi16(low, high), _mm_unpackhi_epi16(low, high));
     if constexpr (run == 4) return join(_mm_unpacklo_epi32(low, high), _mm_unpackhi_epi32(low, high));
     return join(_mm_unpacklo_epi64(low, high), _mm_unpackhi_epi64(low, high));
@@ -100,8 +101,8 @@ struct Vector {
   static Vector broadcast(const std::uint64_t* p) { return {_mm256_set1_epi64x(static_cast<long long>(*p))}; }
   static bool any(Vector v) { return _mm256_testz_si256(v.lanes, v.lanes) == 0; }
   template <std::size_t Bytes>
-  static void slice(const std::uint8_t* codes, std::size_t stride, Planes planes) {
-    slice_plainly<Bytes>(codes, stride, planes);
+  static void bit_slice(const std::uint8_t* codes, std::size_t stride, Planes planes) {
+    bit_slice_portably<Bytes>(codes, stride, planes);
   }
 
  private:

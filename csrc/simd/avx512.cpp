@@ -1,16 +1,17 @@
 // AVX-512 with VPOPCNTDQ, BITALG, VBMI and VBMI2 (Ice Lake and later, Zen 4 and later): 64 bytes at a time.
 //
-//   VPOPCNTQ/D/W   3 cycles, 1 a cycle   bits of each 64-, 32- or 16-bit lane: the whole of the counting
-//   VPERMB         3-6,      1 a cycle   any order of 64 bytes: the transposition in one step
-//   VPCOMPRESSB    3-6,      1/2 a cycle in its register form (the memory form is microcoded on Zen 4 and not used)
+//   VPOPCNTQ/D/W   3 cycles, 1 a cycle   popcount of each 64-, 32- or 16-bit lane
+//   VPERMB         3-6,      1 a cycle   any permutation of 64 bytes: the transposition in one step
+//   VPCOMPRESSB    3-6,      1/2 a cycle in the register form (the memory form, microcoded on Zen 4, is not used)
 //
 // 64-bit codes: 8 xor, 8 popcount, 7 shift, 7 or, 1 permute, 1 store for 64 codes. With one 512-bit popcount a cycle
-// the bound is 8 codes a cycle; all 32 instructions on two ports make it 4.
+// the limit would be 8 codes a cycle; with all 32 instructions on two ports it is 4.
 #include <immintrin.h>
 
 #include <cstddef>
 #include <cstdint>
 
+#include "compiler.h"
 #include "simd/transpose.h"
 
 namespace vtsearch {
@@ -22,7 +23,7 @@ struct Vector {
   static Vector load(const std::uint8_t* p) { return {_mm512_loadu_si512(p)}; }
   static void store(std::uint8_t* p, Vector v) { _mm512_storeu_si512(p, v.lanes); }
 
-  static std::uint64_t popcount_word(std::uint64_t x) { return static_cast<std::uint64_t>(__builtin_popcountll(x)); }
+  static std::uint64_t popcount_word(std::uint64_t x) { return static_cast<std::uint64_t>(vtsearch::popcount(x)); }
 
   static constexpr bool popcount_is_fast = true;
   template <std::size_t W>
@@ -59,9 +60,9 @@ struct Vector {
     return _mm512_cmplt_epu16_mask(_mm512_loadu_si512(p), _mm512_set1_epi16(static_cast<short>(threshold)));
   }
 
-  // The positions of up to 64 set bits, 16 at a time.
+  // Writes the positions of up to 64 set bits, 16 at a time.
   static std::size_t expand(std::uint64_t mask, std::uint32_t first, std::uint32_t* positions) {
-    const auto found = static_cast<std::size_t>(__builtin_popcountll(mask));
+    const auto found = static_cast<std::size_t>(vtsearch::popcount(mask));
     alignas(64) static constexpr auto order = identity<64>();
     const __m512i bits = _mm512_maskz_compress_epi8(mask, _mm512_load_si512(order.byte));
     const __m512i base = _mm512_set1_epi32(static_cast<int>(first));
@@ -87,11 +88,11 @@ struct Vector {
   static Vector broadcast(const std::uint64_t* p) { return {_mm512_set1_epi64(static_cast<long long>(*p))}; }
   static bool any(Vector v) { return _mm512_test_epi64_mask(v.lanes, v.lanes) != 0; }
 
-  // Bits within each eight codes, then words across eight times eight of them, bytes within those words, and words
-  // across the eight parts of a plane. The affine instruction multiplies 8 x 8 bits by a constant: with the bit of each
-  // column it transposes them, the rows taken from the last to the first.
+  // Transposes bits within groups of eight codes, then words across eight groups, bytes within those words, and words
+  // across the eight parts of a plane. GF2P8AFFINEQB multiplies two 8 x 8 bit matrices; with a constant vector of unit
+  // columns as the data it transposes the other one, whose rows must be given from last to first.
   template <std::size_t Bytes>
-  static void slice(const std::uint8_t* codes, std::size_t stride, Planes planes) {
+  static void bit_slice(const std::uint8_t* codes, std::size_t stride, Planes planes) {
     alignas(64) static constexpr auto last_first = transposed_from_last();
     alignas(64) static constexpr auto first_first = transposed<64, 8, 1>();
     const __m512i columns = _mm512_set1_epi64(static_cast<long long>(0x8040201008040201u));
@@ -115,13 +116,13 @@ struct Vector {
   }
 
  private:
-  // Eight codes of `Bytes` in the lanes of 8 bytes.
+  // Loads eight codes of `Bytes` bytes, one per 8-byte lane.
   template <std::size_t Bytes>
   static __m512i octet(const std::uint8_t* codes, std::size_t stride) {
     if constexpr (Bytes == 2) return _mm512_cvtepu16_epi64(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
     if constexpr (Bytes == 4) return _mm512_cvtepu32_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes)));
     if (stride == 8) return _mm512_loadu_si512(codes);
-    if (stride == 16) {  // the last word of the second load may lie behind the last code, and is not read
+    if (stride == 16) {  // masked: the last word of the second load can be beyond the last code
       const __m512i even = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14);
       return _mm512_permutex2var_epi64(_mm512_loadu_si512(codes), even, _mm512_maskz_loadu_epi64(0x7f, codes + 64));
     }
@@ -130,7 +131,7 @@ struct Vector {
     return _mm512_i64gather_epi64(offsets, codes, 1);
   }
 
-  // 8 x 8 words of 8 bytes.
+  // Transposes 8 x 8 words of 8 bytes.
   static void transpose_words(__m512i (&v)[8]) {
     const __m512i low_pairs = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13);
     const __m512i high_pairs = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);

@@ -4,25 +4,12 @@
 #include <stdexcept>
 #include <vector>
 
+#if defined(VTSEARCH_HAVE_AVX2) || defined(VTSEARCH_HAVE_AVX512)
+#include "simd/cpu_features.h"
+#endif
+
 namespace vtsearch {
 namespace {
-
-#ifdef VTSEARCH_HAVE_AVX2
-bool cpu_has_avx2() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-         __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("lzcnt");
-}
-#endif
-
-#ifdef VTSEARCH_HAVE_AVX512
-bool cpu_has_avx512() {
-  return cpu_has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2") &&
-         __builtin_cpu_supports("avx512bitalg") && __builtin_cpu_supports("avx512vpopcntdq") &&
-         __builtin_cpu_supports("gfni");
-}
-#endif
 
 std::vector<const Kernels*> find_runnable() {
   std::vector<const Kernels*> found;

@@ -1,4 +1,4 @@
-// Which kernel tables this build has and this CPU can run.
+// Selection of the kernel table at run time.
 #pragma once
 
 #include <span>
@@ -8,13 +8,13 @@
 
 namespace vtsearch {
 
-// Tables that can run here, best first; never empty.
+// The tables in this build that the CPU supports, best first; never empty.
 std::span<const Kernels* const> runnable_kernels();
 
-// The table of that name; throws std::invalid_argument that lists the choices.
+// The table of that name; if there is none, throws std::invalid_argument with the valid names.
 const Kernels& kernels_named(const std::string& name);
 
-// The best table, or the one that VTSEARCH_ISA names.
+// The table named by the environment variable VTSEARCH_ISA if it is set, else the best one.
 const Kernels& default_kernels();
 
 }  // namespace vtsearch

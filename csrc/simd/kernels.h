@@ -1,36 +1,36 @@
-// What an instruction set offers, as plain function pointers: three primitives over a tile of codes as they lie in
-// memory, and the same over blocks of codes laid crosswise (sliced.h).
+// The kernels of an instruction set, as a table of function pointers: distances, scans and counts over rows of codes,
+// and scans and counts over bit-sliced blocks of codes (bit_sliced.h).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "simd/sliced.h"
+#include "simd/bit_sliced.h"
 
 namespace vtsearch {
 
-// Codes reach a kernel padded to one of these widths in bytes. Distances of codes up to 16 bytes (128 bits) fit a byte;
-// wider codes have 16-bit distances, and those beyond 32 bytes come as any number of 8-byte words.
+// Kernels take codes padded to one of these widths in bytes. Distances of codes of up to 16 bytes (128 bits) fit a
+// byte; wider codes have 16-bit distances. Codes wider than 32 bytes are padded to a multiple of 8-byte words.
 inline constexpr std::size_t narrow_widths[] = {2, 4, 8, 16};
 inline constexpr std::size_t wide_width = 32;
 inline constexpr std::size_t word_width = 8;
 
-inline constexpr std::size_t queries_per_call = 4;  // held in registers while the codes stream by
-inline constexpr std::size_t items_per_group = 64;  // tiles of distances have room for a multiple of this
+inline constexpr std::size_t queries_per_call = 4;  // kept in registers while codes are streamed
+inline constexpr std::size_t items_per_group = 64;  // arrays of distances are padded to a multiple of this
 
-// out[q * stride + i] = distance of query q to code i. `out` has room for `count` rounded up to a group in each row;
-// what lies behind `count` is undefined. `width` is the bytes of a code. Reads nothing behind the last code.
+// out[q * stride + i] = distance of query q to code i. Rows of `out` must have room for `count` rounded up to a group;
+// values beyond `count` are undefined. `width` is in bytes. Reads nothing beyond the last code.
 template <class Distance>
 using DistancesKernel = void (*)(const std::uint8_t* queries, std::size_t query_count, const std::uint8_t* codes,
                                  std::size_t count, std::size_t width, Distance* out, std::size_t stride);
 
-// Writes the positions i < count of the codes below the threshold, ascending, and their distances; returns how many.
-// Both have room for a group more than that.
+// Writes the positions of the codes below the threshold, ascending, and their distances; returns their number. Both
+// outputs must have room for a group more than that.
 using ScanKernel = std::size_t (*)(const std::uint8_t* query, const std::uint8_t* codes, std::size_t count,
                                    std::size_t width, std::size_t threshold, std::uint32_t* positions,
                                    std::uint16_t* distances);
 
-// Adds the tile's distances to histogram[0 .. bins).
+// Adds the number of occurrences of each distance to histogram[0 .. bins).
 template <class Distance>
 using CountKernel = void (*)(const Distance* distances, std::size_t count, std::size_t bins, std::uint32_t* histogram);
 
@@ -42,7 +42,7 @@ struct Kernels {
   ScanKernel scan[6];                       // the same widths
   CountKernel<std::uint8_t> count_bytes;
   CountKernel<std::uint16_t> count_shorts;
-  SlicedKernels sliced;
+  BitSlicedKernels bit_sliced;
 };
 
 extern const Kernels kernels_scalar;

@@ -1,8 +1,8 @@
-// All kernels of an instruction set, over the `struct Vector` that its file defines before it includes this one.
+// The kernel table of an instruction set. Its file defines `struct Vector` and then includes this file.
 #pragma once
 
+#include "simd/bit_sliced.inl"
 #include "simd/rows.inl"
-#include "simd/sliced.inl"
 
 namespace vtsearch {
 namespace {
@@ -15,7 +15,7 @@ constexpr Kernels table_of(const char* name) {
           {scan_rows<2, u8>, scan_rows<4, u8>, scan_rows<8, u8>, scan_rows<16, u8>, scan_rows<32, u16>, scan_words},
           count_bytes,
           count_shorts,
-          sliced_kernels()};
+          bit_sliced_kernels()};
 }
 
 }  // namespace

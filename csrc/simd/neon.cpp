@@ -1,16 +1,18 @@
-// NEON, which every arm64 CPU has: 16 bytes at a time.
+// NEON, part of the arm64 baseline: 16 bytes at a time.
 //
-//   CNT       2 cycles   bits of each byte
-//   UADDLP    3          sums neighbours into lanes twice as wide
-//   TBL       2          any order of 16 bytes
-//   BSL       1          bit by bit one or the other: the carry of a full adder, whose two sums are EOR
+//   CNT       2 cycles   popcount of each byte
+//   UADDLP    3          sums of neighbors in lanes twice as wide
+//   TBL       2          any permutation of 16 bytes
+//   BSL       1          bitwise select: the carry of a full adder, whose sum is two EOR
 //
-// 64-bit codes in rows: load, eor, cnt, three uaddlp, shl, orr for 2 codes. Crosswise: three instructions a full adder.
+// 64-bit codes, row kernels: load, eor, cnt, three uaddlp, shl, orr for 2 codes. Bit-sliced: three instructions per
+// full adder.
 #include <arm_neon.h>
 
 #include <cstddef>
 #include <cstdint>
 
+#include "compiler.h"
 #include "simd/transpose.h"
 
 namespace vtsearch {
@@ -22,7 +24,7 @@ struct Vector {
   static Vector load(const std::uint8_t* p) { return {vld1q_u8(p)}; }
   static void store(std::uint8_t* p, Vector v) { vst1q_u8(p, v.lanes); }
 
-  static std::uint64_t popcount_word(std::uint64_t x) { return static_cast<std::uint64_t>(__builtin_popcountll(x)); }
+  static std::uint64_t popcount_word(std::uint64_t x) { return static_cast<std::uint64_t>(vtsearch::popcount(x)); }
 
   static constexpr bool popcount_is_fast = true;
   template <std::size_t W>
@@ -50,7 +52,7 @@ struct Vector {
     return {vqtbl1q_u8(v.lanes, vld1q_u8(order.byte))};
   }
 
-  // There is no instruction for the sign bits of all lanes: each lane keeps the bit of its place, and they are added.
+  // NEON has no movemask: each lane keeps the bit of its position, and a horizontal sum combines them.
   static std::uint64_t below(const std::uint8_t* p, std::uint8_t threshold) {
     static constexpr std::uint8_t places[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
     const uint8x16_t bits = vandq_u8(vcltq_u8(vld1q_u8(p), vdupq_n_u8(threshold)), vld1q_u8(places));
@@ -62,7 +64,7 @@ struct Vector {
   }
   static std::size_t expand(std::uint64_t mask, std::uint32_t first, std::uint32_t* positions) {
     std::size_t found = 0;
-    for (; mask != 0; mask &= mask - 1) positions[found++] = first + static_cast<std::uint32_t>(__builtin_ctzll(mask));
+    for (; mask != 0; mask &= mask - 1) positions[found++] = first + static_cast<std::uint32_t>(trailing_zeros(mask));
     return found;
   }
 
@@ -74,8 +76,8 @@ struct Vector {
   static Vector broadcast(const std::uint64_t* p) { return {vreinterpretq_u8_u64(vdupq_n_u64(*p))}; }
   static bool any(Vector v) { return vmaxvq_u32(vreinterpretq_u32_u8(v.lanes)) != 0; }
   template <std::size_t Bytes>
-  static void slice(const std::uint8_t* codes, std::size_t stride, Planes planes) {
-    slice_plainly<Bytes>(codes, stride, planes);
+  static void bit_slice(const std::uint8_t* codes, std::size_t stride, Planes planes) {
+    bit_slice_portably<Bytes>(codes, stride, planes);
   }
 };
 

@@ -1,20 +1,23 @@
-// The kernels over codes as they lie in memory, row by row, written once over `struct Vector`.
+// Row kernels: codes in their memory layout, one after the other. Generic over `struct Vector`.
 //
-// Vector                      a register of Vector::bytes bytes
+// Vector                      a register
 //   load(p), store(p, v)      unaligned
 //   a ^ b, a | b
 //   popcount<W>(v)            bits set in each lane of W = 2, 4 or 8 bytes
 //   shift_left<W, n>(v)       each lane of W bytes
-//   pair_sum(a, b)            sums of neighbouring 8-byte lanes: those of a, then those of b
-//   untangle<W, U>(v)         transposes: unit j (U bytes) of lane i (W bytes) goes to unit j * lanes + i
-//   below(p, threshold)       bit i: p[i] < threshold, for `bytes / sizeof(*p)` items
-//   expand(mask, first, p)    writes first + (position of each set bit); returns how many
+//   pair_sum(a, b)            sums of neighboring 8-byte lanes: those of a, then those of b
+//   untangle<W, U>(v)         transposes: unit j (U bytes) of lane i (W bytes) moves to unit j * lanes + i
+//   below(p, threshold)       bit i: p[i] < threshold, for sizeof(Vector) / sizeof(*p) items
+//   expand(mask, first, p)    writes first + (position of each set bit); returns their number
 //
-// Distances of narrow codes are counted lane by lane, W codes deep: the counts of vector j are shifted to byte j of
-// their lane, so that W vectors of codes become one vector of byte distances, which one transposition puts in order. A
-// group, the codes that become one vector of distances, is therefore Vector::bytes codes for every narrow width.
+// Distances of narrow codes are packed before they are stored: the counts of vector j are shifted to byte j of their
+// lane, so that W vectors of codes give one vector of byte distances, which one transposition puts in order. A group is
+// the codes of one vector of distances, so it has sizeof(Vector) codes for every narrow width.
 #pragma once
 
+#include <cstring>
+
+#include "compiler.h"
 #include "simd/kernels.h"
 
 namespace vtsearch {
@@ -27,7 +30,7 @@ using u64 = std::uint64_t;
 
 constexpr std::size_t vector_bytes = sizeof(Vector);
 
-// A code of W bytes as the registers that stand beside a stream of codes: one, or several where a code is wider.
+// A code of W bytes repeated to fill a register, or split over several if it is wider.
 template <std::size_t W>
 struct Query {
   static constexpr std::size_t parts = W > vector_bytes ? W / vector_bytes : 1;
@@ -35,16 +38,16 @@ struct Query {
 
   static Query broadcast(const u8* code) {
     u8 repeated[parts * vector_bytes];
-    for (std::size_t i = 0; i < sizeof repeated; i += W) __builtin_memcpy(repeated + i, code, W);
+    for (std::size_t i = 0; i < sizeof repeated; i += W) std::memcpy(repeated + i, code, W);
     Query query;
     for (std::size_t i = 0; i < parts; ++i) query.part[i] = Vector::load(repeated + i * vector_bytes);
     return query;
   }
 };
 
-// Distances in the 8-byte lanes of one vector, for the W / 8 vectors of codes that begin at `codes`.
+// Distances in 8-byte lanes, of the W / 8 vectors of codes that start at `codes`.
 template <std::size_t W, std::size_t First = 0, std::size_t Count = W / 8>
-[[gnu::always_inline]] inline Vector lane_sums(const u8* codes, const Query<W>& query) {
+VTSEARCH_ALWAYS_INLINE Vector lane_sums(const u8* codes, const Query<W>& query) {
   if constexpr (Count == 1) {
     return Vector::popcount<8>(Vector::load(codes + First * vector_bytes) ^ query.part[First % Query<W>::parts]);
   } else {
@@ -53,9 +56,9 @@ template <std::size_t W, std::size_t First = 0, std::size_t Count = W / 8>
   }
 }
 
-// One vector of codes as distances in lanes; a lane is as wide as the code, at most 8 bytes.
+// Distances of one vector of codes, in lanes as wide as the code but at most 8 bytes.
 template <std::size_t W>
-[[gnu::always_inline]] inline Vector lane_distances(const u8* codes, const Query<W>& query) {
+VTSEARCH_ALWAYS_INLINE Vector lane_distances(const u8* codes, const Query<W>& query) {
   if constexpr (W <= 8) {
     return Vector::popcount<W>(Vector::load(codes) ^ query.part[0]);
   } else {
@@ -64,7 +67,7 @@ template <std::size_t W>
 }
 
 template <std::size_t W, std::size_t Unit, std::size_t J>
-[[gnu::always_inline]] inline Vector stacked(const u8* codes, const Query<W>& query) {
+VTSEARCH_ALWAYS_INLINE Vector stacked(const u8* codes, const Query<W>& query) {
   constexpr std::size_t lane = W < 8 ? W : 8;
   constexpr std::size_t step = vector_bytes * (W > 8 ? W / 8 : 1);
   const Vector distances = lane_distances<W>(codes + J * step, query);
@@ -77,7 +80,7 @@ template <std::size_t W, std::size_t Unit, std::size_t J>
 
 // The distances of one group: vector_bytes / sizeof(Distance) codes.
 template <std::size_t W, class Distance>
-[[gnu::always_inline]] inline void group(const u8* codes, const Query<W>& query, Distance* out) {
+VTSEARCH_ALWAYS_INLINE void group(const u8* codes, const Query<W>& query, Distance* out) {
   constexpr std::size_t lane = W < 8 ? W : 8;
   constexpr std::size_t unit = sizeof(Distance);
   Vector::store(reinterpret_cast<u8*>(out),
@@ -95,7 +98,7 @@ void distances_to(const u8* queries, const u8* codes, std::size_t count, Distanc
   }
   if (i == count) return;
   u8 rest[items * W] = {};
-  __builtin_memcpy(rest, codes + i * W, (count - i) * W);
+  std::memcpy(rest, codes + i * W, (count - i) * W);
   for (std::size_t q = 0; q < Q; ++q) group<W>(rest, query[q], out + q * stride + i);
 }
 
@@ -121,8 +124,8 @@ void word_distances(const u8* queries, std::size_t query_count, const u8* codes,
       u64 sum = 0;
       for (std::size_t b = 0; b < width; b += word_width) {
         u64 x, y;
-        __builtin_memcpy(&x, codes + i * width + b, word_width);
-        __builtin_memcpy(&y, queries + q * width + b, word_width);
+        std::memcpy(&x, codes + i * width + b, word_width);
+        std::memcpy(&y, queries + q * width + b, word_width);
         sum += Vector::popcount_word(x ^ y);
       }
       out[q * stride + i] = static_cast<u16>(sum);
@@ -130,8 +133,8 @@ void word_distances(const u8* queries, std::size_t query_count, const u8* codes,
   }
 }
 
-// One group after the other is compared with the threshold while it is at hand: distances go no further than a
-// register, and memory is read without a pause.
+// Each group is compared with the threshold right after its distances are computed, so that distances stay in registers
+// and memory is read without interruption.
 template <std::size_t W, class Distance>
 std::size_t scan_rows(const u8* query_code, const u8* codes, std::size_t count, std::size_t, std::size_t threshold,
                       u32* positions, u16* found_distances) {
@@ -151,7 +154,7 @@ std::size_t scan_rows(const u8* query_code, const u8* codes, std::size_t count, 
   for (; i + items <= count; i += items) scan_group(codes + i * W, i, ~u64{0});
   if (i < count) {
     u8 rest[items * W] = {};
-    __builtin_memcpy(rest, codes + i * W, (count - i) * W);
+    std::memcpy(rest, codes + i * W, (count - i) * W);
     scan_group(rest, i, (u64{1} << (count - i)) - 1);
   }
   return found;
@@ -170,11 +173,11 @@ std::size_t scan_words(const u8* query, const u8* codes, std::size_t count, std:
   return found;
 }
 
-// Four tables, so that equal neighbours do not wait for each other's increment.
+// Four tables, since successive increments of one counter would form a dependency chain.
 template <class Distance, std::size_t MaxBins>
 void count_into(const Distance* distances, std::size_t count, std::size_t bins, u32* histogram) {
   u32 table[4][MaxBins];
-  for (auto& row : table) __builtin_memset(row, 0, bins * sizeof(u32));
+  for (auto& row : table) std::memset(row, 0, bins * sizeof(u32));
   std::size_t i = 0;
   for (; i + 4 <= count; i += 4) {
     ++table[0][distances[i]];

@@ -1,10 +1,12 @@
-// Portable C++: 8 bytes at a time, with arithmetic alone.
+// Portable C++: 8 bytes at a time, integer arithmetic only.
 //
-// Bits are counted by the adder tree of Hacker's Delight, section 5-1: 12 operations for 8 bytes. No instruction beyond
-// the baseline of the platform is used, so this runs on every CPU.
+// Popcount by parallel sums (Hacker's Delight, section 5-1): 12 operations for 8 bytes. Uses no instruction beyond the
+// baseline of the platform, so it runs on every CPU.
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
+#include "compiler.h"
 #include "simd/transpose.h"
 
 namespace vtsearch {
@@ -15,10 +17,10 @@ struct Vector {
 
   static Vector load(const std::uint8_t* p) {
     Vector v;
-    __builtin_memcpy(&v.word, p, 8);
+    std::memcpy(&v.word, p, 8);
     return v;
   }
-  static void store(std::uint8_t* p, Vector v) { __builtin_memcpy(p, &v.word, 8); }
+  static void store(std::uint8_t* p, Vector v) { std::memcpy(p, &v.word, 8); }
 
   static std::uint64_t byte_counts(std::uint64_t x) {
     x -= (x >> 1) & 0x5555555555555555u;
@@ -37,7 +39,7 @@ struct Vector {
     return {x};
   }
 
-  // Counts never leave the low byte of their lane, so a shift of the word moves no bit into the next lane.
+  // Counts fit the low byte of their lane, so shifting the whole word moves no bit into the next lane.
   template <std::size_t W, int n>
   static Vector shift_left(Vector v) {
     return {v.word << n};
@@ -64,7 +66,7 @@ struct Vector {
   }
   static std::size_t expand(std::uint64_t mask, std::uint32_t first, std::uint32_t* positions) {
     std::size_t found = 0;
-    for (; mask != 0; mask &= mask - 1) positions[found++] = first + static_cast<std::uint32_t>(__builtin_ctzll(mask));
+    for (; mask != 0; mask &= mask - 1) positions[found++] = first + static_cast<std::uint32_t>(trailing_zeros(mask));
     return found;
   }
 
@@ -74,8 +76,8 @@ struct Vector {
   static Vector broadcast(const std::uint64_t* p) { return {*p}; }
   static bool any(Vector v) { return v.word != 0; }
   template <std::size_t Bytes>
-  static void slice(const std::uint8_t* codes, std::size_t stride, Planes planes) {
-    slice_plainly<Bytes>(codes, stride, planes);
+  static void bit_slice(const std::uint8_t* codes, std::size_t stride, Planes planes) {
+    bit_slice_portably<Bytes>(codes, stride, planes);
   }
 };
 

@@ -1,8 +1,9 @@
-// Transpositions: as orders of bytes that a shuffle instruction takes, and as plain arithmetic.
+// Transpositions: as byte orders for shuffle instructions, and in portable arithmetic.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace vtsearch {
 namespace {
@@ -12,7 +13,7 @@ struct ByteOrder {
   std::uint8_t byte[Size];
 };
 
-// Where each byte of a register comes from when unit j (U bytes) of lane i (W bytes) goes to unit j * lanes + i.
+// The source of each byte when unit j (U bytes) of lane i (W bytes) moves to unit j * lanes + i.
 template <std::size_t Size, std::size_t W, std::size_t U>
 constexpr ByteOrder<Size> transposed() {
   ByteOrder<Size> order{};
@@ -24,7 +25,7 @@ constexpr ByteOrder<Size> transposed() {
   return order;
 }
 
-// 8 rows of 8 bytes, transposed; the first row last in each word.
+// The transposition of 8 rows of 8 bytes, with the first row last in each word.
 constexpr ByteOrder<64> transposed_from_last() {
   ByteOrder<64> order{};
   for (std::size_t i = 0; i < 8; ++i)
@@ -32,7 +33,7 @@ constexpr ByteOrder<64> transposed_from_last() {
   return order;
 }
 
-// Every byte where it is: a transposition of one lane.
+// The identity: a transposition of one lane.
 template <std::size_t Size>
 constexpr ByteOrder<Size> identity() {
   return transposed<Size, Size, 1>();
@@ -45,7 +46,7 @@ inline void swap_bits(std::uint64_t& low, std::uint64_t& high, int shift, std::u
   low ^= change << shift;
 }
 
-// 8 words of 8 bytes: byte j of word i goes to byte i of word j.
+// Transposes 8 words of 8 bytes: byte j of word i moves to byte i of word j.
 inline void transpose_word_bytes(std::uint64_t (&word)[8]) {
   constexpr std::uint64_t masks[3] = {0x00000000ffffffffu, 0x0000ffff0000ffffu, 0x00ff00ff00ff00ffu};
   for (int step = 4, level = 0; step > 0; step /= 2, ++level) {
@@ -55,7 +56,7 @@ inline void transpose_word_bytes(std::uint64_t (&word)[8]) {
   }
 }
 
-// A word as 8 rows of 8 bits: bit j of byte i goes to bit i of byte j.
+// Transposes a word as 8 rows of 8 bits: bit j of byte i moves to bit i of byte j.
 inline std::uint64_t transpose_bits(std::uint64_t x) {
   const auto swap = [&x](int shift, std::uint64_t mask) {
     const std::uint64_t change = ((x >> shift) ^ x) & mask;
@@ -70,16 +71,16 @@ inline std::uint64_t transpose_bits(std::uint64_t x) {
 // 64 planes of 512 bits.
 using Planes = std::uint8_t (*)[64];
 
-// 512 codes of at most 8 bytes, `stride` apart: bit i of plane p becomes bit p of code i. First within each eight
-// codes, then words across eight times eight of them.
+// Transposes 512 codes of at most 8 bytes, `stride` apart: bit i of plane p becomes bit p of code i. First within
+// groups of eight codes, then across eight such groups.
 template <std::size_t Bytes>
-inline void slice_plainly(const std::uint8_t* codes, std::size_t stride, Planes planes) {
+inline void bit_slice_portably(const std::uint8_t* codes, std::size_t stride, Planes planes) {
   for (std::size_t octets = 0; octets < 64; octets += 8) {
-    std::uint64_t row[8][8];  // of each eight codes, the bits of each byte
+    std::uint64_t row[8][8];  // for each group of eight codes, the bits of each byte
     for (std::size_t octet = 0; octet < 8; ++octet) {
       for (std::size_t i = 0; i < 8; ++i) {
         row[octet][i] = 0;
-        __builtin_memcpy(&row[octet][i], codes + ((octets + octet) * 8 + i) * stride, Bytes);
+        std::memcpy(&row[octet][i], codes + ((octets + octet) * 8 + i) * stride, Bytes);
       }
       transpose_word_bytes(row[octet]);
       for (auto& bytes : row[octet]) bytes = transpose_bits(bytes);
@@ -88,7 +89,7 @@ inline void slice_plainly(const std::uint8_t* codes, std::size_t stride, Planes 
       std::uint64_t word[8];
       for (std::size_t octet = 0; octet < 8; ++octet) word[octet] = row[octet][byte];
       transpose_word_bytes(word);
-      for (std::size_t j = 0; j < 8; ++j) __builtin_memcpy(&planes[8 * byte + j][octets], &word[j], 8);
+      for (std::size_t j = 0; j < 8; ++j) std::memcpy(&planes[8 * byte + j][octets], &word[j], 8);
     }
   }
 }

@@ -1,7 +1,7 @@
-"""The compiled engine: takes exactly typed arrays, checks only what memory safety needs.
+"""The compiled engine: takes exactly typed arrays and checks only what memory safety requires.
 
-Callers go through ``vtsearch.ranking`` and ``vtsearch.metrics``, which check and explain. Labels come as
-compressed rows: ``offsets`` (n + 1,) and ``classes`` (nnz,), ascending inside a row.
+Use ``vtsearch.ranking`` and ``vtsearch.metrics``, which validate and convert arguments. Labels are compressed sparse
+rows (CSR): ``offsets`` (n + 1,) and ``classes`` (nnz,), ascending within a row.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,8 @@
-// Every instruction set that runs here against the oracle: every width to 40 bytes at every length to 300, the edges of
-// blocks, masks, labels, k, threads. Prints how many operations were compared.
+// Compares every instruction set that this CPU supports with the oracle: all widths up to 40 bytes with all lengths up
+// to 300 items, lengths around multiples of the block size, masks, labels, k, threads. Prints the number of operations
+// compared.
 //
-//   check_kernels [lengths] [blocks] [threads]      all of them, unless some are named
+//   check_kernels [lengths] [blocks] [threads]      runs all parts, or only those named
 #include <algorithm>
 #include <cstddef>
 #include <cstdio>
@@ -20,17 +21,17 @@ namespace {
 
 constexpr std::size_t widest = 40;        // bytes
 constexpr std::size_t longest = 300;      // items
-constexpr std::size_t many_queries = 17;  // beyond 15 the database is laid crosswise
+constexpr std::size_t many_queries = 17;  // more than 15 use the bit-sliced layout
 constexpr std::size_t block_edges[] = {512, 1024, 2048, 4096};
 constexpr std::size_t wide[] = {41, 63, 64, 65, 128, 255, 256, 1024};  // bytes
 
-// The kernels that run here, or the one that VTSEARCH_ISA names.
+// All runnable kernel tables, or only the one named by VTSEARCH_ISA.
 std::vector<const Kernels*> chosen_kernels() {
   if (std::getenv("VTSEARCH_ISA") != nullptr) return {&default_kernels()};
   return {runnable_kernels().begin(), runnable_kernels().end()};
 }
 
-// The chosen kernels, and how many operations of each agreed.
+// The chosen kernel tables, with the number of operations compared for each.
 class Contenders {
  public:
   void check(const Shape& shape, const std::vector<Options>& variants) {
@@ -57,7 +58,7 @@ class Contenders {
   std::vector<std::size_t> counts_ = std::vector<std::size_t>(kernels_.size(), 0);
 };
 
-// Kinds of codes, masks and labels take turns, so that lengths that follow each other meet them all.
+// Varies the kinds of codes, masks and labels with `turn`, so that successive lengths cover all of them.
 Shape shape_in_turn(std::size_t width, std::size_t queries, std::size_t items, std::size_t turn) {
   return {width,
           queries,
@@ -104,7 +105,7 @@ void check_block_edges(Contenders& contenders) {
   }
 }
 
-// So many pairs that threads are started: a database to cut, queries to share, both.
+// Problems large enough for several threads: split by database, by queries, and by both.
 void check_threads(Contenders& contenders) {
   std::size_t turn = 0;
   for (const std::size_t width : {8u, 33u}) {

@@ -24,17 +24,17 @@ struct Call {
   const Options& options;
   Cancellation& cancellation;
 
-  // What differs from the oracle, and where to find it again.
+  // Prints the operation that differs and the parameters to reproduce it, and aborts.
   void require(bool holds, const char* operation) const {
     if (holds) return;
     const Shape& shape = problem.shape;
-    std::fprintf(stderr,
-                 "%s (%s) is not the oracle's: width %zu, %zu queries, %zu items, kind %d, mask %d, classes %zu, most "
-                 "labels %zu, seed %llu, k %zu, radius %zu, normalizer %d, threads %zu\n",
-                 operation, kernels.name, shape.width, shape.queries, shape.items, static_cast<int>(shape.kind),
-                 static_cast<int>(shape.mask), shape.classes, shape.most_labels,
-                 static_cast<unsigned long long>(shape.seed), options.k, options.radius,
-                 static_cast<int>(options.normalizer), options.threads);
+    std::fprintf(
+        stderr,
+        "%s (%s) differs from the oracle: width %zu, %zu queries, %zu items, kind %d, mask %d, classes %zu, max "
+        "labels %zu, seed %llu, k %zu, radius %zu, normalizer %d, threads %zu\n",
+        operation, kernels.name, shape.width, shape.queries, shape.items, static_cast<int>(shape.kind),
+        static_cast<int>(shape.mask), shape.classes, shape.max_labels, static_cast<unsigned long long>(shape.seed),
+        options.k, options.radius, static_cast<int>(options.normalizer), options.threads);
     std::abort();
   }
 };
@@ -94,13 +94,13 @@ void check_count_within(const Call& call, const Answers& answers) {
   }
 }
 
-// Of short databases: the oracle looks at all pairs.
+// Only for short databases, because the oracle compares all pairs.
 void check_deduplicate(const Call& call) {
   constexpr std::size_t longest = 64;
   const Problem& problem = call.problem;
   const std::size_t radius = std::min(call.options.radius, 8 * problem.shape.width);
   if (problem.shape.items > longest) return;
-  const Windows windows{1 + problem.shape.seed % longest, 100, nullptr, nullptr};
+  const ReadWindows windows{1 + problem.shape.seed % longest, 100, nullptr, nullptr};
   Fenced<std::int64_t> representatives(problem.shape.items, -1);
   deduplicate(call.kernels, problem.database_view(), radius, windows, call.options.threads, call.cancellation,
               representatives.data());
@@ -151,7 +151,7 @@ void check_average_precision_by_index(const Call& call, const Answers& answers) 
   }
 }
 
-// Any order of ties lies between the worst and the best, and so does the mean over all orders.
+// Average precision for any order of ties, and its mean over all orders, is between the worst and the best.
 void check_average_precision(const Call& call, const Answers& answers) {
   for (std::size_t q = 0; q < call.problem.shape.queries; ++q) {
     const auto with = [&](Ties ties) {

@@ -1,4 +1,4 @@
-// Every public operation of the core, compared with the oracle; the first difference is printed and ends the program.
+// Compares every public operation of the core with the oracle; prints the first difference and aborts.
 #pragma once
 
 #include <cstddef>
@@ -24,10 +24,10 @@ class Checks {
   // Returns the number of operations compared.
   std::size_t run(const Kernels& kernels, const Options& options) const;
 
-  // What needs no codes: average precision from the oracle's histograms.
+  // Checks average precision computed from the histograms of the oracle.
   void run_without_kernels(const Options& options) const;
 
-  // Each operation throws Cancelled where the caller has asked it to stop; the problem must not be empty.
+  // Checks that each operation throws Cancelled if it was cancelled before the call; the problem must not be empty.
   std::size_t run_stopped(const Kernels& kernels, const Options& options) const;
 
  private:

@@ -1,4 +1,4 @@
-// Arrays that end where no one may read or write.
+// Arrays followed by inaccessible memory, so that an access beyond the end crashes.
 #pragma once
 
 #include <sys/mman.h>
@@ -23,7 +23,7 @@ namespace vtsearch {
 
 #ifdef VTSEARCH_ADDRESS_SANITIZER
 
-// The sanitizer fences the heap itself, on both sides.
+// AddressSanitizer already guards heap arrays, on both sides.
 template <class T>
 class Fenced {
  public:
@@ -44,7 +44,7 @@ class Fenced {
 
 #else
 
-// Pages behind which no one may read or write. They are used again: maps are slow to make, above all in an emulator.
+// Memory pages followed by an inaccessible page. They are reused, because mapping is slow, especially in an emulator.
 class FencedPages {
  public:
   explicit FencedPages(std::size_t bytes) : room_((bytes + page() - 1) / page() * page()) {
@@ -86,7 +86,7 @@ class FencedPages {
   std::byte* first_;
 };
 
-// A kernel that goes beyond the last element crashes, whatever the program was compiled with.
+// The last element is directly before the inaccessible page, so a kernel that reads or writes beyond it crashes.
 template <class T>
 class Fenced {
  public:

@@ -1,4 +1,5 @@
-// libFuzzer's bytes become a retrieval problem and its options; every instruction set must give the oracle's answers.
+// libFuzzer target: decodes the input to a retrieval problem with options and compares every instruction set with the
+// oracle.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -10,7 +11,7 @@
 namespace vtsearch {
 namespace {
 
-// Numbers out of the input, 0 behind its end.
+// Reads numbers from the input; 0 after its end.
 class Input {
  public:
   Input(const std::uint8_t* data, std::size_t size) : data_(data), size_(size) {}
@@ -23,7 +24,7 @@ class Input {
     return value;
   }
 
-  // What is left changes the codes, byte by byte.
+  // Applies the remaining bytes to the codes by xor.
   void change(Fenced<std::uint8_t>& codes) {
     for (std::size_t i = 0; i < codes.size() && size_ > 0; ++i) codes.data()[i] ^= byte();
   }
@@ -39,13 +40,13 @@ class Input {
   std::size_t size_;
 };
 
-// Mostly narrow codes, every width of which may have a kernel of its own.
+// Mostly narrow codes, whose widths have specialized kernels.
 std::size_t chosen_width(Input& input) {
   return 1 + (input.below(8) == 0 ? input.below(300) : input.below(40));
 }
 
-// Mostly short databases, now and then the edge of a block. Threads start at millions of pairs, too many for an oracle
-// that is asked often: check_kernels asks for those.
+// Mostly short databases, sometimes a length near a multiple of the block size. Several threads need millions of pairs,
+// too slow for the oracle here; check_kernels covers them.
 std::size_t chosen_items(Input& input) {
   constexpr std::size_t longest = 320;
   return input.below(8) == 0 ? (std::size_t{512} << input.below(4)) - 2 + input.below(5) : input.below(longest + 1);
@@ -56,7 +57,7 @@ Shape chosen_shape(Input& input) {
   shape.kind = static_cast<Kind>(input.below(kinds));
   shape.mask = static_cast<MaskKind>(input.below(mask_kinds));
   shape.classes = input.below(70);
-  shape.most_labels = input.below(8);
+  shape.max_labels = input.below(8);
   shape.seed = input.number(1);
   return shape;
 }
@@ -65,7 +66,7 @@ Options chosen_options(Input& input, const Shape& shape) {
   Options options;
   options.k = 1 + (input.below(4) == 0 ? input.below(shape.items + 3) : input.below(20));
   options.radius = input.below(8 * shape.width + 3);
-  if (input.below(16) == 0) options.radius = SIZE_MAX / 2;  // the most that Python can ask for
+  if (input.below(16) == 0) options.radius = SIZE_MAX / 2;  // the largest value that Python can pass
   options.normalizer = static_cast<Normalizer>(input.below(3));
   options.threads = 1 + input.below(4);
   return options;

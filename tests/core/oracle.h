@@ -1,4 +1,4 @@
-// The answers, computed as their definitions read: one pair, one comparison at a time.
+// Reference results, computed directly from the definitions.
 #pragma once
 
 #include <compare>
@@ -15,7 +15,7 @@ struct Problem;
 
 std::int32_t naive_distance(const std::uint8_t* a, const std::uint8_t* b, std::size_t width);
 
-// For each item of the database the smallest that a chain of steps within the radius leads to.
+// For each item of the database the smallest item of its connected component.
 std::vector<std::int64_t> naive_groups(const Problem& problem, std::size_t radius);
 
 struct Found {
@@ -25,19 +25,19 @@ struct Found {
   auto operator<=>(const Found&) const = default;
 };
 
-// Matrices stand row by row, one row a query.
+// Matrices are row-major with one row per query.
 struct Answers {
   explicit Answers(const Problem& problem);
 
-  // The mean of the precisions at the relevant items among the first k of all items, ties by index.
+  // Average precision at k over all items, with ties broken by index.
   double average_precision(std::size_t query, std::size_t k, Normalizer normalizer) const;
 
   std::size_t bins;
-  std::vector<std::int32_t> distances;       // (queries, items), masked items among them
-  std::vector<std::size_t> shared;           // (queries, items): classes that query and item both have
-  std::vector<std::vector<Found>> rankings;  // of each query: the allowed items by (distance, index)
+  std::vector<std::int32_t> distances;       // (queries, items), including masked items
+  std::vector<std::size_t> shared;           // (queries, items): number of classes shared by query and item
+  std::vector<std::vector<Found>> rankings;  // for each query the allowed items by (distance, index)
 
-  // By distance, (queries, bins).
+  // Histograms of shape (queries, bins).
   std::vector<std::int64_t> allowed_items;
   std::vector<std::int64_t> items;
   std::vector<std::int64_t> relevant;
@@ -47,7 +47,7 @@ struct Answers {
  private:
   void answer(const Problem& problem, std::size_t query);
 
-  std::vector<std::vector<Found>> all_rankings_;  // mask or not
+  std::vector<std::vector<Found>> all_rankings_;  // including masked items
 };
 
 }  // namespace vtsearch

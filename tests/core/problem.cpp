@@ -19,7 +19,7 @@ void copy_into(Fenced<std::uint8_t>& target, const std::vector<std::uint8_t>& by
   std::copy(bytes.begin(), bytes.end(), target.begin());
 }
 
-// The items in order of their distance to the query.
+// The codes sorted by their distance to the query.
 std::vector<std::uint8_t> nearest_first(const std::vector<std::uint8_t>& codes, const std::uint8_t* query,
                                         std::size_t width) {
   std::vector<Found> order;
@@ -47,7 +47,7 @@ std::vector<std::uint8_t> database_codes(const Shape& shape, const std::vector<s
         std::memcpy(codes.data() + i * width, codes.data() + random.below(distinct) * width, width);
       }
       break;
-    case Kind::opposite:  // the smallest and the largest distances that there are
+    case Kind::opposite:  // only the smallest and the largest possible distance
       for (std::size_t i = 0; i < codes.size(); ++i) {
         codes[i] = static_cast<std::uint8_t>(queries[i % width] ^ (i / width % 3 == 0 ? 0x00 : 0xff));
       }
@@ -77,7 +77,7 @@ void fill_mask(Fenced<std::uint8_t>& mask, MaskKind kind, Random& random) {
   }
 }
 
-// Bits behind the last item mean nothing: they are set.
+// Bits beyond the last item must be ignored, so they are set.
 void set_bits_behind(Fenced<std::uint8_t>& mask, std::size_t items) {
   if (items % 8 != 0) mask.data()[items / 8] |= static_cast<std::uint8_t>(0xff << (items % 8));
 }
@@ -87,7 +87,7 @@ Labels random_labels(std::size_t items, const Shape& shape, Random& random) {
   Fenced<std::int64_t> offsets(items + 1);
   for (std::size_t i = 0; i < items; ++i) {
     std::vector<std::int32_t> row;
-    const std::size_t labels = shape.classes == 0 ? 0 : random.below(shape.most_labels + 1);
+    const std::size_t labels = shape.classes == 0 ? 0 : random.below(shape.max_labels + 1);
     for (std::size_t j = 0; j < labels; ++j) row.push_back(static_cast<std::int32_t>(random.below(shape.classes)));
     std::sort(row.begin(), row.end());
     row.erase(std::unique(row.begin(), row.end()), row.end());

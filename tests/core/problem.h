@@ -1,4 +1,4 @@
-// A retrieval problem of chosen shape: codes, mask, labels, each in memory of its own that is fenced.
+// A pseudorandom retrieval problem of a given shape: codes, mask and labels in fenced memory.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace vtsearch {
 
-// What the database's codes look like; those that tie or come in order are the ones that break kernels.
+// Distributions of the codes of the database. Ties and sorted codes are the hard cases for the kernels.
 enum class Kind { random, few, equal, opposite, nearest_first, farthest_first };
 inline constexpr std::size_t kinds = 6;
 
@@ -24,7 +24,7 @@ struct Shape {
   Kind kind = Kind::random;
   MaskKind mask = MaskKind::none;
   std::size_t classes = 0;
-  std::size_t most_labels = 1;  // of one item
+  std::size_t max_labels = 1;  // per item
   std::uint64_t seed = 0;
 };
 
@@ -39,7 +39,7 @@ class Random {
   std::uint64_t state_;
 };
 
-// Labels as compressed rows.
+// Labels as compressed sparse rows (CSR).
 struct Labels {
   Fenced<std::int64_t> offsets;
   Fenced<std::int32_t> classes;
@@ -54,7 +54,7 @@ struct Problem {
   CodeView database_view() const { return {database.data(), shape.items, shape.width}; }
   MaskView mask_view() const { return shape.mask == MaskKind::none ? MaskView{} : MaskView{mask.data()}; }
   LabelledCodes labelled() const {
-    return {query_view(), database_view(), query_labels.view(), db_labels.view(), shape.classes};
+    return {{query_view(), query_labels.view()}, {database_view(), db_labels.view()}, shape.classes};
   }
 
   Shape shape;

@@ -1,4 +1,4 @@
-"""The engine without Python agrees with an oracle of its own: on this machine, and on arm64 in an emulator."""
+"""Build the C++ checks of the engine and run them: on this machine, and for arm64 in an emulator."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(CMAKE is None, reason="needs cmake")
 
 
 def build(preset):
-    """The program that a preset of CMakePresets.json makes; what has not changed is not compiled again."""
+    """Build check_kernels incrementally with a preset of CMakePresets.json and return its path."""
     for step in (["--preset"], ["--build", "--parallel", "2", "--target", "check_kernels", "--preset"]):
         result = subprocess.run([CMAKE, *step, preset], cwd=ROOT, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stdout + result.stderr
@@ -35,7 +35,7 @@ def start(*command, **environment):
 
 
 def cases(process):
-    """How many operations of each instruction set agreed."""
+    """Return the number of operations compared for each instruction set."""
     output, errors = process.communicate()
     assert process.returncode == 0, errors
     return {isa: int(count) for isa, count in re.findall(r"^(\w+): (\d+) cases$", output, re.MULTILINE)}

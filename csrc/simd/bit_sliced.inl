@@ -1,15 +1,16 @@
-// The kernels over bit planes (sliced.h), written once over `struct Vector`, which has for them, beside what rows.inl
-// asks for:
+// Bit-sliced kernels (layout: bit_sliced.h), generic over `struct Vector`. Beyond the operations listed in rows.inl
+// they need:
 //
-//   a & b, a + b              bits; lanes of 8 bytes
+//   a & b, a + b              bitwise; in lanes of 8 bytes
 //   sum(a, b, c)              a ^ b ^ c
-//   majority(a, b, c)         bits that are set in two of the three
+//   majority(a, b, c)         bits set in at least two of the three
 //   without(a, b)             a & ~b
-//   broadcast(p)              a word of 8 bytes in every lane
-//   any(v)                    whether a bit is set
-//   popcount_is_fast          whether counting bits takes an instruction or few
-//   slice<B>(codes, stride, planes)
-//                             512 codes of B = 2, 4 or 8 bytes, `stride` apart: bit i of plane p is bit p of code i
+//   broadcast(p)              the word of 8 bytes at p in every lane
+//   any(v)                    whether any bit is set
+//   popcount_is_fast          whether popcount takes only a few instructions
+//   bit_slice<B>(codes, stride, planes)
+//                             transposes 512 codes of B = 2, 4 or 8 bytes, `stride` apart: bit i of plane p is bit p of
+//                             code i
 #pragma once
 
 #include "simd/rows.inl"
@@ -19,16 +20,16 @@ namespace {
 
 constexpr std::size_t unit_stride = rows_per_unit * row_bytes;
 
-// A number at each bit position of a vector, lowest bit first.
+// A number for each bit position of a vector; bit[0] is the lowest bit.
 template <std::size_t Bits>
 struct Number {
   static constexpr std::size_t bits = Bits;
   Vector bit[Bits];
 };
 
-// Full adders where both have a bit, half adders beyond: total = a + b + carry, where a is not shorter than b.
+// total = a + b + carry, with a at least as long as b: full adders where both have a bit, half adders above.
 template <std::size_t I = 0, std::size_t A, std::size_t B, std::size_t Total>
-[[gnu::always_inline]] inline void add(const Number<A>& a, const Number<B>& b, Vector carry, Number<Total>& total) {
+VTSEARCH_ALWAYS_INLINE void add(const Number<A>& a, const Number<B>& b, Vector carry, Number<Total>& total) {
   if constexpr (I < B) {
     total.bit[I] = Vector::sum(a.bit[I], b.bit[I], carry);
     carry = Vector::majority(a.bit[I], b.bit[I], carry);
@@ -41,8 +42,8 @@ template <std::size_t I = 0, std::size_t A, std::size_t B, std::size_t Total>
   if constexpr (I + 1 < Total) add<I + 1>(a, b, carry, total);
 }
 
-// The sum of 15 bits of a unit.
-[[gnu::always_inline]] inline Number<4> unit_sum(const u8* rows, const u16* picks) {
+// The sum of the first 15 bits of a unit.
+VTSEARCH_ALWAYS_INLINE Number<4> unit_sum(const u8* rows, const u16* picks) {
   const auto sum = [&](std::size_t t) { return Vector::load(rows + picks[t]); };
   const auto carry = [&](std::size_t t) { return Vector::load(rows + picks[triples + t]); };
   const Vector s0 = sum(0), s1 = sum(1), s2 = sum(2), s3 = sum(3), s4 = sum(4);
@@ -55,14 +56,15 @@ template <std::size_t I = 0, std::size_t A, std::size_t B, std::size_t Total>
   return {{bit0, bit1, Vector::sum(fours_a, fours_b, fours_c), Vector::majority(fours_a, fours_b, fours_c)}};
 }
 
-// The bit that unit_sum leaves.
-[[gnu::always_inline]] inline Vector last_bit(const u8* rows, const u16* picks) {
+// The 16th bit of a unit, left out by unit_sum.
+VTSEARCH_ALWAYS_INLINE Vector last_bit(const u8* rows, const u16* picks) {
   return Vector::load(rows + picks[2 * triples]);
 }
 
-// The sum of all bits of some units but the very last; inner last bits are the carries that come into inner sums.
+// The sum of all bits of `Units` units but the last one. The last bits of inner units serve as carry inputs of
+// additions.
 template <std::size_t Units>
-[[gnu::always_inline]] inline auto sum_of_units(const u8* rows, const u16* picks) {
+VTSEARCH_ALWAYS_INLINE auto sum_of_units(const u8* rows, const u16* picks) {
   if constexpr (Units == 1) {
     return unit_sum(rows, picks);
   } else {
@@ -76,9 +78,9 @@ template <std::size_t Units>
   }
 }
 
-// What is left of a sum of any number of units: its bits in memory.
+// The running sum for any number of units, kept in memory.
 struct LongSum {
-  Vector bit[most_counter_bits];
+  Vector bit[max_counter_bits];
   std::size_t bits;
 
   template <std::size_t N>
@@ -93,7 +95,7 @@ struct LongSum {
   static constexpr u64 zeros = 0;
 };
 
-[[gnu::noinline]] LongSum long_sum(const u8* rows, const u16* picks, std::size_t units) {
+VTSEARCH_NOINLINE LongSum long_sum(const u8* rows, const u16* picks, std::size_t units) {
   LongSum total;
   total.bits = counter_bits(unit_bits * units);
   for (std::size_t i = 0; i < total.bits; ++i) total.bit[i] = Vector::broadcast(&LongSum::zeros);
@@ -108,9 +110,9 @@ struct LongSum {
   return total;
 }
 
-// Distances as bits, lowest first; Units = 0 stands for any number of them.
+// Distances as bits, lowest first; Units = 0 means any number of units.
 template <std::size_t Units>
-[[gnu::always_inline]] inline void distance_bits(const u8* rows, const u16* picks, std::size_t units, Vector* bits) {
+VTSEARCH_ALWAYS_INLINE void distance_bits(const u8* rows, const u16* picks, std::size_t units, Vector* bits) {
   if constexpr (Units == 0) {
     const LongSum total = long_sum(rows, picks, units);
     for (std::size_t i = 0; i < total.bits; ++i) bits[i] = total.bit[i];
@@ -125,9 +127,9 @@ template <std::size_t Units>
   }
 }
 
-// Items whose distance plus the bias carries over: those that do not lie below the threshold.
+// The carry out of distance + bias, set for items not below the threshold.
 template <std::size_t I, std::size_t Bits>
-[[gnu::always_inline]] inline Vector carried(const Number<Bits>& sum, const u64* bias, Vector carry) {
+VTSEARCH_ALWAYS_INLINE Vector carried(const Number<Bits>& sum, const u64* bias, Vector carry) {
   if constexpr (I == Bits) {
     return carry;
   } else {
@@ -136,7 +138,7 @@ template <std::size_t I, std::size_t Bits>
 }
 
 template <std::size_t Units>
-[[gnu::always_inline]] inline Vector not_below(const u8* rows, const u16* picks, std::size_t units, const u64* bias) {
+VTSEARCH_ALWAYS_INLINE Vector not_below(const u8* rows, const u16* picks, std::size_t units, const u64* bias) {
   if constexpr (Units == 0) {
     const LongSum total = long_sum(rows, picks, units);
     Vector carry = Vector::broadcast(&LongSum::zeros);
@@ -153,12 +155,12 @@ template <std::size_t Units>
   }
 }
 
-[[gnu::always_inline]] inline Vector part_of(const u64* words, std::size_t at) {
+VTSEARCH_ALWAYS_INLINE Vector part_of(const u64* words, std::size_t at) {
   return Vector::load(reinterpret_cast<const u8*>(words) + at);
 }
 
 template <std::size_t Units>
-void scan_block(const u8* rows, const SlicedQueries& queries, const BlockItems& allowed, std::size_t block,
+void scan_block(const u8* rows, const BitSlicedQueries& queries, const BlockItems& allowed, std::size_t block,
                 BlockItems* found, u8* any) {
   const std::size_t units = Units == 0 ? queries.units : Units;
   const std::size_t bits = counter_bits(unit_bits * units);
@@ -177,7 +179,7 @@ void scan_block(const u8* rows, const SlicedQueries& queries, const BlockItems& 
   }
 }
 
-// The eight ways in which the lowest three bits of a distance can stand.
+// One mask for each value of the lowest three bits of a distance.
 struct LowBits {
   Vector way[8];
 
@@ -197,8 +199,8 @@ struct LowBits {
   }
 };
 
-// Adds how many of `items` stand in each of the eight ways; `counters` are those of the first vector of the row.
-[[gnu::always_inline]] inline void count_ways(Vector items, const LowBits& low, u8* counters) {
+// Adds the number of `items` for each of the eight masks to the counters.
+VTSEARCH_ALWAYS_INLINE void count_ways(Vector items, const LowBits& low, u8* counters) {
   for (std::size_t half = 0; half < 2; ++half, counters += row_bytes) {
     const auto count = [&](std::size_t i) { return Vector::popcount<8>(items & low.way[4 * half + i]); };
     const Vector counts = (count(0) | Vector::shift_left<8, 16>(count(1))) |
@@ -208,18 +210,18 @@ struct LowBits {
 }
 
 template <std::size_t Units>
-void count_block(const u8* rows, const SlicedQueries& queries, const BlockItems& allowed, u64* counters,
+void count_block(const u8* rows, const BitSlicedQueries& queries, const BlockItems& allowed, u64* counters,
                  const u64* const* relevant_items, u64* relevant) {
   const std::size_t units = Units == 0 ? queries.units : Units;
   const std::size_t bits = counter_bits(unit_bits * units);
-  const std::size_t octets = unit_bits * units / 8 + 1;  // of distances
+  const std::size_t octets = unit_bits * units / 8 + 1;  // groups of eight distances
   for (std::size_t q = 0; q < queries.count; ++q) {
     const u64* wanted = relevant_items == nullptr ? nullptr : relevant_items[q];
     for (std::size_t at = 0; at < row_bytes; at += vector_bytes) {
-      Vector distance[most_counter_bits];
+      Vector distance[max_counter_bits];
       distance_bits<Units>(rows + at, queries.picks + q * units * picks_per_unit, units, distance);
       const LowBits low(distance[0], distance[1], distance[2]);
-      Vector high[most_counter_bits][2];  // each higher bit inverted, and as it is
+      Vector high[max_counter_bits][2];  // each higher bit, inverted and unchanged
       for (std::size_t i = 3; i < bits; ++i) {
         high[i][0] = Vector::without(LowBits::ones(), distance[i]);
         high[i][1] = distance[i];
@@ -238,15 +240,15 @@ void count_block(const u8* rows, const SlicedQueries& queries, const BlockItems&
   }
 }
 
-// Width = 0 stands for any multiple of a word.
+// Width = 0 means any multiple of a word.
 template <std::size_t Width>
-[[gnu::always_inline]] inline u64 distance_between(const u8* a, const u8* b, std::size_t width) {
+VTSEARCH_ALWAYS_INLINE u64 distance_between(const u8* a, const u8* b, std::size_t width) {
   constexpr std::size_t step = Width == 0 || Width > word_width ? word_width : Width;
   u64 distance = 0;
   for (std::size_t at = 0; at < (Width == 0 ? width : Width); at += step) {
     u64 x = 0, y = 0;
-    __builtin_memcpy(&x, a + at, step);
-    __builtin_memcpy(&y, b + at, step);
+    std::memcpy(&x, a + at, step);
+    std::memcpy(&y, b + at, step);
     distance += Vector::popcount_word(x ^ y);
   }
   return distance;
@@ -264,7 +266,7 @@ void expand_distances(const u32* numbers, std::size_t count, u32 first, const u8
 std::size_t count_found(const TileItems& found) {
   u64 count = 0;
   for (unsigned blocks = found.blocks; blocks != 0; blocks &= blocks - 1) {
-    for (const u64 word : found.items[static_cast<std::size_t>(__builtin_ctz(blocks)) * found.stride].word)
+    for (const u64 word : found.items[static_cast<std::size_t>(trailing_zeros(blocks)) * found.stride].word)
       count += Vector::popcount_word(word);
   }
   return count;
@@ -274,12 +276,12 @@ void expand(const TileItems& found, u32 first, const u8* codes, const u8* query,
             u16* distances) {
   u32* next = numbers;
   for (unsigned blocks = found.blocks; blocks != 0; blocks &= blocks - 1) {
-    const auto block = static_cast<u32>(__builtin_ctz(blocks));
+    const auto block = static_cast<u32>(trailing_zeros(blocks));
     const u64* word = found.items[block * found.stride].word;
-    unsigned words = 0;  // those with any, found without a branch that no one can foretell
+    unsigned words = 0;  // nonempty words, found without unpredictable branches
     for (std::size_t w = 0; w < block_words; ++w) words |= static_cast<unsigned>(word[w] != 0) << w;
     for (; words != 0; words &= words - 1) {
-      const auto w = static_cast<u32>(__builtin_ctz(words));
+      const auto w = static_cast<u32>(trailing_zeros(words));
       next += Vector::expand(word[w], first + block * static_cast<u32>(block_items) + 64 * w, next);
     }
   }
@@ -291,16 +293,16 @@ void expand(const TileItems& found, u32 first, const u8* codes, const u8* query,
   distances_of(numbers, static_cast<std::size_t>(next - numbers), first, codes, query, width, distances);
 }
 
-// The 64 planes of `Bytes` bytes of each code: plane p is bit p % 8 of byte p / 8.
+// The 64 planes of `Bytes` bytes of each code: plane p holds bit p % 8 of byte p / 8.
 template <std::size_t Bytes>
-void slice_column(const u8* codes, std::size_t count, std::size_t width, Planes planes) {
-  if (count == block_items) return Vector::slice<Bytes>(codes, width, planes);
+void bit_slice_column(const u8* codes, std::size_t count, std::size_t width, Planes planes) {
+  if (count == block_items) return Vector::bit_slice<Bytes>(codes, width, planes);
   alignas(64) u8 all[block_items * Bytes] = {};
-  for (std::size_t i = 0; i < count; ++i) __builtin_memcpy(all + i * Bytes, codes + i * width, Bytes);
-  Vector::slice<Bytes>(all, Bytes, planes);
+  for (std::size_t i = 0; i < count; ++i) std::memcpy(all + i * Bytes, codes + i * width, Bytes);
+  Vector::bit_slice<Bytes>(all, Bytes, planes);
 }
 
-// The rows of one unit from its 16 planes.
+// The precomputed rows of one unit from its 16 planes.
 void make_rows(Planes planes, u8* rows) {
   const Vector ones = LowBits::ones();
   for (std::size_t at = 0; at < row_bytes; at += vector_bytes) {
@@ -325,19 +327,21 @@ void make_rows(Planes planes, u8* rows) {
   }
 }
 
-void slice(const u8* codes, std::size_t count, std::size_t width, std::size_t units, u8* rows) {
+void bit_slice(const u8* codes, std::size_t count, std::size_t width, std::size_t units, u8* rows) {
   constexpr std::size_t units_per_column = word_width / unit_bytes;
-  const auto slice_column_of = width == 2 ? slice_column<2> : width == 4 ? slice_column<4> : slice_column<8>;
+  const auto bit_slice_column_of = width == 2   ? bit_slice_column<2>
+                                   : width == 4 ? bit_slice_column<4>
+                                                : bit_slice_column<8>;
   alignas(64) u8 planes[64][row_bytes];
   for (std::size_t unit = 0; unit < units; ++unit) {
-    if (unit % units_per_column == 0) slice_column_of(codes + unit * unit_bytes, count, width, planes);
+    if (unit % units_per_column == 0) bit_slice_column_of(codes + unit * unit_bytes, count, width, planes);
     make_rows(planes + unit % units_per_column * unit_bits, rows + unit * unit_stride);
   }
 }
 
-constexpr SlicedKernels sliced_kernels() {
+constexpr BitSlicedKernels bit_sliced_kernels() {
   return {Vector::popcount_is_fast,
-          slice,
+          bit_slice,
           {scan_block<1>, scan_block<2>, scan_block<3>, scan_block<4>, scan_block<5>, scan_block<6>, scan_block<7>,
            scan_block<8>, scan_block<16>, scan_block<0>},
           {count_block<1>, count_block<2>, count_block<3>, count_block<4>, count_block<5>, count_block<6>,

@@ -1,4 +1,4 @@
-// Groups as trees: an item points at one of its group that is not above it, and the smallest of a group at itself.
+// Lock-free union-find. Each item has a parent in its group that is not larger; the root is the smallest item.
 #pragma once
 
 #include <atomic>
@@ -8,12 +8,12 @@
 
 namespace vtsearch {
 
-// Any number of threads may unite at once: an item is only ever pointed at a smaller one of its own group, so that what
-// another thread has read stays true, if late. The groups are the same whatever came first.
-class Forest {
+// unite() may be called by many threads at once. Parents only ever change to smaller items of the same group, so a
+// stale value read by another thread is still a valid ancestor. The result does not depend on the order of calls.
+class UnionFind {
  public:
-  // In memory of the caller's, where the parents already are.
-  explicit Forest(std::int64_t* parents) : parents_(parents) {}
+  // Works in place on the caller's array of parents.
+  explicit UnionFind(std::int64_t* parents) : parents_(parents) {}
 
   void unite(std::int64_t a, std::int64_t b) {
     for (;;) {
@@ -21,11 +21,11 @@ class Forest {
       b = root(b);
       if (a == b) return;
       if (a < b) std::swap(a, b);
-      if (point(a, a, b)) return;  // not if another thread was faster, and a is no root any more
+      if (point(a, a, b)) return;  // fails if another thread has attached a to a parent meanwhile
     }
   }
 
-  // Points each item at the smallest of its group. For one thread, when all is united.
+  // Sets each parent to the root. Call it from one thread after all unions.
   void flatten(std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) parents_[i] = parents_[parents_[i]];
   }
@@ -41,6 +41,7 @@ class Forest {
     }
   }
 
+#ifdef __cpp_lib_atomic_ref
   std::int64_t parent(std::int64_t item) { return cell(item).load(std::memory_order_relaxed); }
 
   bool point(std::int64_t item, std::int64_t from, std::int64_t to) {
@@ -48,6 +49,13 @@ class Forest {
   }
 
   std::atomic_ref<std::int64_t> cell(std::int64_t item) { return std::atomic_ref<std::int64_t>(parents_[item]); }
+#else  // libc++ before LLVM 19
+  std::int64_t parent(std::int64_t item) { return __atomic_load_n(parents_ + item, __ATOMIC_RELAXED); }
+
+  bool point(std::int64_t item, std::int64_t from, std::int64_t to) {
+    return __atomic_compare_exchange_n(parents_ + item, &from, to, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+  }
+#endif
 
   std::int64_t* parents_;
 };

@@ -1,20 +1,22 @@
-// A growing list of (item, distance), in order of arrival.
+// A growing list of (item, distance) pairs, in order of insertion.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
+#include <vector>
 
 namespace vtsearch {
 
 class HitList {
  public:
   std::size_t size() const { return size_; }
-  const std::uint32_t* items() const { return items_.get(); }  // their numbers inside the range
+  const std::uint32_t* items() const { return items_.get(); }  // item numbers inside the range
   const std::uint16_t* distances() const { return distances_; }
 
-  // How many lie below a threshold. Sums of 16 bits, so that compilers do eight or more at a time.
+  // The number of distances below a threshold. 16-bit sums let compilers vectorize with eight or more lanes.
   std::size_t count_below(std::size_t threshold) const {
     constexpr std::size_t piece = 65535;
     std::size_t count = 0;
@@ -28,7 +30,8 @@ class HitList {
     return count;
   }
 
-  // Makes room for `count` more behind the last one, for a caller that writes them there and then calls grow().
+  // Reserves space for `count` more pairs. The caller writes them at items_end() and distances_end(), then calls
+  // grow().
   void make_room(std::size_t count) {
     if (size_ + count > capacity_) reserve(std::max(2 * capacity_, size_ + count));
   }
@@ -46,10 +49,10 @@ class HitList {
   std::uint16_t* distances_end() { return distances_ + size_; }
   void grow(std::size_t count) { size_ += count; }
 
-  // Forgets all, but keeps the memory.
+  // Removes all pairs; keeps the memory.
   void clear() { size_ = 0; }
 
-  // Keeps those for which keep(distance) holds, asked in order.
+  // Removes pairs for which keep(distance) is false; keep is called in order.
   template <class Keep>
   void filter(Keep&& keep) {
     std::size_t kept = 0;
@@ -64,8 +67,11 @@ class HitList {
  private:
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
-  std::unique_ptr<std::uint32_t[]> items_;  // behind them, in the same memory, the distances
+  std::unique_ptr<std::uint32_t[]> items_;  // followed by the distances, in one allocation
   std::uint16_t* distances_ = nullptr;
 };
+
+// One list for each query.
+using HitLists = std::vector<HitList>;
 
 }  // namespace vtsearch

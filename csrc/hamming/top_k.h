@@ -1,37 +1,37 @@
-// The k smallest by (distance, index) out of a stream that comes in order of index. The order lives here alone.
+// Top-k selection: the k smallest items by (distance, index) of a stream in order of the index.
 //
-// As soon as k items lie at distances <= d, later items must lie below d to matter, since they lose every tie at d: the
-// threshold is strict and only falls. What passes it goes to a list, which is thinned when it is long and sorted by
-// counting at the end. Both keep the order of arrival, and with it the order of the index.
+// Once k items are at distances <= d, later items must be below d, since they lose ties at d: the threshold is strict
+// and only decreases. Items below it are appended to a list, which is pruned when it gets long and finally sorted by a
+// counting sort. Both are stable, so ties are broken by index.
 //
-// A ceiling, guessed from a sample, spares the stream's beginning, when nothing is known yet and nearly everything
-// would pass. A guess that proves too low is found out at the end, and the work is done again without it.
+// At the start of the stream nearly every item would be a hit. A ceiling estimated from a sample avoids that; if it
+// proves too low, complete() returns false and the selection has to be repeated without it.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
-#include "hamming/hits.h"
-#include "hamming/sort.h"
+#include "hamming/counting_sort.h"
+#include "hamming/hit_list.h"
 
 namespace vtsearch {
 
-class Selection {
+class TopK {
  public:
-  static constexpr std::size_t slack = 1024;  // hits beyond twice k before it pays to look for what can go
+  static constexpr std::size_t slack = 1024;  // prune a list longer than 2 k + slack
 
-  // Items at `ceiling` or beyond never pass; with ceiling = bins all may.
-  Selection(std::size_t k, std::size_t bins, std::size_t ceiling)
+  // Only items below `ceiling` are selected; ceiling = bins is no restriction.
+  TopK(std::size_t k, std::size_t bins, std::size_t ceiling)
       : k_(k), bins_(bins), ceiling_(ceiling), threshold_(ceiling) {}
 
-  // Whether nothing is missing that the ceiling kept out.
+  // Whether the result is correct, that is, unaffected by the ceiling.
   bool complete() const { return threshold_ < ceiling_ || ceiling_ == bins_; }
 
-  // Items at this distance or beyond no longer pass.
+  // Only items below this distance can still be selected.
   std::size_t threshold() const { return threshold_; }
 
-  // To be called when the last `count` of the hits have come, all below the threshold. Whether it has fallen.
+  // Call it after `count` hits below the threshold were appended. Returns whether the threshold has decreased.
   bool add(HitList& hits, std::size_t count) {
     below_ += count;
     if (below_ < k_) return false;
@@ -40,7 +40,7 @@ class Selection {
     return true;
   }
 
-  // Writes the first min(k, size) items, each with `first` added.
+  // Writes the first min(k, size) items in order, adding `first` to each index.
   void finish(const HitList& hits, std::size_t first, std::int32_t* distances, std::int64_t* indices) const {
     const std::uint32_t* items = hits.items();
     const std::uint16_t* found = hits.distances();
@@ -50,7 +50,8 @@ class Selection {
   }
 
  private:
-  // To the largest distance that fewer than k hits lie below: mostly one step away, far away at first.
+  // Sets the threshold to the largest distance with fewer than k hits below it, by galloping search: it is usually one
+  // step away, but far away at first.
   void lower_threshold(const HitList& hits) {
     std::size_t enough = threshold_, step = 1, candidate;
     do {
@@ -67,7 +68,8 @@ class Selection {
     }
   }
 
-  // Forgets what can no longer be among the first k: all beyond the threshold, and at the threshold all but the first.
+  // Removes hits that cannot be among the first k: those above the threshold, and those at the threshold beyond the
+  // first k - below_.
   void thin(HitList& hits) const {
     std::size_t places = k_ - below_;
     hits.filter([&](std::size_t distance) {
@@ -80,7 +82,7 @@ class Selection {
   std::size_t bins_;
   std::size_t ceiling_;
   std::size_t threshold_;
-  std::size_t below_ = 0;  // hits below the threshold, fewer than k between tiles
+  std::size_t below_ = 0;  // hits below the threshold; fewer than k between tiles
 };
 
 }  // namespace vtsearch

@@ -1,4 +1,4 @@
-// A stable counting sort by distance: the order of arrival, which is that of the index, breaks ties.
+// A stable counting sort by distance. Input is in order of the index, so ties are broken by index.
 #pragma once
 
 #include <algorithm>
@@ -7,14 +7,16 @@
 #include <utility>
 #include <vector>
 
+#include "compiler.h"
+
 namespace vtsearch {
 
-// The items are taken from four places at once, each with counters of its own: with one set of them, each increment
-// would be waiting for the last.
+// The input is split into four streams with separate counters, because successive increments of one counter would form
+// a dependency chain.
 inline constexpr std::size_t sort_lanes = 4;
 
 template <class Visit>
-[[gnu::always_inline]] inline void for_each_in_lanes(std::size_t count, Visit&& visit) {
+VTSEARCH_ALWAYS_INLINE void for_each_in_lanes(std::size_t count, Visit&& visit) {
   const std::size_t length = count / sort_lanes;
   for (std::size_t i = 0; i < length; ++i) {
     visit(std::size_t{0}, i);
@@ -25,7 +27,7 @@ template <class Visit>
   for (std::size_t i = sort_lanes * length; i < count; ++i) visit(sort_lanes - 1, i);
 }
 
-// Writes the first `limit` of `count` items, nearest first. distance(i) is below `bins`; index(i) is what is written.
+// Sorts `count` items and writes the distance(i) and index(i) of the first `limit`. distance(i) must be below `bins`.
 template <class Distance, class Index>
 void sort_by_distance(std::size_t count, std::size_t bins, std::size_t limit, Distance distance, Index index,
                       std::int32_t* distances, std::int64_t* indices) {
@@ -43,7 +45,7 @@ void sort_by_distance(std::size_t count, std::size_t bins, std::size_t limit, Di
     return for_each_in_lanes(
         count, [=](std::size_t lane, std::size_t i) { indices[table[lane * bins + distance(i)]++] = index(i); });
   }
-  std::int64_t beyond;  // takes what comes after the limit: a branch would be guessed wrong half of the time
+  std::int64_t beyond;  // dummy target for items beyond the limit: a branch would often be mispredicted
   for_each_in_lanes(count, [=, &beyond](std::size_t lane, std::size_t i) {
     const std::uint32_t place = table[lane * bins + distance(i)]++;
     *(place < limit ? indices + place : &beyond) = index(i);

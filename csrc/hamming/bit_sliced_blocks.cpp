@@ -1,7 +1,11 @@
-#include "hamming/blocks.h"
+#include "hamming/bit_sliced_blocks.h"
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
+
+#include "compiler.h"
+#include "hamming/padding.h"
 
 namespace vtsearch {
 namespace {
@@ -15,7 +19,7 @@ std::size_t form_of(std::size_t units) {
                                   std::begin(unrolled_units));
 }
 
-// Which rows of a unit are those of a query with these 16 bits.
+// The offsets of the precomputed rows of a unit for a query with these 16 bits.
 void pick_rows(unsigned query_bits, std::uint16_t* picks) {
   const auto offset = [](std::size_t row) { return static_cast<std::uint16_t>(row * row_bytes); };
   for (std::size_t t = 0; t < triples; ++t) {
@@ -26,23 +30,23 @@ void pick_rows(unsigned query_bits, std::uint16_t* picks) {
   picks[2 * triples] = offset(last_row + (query_bits >> (unit_bits - 1)));
 }
 
-// Has memory that is read next brought to the second-level cache while all queries look at this block. Most often it is
-// the next block; where it is none, the hint is lost.
+// Prefetches the next block to the second-level cache while the queries scan this one. At the end of a tile the
+// addresses may be invalid, which a prefetch ignores.
 void fetch_ahead(const std::uint8_t* from, std::size_t bytes) {
   constexpr std::size_t line = 64;
-  for (std::size_t at = 0; at < bytes; at += line) __builtin_prefetch(from + at, 0, 2);
+  for (std::size_t at = 0; at < bytes; at += line) prefetch(from + at);
 }
 
 }  // namespace
 
-BlockKernels::BlockKernels(const Kernels& kernels, std::size_t width)
-    : slice(kernels.sliced.slice),
-      scan(kernels.sliced.scan[form_of(units_of(width))]),
-      count(kernels.sliced.count[form_of(units_of(width))]),
-      found(kernels.sliced.found),
-      expand(kernels.sliced.expand) {}
+BitSlicedWidthKernels::BitSlicedWidthKernels(const Kernels& kernels, std::size_t width)
+    : bit_slice(kernels.bit_sliced.bit_slice),
+      scan(kernels.bit_sliced.scan[form_of(units_of(width))]),
+      count(kernels.bit_sliced.count[form_of(units_of(width))]),
+      found(kernels.bit_sliced.found),
+      expand(kernels.bit_sliced.expand) {}
 
-SlicedQuerySet::SlicedQuerySet(CodeView queries)
+BitSlicedQuerySet::BitSlicedQuerySet(CodeView queries)
     : count_(queries.count),
       units_(units_of(queries.width)),
       bits_(counter_bits(unit_bits * units_)),
@@ -59,18 +63,18 @@ SlicedQuerySet::SlicedQuerySet(CodeView queries)
   }
 }
 
-void SlicedQuerySet::set_threshold(std::size_t q, std::size_t threshold) {
+void BitSlicedQuerySet::set_threshold(std::size_t q, std::size_t threshold) {
   thresholds_[q] = static_cast<std::uint16_t>(threshold);
   const std::size_t bias = (std::size_t{1} << bits_) - threshold;
   for (std::size_t i = 0; i < bits_; ++i) bias_[q * bits_ + i] = ((bias >> i) & 1) != 0 ? ~std::uint64_t{0} : 0;
 }
 
-SlicedBlock::SlicedBlock(std::size_t width)
+BitSlicedBlock::BitSlicedBlock(std::size_t width)
     : units_(units_of(width)), padded_(padded_width(width)), rows_(units_ * rows_per_unit * row_bytes) {}
 
-void SlicedBlock::set(const BlockKernels& kernels, const Tile& tile, std::size_t first) {
+void BitSlicedBlock::set(const BitSlicedWidthKernels& kernels, const Tile& tile, std::size_t first) {
   const std::size_t count = std::min(block_items, tile.count - first);
-  kernels.slice(tile.codes + first * padded_, count, padded_, units_, rows_.data());
+  kernels.bit_slice(tile.codes + first * padded_, count, padded_, units_, rows_.data());
   fetch_ahead(tile.codes + (first + count) * padded_, block_items * padded_);
   for (std::size_t w = 0; w < block_words; ++w) {
     const std::size_t here = std::clamp<std::size_t>(count, 64 * w, 64 * w + 64) - 64 * w;

@@ -1,48 +1,30 @@
-#include "hamming/tiles.h"
+#include "hamming/tile_reader.h"
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
 
+#include "simd/kernels.h"
+
 namespace vtsearch {
 namespace {
 
-constexpr std::size_t tile_bytes = 16 * 1024;  // half of a first-level cache: the distances want the rest
-constexpr std::size_t fewest_items = 1024;
-constexpr std::size_t most_items = 4096;
-constexpr std::size_t most_streamed_items = 16384;
-constexpr std::size_t streamed_tile_bytes = most_streamed_items * 8;
-static_assert(most_items <= most_blocks * block_items);
+constexpr std::size_t tile_bytes = 16 * 1024;  // half of a first-level cache: distances need the rest
+constexpr std::size_t min_items = 1024;
+constexpr std::size_t max_items = 4096;
+constexpr std::size_t max_streamed_items = 16384;
+constexpr std::size_t streamed_tile_bytes = max_streamed_items * 8;
+static_assert(max_items <= max_blocks * block_items);
 
 }  // namespace
 
-std::size_t padded_width(std::size_t width) {
-  for (std::size_t narrow : narrow_widths) {
-    if (width <= narrow) return narrow;
-  }
-  return width <= wide_width ? wide_width : (width + word_width - 1) / word_width * word_width;
-}
-
-std::size_t width_form(std::size_t padded) {
-  const auto* narrow = std::find(std::begin(narrow_widths), std::end(narrow_widths), padded);
-  const auto form = static_cast<std::size_t>(narrow - std::begin(narrow_widths));
-  return form + (narrow == std::end(narrow_widths) && padded != wide_width);
-}
-
-std::vector<std::uint8_t> padded_codes(CodeView codes) {
-  const std::size_t width = padded_width(codes.width);
-  std::vector<std::uint8_t> padded(codes.count * width);
-  for (std::size_t i = 0; i < codes.count; ++i) std::memcpy(padded.data() + i * width, codes.code(i), codes.width);
-  return padded;
-}
-
 std::size_t items_per_tile(std::size_t padded_width) {
-  return std::clamp(tile_bytes / padded_width / items_per_group * items_per_group, fewest_items, most_items);
+  return std::clamp(tile_bytes / padded_width / items_per_group * items_per_group, min_items, max_items);
 }
 
 std::size_t items_per_streamed_tile(std::size_t padded_width) {
   return std::clamp(streamed_tile_bytes / padded_width / items_per_group * items_per_group,
-                    items_per_tile(padded_width), most_streamed_items);
+                    items_per_tile(padded_width), max_streamed_items);
 }
 
 std::size_t allowed_items(MaskView mask, Range range) {
@@ -82,7 +64,7 @@ const std::uint8_t* TileReader::padded(std::size_t first, std::size_t count) {
   return buffer_.data();
 }
 
-// Gathers allowed codes until a tile is full; where 64 items or more are forbidden they are passed at one look.
+// Gathers allowed codes until the tile is full. Runs of masked items are skipped 64 at a time.
 bool TileReader::next_masked(Tile& tile) {
   std::size_t count = 0;
   while (position_ < range_.end && count < items_) {

@@ -1,4 +1,4 @@
-#include "hamming/equal.h"
+#include "hamming/exact_duplicates.h"
 
 #include <algorithm>
 #include <cstring>
@@ -15,11 +15,11 @@ struct Entry {
   bool operator<(const Entry& other) const { return key != other.key ? key < other.key : item < other.item; }
 };
 
-// Entries that are sorted at a time: what stays in the second-level cache.
+// Mean entries per bucket. A bucket is sorted at once and should stay in the second-level cache.
 constexpr std::size_t bucket_items = 4096;
 constexpr std::size_t items_per_check = 4096;
 
-// The same for equal codes; for others it rarely is, and up to 8 bytes never.
+// A hash of the code. Collisions are rare, and impossible for codes of up to 8 bytes.
 std::uint64_t key_of(const std::uint8_t* code, std::size_t width) {
   std::uint64_t key = 0;
   for (std::size_t at = 0; at < width; at += sizeof key) {
@@ -29,28 +29,28 @@ std::uint64_t key_of(const std::uint8_t* code, std::size_t width) {
     } else {
       std::memcpy(&word, code + at, width - at);
     }
-    key = (key ^ word) * 0x9e3779b97f4a7c15u;  // 2^64 over the golden ratio, as Fibonacci hashing has it
+    key = (key ^ word) * 0x9e3779b97f4a7c15u;  // 2^64 / golden ratio, as in Fibonacci hashing
     key ^= key >> 32;
   }
   return key;
 }
 
-// All items with their keys, in buckets by the upper bits of the key, in order of the item.
+// All items with their keys, partitioned by the upper bits of the key; items of a bucket are in ascending order.
 class Buckets {
  public:
-  Buckets(CodeView codes, const Windows& windows, Checkpoint& checkpoint)
+  Buckets(CodeView codes, const ReadWindows& windows, CancellationPoint& cancellation_point)
       : count_(codes.count / bucket_items + 1), ends_(count_ + 1), entries_(codes.count) {
     const auto for_each = [&](auto&& visit) {
       windows.for_each(0, codes.count, [&](Range window) {
         for (std::size_t i = window.begin; i < window.end; ++i) {
-          if (i % items_per_check == 0) checkpoint();
+          if (i % items_per_check == 0) cancellation_point();
           visit(i, key_of(codes.code(i), codes.width));
         }
       });
     };
     for_each([&](std::size_t, std::uint64_t key) { ++ends_[bucket_of(key) + 1]; });
     for (std::size_t b = 0; b < count_; ++b) ends_[b + 1] += ends_[b];
-    // An end begins as the bucket's first place, and is the end when all are placed.
+    // ends_[b] starts as the first index of bucket b and is its end once all entries are written.
     for_each([&](std::size_t i, std::uint64_t key) {
       entries_[ends_[bucket_of(key)]++] = {key, static_cast<std::int64_t>(i)};
     });
@@ -71,20 +71,20 @@ class Buckets {
 };
 
 bool are_equal(CodeView codes, std::int64_t a, std::int64_t b) {
-  if (codes.width <= sizeof(Entry::key)) return true;  // their keys are
+  if (codes.width <= sizeof(Entry::key)) return true;  // equal keys imply equal codes
   const auto code = [&](std::int64_t item) { return codes.code(static_cast<std::size_t>(item)); };
   return std::memcmp(code(a), code(b), codes.width) == 0;
 }
 
-// Items of one key, ascending: mostly one, or some with one code. Different codes with one key are told apart by
-// looking at those that came before.
-void find_equal_of_key(CodeView codes, std::span<const Entry> entries, const Windows& windows, Checkpoint& checkpoint,
-                       std::int64_t* first) {
+// Handles items with one key, in ascending order. Nearly always they have the same code; after a hash collision each
+// item is compared with the distinct codes found so far.
+void find_exact_duplicates_of_key(CodeView codes, std::span<const Entry> entries, const ReadWindows& windows,
+                                  CancellationPoint& cancellation_point, std::int64_t* first) {
   first[entries.front().item] = entries.front().item;
   std::vector<std::int64_t> different = {entries.front().item};
   std::size_t compared = 0;
   for (const Entry& entry : entries.subspan(1)) {
-    checkpoint();
+    cancellation_point();
     const auto same = [&](std::int64_t item) { return are_equal(codes, item, entry.item); };
     const auto found = std::find_if(different.begin(), different.end(), same);
     first[entry.item] = found == different.end() ? entry.item : *found;
@@ -95,14 +95,14 @@ void find_equal_of_key(CodeView codes, std::span<const Entry> entries, const Win
 
 }  // namespace
 
-void find_equal(CodeView codes, const Windows& windows, std::size_t threads, Cancellation& cancellation,
-                std::int64_t* first) {
-  Checkpoint here(cancellation, 0);
+void find_exact_duplicates(CodeView codes, const ReadWindows& windows, std::size_t threads, Cancellation& cancellation,
+                           std::int64_t* first) {
+  CancellationPoint here(cancellation, 0);
   Buckets buckets(codes, windows, here);
-  parallel_for(buckets.count(), threads, cancellation, [&](std::size_t bucket, Checkpoint& checkpoint) {
-    checkpoint();
+  parallel_for(buckets.count(), threads, cancellation, [&](std::size_t bucket, CancellationPoint& cancellation_point) {
+    cancellation_point();
     const std::span<Entry> entries = buckets.entries(bucket);
-    // Many equal codes make a large bucket, but it is in order.
+    // A bucket is large only if many codes are equal; then it is already sorted.
     if (!std::is_sorted(entries.begin(), entries.end())) std::sort(entries.begin(), entries.end());
     for (std::size_t begin = 0, end; begin < entries.size(); begin = end) {
       end = begin + 1;
@@ -110,7 +110,7 @@ void find_equal(CodeView codes, const Windows& windows, std::size_t threads, Can
       if (end - begin == 1) {
         first[entries[begin].item] = entries[begin].item;
       } else {
-        find_equal_of_key(codes, entries.subspan(begin, end - begin), windows, checkpoint, first);
+        find_exact_duplicates_of_key(codes, entries.subspan(begin, end - begin), windows, cancellation_point, first);
       }
     }
   });

@@ -1,0 +1,87 @@
+// Rankings, neighbors within a radius, distances and their histograms.
+#include <algorithm>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include "bindings.h"
+#include "hamming/distances.h"
+#include "hamming/histogram.h"
+#include "hamming/rank.h"
+#include "hamming/within.h"
+
+namespace vtsearch {
+namespace {
+
+std::pair<Distances, Indices> rank_codes(const Codes& query_codes, const Codes& db_codes, py::ssize_t k,
+                                         const std::optional<PackedMask>& mask, py::ssize_t threads) {
+  const BothCodes codes = views(query_codes, db_codes);
+  const MaskView allowed = view(mask, codes.database.count);
+  const std::size_t columns = rank_columns(codes.database, not_negative(k), allowed);
+  Distances distances({ssize(codes.queries.count), ssize(columns)});
+  Indices indices({ssize(codes.queries.count), ssize(columns)});
+  run([&, d = distances.mutable_data(), i = indices.mutable_data()](const Kernels& kernels,
+                                                                    Cancellation& cancellation) {
+    rank(kernels, codes.queries, codes.database, columns, allowed, at_least_one(threads), cancellation, d, i);
+  });
+  return {std::move(distances), std::move(indices)};
+}
+
+std::tuple<Offsets, Distances, Indices> codes_within(const Codes& query_codes, const Codes& db_codes,
+                                                     py::ssize_t radius, const std::optional<PackedMask>& mask,
+                                                     py::ssize_t threads) {
+  const BothCodes codes = views(query_codes, db_codes);
+  const MaskView allowed = view(mask, codes.database.count);
+  Neighbors found;
+  run([&](const Kernels& kernels, Cancellation& cancellation) {
+    found = within(kernels, codes.queries, codes.database, not_negative(radius), allowed, at_least_one(threads),
+                   cancellation);
+  });
+  return {adopt(std::move(found.offsets)), adopt(std::move(found.distances)), adopt(std::move(found.indices))};
+}
+
+Counts count_of_codes_within(const Codes& query_codes, const Codes& db_codes, py::ssize_t radius,
+                             const std::optional<PackedMask>& mask, py::ssize_t threads) {
+  const BothCodes codes = views(query_codes, db_codes);
+  const MaskView allowed = view(mask, codes.database.count);
+  Counts counts(ssize(codes.queries.count));
+  std::fill_n(counts.mutable_data(), codes.queries.count, 0);
+  run([&, out = counts.mutable_data()](const Kernels& kernels, Cancellation& cancellation) {
+    count_within(kernels, codes.queries, codes.database, not_negative(radius), allowed, at_least_one(threads),
+                 cancellation, out);
+  });
+  return counts;
+}
+
+Distances all_distances(const Codes& query_codes, const Codes& db_codes, py::ssize_t threads) {
+  const BothCodes codes = views(query_codes, db_codes);
+  Distances all({ssize(codes.queries.count), ssize(codes.database.count)});
+  run([&, out = all.mutable_data()](const Kernels& kernels, Cancellation& cancellation) {
+    distances(kernels, codes.queries, codes.database, at_least_one(threads), cancellation, out);
+  });
+  return all;
+}
+
+Histogram distance_histogram(const Codes& query_codes, const Codes& db_codes, const std::optional<PackedMask>& mask,
+                             py::ssize_t threads) {
+  const BothCodes codes = views(query_codes, db_codes);
+  const MaskView allowed = view(mask, codes.database.count);
+  auto counts = zeros<Histogram>(codes.queries.count, codes.database.bins());
+  run([&, out = counts.mutable_data()](const Kernels& kernels, Cancellation& cancellation) {
+    histogram(kernels, codes.queries, codes.database, allowed, at_least_one(threads), cancellation, out);
+  });
+  return counts;
+}
+
+}  // namespace
+
+void register_rank(py::module_& module) {
+  const py::arg query_codes = exact("query_codes"), db_codes = exact("db_codes"), mask = optional("mask");
+  module.def("rank", &rank_codes, query_codes, db_codes, "k"_a, mask, "threads"_a);
+  module.def("within", &codes_within, query_codes, db_codes, "radius"_a, mask, "threads"_a);
+  module.def("count", &count_of_codes_within, query_codes, db_codes, "radius"_a, mask, "threads"_a);
+  module.def("distances", &all_distances, query_codes, db_codes, "threads"_a);
+  module.def("histogram", &distance_histogram, query_codes, db_codes, mask, "threads"_a);
+}
+
+}  // namespace vtsearch

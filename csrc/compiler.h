@@ -1,0 +1,79 @@
+// Compiler-specific attributes and functions. Instruction-set files include this header, so all functions here have
+// internal linkage: a shared symbol compiled with AVX-512 flags could be linked into portable code.
+#pragma once
+
+#include <cstdint>
+
+#if defined(_MSC_VER) && !defined(__clang__)
+
+#include <intrin.h>
+
+#define VTSEARCH_ALWAYS_INLINE __forceinline
+#define VTSEARCH_NOINLINE __declspec(noinline)
+
+namespace vtsearch {
+namespace {
+
+VTSEARCH_ALWAYS_INLINE int trailing_zeros(std::uint32_t x) {
+  unsigned long position;
+  _BitScanForward(&position, x);
+  return static_cast<int>(position);
+}
+
+VTSEARCH_ALWAYS_INLINE int trailing_zeros(std::uint64_t x) {
+  unsigned long position;
+  _BitScanForward64(&position, x);
+  return static_cast<int>(position);
+}
+
+// Only for instruction sets that have popcount: on x86 this is always the POPCNT instruction.
+VTSEARCH_ALWAYS_INLINE int popcount(std::uint64_t x) {
+#ifdef _M_ARM64
+  return static_cast<int>(_CountOneBits64(x));
+#else
+  return static_cast<int>(__popcnt64(x));
+#endif
+}
+
+// Prefetches a cache line for reading, to the second-level cache.
+VTSEARCH_ALWAYS_INLINE void prefetch(const void* p) {
+#ifdef _M_ARM64
+  __prefetch(p);
+#else
+  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1);
+#endif
+}
+
+}  // namespace
+}  // namespace vtsearch
+
+#else  // GCC and Clang
+
+#define VTSEARCH_ALWAYS_INLINE [[gnu::always_inline]] inline
+#define VTSEARCH_NOINLINE [[gnu::noinline]]
+
+namespace vtsearch {
+namespace {
+
+VTSEARCH_ALWAYS_INLINE int trailing_zeros(std::uint32_t x) {
+  return __builtin_ctz(x);
+}
+
+VTSEARCH_ALWAYS_INLINE int trailing_zeros(std::uint64_t x) {
+  return __builtin_ctzll(x);
+}
+
+// Only for instruction sets that have popcount: without one it is a library call.
+VTSEARCH_ALWAYS_INLINE int popcount(std::uint64_t x) {
+  return __builtin_popcountll(x);
+}
+
+// Prefetches a cache line for reading, to the second-level cache.
+VTSEARCH_ALWAYS_INLINE void prefetch(const void* p) {
+  __builtin_prefetch(p, 0, 2);
+}
+
+}  // namespace
+}  // namespace vtsearch
+
+#endif

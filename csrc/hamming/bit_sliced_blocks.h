@@ -1,0 +1,64 @@
+// Codes and queries in the layout of the bit-sliced kernels.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "codes.h"
+#include "hamming/aligned_array.h"
+#include "hamming/tile_reader.h"
+#include "simd/kernels.h"
+
+namespace vtsearch {
+
+// With fewer queries the row kernels are faster: transposing a block takes about as long as a dozen scans of it.
+inline constexpr std::size_t min_bit_sliced_queries = 16;
+
+// The bit-sliced kernels for codes of one width.
+struct BitSlicedWidthKernels {
+  BitSliceKernel bit_slice;
+  BitSlicedScanKernel scan;
+  BitSlicedCountKernel count;
+  FoundKernel found;
+  ExpandKernel expand;
+
+  BitSlicedWidthKernels(const Kernels& kernels, std::size_t width);
+};
+
+// Queries as row offsets and thresholds. Initially every distance is below the threshold.
+class BitSlicedQuerySet {
+ public:
+  explicit BitSlicedQuerySet(CodeView queries);
+
+  void set_threshold(std::size_t q, std::size_t threshold);
+  BitSlicedQueries view() const { return {count_, units_, picks_.data(), thresholds_.data(), bias_.data()}; }
+
+ private:
+  std::size_t count_;
+  std::size_t units_;
+  std::size_t bits_;
+  std::vector<std::uint16_t> picks_;
+  std::vector<std::uint16_t> thresholds_;
+  std::vector<std::uint64_t> bias_;
+};
+
+// The bit-sliced rows of one block of a tile.
+class BitSlicedBlock {
+ public:
+  explicit BitSlicedBlock(std::size_t width);
+
+  // Transposes up to 512 items of the tile, starting at position `first`.
+  void set(const BitSlicedWidthKernels& kernels, const Tile& tile, std::size_t first);
+
+  const std::uint8_t* rows() const { return rows_.data(); }
+  const BlockItems& items() const { return items_; }  // the items present, as bits
+
+ private:
+  std::size_t units_;
+  std::size_t padded_;
+  AlignedArray<std::uint8_t> rows_;
+  BlockItems items_;
+};
+
+}  // namespace vtsearch

@@ -1,0 +1,59 @@
+// The database as tiles: pieces that usually fit the first-level cache, padded to a width that has kernels, without
+// masked items.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "codes.h"
+#include "hamming/padding.h"
+
+namespace vtsearch {
+
+// Tile length that fits the first-level cache.
+std::size_t items_per_tile(std::size_t padded_width);
+
+// Tile length for a single query. No tile is read twice, so the cache does not limit it, and fewer tiles interrupt the
+// hardware prefetch less often.
+std::size_t items_per_streamed_tile(std::size_t padded_width);
+
+// The number of items of the range that the mask allows.
+std::size_t allowed_items(MaskView mask, Range range);
+
+struct Tile {
+  const std::uint8_t* codes;  // padded
+  std::size_t count;
+  const std::uint32_t* items;  // item numbers inside the range; null if consecutive from `first`
+  std::uint32_t first;
+
+  std::uint32_t item(std::size_t position) const {
+    return items == nullptr ? first + static_cast<std::uint32_t>(position) : items[position];
+  }
+};
+
+// Reads the allowed items of a range, in order.
+class TileReader {
+ public:
+  TileReader(CodeView codes, MaskView mask, Range range)
+      : TileReader(codes, mask, range, items_per_tile(padded_width(codes.width))) {}
+  TileReader(CodeView codes, MaskView mask, Range range, std::size_t items_per_tile);
+
+  // Sets `tile` to the next nonempty tile, valid until the next call; returns false at the end.
+  bool next(Tile& tile);
+
+ private:
+  bool next_masked(Tile& tile);
+  const std::uint8_t* padded(std::size_t first, std::size_t count);
+
+  CodeView codes_;
+  MaskView mask_;
+  Range range_;
+  std::size_t position_;
+  std::size_t width_;
+  std::size_t items_;
+  std::vector<std::uint8_t> buffer_;
+  std::vector<std::uint32_t> numbers_;
+};
+
+}  // namespace vtsearch
