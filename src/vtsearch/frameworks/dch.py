@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from vtsearch.frameworks.option_checks import check_options
-from vtsearch.frameworks.pairs import Pairs, PairwiseFramework, WeightedPairOptions, Weights, pair_mean
-from vtsearch.frameworks.similarity import cosines, share_a_label, squared_distances
-from vtsearch.tensors.distributed import mean
+from vtsearch.frameworks.pairs import Pairs, PairwiseFramework, WeightedPairOptions, Weights
+from vtsearch.frameworks.similarity import cosines, squared_distances
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,16 +59,19 @@ class DCH(PairwiseFramework):
 
     Options = DCHOptions
 
-    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
-        """The Cauchy cross-entropy (equation 8) and the Cauchy quantization (equation 9)."""
-        features = features.tanh() if self.options.distance == "euclidean" else features
-        sides = self.sides(features, labels, positions)
-        similar = share_a_label(sides.left_labels, sides.right_labels)  # (b, n)
-        ratios = self._distances(sides.left, sides.right) / self.options.gamma
-        losses = torch.where(similar > 0, ratios, 1 / ratios).log1p()
-        to_corner = self._distances(features.abs(), torch.ones_like(features[:1])) / self.options.gamma  # (b, 1)
-        quantization: float = self.options.quantization
-        return pair_mean(losses, similar, sides.exists, self.options.weights) + quantization * mean(to_corner.log1p())
+    def activate(self, features: Tensor) -> Tensor:
+        """Tanh under Euclidean distances."""
+        return features.tanh() if self.options.distance == "euclidean" else features
+
+    def pair_losses(self, left: Tensor, right: Tensor, similarity: Tensor) -> Tensor:
+        """The Cauchy cross-entropy (equation 8)."""
+        ratios = self._distances(left, right) / self.options.gamma
+        return torch.where(similarity > 0, ratios, 1 / ratios).log1p()
+
+    def quantization_errors(self, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002 (of features alone)
+        """The Cauchy quantization loss of each image (equation 9), (b, 1)."""
+        gamma: float = self.options.gamma
+        return (self._distances(features.abs(), torch.ones_like(features[:1])) / gamma).log1p()
 
     def _distances(self, features: Tensor, others: Tensor) -> Tensor:
         """(b, bits) and (n, bits) -> (b, n), all above 0."""

@@ -14,9 +14,8 @@ from torch.nn import functional
 
 from vtsearch.frameworks.multi_label import label_shares
 from vtsearch.frameworks.option_checks import check_options
-from vtsearch.frameworks.pairs import PairwiseFramework, Sides, WeightedPairOptions, pair_mean
-from vtsearch.frameworks.similarity import share_a_label
-from vtsearch.tensors.distributed import gather, mean
+from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions
+from vtsearch.tensors.distributed import gather
 
 if TYPE_CHECKING:
     from typing import Any
@@ -75,21 +74,16 @@ class DFH(PairwiseFramework):
         super().__init__(bits, classes, train_size, options, seed)
         self.register_buffer("centers", torch.zeros(classes, bits))
 
-    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
-        """The margin loss of the pairs and the quantization, after a step of the centers."""
-        sides = self.sides(features, labels, positions)
-        codes = self._codes(features, labels)
-        return self._objective(sides, features, codes)
-
-    def _objective(self, sides: Sides, features: Tensor, codes: Tensor) -> Tensor:
-        similar = share_a_label(sides.left_labels, sides.right_labels)  # (b, n)
-        products = sides.left @ sides.right.T / 2
+    def pair_losses(self, left: Tensor, right: Tensor, similarity: Tensor) -> Tensor:
+        """The margin loss of the pairs."""
+        products = left @ right.T / 2
         if self.options.products == "clamped":
             products = products.clamp(min=-100, max=50)
-        losses = functional.softplus(self.options.margin + (1 - 2 * similar) * products)
-        metric = pair_mean(losses, similar, sides.exists, self.options.weights)
-        quantization: float = self.options.quantization
-        return metric + quantization * mean((codes - features).square())
+        return functional.softplus(self.options.margin + (1 - 2 * similarity) * products)
+
+    def quantization_errors(self, features: Tensor, labels: Tensor) -> Tensor:
+        """(code - u)^2 of each bit, after a step of the centers."""
+        return (self._codes(features, labels) - features).square()
 
     @torch.no_grad()
     def _codes(self, features: Tensor, labels: Tensor) -> Tensor:

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Literal
 from torch.nn import functional
 
 from vtsearch.frameworks.option_checks import check_options
-from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions, pair_mean
-from vtsearch.frameworks.similarity import cosines, pairwise_loss, share_a_label
-from vtsearch.tensors.distributed import mean
+from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions
+from vtsearch.frameworks.similarity import cosines, pairwise_loss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,16 +48,19 @@ class DHN(PairwiseFramework):
 
     Options = DHNOptions
 
-    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
-        """Pairwise cross-entropy and pairwise quantization."""
-        inner = self.options.product == "inner"
-        features = features if inner else features.tanh()
-        sides = self.sides(features, labels, positions)
-        similar = share_a_label(sides.left_labels, sides.right_labels)  # (b, n)
-        logits = sides.left @ sides.right.T / 2 if inner else COSINE_FACTOR * cosines(sides.left, sides.right)
-        likelihood = pair_mean(pairwise_loss(logits, similar), similar, sides.exists, self.options.weights)
-        quantization: float = self.options.quantization
-        return likelihood + quantization * mean(log_cosh(features.abs() - 1))
+    def activate(self, features: Tensor) -> Tensor:
+        """Tanh under cosine products."""
+        return features.tanh() if self.options.product == "cosine" else features
+
+    def pair_losses(self, left: Tensor, right: Tensor, similarity: Tensor) -> Tensor:
+        """Pairwise cross-entropy."""
+        cosine = self.options.product == "cosine"
+        logits = COSINE_FACTOR * cosines(left, right) if cosine else left @ right.T / 2
+        return pairwise_loss(logits, similarity)
+
+    def quantization_errors(self, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002 (of features alone)
+        """The smooth penalty log cosh(|u| - 1) of each bit."""
+        return log_cosh(features.abs() - 1)
 
 
 def log_cosh(values: Tensor) -> Tensor:

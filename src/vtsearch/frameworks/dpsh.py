@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vtsearch.frameworks.option_checks import check_options
-from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions, pair_mean
-from vtsearch.frameworks.similarity import pairwise_loss, share_a_label
-from vtsearch.tensors.distributed import mean
+from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions
+from vtsearch.frameworks.similarity import pairwise_loss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,13 +41,10 @@ class DPSH(PairwiseFramework):
 
     Options = DPSHOptions
 
-    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
-        """The likelihood of the pairs and the distance to binary codes."""
-        sides = self.sides(features, labels, positions)
-        similar = share_a_label(sides.left_labels, sides.right_labels)  # (b, n)
-        likelihood = pair_mean(
-            pairwise_loss(sides.left @ sides.right.T / 2, similar), similar, sides.exists, self.options.weights
-        )
-        quantization: float = self.options.quantization
-        # (|u| - 1)^2 is (u - sign(u))^2 with a sign that is never 0
-        return likelihood + quantization * mean((features.abs() - 1).square())
+    def pair_losses(self, left: Tensor, right: Tensor, similarity: Tensor) -> Tensor:
+        """The negative log-likelihood of the pairs."""
+        return pairwise_loss(left @ right.T / 2, similarity)
+
+    def quantization_errors(self, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002 (of features alone)
+        """(u - sign(u))^2 of each bit."""
+        return (features.abs() - 1).square()  # the same, with a sign that is never 0

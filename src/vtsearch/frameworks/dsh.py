@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from vtsearch.frameworks.option_checks import check_options
-from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions, pair_mean
-from vtsearch.frameworks.similarity import share_a_label, squared_distances
-from vtsearch.tensors.distributed import mean
+from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions
+from vtsearch.frameworks.similarity import squared_distances
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,18 +47,18 @@ class DSH(PairwiseFramework):
 
     Options = DSHOptions
 
-    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
-        """The contrastive loss of the pairs and the regularizer (the paper's relaxed objective)."""
-        sides = self.sides(features, labels, positions)
-        similar = share_a_label(sides.left_labels, sides.right_labels)  # (b, n)
-        distances = squared_distances(sides.left, sides.right)
-        apart = (self.options.margin * self.bits - distances).clamp(min=0)
-        losses = (similar * distances + (1 - similar) * apart) / 2
-        contrast = pair_mean(losses, similar, sides.exists, self.options.weights)
-        weight: float = self.options.quantization * (self.bits if self.options.reduction == "sum" else 1)
-        return contrast + weight * mean(self._to_sign(features))
+    def pair_losses(self, left: Tensor, right: Tensor, similarity: Tensor) -> Tensor:
+        """The contrastive loss (the paper's relaxed objective)."""
+        margin: float = self.options.margin * self.bits
+        distances = squared_distances(left, right)
+        return (similarity * distances + (1 - similarity) * (margin - distances).clamp(min=0)) / 2
 
-    def _to_sign(self, features: Tensor) -> Tensor:
+    def quantization_errors(self, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002 (of features alone)
+        """The regularizer, of each bit."""
         if self.options.regularizer == "published":
             return (1 - features.sign()).abs()
         return (features.abs() - 1).abs()
+
+    def quantization_weight(self) -> float:
+        """The weight of the regularizer's mean over bits, or of its sum."""
+        return super().quantization_weight() * (self.bits if self.options.reduction == "sum" else 1)

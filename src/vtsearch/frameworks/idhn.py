@@ -13,9 +13,8 @@ import torch
 from torch.nn import functional
 
 from vtsearch.frameworks.option_checks import check_options
-from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions, pair_mean
+from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions
 from vtsearch.frameworks.similarity import pairwise_loss, shared_part
-from vtsearch.tensors.distributed import mean
 
 if TYPE_CHECKING:
     from typing import Any
@@ -64,20 +63,24 @@ class IDHN(PairwiseFramework):
         super().__init__(bits, classes, train_size, options, seed)
         self.scale = 5 / bits if self.options.scale == "5/bits" else float(self.options.scale)
 
-    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
-        """The losses of hard and soft pairs and the quantization."""
-        activated = functional.softsign(features)  # (b, bits)
-        sides = self.sides(activated, labels, positions)
-        similarity = shared_part(sides.left_labels, sides.right_labels, self.options.label_epsilon)  # (b, n)
-        products = sides.left @ sides.right.T
+    def activate(self, features: Tensor) -> Tensor:
+        """Softsign: h = u / (1 + |u|)."""
+        return functional.softsign(features)
+
+    def similarity(self, labels: Tensor, others: Tensor) -> Tensor:
+        """The cosine of two label rows."""
+        return shared_part(labels, others, self.options.label_epsilon)
+
+    def pair_losses(self, left: Tensor, right: Tensor, similarity: Tensor) -> Tensor:
+        """The likelihood of hard pairs, the square error of soft ones."""
+        products = left @ right.T
         is_hard = (similarity < HARD) | (similarity > 1 - HARD)
-        losses = torch.where(
-            is_hard, pairwise_loss(self.scale * products, similarity), self._soft(products, similarity)
-        )
-        quantization: float = self.options.quantization
-        similar = (similarity > 0).to(losses.dtype)
-        likelihood = pair_mean(losses, similar, sides.exists, self.options.weights)
-        return likelihood + quantization * mean((activated.abs() - 1).abs())
+        hard = pairwise_loss(self.scale * products, similarity)
+        return torch.where(is_hard, hard, self._soft(products, similarity))
+
+    def quantization_errors(self, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002 (of features alone)
+        """||h| - 1| of each bit."""
+        return (features.abs() - 1).abs()
 
     def _soft(self, products: Tensor, similarity: Tensor) -> Tensor:
         weight: float = self.options.soft_weight
