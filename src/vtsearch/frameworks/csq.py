@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from torch.nn import functional
 
-from vtsearch.frameworks.center_based import CenterBasedFramework
-from vtsearch.frameworks.centers import Construction
-from vtsearch.frameworks.option_checks import check_options
+from vtsearch.frameworks.base import check_options
+from vtsearch.frameworks.centers import CenterBasedFramework, Construction
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from vtsearch.frameworks.option_checks import check_options
+from vtsearch.frameworks.base import check_options
 from vtsearch.frameworks.pairs import Pairs, PairwiseFramework, WeightedPairOptions, Weights
 from vtsearch.frameworks.similarity import cosines, squared_distances
 

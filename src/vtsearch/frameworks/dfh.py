@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch.nn import functional
 
-from vtsearch.frameworks.multi_label import label_shares
-from vtsearch.frameworks.option_checks import check_options
+from vtsearch.frameworks.base import check_options, label_shares
 from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions
 from vtsearch.tensors.distributed import gather
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from torch.nn import functional
 
-from vtsearch.frameworks.option_checks import check_options
+from vtsearch.frameworks.base import check_options
 from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions
 from vtsearch.frameworks.similarity import cosines, pairwise_loss
 

@@ -13,10 +13,8 @@ import torch
 from torch.nn import functional
 
 from vtsearch.frameworks.bank import Bank
-from vtsearch.frameworks.center_based import CenterBasedFramework
-from vtsearch.frameworks.centers import Construction
-from vtsearch.frameworks.multi_label import first_label
-from vtsearch.frameworks.option_checks import check_options
+from vtsearch.frameworks.base import check_options, first_label
+from vtsearch.frameworks.centers import CenterBasedFramework, Construction
 
 if TYPE_CHECKING:
     from typing import Any, Self

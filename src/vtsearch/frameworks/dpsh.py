@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vtsearch.frameworks.option_checks import check_options
+from vtsearch.frameworks.base import check_options
 from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions
 from vtsearch.frameworks.similarity import pairwise_loss
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch.nn import functional
 
-from vtsearch.frameworks.base import Framework
-from vtsearch.frameworks.option_checks import check_options
+from vtsearch.frameworks.base import Framework, check_options
 from vtsearch.frameworks.similarity import share_a_label
 from vtsearch.tensors.distributed import gather, mean
 

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import nn
+from torch.nn import functional
 
-from vtsearch.frameworks.base import Framework
-from vtsearch.frameworks.multi_label import cross_entropy, first_label, label_shares
-from vtsearch.frameworks.option_checks import check_options
+from vtsearch.frameworks.base import Framework, check_options, first_label, label_shares
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -69,7 +68,7 @@ class GreedyHash(Framework):
         shares = label_shares(labels) if self.options.multi_label == "shared" else first_label(labels)
         penalty = (features.abs() - 1).abs().pow(3).mean()
         alpha: float = self.options.alpha
-        return cross_entropy(logits, shares) + alpha * penalty
+        return functional.cross_entropy(logits, shares) + alpha * penalty
 
 
 def straight_through_sign(features: Tensor) -> Tensor:

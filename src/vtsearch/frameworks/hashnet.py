@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from vtsearch.frameworks.option_checks import check_options
+from vtsearch.frameworks.base import check_options
 from vtsearch.frameworks.pairs import PairOptions, PairwiseFramework, Weights
 from vtsearch.frameworks.similarity import pairwise_loss
 

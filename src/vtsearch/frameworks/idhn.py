@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch.nn import functional
 
-from vtsearch.frameworks.option_checks import check_options
+from vtsearch.frameworks.base import check_options
 from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions
 from vtsearch.frameworks.similarity import pairwise_loss, shared_part
 

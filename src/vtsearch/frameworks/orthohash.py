@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch.nn import functional
 
-from vtsearch.frameworks.base import Framework
+from vtsearch.frameworks.base import Framework, check_options, label_shares
 from vtsearch.frameworks.centers import Construction, draw_centers
-from vtsearch.frameworks.multi_label import cross_entropy, label_shares
-from vtsearch.frameworks.option_checks import check_options
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -72,7 +70,7 @@ class OrthoHash(Framework):
         margin: float = self.options.margin
         own = cosines - margin if self.options.margin_of == "cosine" else turned_away(cosines, margin)
         logits = self.options.scale * torch.where(labels > 0, own, cosines)
-        return cross_entropy(logits, label_shares(labels))
+        return functional.cross_entropy(logits, label_shares(labels))  # an item without labels: 0
 
 
 def turned_away(cosines: Tensor, margin: float) -> Tensor:
