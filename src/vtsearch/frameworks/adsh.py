@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from vtsearch.frameworks import discrete_descent
-from vtsearch.frameworks.base import Framework
+from vtsearch.frameworks.base import Framework, check_options
 from vtsearch.tensors.distributed import average, from_first, gather
 
 if TYPE_CHECKING:
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SAMPLE_SEED = 0xAD54  # keeps the samples apart from what else is drawn from a run's seed
-_CHOICES = {
-    "classification_scale": ("sample", "absolute"),
-    "start": ("signs", "zeros", "normal"),
-    "code_step": ("exact", "published"),
-}
 
 
 @dataclass(frozen=True)
@@ -54,17 +49,7 @@ class ADSHOptions:
     classification term, as He and Wei's byte code does."""
 
     def __post_init__(self) -> None:
-        for name in ("quantization", "classification"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}: expected at least 0, got {getattr(self, name)}")
-        if self.ridge <= 0:
-            raise ValueError(f"ridge: expected more than 0, got {self.ridge}")
-        for name in ("sample", "epochs_per_sample"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        check_options(self, above_zero=("ridge",), at_least_one=("sample", "epochs_per_sample"))
 
     @classmethod
     def published(cls) -> ADSHOptions:
