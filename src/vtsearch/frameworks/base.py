@@ -20,8 +20,7 @@ class Framework(nn.Module, ABC):
     autocast: half-precision features would lose small differences of large sums.
 
     A subclass names its options dataclass as ``Options`` and implements ``loss``. The defaults of ``Options`` are the
-    form we consider correct; its classmethod ``published()`` gives the options that do what the published code
-    does, flaws included.
+    form we consider correct; its classmethod ``published()`` returns the options of the published code, flaws included.
 
     Args:
         bits: length of the codes.
@@ -99,9 +98,8 @@ class Framework(nn.Module, ABC):
     def _columns(self, labels: Tensor, like: Tensor) -> Tensor:
         """Labels as 0/1 columns (b, classes), for the b rows of `like` and of its dtype."""
         if labels.ndim == 1:
-            on_host = (
-                labels.device.type == "cpu"
-            )  # a check on the device would force a synchronization; the data set has checked
+            # A check on the device would force a synchronization; the data set has checked the labels already.
+            on_host = labels.device.type == "cpu"
             if on_host and len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < self.classes:
                 raise ValueError(f"labels: expected 0 to {self.classes - 1}, got {labels.min()} to {labels.max()}")
             labels = nn.functional.one_hot(labels, self.classes)

@@ -1,4 +1,4 @@
-"""DHN: inner products tell whether two images share a label; a smooth penalty draws each value to -1 or +1.
+"""DHN: a pairwise likelihood on inner products of features, and a smooth penalty toward -1 and +1.
 
 Paper: Zhu et al., Deep Hashing Network for Efficient Similarity Retrieval, AAAI 2016.
 """
@@ -28,7 +28,7 @@ class DHNOptions(WeightedPairOptions):
     quantization: float = 0.1
     """Weight of the quantization term mean(log cosh(|u| - 1)), the paper's lambda."""
     product: Literal["inner", "cosine"] = "inner"
-    """What the likelihood is of: half the inner product of the features, as in the paper; or ten times the cosine of
+    """Logits of the likelihood: half the inner product of the features, as in the paper; or ten times the cosine of
     tanh(u), as in the authors' later code."""
 
     def __post_init__(self) -> None:
@@ -36,7 +36,7 @@ class DHNOptions(WeightedPairOptions):
 
     @classmethod
     def published(cls) -> DHNOptions:
-        """As in the DeepHash-pytorch collection: unseen rows of the bank are dissimilar."""
+        """As in the DeepHash-pytorch collection: unseen rows of the bank dissimilar."""
         return cls(unseen="dissimilar")
 
 
@@ -64,6 +64,6 @@ class DHN(PairwiseFramework):
 
 
 def log_cosh(values: Tensor) -> Tensor:
-    """log(cosh(x)), where cosh(x) itself overflows too."""
+    """log(cosh(x)), also for x with an overflowing cosh(x)."""
     size = values.abs()
     return size + functional.softplus(-2 * size) - math.log(2)

@@ -1,4 +1,4 @@
-"""DPSH: inner products tell whether two images share a label; the square distance to their sign draws values to it.
+"""DPSH: a pairwise likelihood on inner products of features, and their squared distance from binary codes.
 
 Paper: Li et al., Feature Learning based Deep Supervised Hashing with Pairwise Labels, IJCAI 2016,
 https://arxiv.org/abs/1511.03855.
@@ -29,7 +29,7 @@ class DPSHOptions(WeightedPairOptions):
 
     @classmethod
     def published(cls) -> DPSHOptions:
-        """As in the DeepHash-pytorch collection: unseen rows of the bank are dissimilar."""
+        """As in the DeepHash-pytorch collection: unseen rows of the bank dissimilar."""
         return cls(unseen="dissimilar")
 
 

@@ -1,4 +1,4 @@
-"""DSH: images with a shared label lie close together, others at least a margin apart, and each value near -1 or +1.
+"""DSH: a contrastive loss with a margin on squared distances of features, and a regularizer toward -1 and +1.
 
 Paper: Liu et al., Deep Supervised Hashing for Fast Image Retrieval, CVPR 2016,
 https://openaccess.thecvf.com/content_cvpr_2016/html/Liu_Deep_Supervised_Hashing_CVPR_2016_paper.html.
@@ -22,20 +22,20 @@ class DSHOptions(WeightedPairOptions):
     """Options of DSH."""
 
     margin: float = 2.0
-    """Squared distance, per bit, beyond which dissimilar images are left alone: the paper's m = 2 * bits."""
+    """Squared distance, per bit, beyond which dissimilar pairs have no loss: the paper's m = 2 * bits."""
     quantization: float = 0.1
     """Weight of the regularizer, the paper's alpha, which is 0.01 with reduction "sum"."""
     regularizer: Literal["absolute", "published"] = "absolute"
     """Distance of a value from its sign: ||u| - 1|; "published" is |1 - sign(u)|, which has no gradient."""
     reduction: Literal["mean", "sum"] = "mean"
-    """Whether the regularizer is averaged over the bits of an image, or summed, as the paper does."""
+    """Mean of the regularizer over the bits of an image, or their sum, as in the paper."""
 
     def __post_init__(self) -> None:
         check_options(self)
 
     @classmethod
     def published(cls) -> DSHOptions:
-        """As in Dubey et al.'s code: no quantization to speak of, unseen rows of the bank are dissimilar."""
+        """As in Dubey et al.'s code: a regularizer without gradient, unseen rows of the bank dissimilar."""
         return cls(regularizer="published", unseen="dissimilar")
 
 

@@ -1,4 +1,4 @@
-"""HashNet: pairs of images with a shared label have large inner products, in tanh that sharpens as training goes on.
+"""HashNet: a weighted pairwise likelihood on inner products of tanh(scale * u), with a scale that grows by epoch.
 
 Paper: Cao et al., HashNet: Deep Learning to Hash by Continuation, ICCV 2017, https://arxiv.org/abs/1702.00758.
 """
@@ -31,15 +31,15 @@ class HashNetOptions(PairOptions):
     """Epochs between two steps of the scale: tanh(scale * u) with scale = sqrt(floor(epoch / continuation) + 1)
     (section 3.2). 0 leaves the scale at 1."""
     positive_weight: float | Literal["balanced"] = "balanced"
-    """Weight of pairs that share a label (equation 4): "balanced" gives both kinds of pairs the same total weight; a
-    number weighs against dissimilar pairs of weight 1, normalized by the sum of the weights."""
+    """Weight of pairs with a shared label (equation 4): "balanced" gives both kinds of pairs the same total weight; a
+    number is relative to dissimilar pairs of weight 1, normalized by the sum of the weights."""
 
     def __post_init__(self) -> None:
         check_options(self)
 
     @classmethod
     def published(cls) -> HashNetOptions:
-        """As in Dubey et al.'s code: unseen rows of the bank are dissimilar, and the scale stays 1."""
+        """As in Dubey et al.'s code: unseen rows of the bank dissimilar, a constant scale of 1."""
         return cls(unseen="dissimilar", continuation=0)
 
 

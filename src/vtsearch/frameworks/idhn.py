@@ -1,4 +1,4 @@
-"""IDHN: pairs that share all labels or none have a likelihood, pairs that share some a similarity to be met.
+"""IDHN: a likelihood for pairs with all or no labels in common, a squared error of the similarity for the others.
 
 Paper: Zhang et al., Improved Deep Hashing with Soft Pairwise Similarity for Multi-label Image Retrieval, IEEE
 Transactions on Multimedia 2020, https://arxiv.org/abs/1803.02987.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-HARD = 0.01  # a similarity this close to 0 or 1 is one of a hard pair
+HARD = 0.01  # pairs with a similarity this close to 0 or 1 are hard
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,17 @@ class IDHNOptions(WeightedPairOptions):
     """Options of IDHN."""
 
     scale: float | Literal["5/bits"] = "5/bits"
-    """Factor of the inner products in the likelihood of hard pairs; "5/bits" is the authors' rule, the published code
-    takes 0.5 for all lengths."""
+    """Factor of the inner products in the likelihood of hard pairs; "5/bits" is the authors' rule, 0.5 for all
+    lengths that of the published code."""
     soft: Literal["similarity", "published"] = "similarity"
     """Loss of soft pairs, p = <h, h'>: bits * ((p + bits) / (2 bits) - s)^2, which is 0 at p = bits * (2s - 1);
-    "published" is (scale * p + bits - 2 bits s)^2, whose zero most pairs cannot reach, and 4 * bits times heavier."""
+    "published" is (scale * p + bits - 2 bits s)^2, out of reach of 0 for most pairs, with 4 * bits times the weight."""
     soft_weight: float = 0.1
     """Weight of soft pairs against hard ones, the paper's gamma."""
     quantization: float = 0.1
     """Weight of the quantization term mean(||h| - 1|), the paper's alpha."""
     label_epsilon: float = 0.0
-    """What is added to |y| |y'| in the similarity <y, y'> / (|y| |y'|): 0 is exact, the published code adds 1e-5."""
+    """Addend of |y| |y'| in the similarity <y, y'> / (|y| |y'|): 0 is exact, 1e-5 that of the published code."""
 
     def __post_init__(self) -> None:
         check_options(self)

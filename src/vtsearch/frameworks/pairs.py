@@ -25,27 +25,27 @@ class PairOptions:
     """Options shared by the frameworks over image pairs."""
 
     pairs: Pairs = "bank"
-    """Whom a batch is compared with: "bank", the last features of the whole training set; "batch", itself, each image
-    with itself included; "distinct", itself without those; "halves", its first half with its second."""
+    """Pairs of a batch: "bank", with the last features of the whole training set; "batch", within the batch, each image
+    with itself included; "distinct", the same without those; "halves", its first half with its second."""
     unseen: Literal["masked", "dissimilar"] = "masked"
-    """Bank rows not yet visited: left out, or taken as dissimilar points at the origin, as published."""
+    """Bank rows not yet visited: masked out, or treated as dissimilar points at the origin, as published."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WeightedPairOptions(PairOptions):
-    """The same for frameworks that may weigh similar pairs against dissimilar ones."""
+    """Pair options with weights of similar pairs against dissimilar ones."""
 
     weights: Weights = "equal"
-    """Weights of the pairs: "equal", all alike; "balanced", similar and dissimilar pairs count the same in total, which
-    keeps features of many classes from collapsing; "similar", similar pairs count for as many times more as there are
-    fewer of them than pairs, as in the authors' code of DHN and DCH."""
+    """Weights of the pairs: "equal" for all; "balanced", the same total for similar and dissimilar pairs, which keeps
+    features of many classes from collapsing; "similar", 1 for dissimilar pairs and the number of pairs per similar pair
+    for similar ones, as in the authors' code of DHN and DCH."""
 
 
 class Sides(NamedTuple):
-    """The two sides of the pairs: each left item meets each right one."""
+    """The two sides of the pairs: each left item with each right one."""
 
     left: Tensor
-    """(b, bits) features of this process's batch, or of its first half."""
+    """(b, bits) features of the batch of this process, or of its first half."""
     left_labels: Tensor
     """(b, classes) of 0 and 1."""
     right: Tensor
@@ -53,7 +53,7 @@ class Sides(NamedTuple):
     right_labels: Tensor
     """(n, classes) of 0 and 1."""
     exists: Tensor
-    """(b, n) 1 where the pair counts, else 0."""
+    """(b, n) 1 for pairs in the loss, else 0."""
 
 
 class PairwiseFramework(Framework):
@@ -119,9 +119,9 @@ class PairwiseFramework(Framework):
         """
         if self.bank is None:
             return self._within_the_batch(features, labels, positions)
-        self.bank.remember(features, labels, positions)
+        self.bank.update(features, labels, positions)
         exists = self.bank.seen if self.options.unseen == "masked" else torch.ones_like(self.bank.seen)
-        # A copy: the next step overwrites the bank, and the backward pass of this one may still be to come.
+        # A copy: the next step may overwrite the bank before the backward pass of this one.
         bank = self.bank.features.to(labels.dtype, copy=True)
         return Sides(
             features, labels, bank, self.bank.labels.to(labels.dtype), exists.to(labels.dtype).expand(len(labels), -1)
