@@ -68,7 +68,7 @@ class DCH(PairwiseFramework):
         ratios = self._distances(left, right) / self.options.gamma
         return torch.where(similarity > 0, ratios, 1 / ratios).log1p()
 
-    def quantization_errors(self, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002 (of features alone)
+    def quantization_errors(self, features: Tensor) -> Tensor:
         """The Cauchy quantization loss of each image (equation 9), (b, 1)."""
         gamma: float = self.options.gamma
         return (self._distances(features.abs(), torch.ones_like(features[:1])) / gamma).log1p()

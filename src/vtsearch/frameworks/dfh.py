@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from vtsearch.frameworks.base import check_options, label_shares
 from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions
-from vtsearch.tensors.distributed import gather
+from vtsearch.tensors.distributed import gather, mean
 
 if TYPE_CHECKING:
     from typing import Any
@@ -72,16 +72,18 @@ class DFH(PairwiseFramework):
         super().__init__(bits, classes, train_size, options, seed)
         self.register_buffer("centers", torch.zeros(classes, bits))
 
+    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
+        """The pair term plus the weighted distance from the codes, with an update of the centers."""
+        pair_term = self.pair_term(self.sides(features, labels, positions))
+        codes = self._codes(features, labels)
+        return pair_term + self.quantization_weight() * mean((codes - features).square())
+
     def pair_losses(self, left: Tensor, right: Tensor, similarity: Tensor) -> Tensor:
         """The margin loss of the pairs."""
         products = left @ right.T / 2
         if self.options.products == "clamped":
             products = products.clamp(min=-100, max=50)
         return functional.softplus(self.options.margin + (1 - 2 * similarity) * products)
-
-    def quantization_errors(self, features: Tensor, labels: Tensor) -> Tensor:
-        """(code - u)^2 of each bit, after a step of the centers."""
-        return (self._codes(features, labels) - features).square()
 
     @torch.no_grad()
     def _codes(self, features: Tensor, labels: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ class DHN(PairwiseFramework):
         logits = COSINE_FACTOR * cosines(left, right) if cosine else left @ right.T / 2
         return pairwise_loss(logits, similarity)
 
-    def quantization_errors(self, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002 (of features alone)
+    def quantization_errors(self, features: Tensor) -> Tensor:
         """The smooth penalty log cosh(|u| - 1) of each bit."""
         return log_cosh(features.abs() - 1)
 

@@ -45,6 +45,6 @@ class DPSH(PairwiseFramework):
         """The negative log-likelihood of the pairs."""
         return pairwise_loss(left @ right.T / 2, similarity)
 
-    def quantization_errors(self, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002 (of features alone)
+    def quantization_errors(self, features: Tensor) -> Tensor:
         """(u - sign(u))^2 of each bit."""
         return (features.abs() - 1).square()  # the same, with a sign that is never 0

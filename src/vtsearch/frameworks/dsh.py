@@ -53,7 +53,7 @@ class DSH(PairwiseFramework):
         distances = squared_distances(left, right)
         return (similarity * distances + (1 - similarity) * (margin - distances).clamp(min=0)) / 2
 
-    def quantization_errors(self, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002 (of features alone)
+    def quantization_errors(self, features: Tensor) -> Tensor:
         """The regularizer, of each bit."""
         if self.options.regularizer == "published":
             return (1 - features.sign()).abs()

@@ -78,7 +78,7 @@ class IDHN(PairwiseFramework):
         hard = pairwise_loss(self.scale * products, similarity)
         return torch.where(is_hard, hard, self._soft(products, similarity))
 
-    def quantization_errors(self, features: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002 (of features alone)
+    def quantization_errors(self, features: Tensor) -> Tensor:
         """||h| - 1| of each bit."""
         return (features.abs() - 1).abs()
 

@@ -74,7 +74,7 @@ class PairwiseFramework(Framework):
         """The pair term plus the weighted quantization term."""
         features = self.activate(features)
         pair_term = self.pair_term(self.sides(features, labels, positions))
-        errors = self.quantization_errors(features, labels)
+        errors = self.quantization_errors(features)
         return pair_term if errors is None else pair_term + self.quantization_weight() * mean(errors)
 
     def pair_term(self, sides: Sides) -> Tensor:
@@ -87,7 +87,7 @@ class PairwiseFramework(Framework):
     def pair_losses(self, left: Tensor, right: Tensor, similarity: Tensor) -> Tensor:
         """Losses (b, n) of pairs of activated features (b, bits) and (n, bits) with the given similarity (b, n)."""
 
-    def quantization_errors(self, features: Tensor, labels: Tensor) -> Tensor | None:  # noqa: ARG002 (none by default)
+    def quantization_errors(self, features: Tensor) -> Tensor | None:  # noqa: ARG002 (none by default)
         """Distance of activated features (b, bits) from binary codes, of any shape; None for no quantization term."""
         return None
 
