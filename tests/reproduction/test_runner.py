@@ -43,10 +43,10 @@ def wait_for(condition, process):
 
 
 @pytest.mark.slow
-def test_a_grid_that_is_killed_goes_on_in_the_middle_of_a_run(grid_words, finished_grid, tmp_path, capsys):
+def test_a_grid_that_is_killed_goes_on_in_the_middle_of_a_run(grid_args, finished_grid, tmp_path, capsys):
     folder = tmp_path / "killed"
-    words = [sys.executable, "-m", "vtsearch", "reproduce", *grid_words, "--output", str(folder)]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    argv = [sys.executable, "-m", "vtsearch", "reproduce", *grid_args, "--output", str(folder)]
+    process = subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     wait_for((folder / "runs" / SECOND.name / files.LAST).is_dir, process)
     process.kill()
     process.communicate()
@@ -88,21 +88,21 @@ def copy_of(grid, folder):
     return GridFolder(folder / "copy")
 
 
-def test_runs_may_be_copied_from_other_machines(finished_grid, grid_words, tmp_path):
+def test_runs_may_be_copied_from_other_machines(finished_grid, grid_args, tmp_path):
     (tmp_path / "fresh" / "runs").mkdir(parents=True)
     for name in (FIRST.name, SECOND.name):
         shutil.copytree(finished_grid / "runs" / name, tmp_path / "fresh" / "runs" / name)
-    words = ["reproduce", *grid_words, "--seeds", "1", "--output", str(tmp_path / "fresh")]
-    assert main(words) == 0
+    argv = ["reproduce", *grid_args, "--seeds", "1", "--output", str(tmp_path / "fresh")]
+    assert main(argv) == 0
     assert set(results(tmp_path / "fresh")) == {FIRST.name, SECOND.name}
     assert not (tmp_path / "fresh" / "failed").exists()
 
 
-def test_a_run_that_fails_is_recorded_and_the_others_go_on(finished_grid, grid_words, tmp_path, capsys):
+def test_a_run_that_fails_is_recorded_and_the_others_go_on(finished_grid, grid_args, tmp_path, capsys):
     folder = tmp_path / "grid"
     shutil.copytree(finished_grid / "runs" / FIRST.name, folder / "runs" / FIRST.name)  # was trained for 2 epochs
-    words = ["reproduce", *grid_words, "--seeds", "1", "--epochs", "1", "--output", str(folder)]
-    assert main(words) == 1
+    argv = ["reproduce", *grid_args, "--seeds", "1", "--epochs", "1", "--output", str(folder)]
+    assert main(argv) == 1
     said = capsys.readouterr()
     assert "1 of 2 cells done (0 before), 1 failed" in said.err
     grid = GridFolder(folder)

@@ -1,4 +1,4 @@
-"""The base class of training objectives, the checks of their options, and labels as one-label losses take them."""
+"""The base class of training objectives, validation of their options, and labels of single-label losses."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class CSQOptions:
     """Computation of the central similarity. "logits" is exact; "published" takes the logarithm of a rounded
     probability, without gradient in float32 for a wrong bit beyond |u| = 9."""
     centers: Construction = "distant"
-    """Construction of the centers (section 3.2). "distant": no two alike, as far apart as found, for any length.
+    """Construction of the centers (section 3.2). "distant": distinct, at the largest distance found, for any length.
     "redrawn" is the published construction: Hadamard rows, then random balanced ones, possibly with repeats; for powers
     of two only. "balanced" and "bernoulli" are random from the first row on."""
     multi_label: Literal["majority", "first"] = "majority"

@@ -29,8 +29,8 @@ class DPNOptions:
     margin: float = 1.0
     """Margin on the side of the target; features beyond it have no loss (equation 1); above 0."""
     centers: Construction = "distant"
-    """Construction of the targets. "distant": no two alike, as far apart as found. "balanced": random with half of the
-    bits -1, as published, possibly with repeats. "bernoulli": fair coins, as in the authors' code. "redrawn": as in
+    """Construction of the targets. "distant": distinct, at the largest distance found. "balanced": random with half of
+    the bits -1, as published, possibly with repeats. "bernoulli": fair coins, as in the authors' code. "redrawn": as in
     CSQ's published code."""
     multi_label: Literal["majority", "each", "first"] = "majority"
     """Target of an item with several labels: the "majority" of their targets; "each" of them, with losses added up, as

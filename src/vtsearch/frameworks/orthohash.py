@@ -33,8 +33,8 @@ class OrthoHashOptions:
     margin_of: Literal["cosine", "angle"] = "cosine"
     """Target of the margin: the cosine less m, or the angle plus m radians (at most half a turn)."""
     centers: Construction = "distant"
-    """Construction of the classes' codes. "distant": no two alike, as far apart as found. "bernoulli": fair coins, as
-    in the authors' code. "balanced", "redrawn": as in DPN's and CSQ's published code."""
+    """Construction of the classes' codes. "distant": distinct, at the largest distance found. "bernoulli": fair coins,
+    as in the authors' code. "balanced", "redrawn": as in DPN's and CSQ's published code."""
 
     def __post_init__(self) -> None:
         check_options(self, above_zero=("scale",))

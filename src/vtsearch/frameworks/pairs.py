@@ -100,7 +100,7 @@ class PairwiseFramework(Framework):
         return share_a_label(labels, others)
 
     def pair_weights(self) -> Weights | float:
-        """Weights of similar pairs against dissimilar ones, as ``pair_mean`` takes them."""
+        """Weights of similar pairs against dissimilar ones, the argument of ``pair_mean``."""
         weights: Weights = self.options.weights
         return weights
 

@@ -35,7 +35,7 @@ def build_loader(
 
 
 def worker_count(device: torch.device, workers: int | None) -> int:
-    """Loading processes: as asked, else 0 on CPU, up to 8 on GPU."""
+    """Number of loading processes: ``workers``, or by default 0 on CPU and up to 8 on GPU."""
     if workers is not None:
         return workers
     return 0 if device.type == "cpu" else min(8, available_cpus())
