@@ -260,7 +260,7 @@ def test_a_database_without_labels_is_refused():
     [
         ({"quantization": -1}, "quantization: expected at least 0, got -1"),
         ({"classification": -1}, "classification: expected at least 0, got -1"),
-        ({"ridge": 0}, "ridge: expected more than 0, got 0"),
+        ({"ridge": 0}, "ridge: expected a number above 0, got 0"),
         ({"sample": 0}, "sample: expected at least 1, got 0"),
         ({"epochs_per_sample": 0}, "epochs_per_sample: expected at least 1, got 0"),
         ({"classification_scale": "big"}, "classification_scale: expected one of sample, absolute, got 'big'"),

@@ -18,7 +18,7 @@ torch.set_num_threads(1)
 distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
 bank = Bank(6, 2, 3)
 rows = torch.tensor([0, 4, 2]) if rank == 0 else torch.tensor([5, 1])
-bank.remember(rows[:, None] + torch.tensor([0.25, 0.5]), torch.eye(3)[rows % 3], rows)
+bank.update(rows[:, None] + torch.tensor([0.25, 0.5]), torch.eye(3)[rows % 3], rows)
 torch.save(bank.state_dict(), f"{folder}/{rank}.pt")
 distributed.destroy_process_group()
 """
@@ -26,7 +26,7 @@ distributed.destroy_process_group()
 
 def filled(rows):
     bank = Bank(6, 2, 3)
-    bank.remember(rows[:, None] + torch.tensor([0.25, 0.5]), torch.eye(3)[rows % 3], rows)
+    bank.update(rows[:, None] + torch.tensor([0.25, 0.5]), torch.eye(3)[rows % 3], rows)
     return bank.state_dict()
 
 
@@ -37,7 +37,7 @@ def test_only_visited_rows_are_seen():
     assert state["labels"][4].tolist() == [0, 1, 0]
 
 
-def test_two_processes_remember_what_one_does(tmp_path):
+def test_two_processes_have_the_bank_of_one(tmp_path):
     workers = [subprocess.Popen([sys.executable, "-c", TWO_PROCESSES, str(rank), str(tmp_path)]) for rank in range(2)]
     assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
     expected = filled(torch.tensor([0, 4, 2, 5, 1]))

@@ -83,8 +83,8 @@ def test_the_gradient_is_that_of_finite_differences(name):
     features, labels, positions = batch()
     framework(*batch(rows=12, seed=1))
     if getattr(framework, "bank", None) is not None:
-        # The bank remembers the batch itself, as a constant: difference against a bank filled with other images only.
-        framework.bank.remember = lambda *_: None
+        # The bank holds the batch itself, as a constant: difference against a bank filled with other images only.
+        framework.bank.update = lambda *_: None
     state = {name: tensor.clone() for name, tensor in framework.state_dict().items()}
 
     def loss(values):

@@ -87,7 +87,7 @@ def test_our_targets_differ_and_the_published_may_not():
     assert 0 < sum(len(centers.unique(dim=0)) < 100 for centers in published) < 10
 
 
-def remembered(framework, codes, labels):
+def bank_of(framework, codes, labels):
     """Let the framework see one epoch of these features."""
     framework(codes.double(), labels.double(), torch.arange(len(codes)))
 
@@ -99,7 +99,7 @@ def test_targets_follow_the_majority_of_the_codes_that_are_closest():
         [[9, 9, -1, 0.1], [2, 1, -1, -1], [1, -1, -1, 1], [-1, -1, -1, -1], [-3, 2, 1, 1], [1, -2, 1, 1]]
     )
     labels = torch.eye(3)[[0, 0, 0, 0, 1, 1]]
-    remembered(framework, codes, labels)
+    bank_of(framework, codes, labels)
     framework.start_epoch(1)
     # Class 0: three of four vote (not the one that is opposite); class 1: even in two bits; class 2: nobody came.
     assert framework.centers.tolist() == [[1, 1, -1, 1], [1, 1, 1, 1], [1, 1, 1, 1]]
@@ -108,7 +108,7 @@ def test_targets_follow_the_majority_of_the_codes_that_are_closest():
 def test_targets_that_follow_keep_even_votes_as_they_were():
     framework = DPN(2, 1, 2, DPNOptions(update="closest"))
     framework.centers.copy_(torch.tensor([[-1.0, 1.0]]))
-    remembered(framework.double(), torch.tensor([[1.0, 1.0], [-1.0, 1.0]]), torch.ones(2, 1))
+    bank_of(framework.double(), torch.tensor([[1.0, 1.0], [-1.0, 1.0]]), torch.ones(2, 1))
     framework.start_epoch(1)
     assert framework.centers.tolist() == [[-1, 1]]
 
@@ -117,7 +117,7 @@ def test_ternary_targets_may_become_zero_as_published():
     framework = DPN(3, 2, 4, DPNOptions(update="ternary"))
     codes = torch.tensor([[2.0, 0.5, -3.0], [4.0, 0.9, 2.0], [-2.0, 0.1, 0.0], [0.2, 1.5, 0.0]])
     labels = torch.eye(2)[[0, 0, 1, 1]]
-    remembered(framework, codes, labels)
+    bank_of(framework, codes, labels)
     framework.start_epoch(1)
     assert framework.centers.tolist() == [[1, 0, 0], [-1, 1, 0]]
     # A target of 0 costs the margin, whatever the feature: (0 + 1 + 1 + 0 + 0 + 1) / 6.
@@ -148,7 +148,7 @@ def test_following_targets_resume_to_the_same_numbers(update):
     assert framework(*random_batch("multi", 2)) == other(*random_batch("multi", 2))
 
 
-def test_nothing_is_remembered_where_targets_stay():
+def test_fixed_targets_have_no_bank():
     assert set(build().state_dict()) == {"centers", "tie"}
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 
-from vtsearch.frameworks.option_checks import check_options
+from vtsearch.frameworks.base import check_options
 
 
 @dataclass(frozen=True)

@@ -50,11 +50,13 @@ def test_the_authors_loss_of_dfh_for_given_codes(labels, dtype, tolerance):
     codes = torch.tensor(case["state"]["B"], dtype=dtype).T
     first = torch.tensor(INPUTS["u_step1"], dtype=dtype)
     first_labels = torch.tensor(INPUTS[f"y_{labels}_step1"], dtype=dtype)
+    sides = framework.sides(first, first_labels, torch.arange(6))
+    framework.sides = lambda features, labels, _: sides._replace(left=features, left_labels=labels)
+    framework._codes = lambda *_: codes
     for number, step in enumerate(case["steps"], start=1):
         features = torch.tensor(INPUTS[f"u_step{number}"], dtype=dtype, requires_grad=True)
-        sides = framework.sides(first, first_labels, torch.arange(6))
         left_labels = torch.tensor(INPUTS[f"y_{labels}_step{number}"], dtype=dtype)
-        loss = framework._objective(sides._replace(left=features, left_labels=left_labels), features, codes)
+        loss = framework.loss(features, left_labels, torch.arange(6))
         loss.backward()
         assert loss.item() == pytest.approx(step["loss"], rel=tolerance)
         np.testing.assert_allclose(features.grad, step["grad"], rtol=0, atol=tolerance)

@@ -29,7 +29,7 @@ CHANGED = (
 
 
 @pytest.fixture(scope="session")
-def grid_words():
+def grid_args():
     return GRID
 
 

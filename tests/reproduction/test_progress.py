@@ -4,7 +4,7 @@ import io
 import re
 
 from vtsearch.reproduction import Cell
-from vtsearch.reproduction.progress import Watch
+from vtsearch.reproduction.progress import GridProgress
 from vtsearch.training.result import RunResult
 
 CELLS = [Cell("digits", "test_vit", "all", "csq", bits, 0) for bits in (16, 32, 64)]
@@ -29,16 +29,16 @@ class Terminal(io.StringIO):
 
 
 def go_through(stream):
-    watch = Watch(stream, CELLS, "runs/grid: recipe: paper")
-    watch.begin(CELLS[0], anew=False)
-    watch.finished(CELLS[0], RESULT, None)
-    watch.begin(CELLS[1], anew=True)
-    watch.stream.write("epoch 1/5  loss 0.5")
-    watch.stream.write("  20 images/s\n")
-    watch.finished(CELLS[1], RESULT, 60.0)
-    watch.begin(CELLS[2], anew=True)
-    watch.failed(CELLS[2], "no weights")
-    watch.end(0)
+    progress = GridProgress(stream, CELLS, "runs/grid: recipe: paper")
+    progress.begin(CELLS[0], anew=False)
+    progress.finished(CELLS[0], RESULT, None)
+    progress.begin(CELLS[1], anew=True)
+    progress.stream.write("epoch 1/5  loss 0.5")
+    progress.stream.write("  20 images/s\n")
+    progress.finished(CELLS[1], RESULT, 60.0)
+    progress.begin(CELLS[2], anew=True)
+    progress.failed(CELLS[2], "no weights")
+    progress.end(0)
     return stream.getvalue()
 
 
@@ -82,15 +82,15 @@ def test_on_a_terminal_one_table_is_drawn_anew(monkeypatch):
 def test_the_current_cell_shows_its_latest_line(monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     stream = Terminal()
-    watch = Watch(stream, CELLS, "grid")
-    watch.begin(CELLS[0], anew=True)
-    watch.stream.write("epoch 2/5  loss 0.25\n")
+    progress = GridProgress(stream, CELLS, "grid")
+    progress.begin(CELLS[0], anew=True)
+    progress.stream.write("epoch 2/5  loss 0.25\n")
     assert screen(stream.getvalue())[-1].endswith("epoch 2/5  loss 0.25")
 
 
-def test_nobody_need_watch():
-    watch = Watch(None, CELLS, "grid")
-    watch.begin(CELLS[0], anew=True)
-    assert watch.stream is None
-    watch.finished(CELLS[0], RESULT, 1.0)
-    watch.end(0)
+def test_without_a_stream_nothing_is_printed():
+    progress = GridProgress(None, CELLS, "grid")
+    progress.begin(CELLS[0], anew=True)
+    assert progress.stream is None
+    progress.finished(CELLS[0], RESULT, 1.0)
+    progress.end(0)

@@ -198,11 +198,11 @@ def test_an_unchanged_recipe_is_not_warned_of(collection):
 
 def test_images_that_are_not_the_published_ones_are_told(finished_grid, changed_recipe, tmp_path):
     shutil.copytree(finished_grid, tmp_path / "grid")
-    place = GridFolder(tmp_path / "grid")
-    run = place.run(Cell("digits", "test_vit", "all", "csq", 12, 0))
+    grid = GridFolder(tmp_path / "grid")
+    run = grid.run(Cell("digits", "test_vit", "all", "csq", 12, 0))
     remark = "not the published digits: 90 of 100 queries"
     write_result(run, replace(read_result(run), remark=remark))
-    collection = collect(place, place.request())
+    collection = collect(grid, grid.request())
     assert [(row.framework, row.seeds, row.recipe) for row in collection.rows] == [
         ("csq", (1,), changed_recipe),
         ("csq", (0,), f"{changed_recipe}; {remark}"),
@@ -213,12 +213,12 @@ def test_images_that_are_not_the_published_ones_are_told(finished_grid, changed_
 
 
 def test_the_reports_of_a_grid_are_those_of_its_runs(finished_grid, changed_recipe):
-    place = GridFolder(finished_grid)
-    rows = collect(place, place.request()).rows
+    grid = GridFolder(finished_grid)
+    rows = collect(grid, grid.request()).rows
     assert [(row.framework, row.seeds) for row in rows] == [("csq", (0, 1)), ("hashnet", (0, 1))]
     assert {row.recipe for row in rows} == {changed_recipe}
     for row in rows:
-        runs = [place.run(Cell(row.protocol, row.backbone, row.features, row.framework, row.bits, s)) for s in (0, 1)]
+        runs = [grid.run(Cell(row.protocol, row.backbone, row.features, row.framework, row.bits, s)) for s in (0, 1)]
         best = [100 * read_result(run).chosen["expected"] for run in runs]
         assert row.best.mean == pytest.approx(np.mean(best), rel=1e-12)
         assert row.published is None
@@ -228,11 +228,11 @@ def test_the_reports_of_a_grid_are_those_of_its_runs(finished_grid, changed_reci
 
 
 def test_reports_are_written_again_alike_and_old_figures_go(finished_grid):
-    place = GridFolder(finished_grid)
+    grid = GridFolder(finished_grid)
     names = ("index.html", "results.md", "results.tex", "results.csv", "fig2_digits_12bits.png")
     before = {name: (finished_grid / name).read_bytes() for name in names}
     (finished_grid / "fig2_digits_48bits.png").write_bytes(b"of a run that went")
-    write_reports(finished_grid, collect(place, place.request()))
+    write_reports(finished_grid, collect(grid, grid.request()))
     assert {name: (finished_grid / name).read_bytes() for name in names} == before
     assert not (finished_grid / "fig2_digits_48bits.png").exists()
 

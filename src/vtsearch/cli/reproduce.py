@@ -157,8 +157,8 @@ class _Asked:
             assert before is not None
             if str(before.recipe) == str(self.recipe):
                 return Request(self.recipe, before.axes, self.data)
-            return grid.ask(self.recipe, before.axes[0], self.data)  # refuses another recipe
-        return grid.ask(self.recipe, self.axes, self.data)
+            return grid.add_request(self.recipe, before.axes[0], self.data)  # refuses another recipe
+        return grid.add_request(self.recipe, self.axes, self.data)
 
 
 def _table(word: str | None) -> int | None:
@@ -256,12 +256,12 @@ def _plan(grid: GridFolder, asked: _Asked, *, as_json: bool) -> int:
 
 def _work(grid: GridFolder, asked: _Asked, args: dict[str, Any]) -> int:
     from vtsearch.reproduction import collect, run_cells, write_reports
-    from vtsearch.reproduction.progress import Watch
+    from vtsearch.reproduction.progress import GridProgress
 
     request = asked.keep(grid)
     if not args["report_only"]:
-        watch = Watch(sys.stderr, asked.cells, f"{grid.path}: {request.recipe}")
-        run_cells(grid, request, asked.cells, watch, format_error)
+        progress = GridProgress(sys.stderr, asked.cells, f"{grid.path}: {request.recipe}")
+        run_cells(grid, request, asked.cells, progress, format_error)
     collection = collect(grid, request, format_error)
     page = write_reports(grid.path, collection)
     if args["json"]:

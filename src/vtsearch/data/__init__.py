@@ -1,4 +1,4 @@
-"""Images, labels and splits into queries, training set and database. Knows no model and no metric."""
+"""Images, labels and splits into queries, training set and database. Independent of models and metrics."""
 
 from __future__ import annotations
 

@@ -30,45 +30,45 @@ if TYPE_CHECKING:
     from vtsearch.data.sources.image_source import ImageSource
 
 PART_FILES = {"query": ("query", "test"), "train": ("train",), "database": ("database",)}
-"""Part -> what its list file is called."""
+"""Part -> names of its list file."""
 PAIRS = (("_img", "_label_onehot"), ("_img", "_label"))
-"""Endings of a file of paths and of its file of labels."""
+"""Suffixes of a file of paths and of its file of labels."""
 LISTS = "test.txt, database.txt and train.txt, or all.txt, or manifest.csv or .parquet"
 
 
 @dataclass(frozen=True)
 class OpenedImages:
-    """Images, and the parts of the split that their files specify."""
+    """Images, and the parts of the split specified by their files."""
 
     source: ImageSource
     parts: Mapping[str, NDArray[np.int64]] | None = None
-    """Part -> positions, repeats included; None if all are to be drawn."""
+    """Part -> positions, repeats included; None if no part is specified."""
     lists: Mapping[str, ListFile] = field(default_factory=dict)
-    """Part -> the list file that says so."""
+    """Part -> its list file."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set and how its files become images."""
+    """A data set and the opener of its files."""
 
     title: str
     page: str
-    """Where its publisher offers it."""
+    """Web page of its publisher."""
     needs: str
-    """The files that are looked for in ROOT."""
+    """The expected files in ROOT."""
     open: Callable[[Path | None, str, int, Report], OpenedImages]
-    """Reads the files below a folder, or the default one, given the name of the list files' folder, the number of
-    classes and what to do with faults."""
+    """Opens the files below a folder, or the default one, given the name of the folder of list files, the number of
+    classes and the report for faults."""
 
 
 def open_listed(root: Path, folder: Path, report: Report) -> OpenedImages | None:
-    """The images of list files or of a manifest in a folder; None without these.
+    """The images of list files or of a manifest in a folder; None if there are none.
 
     Args:
         root: the folder that paths are relative to.
         folder: with ``query.txt`` or ``test.txt``, ``database.txt`` and perhaps ``train.txt``; or the same as pairs
             (``test_img.txt`` and ``test_label.txt``); or ``all.txt``; or ``manifest.csv`` or ``manifest.parquet``.
-        report: told of faults.
+        report: called with each fault.
 
     Raises:
         FileNotFoundError: an image that does not exist.
@@ -128,33 +128,33 @@ def _files(
     needs: str,
     read: Callable[[Path, int, Report], OpenedImages | None],
 ) -> Callable[[Path | None, str, int, Report], OpenedImages]:
-    """An opener that looks for list files, then a manifest, then the data set's own files."""
+    """An opener of list files, else of a manifest, else of the data set's own files."""
 
     def open_files(root: Path | None, lists: str, classes: int, report: Report) -> OpenedImages:
         if root is None and not os.environ.get("VTSEARCH_DATA"):
             raise FileNotFoundError(f"data: expected a folder with {needs}; name it with --data, or set VTSEARCH_DATA")
         root = Path(os.environ["VTSEARCH_DATA"]) if root is None else root
-        for place in (root / folder for folder in folders):
-            for folder in (place / lists, place):
-                if (opened := open_listed(place, folder, report)) is not None:
+        for base in (root / name for name in folders):
+            for folder in (base / lists, base):
+                if (opened := open_listed(base, folder, report)) is not None:
                     return opened
-            if (opened := read(place, classes, report)) is not None:
-                return _divided(opened, find_lists(place / lists) or find_lists(place), place, report)
+            if (opened := read(base, classes, report)) is not None:
+                return _with_list_files(opened, find_lists(base / lists) or find_lists(base), base, report)
         raise FileNotFoundError(f"{root}: expected {needs} in it")
 
     return open_files
 
 
-def _divided(opened: OpenedImages, lists: Mapping[str, ListFile], root: Path, report: Report) -> OpenedImages:
-    """The data set's own labels under the published query and train lists, with the database left to the protocol.
+def _with_list_files(opened: OpenedImages, lists: Mapping[str, ListFile], root: Path, report: Report) -> OpenedImages:
+    """The data set's own labels with the published query and train lists; the protocol derives the database.
 
-    The published database lists are too long for where the others are offered, and are what the others leave.
+    The published database lists are not distributed with the others: they are the complement of these.
     """
     if not {"query", "train"} <= lists.keys():
         return opened
 
     def report_labels(kind: str, fault: Exception) -> None:
-        if kind != "files":  # missing files have been told by the labels' own source
+        if kind != "files":  # missing files are reported by the source of the labels
             report(kind, fault)
 
     listed = ImageListSource(list(lists.values()), root, report=report_labels)
@@ -169,29 +169,29 @@ def _divided(opened: OpenedImages, lists: Mapping[str, ListFile], root: Path, re
     return OpenedImages(opened.source, parts, lists)
 
 
-def _read_coco(place: Path, _classes: int, report: Report) -> OpenedImages | None:
-    found = [file for folder in (place / "annotations", place) for file in sorted(folder.glob("instances_*.json"))]
-    published = [file for file in found if "2014" in file.name]  # 2017's are the same images under other names
-    return OpenedImages(CocoSource(published or found, place, report=report)) if found else None
+def _read_coco(folder: Path, _classes: int, report: Report) -> OpenedImages | None:
+    found = [file for parent in (folder / "annotations", folder) for file in sorted(parent.glob("instances_*.json"))]
+    published = [file for file in found if "2014" in file.name]  # 2017 has the same images under other names
+    return OpenedImages(CocoSource(published or found, folder, report=report)) if found else None
 
 
-def _read_nuswide(place: Path, classes: int, report: Report) -> OpenedImages | None:
-    return OpenedImages(NuswideSource(place, classes, report=report)) if (place / IMAGES).is_file() else None
+def _read_nuswide(folder: Path, classes: int, report: Report) -> OpenedImages | None:
+    return OpenedImages(NuswideSource(folder, classes, report=report)) if (folder / IMAGES).is_file() else None
 
 
-def _read_imagenet(place: Path, classes: int, _report: Report) -> OpenedImages | None:
-    if not ((place / TRAIN).is_dir() and (place / VALIDATION).is_dir()):
+def _read_imagenet(folder: Path, classes: int, _report: Report) -> OpenedImages | None:
+    if not ((folder / TRAIN).is_dir() and (folder / VALIDATION).is_dir()):
         return None
-    source = ImagenetSource(place, classes)
+    source = ImagenetSource(folder, classes)
     return OpenedImages(source, source.parts)
 
 
-def _read_mirflickr(place: Path, _classes: int, report: Report) -> OpenedImages | None:
-    return OpenedImages(MirflickrSource(place, report=report)) if annotation_files(place) else None
+def _read_mirflickr(folder: Path, _classes: int, report: Report) -> OpenedImages | None:
+    return OpenedImages(MirflickrSource(folder, report=report)) if annotation_files(folder) else None
 
 
-def _read_voc(place: Path, _classes: int, report: Report) -> OpenedImages | None:
-    return OpenedImages(VocSource(place, report=report)) if (place / VOC_LABELS).is_dir() else None
+def _read_voc(folder: Path, _classes: int, report: Report) -> OpenedImages | None:
+    return OpenedImages(VocSource(folder, report=report)) if (folder / VOC_LABELS).is_dir() else None
 
 
 NEEDS = {
@@ -203,7 +203,7 @@ NEEDS = {
     "voc2012": f"{VOC_LABELS}/*_trainval.txt and JPEGImages (VOC), or {LISTS}",
     "digits": "nothing: scikit-learn brings them",
 }
-"""Data set -> the files that are looked for in ROOT."""
+"""Data set -> the expected files in ROOT."""
 
 DATASETS: Mapping[str, Dataset] = {
     "cifar10": Dataset(

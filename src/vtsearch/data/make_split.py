@@ -1,4 +1,4 @@
-"""A split of one's own images, drawn once and written down as files that ``vtsearch train --protocol`` takes."""
+"""Draw a split of your own images and write it as files for ``vtsearch train --protocol``."""
 
 from __future__ import annotations
 
@@ -39,25 +39,25 @@ def make_split(
     """Draw a split of your own images and write it to files.
 
     Args:
-        images: a folder per class, a list file (.txt) or a manifest (.csv, .parquet); a split that it has is not used.
+        images: a folder per class, a list file (.txt) or a manifest (.csv, .parquet); an existing split is not used.
         output: folder for ``query.txt``, ``train.txt``, ``database.txt`` and ``classes.txt``, or for ``manifest.csv``
             or ``manifest.parquet``; the paths in them are relative to it.
         queries_per_class: at least 1.
         train_per_class: at least 1.
         database: "rest", "rest+train" (training images are searched too) or "train" (nothing else is).
-        seed: of the draw; the same one divides the same images alike on every machine.
+        seed: of the draw; equal seeds give equal splits of equal images on every machine.
         form: "lists", "csv" or "parquet".
         root: the folder that the paths of a list or manifest are relative to; by default its own.
-        overwrite: whether files that are there may be replaced.
+        overwrite: whether to replace existing files.
 
     Returns:
-        The protocol as it was drawn; positions are in ``images``.
+        The protocol with the drawn split; positions refer to ``images``.
 
     Raises:
         ValueError: an unknown form or database rule, a class with too few images, no training images, a path with a
-            blank in list files, a class that is called like another column of a manifest.
+            blank in list files, a class with the name of another column of a manifest.
         FileNotFoundError: no such images.
-        FileExistsError: the folder has such files already.
+        FileExistsError: the folder has these files already.
     """
     if form not in get_args(Form):
         raise ValueError(f"form: expected one of {', '.join(get_args(Form))}, got {form!r}")
@@ -91,11 +91,11 @@ def _open(images: Path, root: Path | None) -> ImageSource:
     if not images.is_dir():
         kinds = "a folder of images, a list (.txt) or a manifest (.csv, .parquet)"
         raise FileNotFoundError(f"images: expected {kinds}, got {images}")
-    return open_images(str(images.resolve()))[1].source  # a folder called like a protocol is a folder here
+    return open_images(str(images.resolve()))[1].source  # resolve: a folder may have the name of a protocol
 
 
 def _paths(source: ImageSource, output: Path) -> list[str]:
-    """Where the images are, from the output's point of view."""
+    """Paths of the images relative to the output folder."""
     assert isinstance(source, FileSource)
     start = output.resolve()
     return [Path(os.path.relpath(source.path(item).resolve(), start)).as_posix() for item in range(len(source))]

@@ -24,40 +24,40 @@ if TYPE_CHECKING:
 
 
 def open_dataset(name: str, root: Path | None = None, *, seed: int = 0, split: Split | None = None) -> RetrievalData:
-    """The images and the split of a protocol, or of a folder or manifest of one's own.
+    """The images and the split of a protocol, or of your own folder or manifest.
 
-    A copy with other numbers than published opens too, and ``RetrievalData.remark`` says so. Where nothing says who is
-    query, train and database, they are drawn; from less than half of the published images in proportion fewer.
+    A copy with other numbers than published opens too, with a remark in ``RetrievalData.remark``. Without list files
+    the split is drawn; with less than half of the published images, in proportionally smaller numbers.
 
     Args:
         name: a key of ``PROTOCOLS``, or a folder or manifest for ``open_folder``.
         root: the folder of the data set; by default ``$VTSEARCH_DATA``, for CIFAR-10 then a download into
             ``~/.cache/vtsearch``.
-        seed: of the split's draw, where there is one.
-        split: one drawn before (``load_split``), instead of drawing.
+        seed: of a drawn split.
+        split: an existing split (``load_split``), instead of a drawn one.
 
     Raises:
         ValueError: an unknown name, or malformed files.
         FileNotFoundError: ``root`` does not hold the data set, or lacks one of its images.
-        VtsearchError: damaged files, no copy to be had, or a split of another data set.
+        VtsearchError: damaged files, a failed download, or a split of another data set.
     """
     protocol, opened = open_images(name, root)
     return RetrievalData(protocol, opened.source, split or divide(protocol, opened, seed))
 
 
 def open_folder(folder: str | Path, *, seed: int = 0, split: Split | None = None) -> RetrievalData:
-    """A protocol over one's own images.
+    """A protocol over your own images.
 
-    With ``query.txt`` or ``test.txt`` and ``database.txt`` in the folder (and perhaps ``train.txt``), or with a
-    manifest that has a split column, these are the split. Without, there is one list ``all.txt``, a manifest, or a
-    folder per class, and the split is drawn: a tenth of the smallest class, at most 100, from every class as queries,
-    and of the others as many per class as the smallest has for training; of images with several labels, a tenth of
-    all, at most 1,000, are queries and all others for training. The database is all that are no queries.
+    The split is that of ``query.txt`` or ``test.txt`` and ``database.txt`` in the folder (optionally ``train.txt``), or
+    of a manifest with a split column. For one list ``all.txt``, a manifest without that column, or a folder per class
+    it is drawn: from every class a tenth of the smallest class, at most 100, as queries, and the remaining size of the
+    smallest class for training; of multi-label images, a tenth, at most 1,000, as queries and all others for training.
+    The database is all images but the queries.
 
     Args:
         folder: of list files with their images, of a manifest, or of one folder per class; or a manifest.
-        seed: of the draw, where there is one.
-        split: one drawn before, instead of drawing.
+        seed: of a drawn split.
+        split: an existing split, instead of a drawn one.
 
     Raises:
         ValueError: fewer than two images in a class, or a malformed list.
@@ -68,7 +68,7 @@ def open_folder(folder: str | Path, *, seed: int = 0, split: Split | None = None
 
 
 def open_images(name: str, root: Path | None = None, report: Report = refuse) -> tuple[RetrievalProtocol, OpenedImages]:
-    """The images of a protocol, or of a folder or manifest, before they are divided.
+    """The images of a protocol, or of a folder or manifest, before the split.
 
     Raises:
         ValueError: an unknown name, or malformed files.
@@ -122,7 +122,7 @@ def open_lists(
 
     Raises:
         FileNotFoundError: a list file or an image that does not exist.
-        ValueError: a malformed line, or a query that also is a training or database image.
+        ValueError: a malformed line, or a query that is also a training or database image.
     """
     lists = {"query": query, "database": database} | ({} if train is None else {"train": train})
     source = ImageListSource(list(lists.values()), root)
@@ -132,7 +132,7 @@ def open_lists(
 
 
 def divide(protocol: RetrievalProtocol, opened: OpenedImages, seed: int) -> Split:
-    """The split in the files, its missing parts drawn at random.
+    """The split in the files, with missing parts drawn at random.
 
     Raises:
         ValueError: too few images for the protocol's numbers, or a query that also is a training or database image.
@@ -156,7 +156,7 @@ def divide(protocol: RetrievalProtocol, opened: OpenedImages, seed: int) -> Spli
 
 
 def _train_of(database: Positions, protocol: RetrievalProtocol, source: ImageSource, seed: int) -> Positions:
-    """Training images drawn from the database; all of it if the protocol has no number for them."""
+    """Training images drawn from the database; all of it if the protocol has no number of training images."""
     if protocol.train == 0:
         return database
     if protocol.database == "rest":
@@ -171,19 +171,19 @@ def _train_of(database: Positions, protocol: RetrievalProtocol, source: ImageSou
 
 
 def _numbers(protocol: RetrievalProtocol, images: int) -> tuple[int, int]:
-    """Queries and training images to draw: of less than half of the published images in proportion fewer."""
+    """Numbers of queries and training images; proportionally smaller for less than half of the published images."""
     if 2 * images >= protocol.images:
         return protocol.queries, protocol.train
     share = images / protocol.images
     return max(1, round(share * protocol.queries)), max(1, round(share * protocol.train))
 
 
-def _open_own(place: Path, report: Report) -> tuple[RetrievalProtocol, OpenedImages]:
-    """A folder or manifest of one's own, with a protocol that suits its size."""
-    opened = open_listed(place, place, report) if place.is_dir() else open_table(place, None, report)
-    opened = opened or OpenedImages(open_image_folder(place))
+def _open_own(path: Path, report: Report) -> tuple[RetrievalProtocol, OpenedImages]:
+    """The images of your own folder or manifest, with a protocol for their number."""
+    opened = open_listed(path, path, report) if path.is_dir() else open_table(path, None, report)
+    opened = opened or OpenedImages(open_image_folder(path))
     labels = opened.source.labels
-    name, several = str(place), labels.ndim > 1
+    name, several = str(path), labels.ndim > 1
     if opened.parts is not None:
         return RetrievalProtocol(name=name, source=name, k=None, queries=0, train=0, database="rest"), opened
     smallest = len(labels) if several else int(np.bincount(labels, minlength=len(opened.source.classes)).min())

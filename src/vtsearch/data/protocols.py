@@ -26,26 +26,26 @@ class PublishedSplit:
     database: int
     classes: int
     lists: str = ""
-    """Folder in which its list files are exchanged."""
+    """Name of the folder of its published list files."""
     per_class: int = 0
-    """Images of each class, where all have the same number; 0 where not."""
+    """Number of images per class if it is the same for all; else 0."""
     sha256: Mapping[str, str] = field(default_factory=dict)
-    """Part -> first 16 hexadecimal digits of its list file's hash, where that file is public."""
+    """Part -> first 16 hexadecimal digits of the hash of its list file, for public files."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievalProtocol:
-    """A data set and how it is split and judged."""
+    """A data set, its split and the k of its mAP@k."""
 
     name: str
     source: str
     """Key of the data set; several protocols share one."""
     k: int | None
-    """Cut-off of mAP@k; None judges the whole ranking."""
+    """Cut-off of mAP@k; None for the whole ranking."""
     queries: int
-    """How many are drawn, where no list says who they are: per class, under the rule "sizes" in all."""
+    """Number of drawn queries, without list files: per class; in total under the rule "sizes"."""
     train: int
-    """The same for training images."""
+    """Number of drawn training images, likewise."""
     database: DatabaseRule
     """"rest", "rest+train" (training images are searched too) or "train" (nothing else is)."""
     description: str = ""
@@ -54,7 +54,7 @@ class RetrievalProtocol:
 
     @property
     def images(self) -> int:
-        """How many images the published split has; 0 if nothing is published."""
+        """Number of images of the published split; 0 if nothing is published."""
         if self.published is None:
             return 0
         separate = self.published.train if self.database == "rest" else 0

@@ -1,6 +1,6 @@
 """The training objectives: one module each, one base class, one table. Importing this package does not import torch.
 
-A framework knows features, labels, positions and its own state; no data set, no backbone, no device, no file.
+A framework depends on features, labels, positions and its own state; on no data set, backbone, device or file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""ADSH: the network learns codes of queries, and the codes of the database are themselves unknowns, solved for exactly.
+"""ADSH: a network for codes of queries, and database codes as unknowns of a discrete optimization.
 
 Papers: Jiang and Li, Asymmetric Deep Supervised Hashing, AAAI 2018, https://arxiv.org/abs/1707.08325; He and Wei, Image
 retrieval combining Transformer and asymmetric learning strategy, Journal of Image and Graphics 2023, which adds the
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from vtsearch.frameworks import discrete_descent
-from vtsearch.frameworks.base import Framework
+from vtsearch.frameworks.base import Framework, check_options
 from vtsearch.tensors.distributed import average, from_first, gather
 
 if TYPE_CHECKING:
@@ -22,12 +22,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-SAMPLE_SEED = 0xAD54  # keeps the samples apart from what else is drawn from a run's seed
-_CHOICES = {
-    "classification_scale": ("sample", "absolute"),
-    "start": ("signs", "zeros", "normal"),
-    "code_step": ("exact", "published"),
-}
+SAMPLE_SEED = 0xAD54  # makes the samples independent of other draws from the seed of a run
 
 
 @dataclass(frozen=True)
@@ -41,30 +36,20 @@ class ADSHOptions:
     ridge: float = 1.0
     """Weight of the classifier's square, He and Wei's nu; above 0."""
     classification_scale: Literal["sample", "absolute"] = "sample"
-    """"sample" multiplies classification and ridge by the number of sampled images, as the other terms grow with it;
-    "absolute" takes them as they are, as published: then they change almost no bit of a large sample."""
+    """"sample" multiplies classification and ridge by the number of sampled images, in proportion to the other terms;
+    "absolute" does not, as published, and changes almost no bit of a large sample."""
     sample: int = 5000
-    """Database images that the network sees between two updates of the codes, at most all; drawn anew each time."""
+    """Database images per sample, at most all; a new sample is drawn after each update of the codes."""
     epochs_per_sample: int = 3
-    """Epochs over one sample; then the codes are updated. The epochs of a run should be a multiple of it."""
+    """Epochs per sample, before an update of the codes. The epochs of a run should be a multiple of it."""
     start: Literal["signs", "zeros", "normal"] = "signs"
-    """Codes before the first update: coin flips, or as published, zeros (ADSH) or normal numbers (He and Wei)."""
+    """Codes before the first update: coin flips or, as published, zeros (ADSH) or normal numbers (He and Wei)."""
     code_step: Literal["exact", "published"] = "exact"
-    """"exact" minimizes the objective by each bit; "published" leaves the quantization term out of it where there is a
-    classification term, as He and Wei's byte code does."""
+    """"exact" minimizes the objective over each bit; "published" omits the quantization term in the presence of a
+    classification term, as in He and Wei's byte code."""
 
     def __post_init__(self) -> None:
-        for name in ("quantization", "classification"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}: expected at least 0, got {getattr(self, name)}")
-        if self.ridge <= 0:
-            raise ValueError(f"ridge: expected more than 0, got {self.ridge}")
-        for name in ("sample", "epochs_per_sample"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        check_options(self, above_zero=("ridge",), at_least_one=("sample", "epochs_per_sample"))
 
     @classmethod
     def published(cls) -> ADSHOptions:
@@ -76,9 +61,9 @@ class ADSH(Framework):
     """J = |U V^T - bits S|^2 + gamma |V_sample - U|^2 + mu |Y - V W|^2 + nu |W|^2, U = tanh of a sample's features.
 
     S is the soft similarity of the sample (m) with the whole database (n): 1 where two images share a label, else
-    -r, r chosen so that S sums to 0. The network lowers the first two terms of a batch of b images by gradient,
-    divided by b n; after the last epoch of a sample, W and then each bit of V take their exact minimum. U is what the
-    network put out during that epoch, as the batches went by.
+    -r, r chosen so that S sums to 0. The loss of a batch of b images is the first two terms, divided by b n; after
+    the last epoch of a sample, W and then each bit of V are set to their exact minimum. U holds the outputs of the
+    batches of that epoch.
 
     The samples are a function of the seed; V, W, U, r and the labels are buffers.
     """
@@ -104,7 +89,7 @@ class ADSH(Framework):
         self._labelled = False
 
     def set_train_labels(self, labels: Tensor) -> None:
-        """Keep the labels of the whole database."""
+        """Store the labels of the whole database."""
         self.labels.copy_(self._columns(labels, self.labels))
         self._labelled = bool(self.labels.any())
 
@@ -115,7 +100,7 @@ class ADSH(Framework):
         return torch.from_numpy(np.sort(random.permutation(self.train_size)[:size]))
 
     def start_epoch(self, epoch: int) -> None:
-        """Forget the outputs of the last sample when a new one begins.
+        """Reset the outputs at the start of a new sample.
 
         Raises:
             ValueError: a database without any label.
@@ -131,7 +116,7 @@ class ADSH(Framework):
     def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
         """The first two terms of J for a batch, per image of the batch and of the database."""
         outputs = features.tanh()  # (b, bits)
-        self._remember(outputs.detach(), positions)
+        self._store_outputs(outputs.detach(), positions)
         codes, ratio = self.codes.to(outputs.dtype), self.ratio.to(outputs.dtype)
         wanted = self.bits * discrete_descent.soft_similarity(labels, self.labels.to(labels.dtype), ratio)  # (b, n)
         similarity = (outputs @ codes.T - wanted).square().sum()
@@ -163,13 +148,13 @@ class ADSH(Framework):
         return self.codes
 
     def weights(self) -> tuple[float, float]:
-        """The weights mu and nu as J has them."""
+        """The weights mu and nu of J."""
         scale = 1
         if self.options.classification_scale == "sample":
             scale = min(self.options.sample, self.train_size)
         return scale * self.options.classification, scale * self.options.ridge
 
-    def _remember(self, outputs: Tensor, positions: Tensor) -> None:
-        """The outputs of every process's batch; a row that no process visits stays 0, and so out of the sums."""
+    def _store_outputs(self, outputs: Tensor, positions: Tensor) -> None:
+        """Store the outputs of the batches of all processes; rows outside them stay 0 and do not change the sums."""
         outputs, positions = gather(outputs), gather(positions)
         self.outputs[positions] = outputs.to(self.outputs.dtype)

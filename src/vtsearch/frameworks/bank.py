@@ -1,4 +1,4 @@
-"""Remembered features of the whole training set, so that a batch is compared with all of it."""
+"""A memory bank: the last features of the whole training set, to pair each batch with all of it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class Bank(nn.Module):
-    """The last features and labels of each training image, and which images were seen at all.
+    """The last features and labels of each training image, and a mask of the images seen so far.
 
-    Several processes remember each other's batches: every one of them holds the same bank.
+    The bank stores the batches of all processes, so it is the same in each of them.
 
     Args:
         train_size: number of training images.
@@ -35,7 +35,7 @@ class Bank(nn.Module):
         self.register_buffer("seen", torch.zeros(train_size, dtype=torch.bool))
 
     @torch.no_grad()
-    def remember(self, features: Tensor, labels: Tensor, positions: Tensor) -> None:
+    def update(self, features: Tensor, labels: Tensor, positions: Tensor) -> None:
         """Overwrite the rows at ``positions`` (b,) with features (b, bits) and labels (b, classes)."""
         features, labels, positions = (gather(part.detach()) for part in (features, labels, positions))
         self.features[positions] = features.to(self.features.dtype)

@@ -1,9 +1,9 @@
-"""The base class of training objectives: features, labels and positions to a scalar loss."""
+"""The base class of training objectives, validation of their options, and labels of single-label losses."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 import torch
 from torch import nn
@@ -15,20 +15,19 @@ if TYPE_CHECKING:
 class Framework(nn.Module, ABC):
     """A training objective: features, labels and positions in, a scalar loss out.
 
-    Everything it remembers (centers, bank, scale) is a buffer or a parameter, so that ``.to()``, ``state_dict`` and
+    All of its state (centers, bank, scale) is in buffers and parameters, so that ``.to()``, ``state_dict`` and
     an exact resume come from torch. The loss is computed in float32 (or float64, if the features are), outside any
     autocast: half-precision features would lose small differences of large sums.
 
     A subclass names its options dataclass as ``Options`` and implements ``loss``. The defaults of ``Options`` are the
-    form we consider correct; its classmethod ``published()`` gives the options that do what the published code
-    does, flaws included.
+    form we consider correct; its classmethod ``published()`` returns the options of the published code, flaws included.
 
     Args:
         bits: length of the codes.
         classes: number of classes (label columns).
         train_size: number of training images; positions are 0 to ``train_size - 1``.
         options: an instance of the class's ``Options``; None means their defaults.
-        seed: of whatever is drawn once, at construction.
+        seed: of the random numbers drawn at construction.
 
     Raises:
         TypeError: options of another framework.
@@ -37,7 +36,7 @@ class Framework(nn.Module, ABC):
 
     Options: ClassVar[type[Any]]
     trains_on: ClassVar[Literal["train", "database"]] = "train"
-    """Whose images are the training images: the split's training images, or the whole database, in its order."""
+    """The images to train on: the split's training images, or the whole database, in its order."""
 
     def __init__(self, bits: int, classes: int, train_size: int, options: Any = None, seed: int = 0) -> None:
         super().__init__()
@@ -77,29 +76,30 @@ class Framework(nn.Module, ABC):
         """The loss of checked input: labels are 0/1 (b, classes) of the features' dtype."""
 
     def set_train_labels(self, labels: Tensor) -> None:
-        """Called once, before training, with the labels of all training images. Most frameworks see them by batch."""
+        """Hook once before training, with the labels of all training images; does nothing by default."""
 
-    def sample_positions(self, epoch: int) -> Tensor | None:  # noqa: ARG002 (for those who choose)
-        """Rows of the training set, int64 (n,), that an epoch visits, a function of the seed; None: all of them."""
+    def sample_positions(self, epoch: int) -> Tensor | None:  # noqa: ARG002 (for frameworks that sample)
+        """Rows of the training set in an epoch, int64 (n,), a function of the seed; None for all rows."""
         return None
 
     def start_epoch(self, epoch: int) -> None:
         """Hook before each epoch, counted from 0, for schedules; does nothing by default."""
 
     def end_epoch(self, epoch: int) -> None:
-        """Called after the last batch of each epoch, before any evaluation; in all processes alike."""
+        """Hook after the last batch of each epoch, before any evaluation, called by all processes."""
 
     def database_codes(self) -> Tensor | None:
-        """Codes that were learned for the training images, (train_size, bits), above 0 or not; None: there are none.
+        """Learned codes (train_size, bits) of the training images; only the sign matters; None if it learns none.
 
-        Only where the framework trains on the database: there they take the place of what the model encodes.
+        Only if the framework trains on the database; they replace the model's codes of the database.
         """
         return None
 
     def _columns(self, labels: Tensor, like: Tensor) -> Tensor:
         """Labels as 0/1 columns (b, classes), for the b rows of `like` and of its dtype."""
         if labels.ndim == 1:
-            on_host = labels.device.type == "cpu"  # to look at them on a device is to wait for it; the data set did
+            # A check on the device would force a synchronization; the data set has checked the labels already.
+            on_host = labels.device.type == "cpu"
             if on_host and len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < self.classes:
                 raise ValueError(f"labels: expected 0 to {self.classes - 1}, got {labels.min()} to {labels.max()}")
             labels = nn.functional.one_hot(labels, self.classes)
@@ -108,3 +108,55 @@ class Framework(nn.Module, ABC):
                 f"labels: expected shape ({len(like)},) or ({len(like)}, {self.classes}), got {tuple(labels.shape)}"
             )
         return labels.to(like.dtype)
+
+
+def first_label(labels: Tensor) -> Tensor:
+    """The first label of each item alone, (b, classes) -> the same shape; class 0 for an item without labels.
+
+    Published code applies ``argmax`` to multi-label rows; kept to reproduce its numbers.
+    """
+    return nn.functional.one_hot(labels.argmax(dim=1), labels.shape[1]).to(labels.dtype)
+
+
+def label_shares(labels: Tensor) -> Tensor:
+    """Each item's labels with equal shares of 1: (b, classes) of 0 and 1 -> the same shape; no labels, no shares."""
+    return labels / labels.sum(dim=1, keepdim=True).clamp(min=1)
+
+
+def check_options(options: Any, above_zero: tuple[str, ...] = (), at_least_one: tuple[str, ...] = ()) -> None:
+    """Refuse negative numbers and choices that a field's type does not list.
+
+    Args:
+        options: a dataclass whose fields are numbers, a ``Literal`` of strings, or either; a number beside a string
+            must be above 0.
+        above_zero: names of the other fields that must be above 0.
+        at_least_one: names of the fields that must be 1 or more.
+
+    Raises:
+        ValueError: names the first field with another value.
+    """
+    for name, kind in get_type_hints(type(options)).items():
+        value = getattr(options, name)
+        choices = _choices(kind)
+        if value in choices:
+            continue
+        if get_origin(kind) is Literal:
+            raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+        positive = bool(choices) or name in above_zero
+        if not _is_number(value, positive) or (name in at_least_one and value < 1):
+            alternatives = "".join(f" or {choice!r}" for choice in choices)
+            least = "at least 1" if name in at_least_one else "at least 0"
+            expected = f"a number above 0{alternatives}" if positive else least
+            raise ValueError(f"{name}: expected {expected}, got {value!r}")
+
+
+def _choices(kind: Any) -> tuple[str, ...]:
+    """The strings of a Literal, or of the Literal in a union."""
+    literals = [part for part in (kind, *get_args(kind)) if get_origin(part) is Literal]
+    return tuple(choice for part in literals for choice in get_args(part))
+
+
+def _is_number(value: Any, positive: bool) -> bool:
+    if not isinstance(value, int | float):
+        return False
+    return value > 0 if positive else value >= 0

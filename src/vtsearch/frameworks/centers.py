@@ -1,4 +1,4 @@
-"""Class centers: codes that are far apart, and the constructions of published code.
+"""Class centers: their base class, codes far apart, and the constructions of published code.
 
 Sources: Yuan et al., Central Similarity Quantization, CVPR 2020, https://arxiv.org/abs/1908.00347, algorithm 1;
 Paley, On orthogonal matrices, 1933; the Gilbert-Varshamov bound for the guaranteed distance of the search. Published
@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import math
 from random import Random
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
+
+from vtsearch.frameworks.base import Framework, first_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,14 +28,74 @@ if TYPE_CHECKING:
 Construction = Literal["distant", "redrawn", "balanced", "bernoulli"]
 REDRAWS = 20
 DRAWS = 4096  # candidates per round of the search
-ROUNDS = 8  # rounds without a guarantee before a distance is given up
+ROUNDS = 8  # rounds before the search lowers a distance above the guaranteed one
 ENUMERATED_BITS = 16  # up to here all codes are candidates, in random order
+
+
+class CenterBasedFramework(Framework):
+    """A framework with a center for each class; its options have ``centers`` and ``multi_label``."""
+
+    centers: Tensor
+    tie: Tensor
+
+    def __init__(self, bits: int, classes: int, train_size: int, options: Any = None, seed: int = 0) -> None:
+        super().__init__(bits, classes, train_size, options, seed)
+        centers = draw_centers(self.options.centers, classes, bits, seed)
+        self.register_buffer("centers", centers)  # (classes, bits) of -1, +1
+        self.register_buffer("tie", tie_vector(bits, seed))  # (bits,) of -1, +1
+
+    def centers_of(self, labels: Tensor) -> Tensor:
+        """The center of each item, (b, classes) of 0 and 1 -> (b, bits): by majority, or that of the first label."""
+        if self.options.multi_label == "first":
+            labels = first_label(labels)
+        return majority_centers(self.centers.to(labels.dtype), labels, self.tie.to(labels.dtype))
+
+
+def majority_centers(centers: Tensor, labels: Tensor, tie: Tensor) -> Tensor:
+    """The center of each item: bit by bit the majority of its classes' centers.
+
+    Args:
+        centers: (classes, bits) of -1 and +1.
+        labels: (b, classes) of 0 and 1.
+        tie: (bits,) of -1 and +1; used where votes are even, so in every bit of an item without labels.
+
+    Returns:
+        (b, bits) of -1 and +1.
+    """
+    votes = labels @ centers
+    return torch.where(votes == 0, tie, votes.sign())
+
+
+def tie_vector(bits: int, seed: int = 0) -> Tensor:
+    """A random tie-breaker for even votes: float32 (bits,) of -1 and +1."""
+    return torch.randint(2, (bits,), generator=torch.Generator().manual_seed(seed)).float() * 2 - 1
+
+
+def draw_centers(construction: Construction, classes: int, bits: int, seed: int = 0) -> Tensor:
+    """One code per class, float32 (classes, bits) of -1 and +1.
+
+    Args:
+        construction: "distant": ``class_centers``, no two alike. "redrawn": the first rows of [H; -H], H Sylvester's
+            matrix, then balanced rows, which are redrawn at most 20 times until all pairs differ in more than a
+            quarter of the bits and in half of them on average; otherwise the last draw is kept.
+            "balanced": bits // 2 entries of each row are -1, without any other condition. "bernoulli": a fair
+            coin for each entry.
+        classes: number of rows.
+        bits: length of the codes; a power of two for "redrawn".
+        seed: of the draws.
+
+    Raises:
+        ValueError: an unknown construction, or a length that it does not support.
+    """
+    if construction not in CONSTRUCTIONS:
+        raise ValueError(f"centers: expected one of {', '.join(CONSTRUCTIONS)}, got {construction!r}")
+    return CONSTRUCTIONS[construction](classes, bits, seed)
 
 
 def class_centers(classes: int, bits: int, seed: int = 0) -> Tensor:
     """One code per class, no two alike: float32 (classes, bits) of -1 and +1.
 
-    Where a Hadamard matrix H of that order is at hand (powers of two, p + 1 for primes p = 3 mod 4, and doublings:
+    If there is a Hadamard matrix H of that order (powers of two, p + 1 for primes p = 3 mod 4, and doublings:
     1, 2, 4, 8, 12, 16, 20, 24, 32, 40, 44, 48, ...) and there are at most 2 * bits classes, the first rows of [H; -H]:
     any two differ in bits / 2 bits or in all. Otherwise codes are drawn at random (``seed``), Hadamard rows first, and
     kept if they differ from all kept ones in at least d bits; d starts at bits / 2 and is lowered when the draws find
@@ -53,28 +115,8 @@ def class_centers(classes: int, bits: int, seed: int = 0) -> Tensor:
     return torch.from_numpy(rows[:classes].astype(np.float32))
 
 
-def majority_centers(centers: Tensor, labels: Tensor, tie: Tensor) -> Tensor:
-    """The center of each item: bit by bit the majority of its classes' centers.
-
-    Args:
-        centers: (classes, bits) of -1 and +1.
-        labels: (b, classes) of 0 and 1.
-        tie: (bits,) of -1 and +1; taken where the vote is even, so all of it for an item without labels.
-
-    Returns:
-        (b, bits) of -1 and +1.
-    """
-    votes = labels @ centers
-    return torch.where(votes == 0, tie, votes.sign())
-
-
-def tie_vector(bits: int, seed: int = 0) -> Tensor:
-    """A random tie-breaker for even votes: float32 (bits,) of -1 and +1."""
-    return torch.randint(2, (bits,), generator=torch.Generator().manual_seed(seed)).float() * 2 - 1
-
-
 def hadamard(order: int) -> NDArray[np.int8] | None:
-    """A Hadamard matrix, int8 (order, order) of -1 and +1, or None where this module has no construction.
+    """A Hadamard matrix, int8 (order, order) of -1 and +1, or None if this module has no construction of that order.
 
     Powers of two give Sylvester's matrix, in the row order of ``scipy.linalg.hadamard``.
     """
@@ -90,7 +132,7 @@ def guaranteed_distance(classes: int, bits: int) -> int:
     """The largest d at which each random draw of the search succeeds with probability one half or more.
 
     That is (classes - 1) * V(bits, d - 1) <= 2**(bits - 1), V the number of codes within d - 1 bits of a given one;
-    at least 1, which only says that no two centers are alike.
+    at least 1: no two centers are alike.
     """
     ball, distance = 1, 1
     while distance < bits // 2 and 2 * (classes - 1) * (ball + math.comb(bits, distance)) <= 2**bits:
@@ -112,7 +154,7 @@ def _search(rows: NDArray[np.int8], classes: int, bits: int, random: np.random.G
 def _grow(
     rows: NDArray[np.int8], classes: int, distance: int, random: np.random.Generator, rounds: int | None
 ) -> NDArray[np.int8]:
-    """Rows and then random codes, greedily, all at least ``distance`` apart; at least ``classes`` if all goes well."""
+    """Rows and greedily chosen random codes, at least ``distance`` apart; at least ``classes`` if enough are found."""
     kept = rows.astype(np.float32)
     bits = rows.shape[1]
     # Sylvester's rows and their complements are a group under multiplication: with a code that is far from all of
@@ -137,7 +179,7 @@ def _candidates(bits: int, random: np.random.Generator) -> NDArray[np.float32]:
 
 
 def _are_far(candidates: NDArray[np.float32], kept: NDArray[np.float32], distance: int) -> NDArray[np.bool_]:
-    """Which candidates differ from every kept row in at least ``distance`` bits."""
+    """Mask of the candidates that differ from every kept row in at least ``distance`` bits."""
     if not len(kept):
         return np.ones(len(candidates), np.bool_)
     far: NDArray[np.bool_] = (candidates @ kept.T).max(axis=1) <= candidates.shape[1] - 2 * distance
@@ -157,27 +199,6 @@ def _paley(prime: int) -> NDArray[np.int8]:
 
 def _is_prime(number: int) -> bool:
     return number > 1 and all(number % divisor for divisor in range(2, math.isqrt(number) + 1))
-
-
-def draw_centers(construction: Construction, classes: int, bits: int, seed: int = 0) -> Tensor:
-    """One code per class, float32 (classes, bits) of -1 and +1.
-
-    Args:
-        construction: "distant": ``class_centers``, no two alike. "redrawn": the first rows of [H; -H], H Sylvester's
-            matrix, then balanced rows, which are redrawn at most 20 times until all pairs differ in more than a
-            quarter of the bits and in half of them on average; the last draw is kept even if they do not.
-            "balanced": bits // 2 entries of each row are -1, and nothing else is asked of them. "bernoulli": a fair
-            coin for each entry.
-        classes: number of rows.
-        bits: length of the codes; a power of two for "redrawn".
-        seed: of the draws.
-
-    Raises:
-        ValueError: an unknown construction, or a length that it cannot make.
-    """
-    if construction not in CONSTRUCTIONS:
-        raise ValueError(f"centers: expected one of {', '.join(CONSTRUCTIONS)}, got {construction!r}")
-    return CONSTRUCTIONS[construction](classes, bits, seed)
 
 
 def _redrawn(classes: int, bits: int, seed: int) -> Tensor:

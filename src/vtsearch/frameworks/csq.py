@@ -1,4 +1,4 @@
-"""CSQ: each class has a center, far from the others, and features are drawn to the center of their label.
+"""CSQ: binary cross-entropy between features and the center of their class, with centers far from each other.
 
 Paper: Yuan et al., Central Similarity Quantization for Efficient Image and Video Retrieval, CVPR 2020,
 https://arxiv.org/abs/1908.00347.
@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from torch.nn import functional
 
-from vtsearch.frameworks.center_based import CenterBasedFramework
-from vtsearch.frameworks.centers import Construction
-from vtsearch.frameworks.option_checks import check_options
+from vtsearch.frameworks.base import check_options
+from vtsearch.frameworks.centers import CenterBasedFramework, Construction
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,30 +25,30 @@ class CSQOptions:
     quantization: float = 1e-4
     """Weight of the quantization term mean((|tanh u| - 1)^2), the paper's lambda; at least 0."""
     form: Literal["logits", "published"] = "logits"
-    """How the central similarity is computed. "logits" is exact; "published" takes the logarithm of a rounded
-    probability, so that beyond |u| = 9 a wrong bit has no gradient in float32."""
+    """Computation of the central similarity. "logits" is exact; "published" takes the logarithm of a rounded
+    probability, without gradient in float32 for a wrong bit beyond |u| = 9."""
     centers: Construction = "distant"
-    """How classes get their centers (section 3.2). "distant": no two alike, as far apart as we can make them, for any
-    length. "redrawn" is the published construction: Hadamard rows, then random balanced ones, two of which may be the
-    same; for powers of two alone. "balanced" and "bernoulli" are random from the first row on."""
+    """Construction of the centers (section 3.2). "distant": distinct, at the largest distance found, for any length.
+    "redrawn" is the published construction: Hadamard rows, then random balanced ones, possibly with repeats; for powers
+    of two only. "balanced" and "bernoulli" are random from the first row on."""
     multi_label: Literal["majority", "first"] = "majority"
-    """What an item with several labels is drawn to: the "majority" of their centers, or the center of the "first" one,
-    as published for all data sets but NUS-WIDE-21 and COCO."""
+    """Target of an item with several labels: the "majority" of their centers, or the center of the "first" one, as
+    published for all data sets but NUS-WIDE-21 and COCO."""
 
     def __post_init__(self) -> None:
         check_options(self)
 
     @classmethod
     def published(cls) -> CSQOptions:
-        """As in Dubey et al.'s code: the logarithm of a rounded probability, centers that may be the same."""
+        """As in Dubey et al.'s code: the logarithm of a rounded probability, centers with possible repeats."""
         return cls(form="published", centers="redrawn")
 
 
 class CSQ(CenterBasedFramework):
     """L = BCE((t + 1) / 2, (c + 1) / 2) + quantization * mean((|t| - 1)^2), t = tanh(u), c the item's center.
 
-    An item with several labels has the majority of their centers; even votes take a vector that is drawn once from
-    the seed. That also is the center of an item without labels.
+    An item with several labels has the majority of their centers; a vector drawn once from the seed decides even
+    votes, and is the center of items without labels.
     """
 
     Options = CSQOptions

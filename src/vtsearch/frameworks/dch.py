@@ -1,4 +1,4 @@
-"""DCH: the probability that two images share a label falls with their distance as Cauchy's does, so that close counts.
+"""DCH: a pairwise likelihood with a Cauchy distribution of distances, which concentrates similar codes.
 
 Paper: Cao et al., Deep Cauchy Hashing for Hamming Space Retrieval, CVPR 2018,
 https://openaccess.thecvf.com/content_cvpr_2018/html/Cao_Deep_Cauchy_Hashing_CVPR_2018_paper.html.
@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from vtsearch.frameworks.option_checks import check_options
-from vtsearch.frameworks.pairs import Pairs, PairwiseFramework, WeightedPairOptions, Weights, pair_mean
-from vtsearch.frameworks.similarity import cosines, share_a_label, squared_distances
-from vtsearch.tensors.distributed import mean
+from vtsearch.frameworks.base import check_options
+from vtsearch.frameworks.pairs import Pairs, PairwiseFramework, WeightedPairOptions, Weights
+from vtsearch.frameworks.similarity import cosines, squared_distances
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,27 +27,27 @@ class DCHOptions(WeightedPairOptions):
     """Options of DCH."""
 
     pairs: Pairs = "distinct"
-    """Whom a batch is compared with: "bank", the last features of the whole training set; "batch", itself, each image
-    with itself included; "distinct", itself without those, as in the paper; "halves", its first half with its
+    """Pairs of a batch: "bank", with the last features of the whole training set; "batch", within the batch, each image
+    with itself included; "distinct", the same without those, as in the paper; "halves", its first half with its
     second."""
     gamma: float = 20.0
-    """Distance at which two images are as likely similar as not, the scale of the Cauchy distribution."""
+    """Scale of the Cauchy distribution: the distance at which the probability of a shared label is one half."""
     quantization: float = 0.1
     """Weight of the quantization term, the paper's lambda (equation 7)."""
     distance: Literal["cosine", "clamped", "euclidean"] = "cosine"
-    """How far two images are apart: "cosine", bits / 2 * (1 - cos(u, u')) (equation 6) and 0.001, which keeps equal
-    features finite; "clamped" cuts the cosine at 0.99 instead, as published, so that close pairs have no gradient;
-    "euclidean", |tanh u - tanh u'|^2 and 0.001, as in the authors' code."""
+    """Distance of two images: "cosine", bits / 2 * (1 - cos(u, u')) (equation 6) + 0.001, finite losses for equal
+    features; "clamped" clamps the cosine to 0.99 instead, as published, without gradient for close pairs;
+    "euclidean", |tanh u - tanh u'|^2 + 0.001, as in the authors' code."""
     weights: Weights = "balanced"
-    """Weights of the pairs: "balanced", similar and dissimilar pairs count the same in total (equation 2); "equal", all
-    alike; "similar", similar pairs count for as many times more as there are fewer of them than pairs."""
+    """Weights of the pairs: "balanced", the same total for similar and dissimilar pairs (equation 2); "equal" for all;
+    "similar", 1 for dissimilar pairs and the number of pairs per similar pair for similar ones."""
 
     def __post_init__(self) -> None:
         check_options(self, above_zero=("gamma",))
 
     @classmethod
     def published(cls) -> DCHOptions:
-        """As in the DeepHash-pytorch collection: cosines cut at 0.99, each image similar to itself."""
+        """As in the DeepHash-pytorch collection: cosines clamped to 0.99, each image paired with itself."""
         return cls(distance="clamped", pairs="batch")
 
 
@@ -60,16 +59,19 @@ class DCH(PairwiseFramework):
 
     Options = DCHOptions
 
-    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
-        """The Cauchy cross-entropy (equation 8) and the Cauchy quantization (equation 9)."""
-        features = features.tanh() if self.options.distance == "euclidean" else features
-        sides = self.sides(features, labels, positions)
-        similar = share_a_label(sides.left_labels, sides.right_labels)  # (b, n)
-        ratios = self._distances(sides.left, sides.right) / self.options.gamma
-        losses = torch.where(similar > 0, ratios, 1 / ratios).log1p()
-        to_corner = self._distances(features.abs(), torch.ones_like(features[:1])) / self.options.gamma  # (b, 1)
-        quantization: float = self.options.quantization
-        return pair_mean(losses, similar, sides.exists, self.options.weights) + quantization * mean(to_corner.log1p())
+    def activate(self, features: Tensor) -> Tensor:
+        """Tanh under Euclidean distances."""
+        return features.tanh() if self.options.distance == "euclidean" else features
+
+    def pair_losses(self, left: Tensor, right: Tensor, similarity: Tensor) -> Tensor:
+        """The Cauchy cross-entropy (equation 8)."""
+        ratios = self._distances(left, right) / self.options.gamma
+        return torch.where(similarity > 0, ratios, 1 / ratios).log1p()
+
+    def quantization_errors(self, features: Tensor) -> Tensor:
+        """The Cauchy quantization loss of each image (equation 9), (b, 1)."""
+        gamma: float = self.options.gamma
+        return (self._distances(features.abs(), torch.ones_like(features[:1])) / gamma).log1p()
 
     def _distances(self, features: Tensor, others: Tensor) -> Tensor:
         """(b, bits) and (n, bits) -> (b, n), all above 0."""

@@ -1,4 +1,4 @@
-"""DFH: Fisher's criterion for codes: pairs are told apart by a margin, codes lie near the centers of their labels.
+"""DFH: Fisher's criterion for codes: a margin loss over pairs, and codes near the centers of their labels.
 
 Paper: Li et al., Push for Quantization: Deep Fisher Hashing, BMVC 2019, https://arxiv.org/abs/1909.00206.
 """
@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch.nn import functional
 
-from vtsearch.frameworks.multi_label import label_shares
-from vtsearch.frameworks.option_checks import check_options
-from vtsearch.frameworks.pairs import PairwiseFramework, Sides, WeightedPairOptions, pair_mean
-from vtsearch.frameworks.similarity import share_a_label
+from vtsearch.frameworks.base import check_options, label_shares
+from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions
 from vtsearch.tensors.distributed import gather, mean
 
 if TYPE_CHECKING:
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-STEPS = 200  # of the centers, each batch
+STEPS = 200  # gradient steps of the centers per batch
 RATES = {0: 0.03, 149: 0.003, 179: 0.0003}  # step -> learning rate of the centers from there on
 
 
@@ -32,10 +30,9 @@ class DFHOptions(WeightedPairOptions):
     """Options of DFH."""
 
     margin: float = 3.0
-    """How far half the inner product has to be beyond 0 (below it, for dissimilar pairs), the paper's m; the authors'
-    code runs with 0."""
+    """Margin of half the inner product above 0 (below for dissimilar pairs), the paper's m; 0 in the authors' code."""
     pull: float = 0.1
-    """Weight of the label's center against the features in an image's code, mu; the authors' code runs with 1."""
+    """Weight of the label's center against the features in an image's code, mu; 1 in the authors' code."""
     separation: float = 1.0
     """Weight of the distances between centers, vul."""
     center_quantization: float = 1.0
@@ -43,20 +40,20 @@ class DFHOptions(WeightedPairOptions):
     quantization: float = 0.5
     """Weight of the features' distance to their code, eta."""
     several_labels: Literal["mean", "sum"] = "mean"
-    """What an image with several labels is drawn to: the mean of their centers, which codes can reach, or their sum, as
+    """Target of an image with several labels: the mean of their centers, which is in reach of codes, or their sum, as
     published."""
     products: Literal["exact", "clamped"] = "exact"
-    """Half the inner products as they are, or cut to -100 to 50, beyond which pairs have no gradient, as published."""
+    """Half the inner products, exact or clamped to -100 to 50, as published, without gradient for pairs beyond."""
     center_rate: Literal["stable", "published"] = "stable"
-    """Learning rate of the centers: 0.03 and its tenths, lowered where that is too much (few classes with many bits:
-    2 with 48, 10 with 256); "published" is never lowered, and the centers become NaN there."""
+    """Learning rate of the centers: 0.03 and its tenths; "stable" lowers it where the descent would diverge (few
+    classes with many bits: 2 with 48, 10 with 256), "published" does not and gives NaN centers there."""
 
     def __post_init__(self) -> None:
         check_options(self)
 
     @classmethod
     def published(cls) -> DFHOptions:
-        """As in the DeepHash-pytorch collection: products cut, sums of centers, unseen rows are dissimilar."""
+        """As in the DeepHash-pytorch collection: clamped products, sums of centers, unseen rows dissimilar."""
         return cls(products="clamped", several_labels="sum", center_rate="published", unseen="dissimilar")
 
 
@@ -64,8 +61,8 @@ class DFH(PairwiseFramework):
     """L = mean over pairs of l + quantization * mean((code - u)^2), x = <u, u'> / 2.
 
     l is log(1 + exp(margin - x)) where the two images share a label, else log(1 + exp(margin + x)). An image's code is
-    sign(pull * sign(its label's center) + u). The centers begin at 0; after each batch's codes are set, they descend
-    200 steps on the distance to these codes, to each other and to their own signs.
+    sign(pull * sign(its label's center) + u). The centers start at 0; after the codes of each batch, 200 steps of
+    gradient descent fit them to these codes, to distances from each other and to their own signs.
     """
 
     Options = DFHOptions
@@ -76,24 +73,21 @@ class DFH(PairwiseFramework):
         self.register_buffer("centers", torch.zeros(classes, bits))
 
     def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
-        """The margin loss of the pairs and the quantization, after a step of the centers."""
-        sides = self.sides(features, labels, positions)
+        """The pair term plus the weighted distance from the codes, with an update of the centers."""
+        pair_term = self.pair_term(self.sides(features, labels, positions))
         codes = self._codes(features, labels)
-        return self._objective(sides, features, codes)
+        return pair_term + self.quantization_weight() * mean((codes - features).square())
 
-    def _objective(self, sides: Sides, features: Tensor, codes: Tensor) -> Tensor:
-        similar = share_a_label(sides.left_labels, sides.right_labels)  # (b, n)
-        products = sides.left @ sides.right.T / 2
+    def pair_losses(self, left: Tensor, right: Tensor, similarity: Tensor) -> Tensor:
+        """The margin loss of the pairs."""
+        products = left @ right.T / 2
         if self.options.products == "clamped":
             products = products.clamp(min=-100, max=50)
-        losses = functional.softplus(self.options.margin + (1 - 2 * similar) * products)
-        metric = pair_mean(losses, similar, sides.exists, self.options.weights)
-        quantization: float = self.options.quantization
-        return metric + quantization * mean((codes - features).square())
+        return functional.softplus(self.options.margin + (1 - 2 * similarity) * products)
 
     @torch.no_grad()
     def _codes(self, features: Tensor, labels: Tensor) -> Tensor:
-        """The codes of a batch (b, bits) of -1 and +1, by the centers as they were; then the centers move to them."""
+        """The codes of a batch (b, bits) of -1 and +1 under the current centers, which are then fitted to them."""
         if self.options.several_labels == "mean":
             labels = label_shares(labels)
         centers = self.centers.to(features.dtype)

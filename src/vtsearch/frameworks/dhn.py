@@ -1,4 +1,4 @@
-"""DHN: inner products tell whether two images share a label; a smooth penalty draws each value to -1 or +1.
+"""DHN: a pairwise likelihood on inner products of features, and a smooth penalty toward -1 and +1.
 
 Paper: Zhu et al., Deep Hashing Network for Efficient Similarity Retrieval, AAAI 2016.
 """
@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 from torch.nn import functional
 
-from vtsearch.frameworks.option_checks import check_options
-from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions, pair_mean
-from vtsearch.frameworks.similarity import cosines, pairwise_loss, share_a_label
-from vtsearch.tensors.distributed import mean
+from vtsearch.frameworks.base import check_options
+from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions
+from vtsearch.frameworks.similarity import cosines, pairwise_loss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +28,7 @@ class DHNOptions(WeightedPairOptions):
     quantization: float = 0.1
     """Weight of the quantization term mean(log cosh(|u| - 1)), the paper's lambda."""
     product: Literal["inner", "cosine"] = "inner"
-    """What the likelihood is of: half the inner product of the features, as in the paper; or ten times the cosine of
+    """Logits of the likelihood: half the inner product of the features, as in the paper; or ten times the cosine of
     tanh(u), as in the authors' later code."""
 
     def __post_init__(self) -> None:
@@ -37,7 +36,7 @@ class DHNOptions(WeightedPairOptions):
 
     @classmethod
     def published(cls) -> DHNOptions:
-        """As in the DeepHash-pytorch collection: unseen rows of the bank are dissimilar."""
+        """As in the DeepHash-pytorch collection: unseen rows of the bank dissimilar."""
         return cls(unseen="dissimilar")
 
 
@@ -49,19 +48,22 @@ class DHN(PairwiseFramework):
 
     Options = DHNOptions
 
-    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
-        """Pairwise cross-entropy and pairwise quantization."""
-        inner = self.options.product == "inner"
-        features = features if inner else features.tanh()
-        sides = self.sides(features, labels, positions)
-        similar = share_a_label(sides.left_labels, sides.right_labels)  # (b, n)
-        logits = sides.left @ sides.right.T / 2 if inner else COSINE_FACTOR * cosines(sides.left, sides.right)
-        likelihood = pair_mean(pairwise_loss(logits, similar), similar, sides.exists, self.options.weights)
-        quantization: float = self.options.quantization
-        return likelihood + quantization * mean(log_cosh(features.abs() - 1))
+    def activate(self, features: Tensor) -> Tensor:
+        """Tanh under cosine products."""
+        return features.tanh() if self.options.product == "cosine" else features
+
+    def pair_losses(self, left: Tensor, right: Tensor, similarity: Tensor) -> Tensor:
+        """Pairwise cross-entropy."""
+        cosine = self.options.product == "cosine"
+        logits = COSINE_FACTOR * cosines(left, right) if cosine else left @ right.T / 2
+        return pairwise_loss(logits, similarity)
+
+    def quantization_errors(self, features: Tensor) -> Tensor:
+        """The smooth penalty log cosh(|u| - 1) of each bit."""
+        return log_cosh(features.abs() - 1)
 
 
 def log_cosh(values: Tensor) -> Tensor:
-    """log(cosh(x)), where cosh(x) itself overflows too."""
+    """log(cosh(x)), also for x with an overflowing cosh(x)."""
     size = values.abs()
     return size + functional.softplus(-2 * size) - math.log(2)

@@ -1,8 +1,8 @@
-"""Database codes bit by bit in closed form: soft similarity, least squares for a classifier, one sweep over the bits.
+"""Discrete coordinate descent of database codes: soft similarity, a least-squares classifier, one sweep over bits.
 
 Notation of the sources: outputs U (m, bits) of the m sampled images, database codes V (n, bits), labels Y (n, classes),
 classifier W (bits, classes), and the soft similarity S (m, n), which is 1 where two images share a label, else -ratio.
-S is never held as a whole: what is needed of it is summed over blocks of the database.
+S is never stored as a whole: its sums and products are accumulated over blocks of the database.
 
 Sources: Jiang and Li, Asymmetric Deep Supervised Hashing, AAAI 2018, https://arxiv.org/abs/1707.08325; Shen et al.,
 Supervised Discrete Hashing, CVPR 2015, for the sweep.
@@ -28,7 +28,7 @@ def soft_similarity(labels: Tensor, others: Tensor, ratio: Tensor) -> Tensor:
 
 
 def similarity_ratio(labels: Tensor, others: Tensor) -> Tensor:
-    """Pairs that share a label per pair that does not, a float64 scalar: with it S sums to 0. Without the latter, 0."""
+    """Similar pairs per dissimilar pair, a float64 scalar: with it S sums to 0. Without dissimilar pairs, 0."""
     similar = sum(
         (share_a_label(labels, block).sum(dtype=torch.float64) for block in _blocks(others, len(labels))),
         torch.zeros((), dtype=torch.float64, device=labels.device),
@@ -38,15 +38,15 @@ def similarity_ratio(labels: Tensor, others: Tensor) -> Tensor:
 
 
 def pulled_by_similarity(outputs: Tensor, labels: Tensor, others: Tensor, ratio: Tensor) -> Tensor:
-    """S^T U: outputs (m, bits) of items with labels (m, classes), seen from n others -> (n, bits)."""
+    """S^T U (n, bits), from outputs (m, bits) of items with labels (m, classes) and the labels of n others."""
     whole = torch.cat([share_a_label(block, labels) @ outputs for block in _blocks(others, len(labels))])
     return (1 + ratio) * whole - ratio * outputs.sum(dim=0)
 
 
 def least_squares_classifier(codes: Tensor, labels: Tensor, ridge: float) -> Tensor:
-    """W (bits, classes) that minimizes |Y - V W|^2 + ridge |W|^2, for ridge above 0.
+    """The minimizer W (bits, classes) of |Y - V W|^2 + ridge |W|^2, for ridge above 0.
 
-    Solved in float64: bits that are alike in all codes make V^T V singular, and a small ridge is all that keeps it.
+    Solved in float64: equal bits in all codes make V^T V singular, and a small ridge barely regular.
     """
     gram, moments = ((codes.T @ part).double().cpu() for part in (codes, labels))
     gram.diagonal().add_(ridge)
@@ -55,10 +55,10 @@ def least_squares_classifier(codes: Tensor, labels: Tensor, ridge: float) -> Ten
 
 
 def coordinate_descent(codes: Tensor, pull: Tensor, coupling: Tensor) -> Tensor:
-    """New codes (n, bits) of -1 and +1: each bit in turn is the exact minimizer, given the others as they are by then.
+    """New codes (n, bits) of -1 and +1 after one sweep: the exact minimizer of each bit in turn, given the others.
 
     Minimizes tr(V G V^T) - 2 tr(Q V^T) over one column of V after the other. The squares of a bit are constant, so the
-    diagonal of G plays no part. A bit that nothing pulls stays what it was (0 and below: -1).
+    diagonal of G has no effect. A bit with a drive of 0 keeps its sign (-1 for 0).
 
     Args:
         codes: (n, bits), the bits so far; any real numbers in the first sweep.

@@ -1,4 +1,4 @@
-"""DPN: each bit of a class has a target, and a feature is pushed until it is on the target's side by a margin.
+"""DPN: a hinge loss of each feature against the target bits of its class.
 
 Paper: Fan et al., Deep Polarized Network for Supervised Learning of Accurate Binary Hashing Codes, IJCAI 2020,
 https://www.ijcai.org/proceedings/2020/115.
@@ -13,10 +13,8 @@ import torch
 from torch.nn import functional
 
 from vtsearch.frameworks.bank import Bank
-from vtsearch.frameworks.center_based import CenterBasedFramework
-from vtsearch.frameworks.centers import Construction
-from vtsearch.frameworks.multi_label import first_label
-from vtsearch.frameworks.option_checks import check_options
+from vtsearch.frameworks.base import check_options, first_label
+from vtsearch.frameworks.centers import CenterBasedFramework, Construction
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -29,29 +27,29 @@ class DPNOptions:
     """Options of DPN."""
 
     margin: float = 1.0
-    """How far on the right side a feature must be to cost nothing (equation 1); above 0."""
+    """Margin on the side of the target; features beyond it have no loss (equation 1); above 0."""
     centers: Construction = "distant"
-    """How classes get their targets. "distant": no two alike, as far apart as we can make them. "balanced": drawn at
-    random with half of the bits -1, as published, so that two classes may get the same. "bernoulli": fair coins, as
-    the authors'. "redrawn": as CSQ's published code."""
+    """Construction of the targets. "distant": distinct, at the largest distance found. "balanced": random with half of
+    the bits -1, as published, possibly with repeats. "bernoulli": fair coins, as in the authors' code. "redrawn": as in
+    CSQ's published code."""
     multi_label: Literal["majority", "each", "first"] = "majority"
-    """What an item with several labels is pushed to: the "majority" of their targets; "each" of them, the losses added
-    up, as in the authors' code; the target of the "first" label."""
+    """Target of an item with several labels: the "majority" of their targets; "each" of them, with losses added up, as
+    in the authors' code; that of the "first" label."""
     over_bits: Literal["mean", "sum"] = "mean"
-    """Whether the loss of an item is the mean over its bits or, as in the authors' code, their sum."""
+    """Loss of an item: the mean over its bits or, as in the authors' code, their sum."""
     shrinkage: float = 0.0
-    """Weight of mean(u^2), which the authors' code offers and recommends at 0.001; at least 0."""
+    """Weight of mean(u^2), an option of the authors' code with 0.001 recommended; at least 0."""
     ternary: bool = False
-    """Whether features within the margin are set to 0 and the others to their sign before the loss: no gradient is
-    left, as published for the variant "-T". The authors do so at test time alone."""
+    """Whether to replace features within the margin by 0 and others by their sign before the loss, without any
+    gradient, as published for the variant "-T". The authors do so at test time only."""
     update: Literal["never", "closest", "ternary"] = "never"
-    """How targets follow the features of the last epoch (section 3.3). "closest": to the majority of the class's
-    closest codes, as in the authors' code. "ternary": to the sign of the class's sum of ternary features, as published
-    for the variant "-A", where an even vote gives 0, which nothing can be pushed to."""
+    """Update of the targets from the features of the last epoch (section 3.3). "closest": the majority of the class's
+    closest codes, as in the authors' code. "ternary": the sign of the class's sum of ternary features, as published for
+    the variant "-A"; an even vote gives a target of 0, with a constant loss."""
     update_every: int = 1
     """Epochs between two updates, at least 1."""
     update_share: float = 1.0
-    """Share of a class's images, those closest to its target, that vote in the update "closest"; above 0, at most 1."""
+    """Share of a class's images, those closest to its target, in the vote of "closest"; above 0, at most 1."""
 
     def __post_init__(self) -> None:
         check_options(self, above_zero=("margin", "update_every", "update_share"))
@@ -67,8 +65,8 @@ class DPNOptions:
 class DPN(CenterBasedFramework):
     """L = mean(max(margin - u t, 0)), t in {-1, +1} the item's target.
 
-    An item with several labels has the majority of their targets; even votes take a vector that is drawn once from the
-    seed. That also is the target of an item without labels.
+    An item with several labels has the majority of their targets; a vector drawn once from the seed decides even votes,
+    and is the target of items without labels.
     """
 
     Options = DPNOptions
@@ -90,7 +88,7 @@ class DPN(CenterBasedFramework):
     def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
         """The polarization loss (equation 1) of each item's target or targets."""
         if self.bank is not None:
-            self.bank.remember(features, labels, positions)
+            self.bank.update(features, labels, positions)
         polarized = ternary(features, self.options.margin) if self.options.ternary else features
         costs = self._costs(polarized, labels)  # (b, bits)
         cost = costs.mean() if self.options.over_bits == "mean" else costs.sum(dim=1).mean()
@@ -115,9 +113,9 @@ def ternary(features: Tensor, margin: float) -> Tensor:
 
 
 def followed_centers(centers: Tensor, bank: Bank, share: float) -> Tensor:
-    """Centers (classes, bits), each moved to the majority of the remembered codes of its class that are closest to it.
+    """Centers (classes, bits), each moved to the majority of the closest codes of its class in the bank.
 
-    A bit whose vote is even stays as it is, and so does the center of a class that nobody has seen.
+    Bits with an even vote and centers of classes not yet seen are unchanged.
     """
     moved = centers.clone()
     for number, center in enumerate(centers):

@@ -1,4 +1,4 @@
-"""DPSH: inner products tell whether two images share a label; the square distance to their sign draws values to it.
+"""DPSH: a pairwise likelihood on inner products of features, and their squared distance from binary codes.
 
 Paper: Li et al., Feature Learning based Deep Supervised Hashing with Pairwise Labels, IJCAI 2016,
 https://arxiv.org/abs/1511.03855.
@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vtsearch.frameworks.option_checks import check_options
-from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions, pair_mean
-from vtsearch.frameworks.similarity import pairwise_loss, share_a_label
-from vtsearch.tensors.distributed import mean
+from vtsearch.frameworks.base import check_options
+from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions
+from vtsearch.frameworks.similarity import pairwise_loss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +29,7 @@ class DPSHOptions(WeightedPairOptions):
 
     @classmethod
     def published(cls) -> DPSHOptions:
-        """As in the DeepHash-pytorch collection: unseen rows of the bank are dissimilar."""
+        """As in the DeepHash-pytorch collection: unseen rows of the bank dissimilar."""
         return cls(unseen="dissimilar")
 
 
@@ -42,13 +41,10 @@ class DPSH(PairwiseFramework):
 
     Options = DPSHOptions
 
-    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
-        """The likelihood of the pairs and the distance to binary codes."""
-        sides = self.sides(features, labels, positions)
-        similar = share_a_label(sides.left_labels, sides.right_labels)  # (b, n)
-        likelihood = pair_mean(
-            pairwise_loss(sides.left @ sides.right.T / 2, similar), similar, sides.exists, self.options.weights
-        )
-        quantization: float = self.options.quantization
-        # (|u| - 1)^2 is (u - sign(u))^2 with a sign that is never 0
-        return likelihood + quantization * mean((features.abs() - 1).square())
+    def pair_losses(self, left: Tensor, right: Tensor, similarity: Tensor) -> Tensor:
+        """The negative log-likelihood of the pairs."""
+        return pairwise_loss(left @ right.T / 2, similarity)
+
+    def quantization_errors(self, features: Tensor) -> Tensor:
+        """(u - sign(u))^2 of each bit."""
+        return (features.abs() - 1).square()  # the same, with a sign that is never 0

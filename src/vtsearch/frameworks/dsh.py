@@ -1,4 +1,4 @@
-"""DSH: images with a shared label lie close together, others at least a margin apart, and each value near -1 or +1.
+"""DSH: a contrastive loss with a margin on squared distances of features, and a regularizer toward -1 and +1.
 
 Paper: Liu et al., Deep Supervised Hashing for Fast Image Retrieval, CVPR 2016,
 https://openaccess.thecvf.com/content_cvpr_2016/html/Liu_Deep_Supervised_Hashing_CVPR_2016_paper.html.
@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from vtsearch.frameworks.option_checks import check_options
-from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions, pair_mean
-from vtsearch.frameworks.similarity import share_a_label, squared_distances
-from vtsearch.tensors.distributed import mean
+from vtsearch.frameworks.base import check_options
+from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions
+from vtsearch.frameworks.similarity import squared_distances
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,20 +22,20 @@ class DSHOptions(WeightedPairOptions):
     """Options of DSH."""
 
     margin: float = 2.0
-    """Squared distance, per bit, beyond which dissimilar images are left alone: the paper's m = 2 * bits."""
+    """Squared distance, per bit, beyond which dissimilar pairs have no loss: the paper's m = 2 * bits."""
     quantization: float = 0.1
     """Weight of the regularizer, the paper's alpha, which is 0.01 with reduction "sum"."""
     regularizer: Literal["absolute", "published"] = "absolute"
     """Distance of a value from its sign: ||u| - 1|; "published" is |1 - sign(u)|, which has no gradient."""
     reduction: Literal["mean", "sum"] = "mean"
-    """Whether the regularizer is averaged over the bits of an image, or summed, as the paper does."""
+    """Mean of the regularizer over the bits of an image, or their sum, as in the paper."""
 
     def __post_init__(self) -> None:
         check_options(self)
 
     @classmethod
     def published(cls) -> DSHOptions:
-        """As in Dubey et al.'s code: no quantization to speak of, unseen rows of the bank are dissimilar."""
+        """As in Dubey et al.'s code: a regularizer without gradient, unseen rows of the bank dissimilar."""
         return cls(regularizer="published", unseen="dissimilar")
 
 
@@ -48,18 +47,18 @@ class DSH(PairwiseFramework):
 
     Options = DSHOptions
 
-    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
-        """The contrastive loss of the pairs and the regularizer (the paper's relaxed objective)."""
-        sides = self.sides(features, labels, positions)
-        similar = share_a_label(sides.left_labels, sides.right_labels)  # (b, n)
-        distances = squared_distances(sides.left, sides.right)
-        apart = (self.options.margin * self.bits - distances).clamp(min=0)
-        losses = (similar * distances + (1 - similar) * apart) / 2
-        contrast = pair_mean(losses, similar, sides.exists, self.options.weights)
-        weight: float = self.options.quantization * (self.bits if self.options.reduction == "sum" else 1)
-        return contrast + weight * mean(self._to_sign(features))
+    def pair_losses(self, left: Tensor, right: Tensor, similarity: Tensor) -> Tensor:
+        """The contrastive loss (the paper's relaxed objective)."""
+        margin: float = self.options.margin * self.bits
+        distances = squared_distances(left, right)
+        return (similarity * distances + (1 - similarity) * (margin - distances).clamp(min=0)) / 2
 
-    def _to_sign(self, features: Tensor) -> Tensor:
+    def quantization_errors(self, features: Tensor) -> Tensor:
+        """The regularizer, of each bit."""
         if self.options.regularizer == "published":
             return (1 - features.sign()).abs()
         return (features.abs() - 1).abs()
+
+    def quantization_weight(self) -> float:
+        """The weight of the regularizer's mean over bits, or of its sum."""
+        return super().quantization_weight() * (self.bits if self.options.reduction == "sum" else 1)

@@ -1,4 +1,4 @@
-"""DTSH: an image is more like one that shares a label than like one that does not, by a margin, in every triplet.
+"""DTSH: a triplet likelihood with a margin on inner products of features.
 
 Paper: Wang et al., Deep Supervised Hashing with Triplet Labels, ACCV 2016, https://arxiv.org/abs/1612.03900.
 """
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch.nn import functional
 
-from vtsearch.frameworks.base import Framework
-from vtsearch.frameworks.option_checks import check_options
+from vtsearch.frameworks.base import Framework, check_options
 from vtsearch.frameworks.similarity import share_a_label
 from vtsearch.tensors.distributed import gather, mean
 
@@ -27,17 +26,17 @@ class DTSHOptions:
     """Options of DTSH."""
 
     margin: float = 5.0
-    """By how much more alike an image has to be to the one that shares a label, the paper's alpha."""
+    """Margin between the products with a similar and with a dissimilar image, the paper's alpha."""
     scale: float = 0.5
-    """Factor of the inner products, which say how alike two images are; the published code takes 1."""
+    """Factor of the inner products; 1 in the published code."""
     quantization: float = 1.0
     """Weight of the quantization term mean((u - sign(u))^2), the paper's lambda over a mean instead of a sum."""
     positives: Literal["others", "all"] = "others"
-    """Which images share a label with an image: "others" of the batch; or, as published, "all" of it, the image itself
-    too, so that a part of the loss only makes features longer."""
+    """Similar images of an image: among the "others" of the batch; or, as published, among "all" of it with the image
+    itself, so that part of the loss only makes features longer."""
     products: Literal["exact", "clamped"] = "exact"
-    """Differences of products less the margin as they are, or cut to -100 to 50, beyond which a triplet has no
-    gradient, however wrong, as published."""
+    """Differences of products less the margin, exact or clamped to -100 to 50, as published, without gradient for
+    triplets beyond."""
 
     def __post_init__(self) -> None:
         check_options(self, above_zero=("scale",))
@@ -51,9 +50,8 @@ class DTSHOptions:
 class DTSH(Framework):
     """L = mean over images of mean over its triplets of log(1 + exp(margin - x + x')) + quantization * Q.
 
-    x = scale <u, u'> with an image that shares a label, x' with one that does not; Q = mean((u - sign(u))^2). Images
-    without the one or the other in the batch are no part of the first mean. The batch is that of all processes. It
-    takes batch^3 numbers of memory.
+    x = scale <u, u'> with a similar image, x' with a dissimilar one; Q = mean((u - sign(u))^2). Images without either
+    in the batch are excluded from the first mean. The batch is that of all processes. Memory: batch^3 numbers.
     """
 
     Options = DTSHOptions

@@ -1,4 +1,4 @@
-"""GreedyHash: a classifier sees the code itself, and its gradient goes past the sign as if there were none.
+"""GreedyHash: cross-entropy of a classifier on binary codes, with a straight-through gradient of the sign.
 
 Paper: Su et al., Greedy Hash: Towards Fast Optimization for Accurate Hash Coding in CNN, NeurIPS 2018,
 https://papers.nips.cc/paper/7360.
@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import nn
+from torch.nn import functional
 
-from vtsearch.frameworks.base import Framework
-from vtsearch.frameworks.multi_label import cross_entropy, first_label, label_shares
-from vtsearch.frameworks.option_checks import check_options
+from vtsearch.frameworks.base import Framework, check_options, first_label, label_shares
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -27,14 +26,14 @@ class GreedyHashOptions:
     """Options of GreedyHash."""
 
     alpha: float = 0.1
-    """Weight of the penalty mean(||u| - 1|^3) (equation 9 with p = 3); at least 0. The authors take 0.1 for CIFAR-10
-    and 1 for ImageNet."""
+    """Weight of the penalty mean(||u| - 1|^3) (equation 9 with p = 3); at least 0. The authors use 0.1 for CIFAR-10 and
+    1 for ImageNet."""
     classifier: Literal["trained", "frozen"] = "trained"
-    """Whether the classifier's weights learn. "frozen" leaves them as drawn: the published code of the Vision
-    Transformer experiments does not hand them to its optimizer."""
+    """Whether to train the classifier's weights. "frozen" keeps them as drawn: the published code of the Vision
+    Transformer experiments does not pass them to its optimizer."""
     multi_label: Literal["shared", "first"] = "shared"
-    """What the classifier should say of an item with several labels: all of them, in equal shares; or the "first"
-    alone, as published."""
+    """Target of the classifier for an item with several labels: all of them, in equal shares; or the "first" only, as
+    published."""
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -46,9 +45,9 @@ class GreedyHashOptions:
 
 
 class GreedyHash(Framework):
-    """L = cross-entropy(W sign(u), labels) + alpha * mean(||u| - 1|^3); the sign's derivative is taken to be 1.
+    """L = cross-entropy(W sign(u), labels) + alpha * mean(||u| - 1|^3), with a derivative of 1 for the sign.
 
-    sign(0) is -1, as a feature of 0 is bit 0 of a code. An item without labels has no cross-entropy, only the penalty.
+    sign(0) is -1, as a feature of 0 is bit 0 of a code. An item without labels has the penalty only.
     """
 
     Options = GreedyHashOptions
@@ -69,11 +68,11 @@ class GreedyHash(Framework):
         shares = label_shares(labels) if self.options.multi_label == "shared" else first_label(labels)
         penalty = (features.abs() - 1).abs().pow(3).mean()
         alpha: float = self.options.alpha
-        return cross_entropy(logits, shares) + alpha * penalty
+        return functional.cross_entropy(logits, shares) + alpha * penalty
 
 
 def straight_through_sign(features: Tensor) -> Tensor:
-    """+1 where a feature is above 0, else -1; backwards the identity. Any shape."""
+    """+1 for features above 0, else -1; the gradient is that of the identity. Any shape."""
     signs = torch.where(features > 0, 1.0, -1.0).to(features.dtype)
-    # The difference is exactly 0, so that the value is exactly the sign, however large the feature.
+    # The difference is exactly 0, so the value is exactly the sign, even for large features.
     return signs + (features - features.detach())

@@ -1,4 +1,4 @@
-"""HashNet: pairs of images with a shared label have large inner products, in tanh that sharpens as training goes on.
+"""HashNet: a weighted pairwise likelihood on inner products of tanh(scale * u), with a scale that grows by epoch.
 
 Paper: Cao et al., HashNet: Deep Learning to Hash by Continuation, ICCV 2017, https://arxiv.org/abs/1702.00758.
 """
@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from vtsearch.frameworks.option_checks import check_options
-from vtsearch.frameworks.pairs import PairOptions, PairwiseFramework, pair_mean
-from vtsearch.frameworks.similarity import pairwise_loss, share_a_label
-from vtsearch.tensors.distributed import mean
+from vtsearch.frameworks.base import check_options
+from vtsearch.frameworks.pairs import PairOptions, PairwiseFramework, Weights
+from vtsearch.frameworks.similarity import pairwise_loss
 
 if TYPE_CHECKING:
     from typing import Any
@@ -32,15 +31,15 @@ class HashNetOptions(PairOptions):
     """Epochs between two steps of the scale: tanh(scale * u) with scale = sqrt(floor(epoch / continuation) + 1)
     (section 3.2). 0 leaves the scale at 1."""
     positive_weight: float | Literal["balanced"] = "balanced"
-    """Weight of pairs that share a label (equation 4): "balanced" gives both kinds of pairs the same total weight; a
-    number weighs against dissimilar pairs of weight 1, normalized by the sum of the weights."""
+    """Weight of pairs with a shared label (equation 4): "balanced" gives both kinds of pairs the same total weight; a
+    number is relative to dissimilar pairs of weight 1, normalized by the sum of the weights."""
 
     def __post_init__(self) -> None:
         check_options(self)
 
     @classmethod
     def published(cls) -> HashNetOptions:
-        """As in Dubey et al.'s code: unseen rows of the bank are dissimilar, and the scale stays 1."""
+        """As in Dubey et al.'s code: unseen rows of the bank dissimilar, a constant scale of 1."""
         return cls(unseen="dissimilar", continuation=0)
 
 
@@ -64,12 +63,15 @@ class HashNet(PairwiseFramework):
         if self.options.continuation:
             self.scale.fill_(math.sqrt(epoch // self.options.continuation + 1))
 
-    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
-        """The weighted likelihood of the pairs (equations 2 to 4)."""
-        activated = (self.scale.to(features.dtype) * features).tanh()  # (b, bits)
-        sides = self.sides(activated, labels, positions)
-        similar = share_a_label(sides.left_labels, sides.right_labels)  # (b, n)
-        losses = pairwise_loss(self.alpha * (sides.left @ sides.right.T), similar)
-        if self.options.positive_weight == "balanced":
-            return pair_mean(losses, similar, sides.exists, "balanced")
-        return mean(losses, torch.where(similar > 0, float(self.options.positive_weight), 1.0) * sides.exists)
+    def activate(self, features: Tensor) -> Tensor:
+        """tanh(scale * u)."""
+        return (self.scale.to(features.dtype) * features).tanh()
+
+    def pair_losses(self, left: Tensor, right: Tensor, similarity: Tensor) -> Tensor:
+        """The negative log-likelihood of the pairs (equation 2)."""
+        return pairwise_loss(self.alpha * (left @ right.T), similarity)
+
+    def pair_weights(self) -> Weights | float:
+        """Weights of equation 4, or a fixed one for similar pairs."""
+        weight: Weights | float = self.options.positive_weight
+        return "balanced" if weight == "balanced" else float(weight)

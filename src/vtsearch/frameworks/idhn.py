@@ -1,4 +1,4 @@
-"""IDHN: pairs that share all labels or none have a likelihood, pairs that share some a similarity to be met.
+"""IDHN: a likelihood for pairs with all or no labels in common, a squared error of the similarity for the others.
 
 Paper: Zhang et al., Improved Deep Hashing with Soft Pairwise Similarity for Multi-label Image Retrieval, IEEE
 Transactions on Multimedia 2020, https://arxiv.org/abs/1803.02987.
@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch.nn import functional
 
-from vtsearch.frameworks.option_checks import check_options
-from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions, pair_mean
+from vtsearch.frameworks.base import check_options
+from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions
 from vtsearch.frameworks.similarity import pairwise_loss, shared_part
-from vtsearch.tensors.distributed import mean
 
 if TYPE_CHECKING:
     from typing import Any
 
     from torch import Tensor
 
-HARD = 0.01  # a similarity this close to 0 or 1 is one of a hard pair
+HARD = 0.01  # pairs with a similarity this close to 0 or 1 are hard
 
 
 @dataclass(frozen=True)
@@ -30,17 +29,17 @@ class IDHNOptions(WeightedPairOptions):
     """Options of IDHN."""
 
     scale: float | Literal["5/bits"] = "5/bits"
-    """Factor of the inner products in the likelihood of hard pairs; "5/bits" is the authors' rule, the published code
-    takes 0.5 for all lengths."""
+    """Factor of the inner products in the likelihood of hard pairs; "5/bits" is the authors' rule, 0.5 for all
+    lengths that of the published code."""
     soft: Literal["similarity", "published"] = "similarity"
     """Loss of soft pairs, p = <h, h'>: bits * ((p + bits) / (2 bits) - s)^2, which is 0 at p = bits * (2s - 1);
-    "published" is (scale * p + bits - 2 bits s)^2, whose zero most pairs cannot reach, and 4 * bits times heavier."""
+    "published" is (scale * p + bits - 2 bits s)^2, out of reach of 0 for most pairs, with 4 * bits times the weight."""
     soft_weight: float = 0.1
     """Weight of soft pairs against hard ones, the paper's gamma."""
     quantization: float = 0.1
     """Weight of the quantization term mean(||h| - 1|), the paper's alpha."""
     label_epsilon: float = 0.0
-    """What is added to |y| |y'| in the similarity <y, y'> / (|y| |y'|): 0 is exact, the published code adds 1e-5."""
+    """Addend of |y| |y'| in the similarity <y, y'> / (|y| |y'|): 0 is exact, 1e-5 that of the published code."""
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -64,20 +63,24 @@ class IDHN(PairwiseFramework):
         super().__init__(bits, classes, train_size, options, seed)
         self.scale = 5 / bits if self.options.scale == "5/bits" else float(self.options.scale)
 
-    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
-        """The losses of hard and soft pairs and the quantization."""
-        activated = functional.softsign(features)  # (b, bits)
-        sides = self.sides(activated, labels, positions)
-        similarity = shared_part(sides.left_labels, sides.right_labels, self.options.label_epsilon)  # (b, n)
-        products = sides.left @ sides.right.T
+    def activate(self, features: Tensor) -> Tensor:
+        """Softsign: h = u / (1 + |u|)."""
+        return functional.softsign(features)
+
+    def similarity(self, labels: Tensor, others: Tensor) -> Tensor:
+        """The cosine of two label rows."""
+        return shared_part(labels, others, self.options.label_epsilon)
+
+    def pair_losses(self, left: Tensor, right: Tensor, similarity: Tensor) -> Tensor:
+        """The likelihood of hard pairs, the square error of soft ones."""
+        products = left @ right.T
         is_hard = (similarity < HARD) | (similarity > 1 - HARD)
-        losses = torch.where(
-            is_hard, pairwise_loss(self.scale * products, similarity), self._soft(products, similarity)
-        )
-        quantization: float = self.options.quantization
-        similar = (similarity > 0).to(losses.dtype)
-        likelihood = pair_mean(losses, similar, sides.exists, self.options.weights)
-        return likelihood + quantization * mean((activated.abs() - 1).abs())
+        hard = pairwise_loss(self.scale * products, similarity)
+        return torch.where(is_hard, hard, self._soft(products, similarity))
+
+    def quantization_errors(self, features: Tensor) -> Tensor:
+        """||h| - 1| of each bit."""
+        return (features.abs() - 1).abs()
 
     def _soft(self, products: Tensor, similarity: Tensor) -> Tensor:
         weight: float = self.options.soft_weight

@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch.nn import functional
 
-from vtsearch.frameworks.base import Framework
+from vtsearch.frameworks.base import Framework, check_options, label_shares
 from vtsearch.frameworks.centers import Construction, draw_centers
-from vtsearch.frameworks.multi_label import cross_entropy, label_shares
-from vtsearch.frameworks.option_checks import check_options
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -31,12 +29,12 @@ class OrthoHashOptions:
     scale: float = 8.0
     """Factor of the cosines, the paper's s (equation 5); above 0."""
     margin: float = 0.2
-    """What an item's own classes have to do better, the paper's m; at least 0. The authors take 0.3 for CIFAR-10."""
+    """Margin of an item's own classes, the paper's m; at least 0. The authors use 0.3 for CIFAR-10."""
     margin_of: Literal["cosine", "angle"] = "cosine"
-    """What the margin worsens for them: the cosine by m, or the angle by m radians (at most half a turn)."""
+    """Target of the margin: the cosine less m, or the angle plus m radians (at most half a turn)."""
     centers: Construction = "distant"
-    """How classes get their codes. "distant": no two alike, as far apart as we can make them. "bernoulli": fair coins,
-    as the authors'. "balanced", "redrawn": as DPN's and CSQ's published code."""
+    """Construction of the classes' codes. "distant": distinct, at the largest distance found. "bernoulli": fair coins,
+    as in the authors' code. "balanced", "redrawn": as in DPN's and CSQ's published code."""
 
     def __post_init__(self) -> None:
         check_options(self, above_zero=("scale",))
@@ -52,9 +50,9 @@ class OrthoHashOptions:
 class OrthoHash(Framework):
     """L = cross-entropy(scale * (cos(u, c) - margin * y), y), c the classes' codes, y the labels in equal shares.
 
-    The loss leaves the length of u free, so it has no quantization term: a vector with the angle of its code has its
-    signs. The authors normalize each feature over the batch; that belongs to the model, since codes are the signs of
-    what it returns: build it with ``head_norm="batch"``. An item without labels counts as 0.
+    The loss does not depend on the length of u, so it has no quantization term: a vector with the angle of its code has
+    its signs. The authors normalize each feature over the batch; this is part of the model, whose output signs are the
+    codes: build it with ``head_norm="batch"``. An item without labels has a loss of 0.
     """
 
     Options = OrthoHashOptions
@@ -72,15 +70,15 @@ class OrthoHash(Framework):
         margin: float = self.options.margin
         own = cosines - margin if self.options.margin_of == "cosine" else turned_away(cosines, margin)
         logits = self.options.scale * torch.where(labels > 0, own, cosines)
-        return cross_entropy(logits, label_shares(labels))
+        return functional.cross_entropy(logits, label_shares(labels))  # 0 for items without labels
 
 
 def turned_away(cosines: Tensor, margin: float) -> Tensor:
-    """cos(angle + margin) of angles given by their cosines; falls all the way to half a turn. Any shape.
+    """cos(angle + margin) of angles given by their cosines, continued beyond half a turn. Any shape.
 
-    Beyond half a turn the cosine would rise again and draw an item away from its class; there it is mirrored down.
+    Beyond half a turn the cosine would increase again and push an item away from its class; there it is mirrored.
     """
-    # The root has no derivative at 0; so close to a center, or opposite to it, the feature has none either.
+    # The root has no derivative at 0: the clamp removes the gradient at a center and opposite to it.
     sines = (1 - cosines.square()).clamp(min=1e-5).sqrt()
     turned = cosines * math.cos(margin) - sines * math.sin(margin)
     return torch.where(cosines > -math.cos(margin), turned, -2 - turned)

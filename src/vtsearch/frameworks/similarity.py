@@ -10,7 +10,7 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from torch import Tensor
 
-SHORTEST = 1e-4  # features shorter than this have no direction
+SHORTEST = 1e-4  # features shorter than this are not normalized to length 1
 
 
 def share_a_label(labels: Tensor, others: Tensor) -> Tensor:
@@ -30,13 +30,13 @@ def shared_part(labels: Tensor, others: Tensor, epsilon: float = 0.0) -> Tensor:
 def pairwise_loss(logits: Tensor, similar: Tensor) -> Tensor:
     """Negative log-likelihood of each pair: log(1 + exp(x)) - s x, of any shape.
 
-    ``softplus`` is exact where log(1 + exp(-x)) + x - s x, as often published, overflows (x < -88 in float32).
+    The often published form log(1 + exp(-x)) + x - s x overflows for x < -88 in float32; ``softplus`` does not.
     """
     return functional.softplus(logits) - similar * logits
 
 
 def cosines(features: Tensor, others: Tensor) -> Tensor:
-    """(b, bits) and (n, bits) -> (b, n): the cosines of the angles between features; 0 where there are no features."""
+    """(b, bits) and (n, bits) -> (b, n): the cosines of the angles between features; 0 for features of 0."""
     return functional.normalize(features, eps=SHORTEST) @ functional.normalize(others, eps=SHORTEST).T
 
 
@@ -44,7 +44,7 @@ def squared_distances(features: Tensor, others: Tensor) -> Tensor:
     """(b, bits) and (n, bits) -> (b, n): |u - v|^2 of each pair, never below 0, without a (b, n, bits) tensor.
 
     |u|^2 + |v|^2 - 2 <u, v> is a small difference of large sums for two close points far from the origin, so it is
-    computed in float64, where the device has it.
+    computed in float64, if the device supports it.
     """
     exact = features.dtype if features.device.type == "mps" else torch.float64
     left, right = features.to(exact), others.to(exact)

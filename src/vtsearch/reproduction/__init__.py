@@ -1,4 +1,4 @@
-"""Grids of runs, and their numbers beside the published ones. Knows the paper's tables; adds nothing to a run."""
+"""Grids of runs, and their results beside the published ones. Includes the paper's tables; changes nothing in a run."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ COLORS = ("#2f7ed8", "#e07b00", "#2a9d4a", "#c2417c", "#7a5cc4", "#179c9c", "#b5
 STYLES = ("-", "--", ":", "-.")
 INK, RULES = "#30343b", "#e3e6ea"
 FORMATS: Any = {"svg.fonttype": "none", "svg.hashsalt": "vtsearch"}
-"""Text stays text in an SVG, and the same numbers give the same bytes."""
+"""Text as text in an SVG, and equal bytes for equal numbers."""
 
 
 def published_figure(rows: Sequence[Row]) -> Figure:
@@ -60,7 +60,7 @@ def published_figure(rows: Sequence[Row]) -> Figure:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure for Markdown and LaTeX."""
+    """The figure as PNG, for Markdown and LaTeX."""
     buffer = io.BytesIO()
     FigureCanvasAgg(figure)
     figure.savefig(buffer, format="png", metadata={"Software": None})
@@ -68,7 +68,7 @@ def png(figure: Figure) -> bytes:
 
 
 def svg(figure: Figure) -> str:
-    """The figure for a page: no background, its ink and rules in the page's own colors."""
+    """The figure as SVG for a page: no background, text and grid in the colors of the page."""
     buffer = io.StringIO()
     with mpl.rc_context(FORMATS):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
@@ -89,14 +89,14 @@ def _draw(panels: Sequence[Axes], row: Row, color: str, style: str, label: str) 
 
 
 def _published(row: Row) -> tuple[NDArray[np.float64], ...]:
-    """k, precision and recall at it, means over the runs."""
+    """k, precision at k and recall at k, means over the runs."""
     curves = np.array([[(p.n, p.precision, p.recall) for p in run.best.published_curve] for run in row.runs])
     k, precision, recall = curves.mean(axis=0).T
     return k, precision, recall
 
 
 def _exact(row: Row) -> NDArray[np.float64]:
-    """(radii, 2) precision and recall within each radius that finds something, means over the runs."""
+    """Precision and recall (radii, 2) within each radius with any item, means over the runs."""
     curves = np.array([[(p.precision, p.recall, p.items) for p in run.best.radius_curve] for run in row.runs])
     mean = curves.mean(axis=0)
     found: NDArray[np.float64] = mean[mean[:, 2] > 0, :2]
@@ -116,7 +116,7 @@ def _frame(panel: Axes, x: str, y: str, title: str) -> None:
 
 
 def _other(row: Row) -> tuple[str, str, str]:
-    """The values in which rows of one framework may differ: backbone, features, recipe."""
+    """Backbone, features and recipe: the line style of a row; its color is that of the framework."""
     return row.backbone, row.features, row.recipe
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 FEATURES = ("all", "cls")
-"""What the head sees: all tokens, or the class token alone."""
+"""Input of the head: all tokens, or the class token only."""
 
 
 @dataclass(frozen=True, order=True)
@@ -32,19 +32,19 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Of the run's folder.
+        """The name of the run folder.
 
         Example:
             >>> Cell("cifar10@54000", "vts32", "all", "csq", 16, 0).name
             'cifar10@54000_vts32_all_csq_16bits_seed0'
         """
-        words = (self.protocol, self.backbone, self.features, self.framework, f"{self.bits}bits", f"seed{self.seed}")
-        return re.sub(r"[^\w@.+-]", "-", "_".join(words))
+        parts = (self.protocol, self.backbone, self.features, self.framework, f"{self.bits}bits", f"seed{self.seed}")
+        return re.sub(r"[^\w@.+-]", "-", "_".join(parts))
 
 
 @dataclass(frozen=True)
 class Axes:
-    """The values of a grid, each of which is combined with each; a table is one choice of them."""
+    """The axes of a grid, combined as a product; a published table is one choice of them."""
 
     protocols: tuple[str, ...]
     backbones: tuple[str, ...]
@@ -55,10 +55,10 @@ class Axes:
     table: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values that no cell can have.
+        """Refuse invalid values.
 
         Raises:
-            ValueError: an empty axis, a value twice, an unknown word, or a number below the least.
+            ValueError: an empty axis, a repeated value, an unknown name, or a number below the minimum.
         """
         for name in AXES:
             values = getattr(self, name)
@@ -71,9 +71,9 @@ class Axes:
                 raise ValueError(f"{name}: expected at least {least}, got {min(getattr(self, name))}")
 
     def cells(self) -> Iterator[Cell]:
-        """Every run, one seed after the other, so that a whole table stands after the first.
+        """Every run, seed by seed, so that the first seed completes a whole table.
 
-        A convolutional backbone has no tokens to choose from: it has one cell, under "all".
+        A convolutional backbone has no choice of tokens, so only cells with "all".
         """
         values = itertools.product(
             self.seeds, self.protocols, self.backbones, self.features, self.frameworks, self.bits
@@ -85,7 +85,7 @@ class Axes:
         return iter(found)
 
     def to_dict(self) -> dict[str, Any]:
-        """Lists and numbers, as grid.yaml keeps them."""
+        """The axes as lists and numbers, for grid.yaml."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
@@ -93,8 +93,8 @@ class Axes:
         """The reverse of ``to_dict``.
 
         Raises:
-            TypeError: a name that is missing or unknown.
-            ValueError: as the constructor.
+            TypeError: a missing or unknown name.
+            ValueError: as for the constructor.
         """
         parts: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return cls(**parts)
@@ -107,12 +107,12 @@ def axes_of(table: int | None = None, seeds: Iterable[int] = (0,), **chosen: Ite
     """The axes of a published table, some of them replaced.
 
     Args:
-        table: 1, 2 or 3; None takes what is not chosen from table 1.
+        table: 1, 2 or 3; None means table 1 for the axes that are not chosen.
         seeds: of the runs of each cell.
         chosen: other axes by name; None keeps the table's.
 
     Raises:
-        ValueError: an unknown table, or axes that no cell can have.
+        ValueError: an unknown table, or invalid axes.
     """
     rows = published_rows(1 if table is None else table)
     names = {

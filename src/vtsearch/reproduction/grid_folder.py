@@ -1,9 +1,9 @@
 """The folder of a grid. The state of a cell is read from its run folder and stored nowhere else.
 
-- grid.yaml: what was asked for: the recipe, and axes, one entry per request
-- runs/NAME/: one run each, as `vtsearch train` leaves it
-- failed/NAME.json: the error of a run that failed; gone when it succeeds
-- locks/NAME.lock: held, not merely there, while a process works on the run
+- grid.yaml: the requests: the recipe, and axes, one entry per request
+- runs/NAME/: one run each, with the files of `vtsearch train`
+- failed/NAME.json: the error of a failed run; deleted when it succeeds
+- locks/NAME.lock: locked while a process works on the run; the file itself stays
 - index.html, results.md, results.tex, results.csv, fig2_*.png: the reports
 """
 
@@ -48,13 +48,13 @@ class Request:
     data: str | None = None
 
     def cells(self) -> list[Cell]:
-        """Every run that was asked for, once."""
+        """Every requested run, once."""
         return list(dict.fromkeys(cell for axes in self.axes for cell in axes.cells()))
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a run stopped."""
+    """The error of a failed run."""
 
     cell: Cell
     error: str
@@ -69,13 +69,13 @@ class GridFolder:
         self.path = Path(path)
 
     # -----------------------------------------------------------------------------------------------------------------
-    # What was asked for
+    # Requests
 
     def request(self) -> Request | None:
         """The content of grid.yaml, or None without one.
 
         Raises:
-            VtsearchError: the file is not one of ours.
+            VtsearchError: the file is not a grid request.
         """
         file = self.path / REQUEST
         if not file.is_file():
@@ -87,14 +87,14 @@ class GridFolder:
         except (yaml.YAMLError, KeyError, TypeError, ValueError) as reason:
             raise VtsearchError(f"output: {file} is not the request of a grid ({type(reason).__name__})") from reason
 
-    def ask(self, recipe: Recipe, axes: Axes, data: str | None = None) -> Request:
+    def add_request(self, recipe: Recipe, axes: Axes, data: str | None = None) -> Request:
         """Add axes to the request and save it.
 
         Raises:
-            VtsearchError: the grid was begun with another recipe.
-            FileExistsError: the folder holds something else than a grid.
+            VtsearchError: the grid has another recipe.
+            FileExistsError: the folder is not empty and not a grid.
         """
-        if self.path.exists() and not (self.path / REQUEST).exists() and self._strangers():
+        if self.path.exists() and not (self.path / REQUEST).exists() and self._has_other_files():
             raise FileExistsError(f"output: {self.path} is not empty and no grid; choose another --output")
         with self._locked("grid", wait=True):
             before = self.request()
@@ -114,8 +114,8 @@ class GridFolder:
             write_file(self.path / REQUEST, yaml.safe_dump(content, sort_keys=False).encode())
         return now
 
-    def _strangers(self) -> bool:
-        # Runs that were copied here, and locks, are no strangers.
+    def _has_other_files(self) -> bool:
+        # Copied runs and locks may be there before the request.
         return any(path.name not in {RUNS, FAILED, LOCKS} for path in self.path.iterdir())
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -126,15 +126,15 @@ class GridFolder:
         return self.path / RUNS / cell.name
 
     def run_folders(self) -> list[Path]:
-        """Every folder under runs/ that is a run, also those that nobody asked for here."""
+        """Every run folder under runs/, including runs of no request."""
         return sorted(path.parent for path in (self.path / RUNS).glob(f"*/{run_files.CONFIG}"))
 
     def result(self, cell: Cell) -> RunResult | None:
-        """The result of the finished run of a cell."""
+        """The result of a cell, or None while its run is not finished."""
         return read_result(self.run(cell))
 
     def clear(self, cell: Cell) -> None:
-        """Remove the folder of a run that was killed before it had a config.yaml, and so before any work."""
+        """Remove the run folder of a cell if it has no config.yaml, so if it was killed before any work."""
         run = self.run(cell)
         if run.is_dir() and not (run / run_files.CONFIG).exists():
             shutil.rmtree(run)
@@ -143,34 +143,34 @@ class GridFolder:
     # Failures and locks
 
     def failures(self) -> list[Failure]:
-        """The runs that failed when they were last tried."""
+        """The failures of the last attempts."""
         return [_failure(path) for path in sorted((self.path / FAILED).glob("*.json"))]
 
     def record_failure(self, cell: Cell, error: Exception, line: str) -> None:
-        """Keep the error of a run."""
+        """Save the error of a run."""
         file = self._failed(cell)
         file.parent.mkdir(parents=True, exist_ok=True)
         content = {"cell": vars(cell), "error": line, "traceback": "".join(traceback.format_exception(error))}
         write_file(file, (json.dumps(content, indent=1) + "\n").encode())
 
-    def forget_failure(self, cell: Cell) -> None:
-        """The run has succeeded after all."""
+    def clear_failure(self, cell: Cell) -> None:
+        """Delete the saved error of a run, if any."""
         self._failed(cell).unlink(missing_ok=True)
 
     def _failed(self, cell: Cell) -> Path:
         return self.path / FAILED / f"{cell.name}.json"
 
     @contextmanager
-    def mine(self, cell: Cell) -> Iterator[bool]:
-        """A block in which no other process works on the cell; False if one does, and it must be left alone."""
+    def lock(self, cell: Cell) -> Iterator[bool]:
+        """Lock a cell for this process; yields False, without a lock, if another process has locked it."""
         with self._locked(cell.name) as held:
             yield held
 
     @contextmanager
     def _locked(self, name: str, *, wait: bool = False) -> Iterator[bool]:
-        """A record lock: the system releases it with the process, so none is ever stale.
+        """A record lock, released by the system at the end of the process, so never stale.
 
-        Unlike a lock of `flock`, it is not inherited by the processes that load images, which may outlive a kill.
+        Unlike a lock of `flock`, it is not inherited by image loading processes, which may survive a kill.
         """
         file = self.path / LOCKS / f"{name}.lock"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -181,7 +181,7 @@ class GridFolder:
                 yield False
                 return
             lock.truncate(0)
-            lock.write(f"{socket.gethostname()} process {os.getpid()}\n")  # for people; what counts is the lock
+            lock.write(f"{socket.gethostname()} process {os.getpid()}\n")  # for people; the lock itself decides
             lock.flush()
             yield True
 

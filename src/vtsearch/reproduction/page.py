@@ -1,4 +1,4 @@
-"""The page of a grid: one HTML file that needs nothing else, neither scripts nor a network."""
+"""The HTML page of a grid: one file without scripts or other resources."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Drawing:
     protocol: str
     bits: int
     file: str
-    """Its name as a PNG."""
+    """The file name of the PNG."""
     svg: str
 
 
 def page(collection: Collection, drawings: Sequence[Drawing] = ()) -> str:
-    """The page as a whole."""
+    """The HTML page of a collection."""
     style = (files("vtsearch.reproduction") / "page.css").read_text(encoding="utf-8")
     sections = [_section(collection, protocol, drawings) for protocol in collection.protocols]
     return "\n".join(
@@ -96,7 +96,7 @@ def _section(collection: Collection, protocol: str, drawings: Sequence[Drawing])
     rows = [row for row in collection.rows if row.protocol == protocol]
     parts = [f'<section id="{escape(protocol)}">', f"<h2>{escape(protocol)}</h2>"]
     for recipe, alike in by_recipe(rows).items():
-        asked = recipe == str(collection.request.recipe)  # which stands at the top of the page
+        asked = recipe == str(collection.request.recipe)  # shown at the top of the page already
         parts += [*([] if asked else [_recipe(recipe)]), _pivot(alike), _details(alike)]
         parts.append(f'<p class="note">{escape(meaning(alike, protocol))}; {escape(recipe)}.</p>')
     parts += _earlier(collection, protocol)
@@ -108,7 +108,7 @@ def _section(collection: Collection, protocol: str, drawings: Sequence[Drawing])
 
 
 def _pivot(rows: Sequence[Row]) -> str:
-    """Code lengths side by side, as the paper prints them."""
+    """A table with code lengths side by side, as in the paper."""
     bits = sorted({row.bits for row in rows})
     found = {(row.backbone, row.features, row.framework, row.bits): row for row in rows}
     lines = []
@@ -137,7 +137,7 @@ def _cell(row: Row | None) -> str:
     spread = "" if row.best.deviation is None else f' <span class="spread">± {row.best.deviation:.2f}</span>'
     bar = f'<span class="bar"><i style="width:{row.best.mean:.1f}%"></i>{tick}</span>'
     last = "last epoch the same" if row.last == row.best else f"last epoch {row.last}"
-    beside = " ".join(word for word in (paper, _difference(row.difference)) if word)
+    beside = " ".join(text for text in (paper, _difference(row.difference)) if text)
     return (
         f'<td><span class="value">{row.best.mean:.2f}</span>{spread}{bar}'
         f'<span class="beside">{beside}</span><span class="beside">{escape(last)}</span>{state}</td>'
@@ -160,8 +160,8 @@ def _details(rows: Sequence[Row]) -> str:
     align = ['class="number"' if name in numbers else "" for name in head]
     lines = []
     for row in rows:
-        words = [*cells_of(row), " ".join(map(str, row.seeds)) or NONE]
-        lines.append("".join(f"<td {how}>{escape(word)}</td>" for how, word in zip(align, words, strict=True)))
+        texts = [*cells_of(row), " ".join(map(str, row.seeds)) or NONE]
+        lines.append("".join(f"<td {how}>{escape(text)}</td>" for how, text in zip(align, texts, strict=True)))
     top = "".join(f'<th scope="col" {how}>{name}</th>' for how, name in zip(align, head, strict=True))
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     return (

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from vtsearch.training.result import RunResult
 
 SHOWN = 8
-"""Lines of finished cells that stay in view."""
+"""Number of finished cells in the table."""
 BAR = 30
 
 
-class Watch:
+class GridProgress:
     """Progress output of the runner; None as stream prints nothing."""
 
     def __init__(self, stream: TextIO | None, cells: Sequence[Cell], title: str) -> None:
@@ -34,23 +34,23 @@ class Watch:
         self._latest = ""
         self._drawn = 0
         self._lines = _Lines(self)
-        self._say(f"{title}: {self._total} cells", above=True)
+        self._print(f"{title}: {self._total} cells", above=True)
 
     @property
     def stream(self) -> TextIO | None:
-        """A stream for the progress lines of a run, shown in the table."""
+        """The stream for progress lines of a run, which are shown in the table."""
         return None if self._stream is None else cast("TextIO", self._lines)
 
     def begin(self, cell: Cell, *, anew: bool) -> None:
-        """A cell is looked at; `anew` if there is work to do."""
+        """Show a cell as the current one; `anew` if it has work left."""
         self._number += 1
         self._current, self._latest = cell, ""
         if anew:
-            self._say(f"[{self._number}/{self._total}] {_words(cell)}")
+            self._print(f"[{self._number}/{self._total}] {_title(cell)}")
         self._draw()
 
     def finished(self, cell: Cell, result: RunResult, seconds: float | None) -> None:
-        """A cell is done; without seconds it was before."""
+        """Show the result of a finished cell; seconds is None if it was finished before."""
         self._done += 1
         self._current = None
         if seconds is None:
@@ -62,30 +62,30 @@ class Watch:
         self._keep(f"{_columns(cell)}  {best:6.2f}  {last:6.2f}  {took}")
         if seconds is not None:
             chosen = f"best epoch {result.best_epoch} (on {result.chosen_on}): {best:.2f} %"
-            self._say(f"[{self._number}/{self._total}] {chosen}, last epoch: {last:.2f} %, {took}; {self._left()}")
+            self._print(f"[{self._number}/{self._total}] {chosen}, last epoch: {last:.2f} %, {took}; {self._left()}")
 
     def failed(self, cell: Cell, error: str) -> None:
-        """A cell has failed."""
+        """Show the error of a failed cell."""
         self._failed += 1
         self._current = None
         self._keep(f"{_columns(cell)}  failed: {error}")
-        self._say(f"[{self._number}/{self._total}] {_words(cell)} failed: {error}")
+        self._print(f"[{self._number}/{self._total}] {_title(cell)} failed: {error}")
 
     def note(self, line: str) -> None:
-        """A line of the run in progress."""
+        """Show a progress line of the current run."""
         self._latest = line
         if self._terminal:
             self._draw()
         else:
-            self._say(f"  {line}")
+            self._print(f"  {line}")
 
     def end(self, elsewhere: int) -> None:
-        """All is done that can be."""
+        """Print the summary; `elsewhere` counts the cells of other processes."""
         self._current = None
         self._draw()
         took = _clock(time.monotonic() - self._began)
         others = f", {elsewhere} left to other processes" if elsewhere else ""
-        self._say(
+        self._print(
             f"{self._done} of {self._total} cells done ({self._known} before), {self._failed} failed{others}; {took}",
             above=True,
         )
@@ -95,8 +95,8 @@ class Watch:
 
     def lines(self) -> list[str]:
         """The lines of the table: a bar, recent cells, the current cell."""
-        settled = self._done + self._failed
-        full = BAR * settled // max(self._total, 1)
+        ended = self._done + self._failed
+        full = BAR * ended // max(self._total, 1)
         bar = "#" * full + "." * (BAR - full)
         head = f"[{bar}] {self._done}/{self._total} done, {self._failed} failed; {self._left()}"
         view = [head, _HEADING, *self._recent[-SHOWN:]]
@@ -126,7 +126,7 @@ class Watch:
         self._stream.flush()
         self._drawn = len(view)
 
-    def _say(self, line: str, *, above: bool = False) -> None:
+    def _print(self, line: str, *, above: bool = False) -> None:
         """Print a line; on a terminal only lines above or below the table."""
         if self._stream is None or (self._terminal and not above):
             return
@@ -135,26 +135,26 @@ class Watch:
 
 
 class _Lines:
-    """A stream, as far as a run's progress asks for one."""
+    """The part of a text stream used by the progress of a run."""
 
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
+    def __init__(self, progress: GridProgress) -> None:
+        self._progress = progress
         self._rest = ""
 
     def write(self, text: str) -> int:
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
-            self._watch.note(line)
+            self._progress.note(line)
         return len(text)
 
     def flush(self) -> None:
-        """Lines are passed on as soon as they are whole."""
+        """Do nothing: complete lines are shown at once."""
 
     def isatty(self) -> bool:
         return False
 
 
-def _words(cell: Cell) -> str:
+def _title(cell: Cell) -> str:
     return f"{cell.protocol}, {cell.backbone} {cell.features}, {cell.framework}, {cell.bits} bits, seed {cell.seed}"
 
 

@@ -1,4 +1,4 @@
-"""The published numbers, which the package brings along, and the paper's words in ours.
+"""The published numbers, included in the package, and the paper's names of backbones and frameworks.
 
 Source: Dubey et al., "Vision Transformer Hashing for Image Retrieval", ICME 2022, tables 1, 2 and 3: mAP in percent.
 """
@@ -12,18 +12,18 @@ from importlib.resources import files
 
 TABLES = (1, 2, 3)
 BACKBONES = {"AlexNet": "alexnet", "ResNet": "resnet50", "VTS32": "vts32", "VTS16": "vts16"}
-"""The paper's word -> ours."""
+"""The paper's name -> ours."""
 CONVOLUTIONAL = frozenset({"alexnet", "resnet50"})
-"""Backbones without tokens to choose from; the paper lists them once."""
+"""Backbones without a choice of tokens; the paper lists them once."""
 FRAMEWORKS = {name: name.lower() for name in ("DSH", "HashNet", "GreedyHash", "IDHN", "CSQ", "DPN")}
-"""The paper's word -> ours."""
+"""The paper's name -> ours."""
 OUR_METHOD = "VTS16-CSQ"
-"""Table 2 sets this system against earlier methods."""
+"""The paper's own system in table 2."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """One number of table 1 or 3, in our words."""
+    """One number of table 1 or 3, under our names."""
 
     table: int
     protocol: str
@@ -36,7 +36,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Earlier:
-    """One number of table 2: a method in the paper's own word."""
+    """One number of table 2, under the paper's name of the method."""
 
     protocol: str
     method: str
@@ -71,7 +71,7 @@ def published_rows(table: int) -> tuple[Published, ...]:
 
 
 def published_map(protocol: str, backbone: str, features: str, framework: str, bits: int) -> float | None:
-    """The published mAP in percent, or None where the paper has no such cell.
+    """The published mAP in percent, or None for a cell that is not in the paper.
 
     Example:
         >>> published_map("cifar10@54000", "vts16", "all", "csq", 64)
@@ -86,8 +86,8 @@ def earlier_methods(protocol: str) -> tuple[Earlier, ...]:
 
 
 def backbone_title(name: str) -> str:
-    """The paper's word for one of its backbones; others keep their name."""
-    return {ours: word for word, ours in BACKBONES.items()}.get(name, name)
+    """The paper's name of a backbone; our name for backbones that are not in the paper."""
+    return {ours: theirs for theirs, ours in BACKBONES.items()}.get(name, name)
 
 
 @cache

@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HEADS = {"all": "auto", "cls": "cls"}
-"""What a head sees -> its name; "auto" is all tokens of a Vision Transformer, and what others have."""
+"""Input of the head -> its name; "auto" is all tokens of a Vision Transformer, the pooled features of others."""
 
 OF_A_CELL = frozenset({"protocol", "backbone", "head", "framework", "bits", "seed"})
-"""What the place in the grid decides, and so no override may."""
+"""Keys set by the cell; a recipe may not change them."""
 WITHOUT_EFFECT = FREE_ON_RESUME | {"baselines"}
-"""What changes no number of a cell, and so need not be told beside it."""
+"""Keys without effect on the numbers, omitted from the recipe in reports."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How every cell is trained."""
+    """The training recipe of every cell."""
 
     preset: str = "paper"
     changed: Mapping[str, Any] = field(default_factory=dict)
-    """Dotted name -> value, where a run differs from the preset."""
+    """Dotted name -> value, for each difference from the preset."""
 
     def __str__(self) -> str:
         """The recipe in one line, for reports.
@@ -45,10 +45,10 @@ class Recipe:
 
 
 def cell_config(cell: Cell, recipe: Recipe, data: str | None = None) -> TrainConfig:
-    """The complete run of a cell.
+    """The complete training configuration of a cell.
 
     Raises:
-        ValueError: an unknown preset or framework, a change that the preset has no place for, values that no run has.
+        ValueError: an unknown preset or framework, a change of a key that the preset lacks, invalid values.
     """
     tree = flat(preset(recipe.preset, cell.framework, cell.protocol))
     for name, value in recipe.changed.items():
@@ -67,7 +67,7 @@ def cell_config(cell: Cell, recipe: Recipe, data: str | None = None) -> TrainCon
 
 
 def cell_of(tree: Mapping[str, Any]) -> Cell:
-    """The place in a grid of the run with this config.yaml."""
+    """The cell of a run, from its config.yaml."""
     short = {full: name for name, full in SHORT_NAMES.items()}
     backbone, head = short.get(tree["backbone"], tree["backbone"]), tree["head"]
     of_its_own = head == "cls" or (head == "pooled" and backbone not in CONVOLUTIONAL)

@@ -19,17 +19,17 @@ PAGE, MARKDOWN, LATEX, TABLE = "index.html", "results.md", "results.tex", "resul
 
 
 def write_reports(folder: Path, collection: Collection) -> Path:
-    """Write every report, each file as a whole; figures of an older report that have no runs any more go.
+    """Write every report, each file atomically, and delete figures without runs from an older report.
 
     Args:
         folder: of the grid.
-        collection: what its runs found.
+        collection: the results of its runs.
 
     Returns:
         The path of the page.
 
     Raises:
-        OSError: a folder that cannot be written.
+        OSError: the folder is not writable.
     """
     drawings = _draw(folder, collection)
     names = [drawing.file for drawing in drawings]
@@ -44,7 +44,7 @@ def write_reports(folder: Path, collection: Collection) -> Path:
 
 
 def _draw(folder: Path, collection: Collection) -> list[Drawing]:
-    """One figure per protocol and code length; none without matplotlib."""
+    """Draw one figure per protocol and code length; none without matplotlib."""
     if find_spec("matplotlib") is None:
         return []
     from vtsearch.reproduction.curves import png, published_figure, svg  # noqa: PLC0415 (matplotlib is an extra)

@@ -45,21 +45,21 @@ class Summary:
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished run, read back."""
+    """The results of a finished run."""
 
     cell: Cell
     folder: Path
     result: RunResult
     last: Evaluation
-    """Of the last epoch, on the protocol's queries."""
+    """Evaluation of the last epoch, on the protocol's queries."""
     best: Evaluation
-    """Of the best epoch, on the same."""
+    """Evaluation of the best epoch, on the same queries."""
     environment: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Row:
-    """A cell of a table: all its seeds under one recipe."""
+    """A row of the reports: all seeds of a cell under one recipe."""
 
     protocol: str
     backbone: str
@@ -67,32 +67,32 @@ class Row:
     framework: str
     bits: int
     recipe: str
-    """The preset, what was changed in it, and where the images are not those of the protocol."""
+    """The preset, its changes, and differences of the images from the protocol."""
     runs: tuple[Finished, ...] = ()
     begun: tuple[int, ...] = ()
-    """Seeds whose run is under way."""
+    """Seeds with an unfinished run."""
     missing: tuple[int, ...] = ()
-    """Seeds that were asked for and have no run."""
+    """Requested seeds without a run."""
     failed: tuple[Failure, ...] = ()
 
     @property
     def published(self) -> float | None:
-        """As printed in the paper: mAP in percent."""
+        """The published mAP in percent, or None."""
         return published_map(self.protocol, self.backbone, self.features, self.framework, self.bits)
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Of the finished runs."""
+        """The seeds of the finished runs."""
         return tuple(run.cell.seed for run in self.runs)
 
     @cached_property
     def best(self) -> Summary | None:
-        """Of the best epochs: mAP, expected under ties."""
+        """Mean average precision of the best epochs, expected under ties."""
         return _summary(run.best.mean_average_precision.expected for run in self.runs)
 
     @cached_property
     def last(self) -> Summary | None:
-        """The same of the last epochs."""
+        """Mean average precision of the last epochs, expected under ties."""
         return _summary(run.last.mean_average_precision.expected for run in self.runs)
 
     @cached_property
@@ -115,23 +115,23 @@ class Row:
 
     @property
     def state(self) -> str:
-        """Missing or failed runs in words; empty if all are finished."""
-        parts = [("failed", len(self.failed)), ("begun", len(self.begun)), ("missing", len(self.missing))]
-        return ", ".join(f"{count} {word}" for word, count in parts if count)
+        """Counts of failed, begun and missing runs as text; empty if all are finished."""
+        counts = [("failed", len(self.failed)), ("begun", len(self.begun)), ("missing", len(self.missing))]
+        return ", ".join(f"{count} {name}" for name, count in counts if count)
 
 
 @dataclass(frozen=True)
 class Collection:
-    """Everything that the reports of a grid need."""
+    """The rows and unreadable runs of a grid, as input of its reports."""
 
     request: Request
     rows: tuple[Row, ...]
     unreadable: tuple[str, ...] = field(default=())
-    """Folders under runs/ that could not be read, with the reason."""
+    """Unreadable folders under runs/, with the reason."""
 
     @property
     def protocols(self) -> tuple[str, ...]:
-        """In the order of the grid."""
+        """The protocols, in the order of the grid."""
         return tuple(dict.fromkeys(row.protocol for row in self.rows))
 
     @property
@@ -141,29 +141,29 @@ class Collection:
 
     @property
     def failures(self) -> tuple[Failure, ...]:
-        """All that failed."""
+        """All failures."""
         return tuple(failure for row in self.rows for failure in row.failed)
 
     def count(self, what: str) -> int:
-        """How many runs are "begun" or "missing"."""
+        """Number of runs that are "begun" or "missing"."""
         return sum(len(getattr(row, what)) for row in self.rows)
 
 
-def collect(place: GridFolder, request: Request, say: Callable[[Exception], str] = str) -> Collection:
-    """Read every run of a grid, also those that were copied into it; runs of other recipes stand in rows of their own.
+def collect(grid: GridFolder, request: Request, format_error: Callable[[Exception], str] = str) -> Collection:
+    """Read every run of a grid, including copied ones; runs of other recipes have separate rows.
 
     Args:
-        place: the grid.
-        request: what was asked for.
-        say: turns an error into one line.
+        grid: the folder of the runs.
+        request: the requested cells and their recipe.
+        format_error: turns an error into one line.
     """
     found, unreadable = [], []
-    for folder in place.run_folders():
+    for folder in grid.run_folders():
         try:
             found.append(_read(folder, request.recipe.preset))
         except Exception as error:  # noqa: BLE001 (a damaged run must not hide the others)
-            unreadable.append(f"{folder.name}: {say(error)}")
-    wanted, failures = request.cells(), {failure.cell: failure for failure in place.failures()}
+            unreadable.append(f"{folder.name}: {format_error(error)}")
+    wanted, failures = request.cells(), {failure.cell: failure for failure in grid.failures()}
     gathered = _Rows(str(request.recipe))
     for cell, recipe, run in sorted(found, key=lambda each: each[:2]):
         if run is not None:
@@ -181,7 +181,7 @@ def collect(place: GridFolder, request: Request, say: Callable[[Exception], str]
 
 
 class _Rows:
-    """Rows as they come together."""
+    """Collects runs into rows."""
 
     def __init__(self, recipe: str) -> None:
         self._recipe = recipe
@@ -189,25 +189,25 @@ class _Rows:
 
     def of(self, cell: Cell, recipe: str | None = None) -> dict[str, list[Any]]:
         """The row of a cell; without a recipe, the row of the request."""
-        place, asked = _place(cell), self._recipe
-        if recipe is None:  # finished runs of the same recipe may have noted that their images are others
-            same = [key[-1] for key in self._parts if key[:-1] == place and f"{key[-1]};".startswith(f"{asked};")]
+        row, asked = _row_key(cell), self._recipe
+        if recipe is None:  # finished runs of the recipe may add a remark on their images
+            same = [key[-1] for key in self._parts if key[:-1] == row and f"{key[-1]};".startswith(f"{asked};")]
             recipe = min(same, default=asked)
-        return self._parts.setdefault((*place, recipe), {"runs": [], "begun": [], "missing": [], "failed": []})
+        return self._parts.setdefault((*row, recipe), {"runs": [], "begun": [], "missing": [], "failed": []})
 
     def in_order(self, wanted: Iterable[Cell]) -> tuple[Row, ...]:
-        """The rows of the grid in its order, then those of runs that came from elsewhere."""
-        order = {place: number for number, place in enumerate(dict.fromkeys(map(_place, wanted)))}
+        """The requested rows in the order of the grid, then the others."""
+        order = {row: number for number, row in enumerate(dict.fromkeys(map(_row_key, wanted)))}
         keys = sorted(self._parts, key=lambda key: (order.get(key[:-1], len(order)), key))
         return tuple(Row(*key, *map(tuple, self._parts[key].values())) for key in keys)
 
 
-def _place(cell: Cell) -> tuple[Any, ...]:
+def _row_key(cell: Cell) -> tuple[Any, ...]:
     return cell.protocol, cell.backbone, cell.features, cell.framework, cell.bits
 
 
 def _read(folder: Path, preset: str) -> tuple[Cell, str, Finished | None]:
-    """A run, by its own words: cell, recipe, and its numbers if it is finished."""
+    """Cell, recipe and, if it is finished, the results of a run, all read from its folder."""
     tree = files.read_config(folder)
     cell, recipe, result = cell_of(tree), recipe_of(tree, preset), read_result(folder)
     if result is None:

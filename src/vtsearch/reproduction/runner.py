@@ -1,4 +1,4 @@
-"""The runs of a grid, one after the other; several processes may work on one grid."""
+"""Run the cells of a grid one after the other; several processes may share one grid."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from vtsearch.reproduction.grid import Cell
     from vtsearch.reproduction.grid_folder import GridFolder, Request
-    from vtsearch.reproduction.progress import Watch
+    from vtsearch.reproduction.progress import GridProgress
 
 
 @dataclass
@@ -27,22 +27,26 @@ class Tally:
     done: list[Cell] = field(default_factory=list)
     failed: list[Cell] = field(default_factory=list)
     elsewhere: list[Cell] = field(default_factory=list)
-    """Another process works on them."""
+    """Cells locked by another process."""
 
 
 def run_cells(
-    place: GridFolder, request: Request, cells: Sequence[Cell], watch: Watch, say: Callable[[Exception], str] = str
+    grid: GridFolder,
+    request: Request,
+    cells: Sequence[Cell],
+    progress: GridProgress,
+    format_error: Callable[[Exception], str] = str,
 ) -> Tally:
-    """Do the runs of `cells` that are not done, each from where it is, and record those that fail.
+    """Start or resume the unfinished runs of `cells`, and record their failures.
 
-    A cell that another process works on is passed by, and looked at again after the others.
+    Cells locked by another process are skipped and tried again after the others.
 
     Args:
-        place: where the runs are.
-        request: how they are trained.
-        cells: which of them, in this order.
-        watch: told what happens.
-        say: turns an error into one line.
+        grid: the folder of the runs.
+        request: their recipe.
+        cells: the cells to run, in this order.
+        progress: receives begun, finished and failed cells.
+        format_error: turns an error into one line.
 
     Raises:
         OSError: the grid's own folder cannot be written.
@@ -51,43 +55,45 @@ def run_cells(
     while waiting:
         passed_by = []
         for cell in waiting:
-            with place.mine(cell) as mine:
-                if not mine:
+            with grid.lock(cell) as locked:
+                if not locked:
                     passed_by.append(cell)
                     continue
-                done = _run(place, request, cell, watch, say)
+                done = _run(grid, request, cell, progress, format_error)
                 (tally.done if done else tally.failed).append(cell)
         if len(passed_by) == len(waiting):
             break
         waiting = passed_by
     tally.elsewhere = waiting
-    watch.end(len(waiting))
+    progress.end(len(waiting))
     return tally
 
 
-def _run(place: GridFolder, request: Request, cell: Cell, watch: Watch, say: Callable[[Exception], str]) -> bool:
-    """Whether the run of a cell is done now."""
-    was_done = place.result(cell) is not None
-    place.clear(cell)
-    watch.begin(cell, anew=not was_done)
+def _run(
+    grid: GridFolder, request: Request, cell: Cell, progress: GridProgress, format_error: Callable[[Exception], str]
+) -> bool:
+    """Start or resume the run of a cell; False if it failed."""
+    was_done = grid.result(cell) is not None
+    grid.clear(cell)
+    progress.begin(cell, anew=not was_done)
     began = time.monotonic()
     try:
         config = cell_config(cell, request.recipe, request.data)
-        result = train(config, place.run(cell), resume=True, progress=None if was_done else watch.stream)
-    except Exception as error:  # noqa: BLE001 (whatever it is, the other cells go on)
-        line = say(error)
-        place.record_failure(cell, error, line)
-        watch.failed(cell, line)
+        result = train(config, grid.run(cell), resume=True, progress=None if was_done else progress.stream)
+    except Exception as error:  # noqa: BLE001 (the other cells continue after any error)
+        line = format_error(error)
+        grid.record_failure(cell, error, line)
+        progress.failed(cell, line)
         return False
     finally:
         _free()
-    place.forget_failure(cell)
-    watch.finished(cell, result, None if was_done else time.monotonic() - began)
+    grid.clear_failure(cell)
+    progress.finished(cell, result, None if was_done else time.monotonic() - began)
     return True
 
 
 def _free() -> None:
-    """Give the memory of a run back before the next one."""
+    """Free the memory of a run before the next one."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TITLE = "Vision Transformer Hashing, reproduced"
 NONE = "-"
 HEAD = ("backbone", "features", "framework", "bits", "best epoch", "paper", "difference", "last epoch", "ties", "runs")
-"""What `cells_of` gives."""
+"""The columns of ``cells_of``."""
 
 
 def k_of(row: Row) -> str:
@@ -28,12 +28,12 @@ def k_of(row: Row) -> str:
 
 
 def framework_title(name: str) -> str:
-    """The framework as papers write it."""
-    return {ours: word for word, ours in published.FRAMEWORKS.items()}.get(name) or FRAMEWORKS.get(name, name)
+    """The framework's name as written in papers."""
+    return {ours: theirs for theirs, ours in published.FRAMEWORKS.items()}.get(name) or FRAMEWORKS.get(name, name)
 
 
 def cells_of(row: Row) -> list[str]:
-    """The words of a row, as ``HEAD`` names them."""
+    """The texts of a row, in the columns of ``HEAD``."""
     runs = str(len(row.runs)) + (f" ({row.state})" if row.state else "")
     return [
         published.backbone_title(row.backbone),
@@ -55,7 +55,7 @@ def shown(summary: Summary | None) -> str:
 
 
 def meaning(rows: Sequence[Row], protocol: str) -> str:
-    """The settings behind the numbers of a protocol."""
+    """The note on the settings of a protocol's numbers."""
     ks = sorted({k_of(row) for row in rows if row.runs})
     chosen = sorted({row.chosen_on for row in rows if row.runs})
     normalizers = sorted({run.best.normalizer for row in rows for run in row.runs})
@@ -70,7 +70,7 @@ def meaning(rows: Sequence[Row], protocol: str) -> str:
 
 
 def by_recipe(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Rows under the recipe that they share."""
+    """Rows grouped by recipe."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(row.recipe, []).append(row)
@@ -78,7 +78,7 @@ def by_recipe(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def earlier(collection: Collection, protocol: str) -> list[tuple[str, dict[int, str]]]:
-    """Earlier methods of table 2 by bits, if table 2 was asked for."""
+    """Earlier methods of table 2 by code length, if table 2 was requested."""
     if not any(axes.table == 2 for axes in collection.request.axes):
         return []
     methods: dict[str, dict[int, str]] = {}
@@ -114,12 +114,12 @@ def markdown(collection: Collection, figures: Sequence[str] = ()) -> str:
 
 
 def summary_line(collection: Collection) -> str:
-    """How far the grid is."""
+    """The counts of finished, unfinished and failed runs, in one line."""
     finished = len(collection.finished)
-    words = [f"{finished} run{'' if finished == 1 else 's'} finished"]
-    words += [f"{collection.count(what)} {what}" for what in ("begun", "missing") if collection.count(what)]
-    words += [f"{len(collection.failures)} failed"] if collection.failures else []
-    return f"{', '.join(words)}. Asked for: {collection.request.recipe}."
+    counts = [f"{finished} run{'' if finished == 1 else 's'} finished"]
+    counts += [f"{collection.count(what)} {what}" for what in ("begun", "missing") if collection.count(what)]
+    counts += [f"{len(collection.failures)} failed"] if collection.failures else []
+    return f"{', '.join(counts)}. Asked for: {collection.request.recipe}."
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -127,14 +127,14 @@ def summary_line(collection: Collection) -> str:
 
 
 def latex(collection: Collection) -> str:
-    """The same as one longtable per protocol and recipe; needs the packages booktabs and longtable."""
+    """All rows as LaTeX, one longtable per protocol and recipe; needs the packages booktabs and longtable."""
     parts = [r"% \usepackage{booktabs,longtable}"]
     for protocol in collection.protocols:
         rows = [row for row in collection.rows if row.protocol == protocol]
         for recipe, alike in by_recipe(rows).items():
             head = " & ".join(HEAD)
             caption = _tex(f"{protocol}. {recipe}. {meaning(alike, protocol)}.")
-            lines = [" & ".join(_tex(word) for word in cells_of(row)) + r" \\" for row in alike]
+            lines = [" & ".join(_tex(text) for text in cells_of(row)) + r" \\" for row in alike]
             parts += [
                 r"\begin{longtable}{lllrrrrrrl}",
                 rf"\caption{{{caption}}}\\",
@@ -159,7 +159,7 @@ def _tex(text: str) -> str:
 
 
 def table(collection: Collection) -> str:
-    """The same with a name for every value, for programs; empty where there is none."""
+    """All rows as CSV with named columns; a missing value is empty."""
     text = io.StringIO()
     lines = [values_of(row) for row in collection.rows]
     writer = csv.DictWriter(text, list(lines[0]) if lines else ["protocol"], lineterminator="\n")
@@ -169,7 +169,7 @@ def table(collection: Collection) -> str:
 
 
 def values_of(row: Row) -> dict[str, Any]:
-    """A row by name; mAP in percent, None where there is none."""
+    """Column name -> value of a row; mAP in percent, None for a missing value."""
     low, high = row.bounds or (None, None)
     return {
         "protocol": row.protocol,

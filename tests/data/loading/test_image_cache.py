@@ -72,11 +72,11 @@ def test_progress_counts_every_image(folder):
 
 
 @pytest.mark.parametrize(("augment", "tolerance"), [("none", 0), ("flip", 0), ("flip+crop", 0)])
-def test_the_bytes_of_files_are_those_of_their_settled_size(folder, augment, tolerance):
+def test_the_bytes_of_files_are_those_of_their_resized_size(folder, augment, tolerance):
     data = build(open_image_folder(folder), augment)
-    settled = [data._origin.one(row) for row in range(10)]
-    assert abs(data.decoded_bytes() - sum(image.nbytes for image in settled)) <= tolerance
-    assert {min(image.shape[1:]) for image in settled} == {27 if augment == "flip+crop" else 24}
+    resized = [data._origin.one(row) for row in range(10)]
+    assert abs(data.decoded_bytes() - sum(image.nbytes for image in resized)) <= tolerance
+    assert {min(image.shape[1:]) for image in resized} == {27 if augment == "flip+crop" else 24}
 
 
 def test_the_bytes_of_decoded_sources_are_their_own():

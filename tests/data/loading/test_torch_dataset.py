@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from vtsearch.data.loading.augmentation import randomize, settle
+from vtsearch.data.loading.augmentation import random_flip_and_crop, resize_for_augmentation
 from vtsearch.data.loading.torch_dataset import ImageDataset, whole_batch
 from vtsearch.data.sources.digits import DigitsSource
 from vtsearch.tensors.preprocessing import Preprocessing
@@ -15,7 +15,7 @@ AUGMENTS = ["none", "flip", "flip+crop", "flip+resized_crop"]
 
 def augment_square(images, preprocessing, augment, draws):
     """Both parts of the augmentation of a batch."""
-    return randomize(settle(images, preprocessing, augment), preprocessing, augment, draws)
+    return random_flip_and_crop(resize_for_augmentation(images, preprocessing, augment), preprocessing, augment, draws)
 
 
 class ItemByItem:

@@ -1,7 +1,7 @@
-"""Pixels for training: the evaluation pixels, or randomly flipped and cropped ones, drawn from given numbers.
+"""Augmentation of training images: random flips and crops of evaluation pixels, from given random numbers.
 
-The random numbers come in as an array, so that the same item of the same epoch is cropped alike in every process, in
-every batch and after a resume.
+The random numbers are an argument, so the crop of an item in an epoch is the same in every process, in every batch and
+after a resume.
 """
 
 from __future__ import annotations
@@ -24,17 +24,21 @@ DRAWS = {"none": 3, "flip": 3, "flip+crop": 3, "flip+resized_crop": 5}  # random
 
 
 def check_augment(augment: str) -> None:
-    """Raises: ValueError: a name that is not in the table."""
+    """Refuse an unknown augmentation.
+
+    Raises:
+        ValueError: lists the known ones.
+    """
     if augment not in get_args(Augment):
         raise ValueError(f"augment: expected one of {', '.join(get_args(Augment))}, got {augment!r}")
 
 
-def settle(images: Tensor, preprocessing: Preprocessing, augment: Augment) -> Tensor:
-    """The deterministic part of the augmentation: uint8 (..., 3, h, w), resized or already the finished square.
+def resize_for_augmentation(images: Tensor, preprocessing: Preprocessing, augment: Augment) -> Tensor:
+    """Images (..., 3, h, w) resized as the augmentation needs them before its random part: uint8.
 
     Args:
         images: uint8 (..., 3, h, w) of one size.
-        preprocessing: of the model that is trained.
+        preprocessing: of the trained model.
         augment: "none" (evaluation's pixels), "flip" (half of them mirrored), "flip+crop" (also: the shorter side
             resized to ``image_size * 256 / 224`` and a random square kept), or "flip+resized_crop" (also: a rectangle
             of 8 to 100 % of the image, 3:4 to 4:3, resized to the square; Szegedy et al., Going deeper with
@@ -47,21 +51,21 @@ def settle(images: Tensor, preprocessing: Preprocessing, augment: Augment) -> Te
     return preprocessing.square(images)
 
 
-def randomize(
-    settled: Tensor | Sequence[Tensor], preprocessing: Preprocessing, augment: Augment, draws: Tensor
+def random_flip_and_crop(
+    resized: Tensor | Sequence[Tensor], preprocessing: Preprocessing, augment: Augment, draws: Tensor
 ) -> Tensor:
-    """The random part of the augmentation, on the device of the images: uint8 (b, 3, image_size, image_size).
+    """Randomly cropped and mirrored images: uint8 (b, 3, image_size, image_size), on the device of the input.
 
     Args:
-        settled: the result of ``settle``, a batch, or a list of images of different sizes.
-        preprocessing: of the model that is trained.
-        augment: as before.
+        resized: the result of ``resize_for_augmentation``, a batch, or a list of images of different sizes.
+        preprocessing: of the trained model.
+        augment: as for ``resize_for_augmentation``.
         draws: (b, ``DRAWS[augment]``) uniform in [0, 1), on the CPU.
     """
     cut = CUTS.get(augment)
     if cut is not None:
-        settled = [cut(image, preprocessing, draw) for image, draw in zip(settled, draws[:, 1:], strict=True)]
-    images = settled if isinstance(settled, torch.Tensor) else torch.stack(list(settled))
+        resized = [cut(image, preprocessing, draw) for image, draw in zip(resized, draws[:, 1:], strict=True)]
+    images = resized if isinstance(resized, torch.Tensor) else torch.stack(list(resized))
     if augment == "none":
         return images
     mirrored = (draws[:, 0] < 0.5)[:, None, None, None].to(images.device, non_blocking=True)
@@ -69,7 +73,7 @@ def randomize(
 
 
 def _square(image: Tensor, preprocessing: Preprocessing, draw: Tensor) -> Tensor:
-    """The square (3, image_size, image_size) of an image (3, h, w) that two numbers in [0, 1) choose."""
+    """The square (3, image_size, image_size) of an image (3, h, w) at a position given by two numbers in [0, 1)."""
     size = preprocessing.image_size
     room = torch.tensor([image.shape[-2] - size + 1, image.shape[-1] - size + 1])
     top, left = (draw * room).long().minimum(room - 1).tolist()  # float32 rounding may reach the room itself
@@ -77,9 +81,9 @@ def _square(image: Tensor, preprocessing: Preprocessing, draw: Tensor) -> Tensor
 
 
 def _rectangle(image: Tensor, preprocessing: Preprocessing, draw: Tensor) -> Tensor:
-    """The part of an image (3, h, w) that four numbers in [0, 1) choose, squeezed into the square.
+    """A rectangle of an image (3, h, w) given by four numbers in [0, 1), resized to the square.
 
-    A rectangle that does not fit into the image is cut down to what does.
+    A rectangle larger than the image is cut to its height or width.
     """
     (height, width), (down, across, area, shape) = image.shape[-2:], draw.tolist()
     pixels = (AREAS[0] + area * (AREAS[1] - AREAS[0])) * height * width

@@ -1,6 +1,6 @@
-"""Where the pixels of a training set come from: read anew for each batch, or decoded once and held on a device.
+"""Readers of training images: decoded anew for each batch, or once and cached on a device.
 
-Either way a batch is the same: what ``transforms.settle`` makes of the images, before chance has its say.
+Both give the same batches, with the result of ``augmentation.resize_for_augmentation``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from vtsearch.data.loading.augmentation import Augment, settle
+from vtsearch.data.loading.augmentation import Augment, resize_for_augmentation
 from vtsearch.data.sources.image_source import PixelSource
 from vtsearch.tensors.preprocessing import to_tensor
 
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
     from vtsearch.data.sources.image_source import ImageSource
     from vtsearch.tensors.preprocessing import Preprocessing
 
-    Settle = Callable[[Tensor], Tensor]
+    Resize = Callable[[Tensor], Tensor]
 
-SAMPLE = 32  # images that tell how large all of them are
+SAMPLE = 32  # images to estimate the size of all from
 
 
 class Reader(Protocol):
-    """Gives the settled images of some rows, uint8: (b, 3, h, w), or (3, h, w) each if their sizes differ."""
+    """Reads resized images by row, uint8: (b, 3, h, w), or (3, h, w) each if their sizes differ."""
 
     def read(self, rows: Tensor) -> Tensor | Sequence[Tensor]:
         """The images of rows, int64 (b,) on the CPU."""
 
 
 class FileReader:
-    """Opens and decodes each image every time."""
+    """Reads image files; decodes an image at each access."""
 
-    def __init__(self, source: ImageSource, positions: NDArray[np.int64], settle: Settle) -> None:
-        self._source, self._positions, self._settle = source, positions, settle
+    def __init__(self, source: ImageSource, positions: NDArray[np.int64], resize: Resize) -> None:
+        self._source, self._positions, self._resize = source, positions, resize
 
     def read(self, rows: Tensor) -> list[Tensor]:
         """(3, h, w) each."""
@@ -49,16 +49,16 @@ class FileReader:
 
     def one(self, row: int) -> Tensor:
         """(3, h, w)."""
-        return self._settle(to_tensor(self._source.load(int(self._positions[row]))))
+        return self._resize(to_tensor(self._source.load(int(self._positions[row]))))
 
     def decoded_bytes(self) -> int:
-        """About what all images take once they are decoded and settled."""
+        """Approximate size in bytes of all decoded and resized images."""
         n = len(self._positions)
         sample = range(0, n, max(1, n // SAMPLE))
         return sum(self.one(row).nbytes for row in sample) * n // max(len(sample), 1)
 
     def hold(self, device: torch.device, threads: int, progress: Callable[[int], object]) -> HeldImages:
-        """All images, decoded now by some threads."""
+        """Decode all images and cache them on a device."""
         held = []
         with ThreadPoolExecutor(threads) as pool:
             for image in pool.map(self.one, range(len(self._positions))):
@@ -70,26 +70,26 @@ class FileReader:
 class BatchReader:
     """Reads whole batches from a source of equally sized images."""
 
-    def __init__(self, source: PixelSource, positions: NDArray[np.int64], settle: Settle) -> None:
-        self._source, self._positions, self._settle = source, positions, settle
+    def __init__(self, source: PixelSource, positions: NDArray[np.int64], resize: Resize) -> None:
+        self._source, self._positions, self._resize = source, positions, resize
 
     def read(self, rows: Tensor) -> Tensor:
         """(b, 3, h, w)."""
-        return self._settle(torch.from_numpy(self._source.pixels(self._positions[rows.numpy()])))
+        return self._resize(torch.from_numpy(self._source.pixels(self._positions[rows.numpy()])))
 
     def decoded_bytes(self) -> int:
-        """What all images take as the source has them."""
+        """Size in bytes of all images at the size of the source."""
         return self._source.pixels(self._positions[:1]).nbytes * len(self._positions)
 
     def hold(self, device: torch.device, threads: int, progress: Callable[[int], object]) -> HeldPixels:  # noqa: ARG002
-        """All images, as the source has them; they are settled batch by batch, for they may grow tenfold by it."""
+        """Cache all images at the size of the source; batches are resized later, as that may take tenfold memory."""
         pixels = torch.from_numpy(self._source.pixels(self._positions)).to(device)
         progress(len(pixels))
-        return HeldPixels(pixels, self._settle)
+        return HeldPixels(pixels, self._resize)
 
 
 class HeldImages:
-    """Settled images of different sizes, on a device."""
+    """Resized images of different sizes, cached on a device."""
 
     def __init__(self, images: list[Tensor]) -> None:
         self._images = images
@@ -100,21 +100,21 @@ class HeldImages:
 
 
 class HeldPixels:
-    """Images of one size, on a device."""
+    """Images of one size, cached on a device and resized by batch."""
 
-    def __init__(self, pixels: Tensor, settle: Settle) -> None:
-        self._pixels, self._settle = pixels, settle
+    def __init__(self, pixels: Tensor, resize: Resize) -> None:
+        self._pixels, self._resize = pixels, resize
 
     def read(self, rows: Tensor) -> Tensor:
         """(b, 3, h, w)."""
-        return self._settle(self._pixels[rows.to(self._pixels.device, non_blocking=True)])
+        return self._resize(self._pixels[rows.to(self._pixels.device, non_blocking=True)])
 
 
 def reader_of(
     source: ImageSource, positions: NDArray[np.int64], preprocessing: Preprocessing, augment: Augment
 ) -> FileReader | BatchReader:
     """A reader of the images at n positions; its rows are 0 to n - 1."""
-    settled = partial(settle, preprocessing=preprocessing, augment=augment)
+    resize = partial(resize_for_augmentation, preprocessing=preprocessing, augment=augment)
     if isinstance(source, PixelSource):
-        return BatchReader(source, positions, settled)
-    return FileReader(source, positions, settled)
+        return BatchReader(source, positions, resize)
+    return FileReader(source, positions, resize)

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def build_loader(
     items: ImageDataset, batches: Iterable[list[int]], *, device: torch.device, workers: int | None
 ) -> DataLoader[ImageBatch]:
-    """A loader over batches of rows; it draws nothing from the global generator, which belongs to the dropout.
+    """A loader over batches of rows; it does not use the global generator, which is reserved for dropout.
 
-    Images that are held need no other process to load them.
+    Cached images need no loading processes.
     """
     count = 0 if items.is_held else worker_count(device, workers)
     loader: DataLoader[ImageBatch] = DataLoader(
@@ -35,7 +35,7 @@ def build_loader(
 
 
 def worker_count(device: torch.device, workers: int | None) -> int:
-    """Loading processes: as asked, else 0 on CPU, up to 8 on GPU."""
+    """Number of loading processes: ``workers``, or by default 0 on CPU and up to 8 on GPU."""
     if workers is not None:
         return workers
     return 0 if device.type == "cpu" else min(8, available_cpus())

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from vtsearch.data.loading.augmentation import DRAWS, Augment, check_augment, randomize
+from vtsearch.data.loading.augmentation import DRAWS, Augment, check_augment, random_flip_and_crop
 from vtsearch.data.loading.image_cache import Reader, reader_of
 from vtsearch.data.sources.image_source import PixelSource
 
@@ -32,7 +32,7 @@ class ImageBatch(NamedTuple):
     labels: Tensor
     """int64 (b,), or float32 0/1 (b, classes)."""
     positions: Tensor
-    """int64 (b,): rows in this data set, 0 to its length - 1; what a framework's bank is indexed by."""
+    """int64 (b,): rows in this data set, 0 to its length - 1; indices into a framework's bank."""
 
 
 class ImageDataset(Dataset[ImageBatch]):
@@ -43,14 +43,14 @@ class ImageDataset(Dataset[ImageBatch]):
     on the order, the batch, the worker or the process, and not on whether training was interrupted.
 
     Args:
-        source: where the images are.
+        source: the images.
         positions: int64 (n,) in the source.
-        preprocessing: of the model that sees them.
+        preprocessing: of the model.
         augment: an ``Augment``; evaluation and encoding use "none".
         seed: of the random choices.
 
     Raises:
-        ValueError: an unknown ``augment``, a position outside the source, or a class number that has no name.
+        ValueError: an unknown ``augment``, a position outside the source, or a class number without a name.
     """
 
     def __init__(
@@ -74,19 +74,19 @@ class ImageDataset(Dataset[ImageBatch]):
         labels = torch.from_numpy(_checked(source.labels[positions], len(source.classes)))
         self.labels = labels if labels.ndim == 1 else labels.float()
         epoch: Any = torch.zeros((), dtype=torch.int64)
-        self._epoch: Tensor = epoch.share_memory_()  # seen by workers that outlive an epoch
+        self._epoch: Tensor = epoch.share_memory_()  # shared with persistent workers
         self._draws: tuple[int, Tensor] | None = None
         self._origin = reader_of(source, positions, preprocessing, augment)
         self._reader: Reader = self._origin
         self.device = torch.device("cpu")
-        """Where batches are made."""
+        """The device of the batches."""
 
     def __len__(self) -> int:
         return len(self.positions)
 
     @property
     def is_held(self) -> bool:
-        """Whether the images are decoded and held, so that a loading process has nothing to do."""
+        """Whether the images are cached, so that loading processes are not needed."""
         return self._reader is not self._origin
 
     @property
@@ -101,21 +101,21 @@ class ImageDataset(Dataset[ImageBatch]):
     def hold(
         self, device: torch.device, *, threads: int = 1, progress: Callable[[int], object] = lambda _: None
     ) -> None:
-        """Decode all images now and keep them, uint8, on a device, where batches are made from now on.
+        """Decode all images and cache them, uint8, on a device; later batches are made there.
 
-        The same random choices are applied to the same pixels as without it. Only where a source has images of one
-        size and the device is not the CPU may a pixel differ by rounding: there it is also the device that resizes.
+        Pixels and random choices are the same as without the cache, except for sources of equally sized images on
+        another device than the CPU: resizing on that device may round a pixel differently.
 
         Args:
-            device: where to.
-            threads: that decode.
+            device: of the cache.
+            threads: number of decoding threads.
             progress: called with the number of images decoded since the last call.
         """
         self._reader = self._origin.hold(device, threads, progress)
         self.device = device
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw the random choices of that epoch from now on; call it before the epoch's first batch."""
+        """Set the epoch of the random choices; to be called before the first batch of each epoch."""
         self._epoch.fill_(epoch)
 
     def __getitem__(self, row: int) -> ImageBatch:
@@ -124,10 +124,10 @@ class ImageDataset(Dataset[ImageBatch]):
         return ImageBatch(*(part[0] for part in self.__getitems__([row])))
 
     def __getitems__(self, rows: Sequence[int]) -> ImageBatch:
-        """The batch of some rows, in their order."""
+        """The batch of the given rows, in their order."""
         index = torch.as_tensor(rows, dtype=torch.int64)
-        settled, draws = self._reader.read(index), self._epoch_draws()[index]
-        images = randomize(settled, self.preprocessing, self.augment, draws)  # (b, 3, image_size, image_size) uint8
+        resized, draws = self._reader.read(index), self._epoch_draws()[index]
+        images = random_flip_and_crop(resized, self.preprocessing, self.augment, draws)
         return ImageBatch(self.preprocessing.normalize(images), self.labels[index], index)
 
     def _epoch_draws(self) -> Tensor:
@@ -139,9 +139,9 @@ class ImageDataset(Dataset[ImageBatch]):
 
 
 def _checked(labels: NDArray[Any], classes: int) -> NDArray[Any]:
-    """A copy of the labels; class numbers are looked at here, on the host: on a device, looking is waiting.
+    """A copy of the labels, with class numbers checked on the CPU: a check on a device would force a synchronization.
 
-    A source without classes has no labels to train with.
+    The labels of a source without classes are not checked.
     """
     if classes and labels.ndim == 1 and len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         raise ValueError(f"labels: expected 0 to {classes - 1}, got {labels.min()} to {labels.max()}")
@@ -149,5 +149,5 @@ def _checked(labels: NDArray[Any], classes: int) -> NDArray[Any]:
 
 
 def whole_batch(batch: T) -> T:
-    """The ``collate_fn`` for ``ImageDataset``: it already made the batch."""
+    """The ``collate_fn`` for ``ImageDataset``, the identity: its items are batches already."""
     return batch

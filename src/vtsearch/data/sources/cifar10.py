@@ -25,37 +25,37 @@ BATCHES = "cifar-10-batches-py"
 
 
 def open_cifar10(root: str | Path | None = None) -> Cifar10Source:
-    """CIFAR-10 as it lies below a folder, in either of its two layouts.
+    """CIFAR-10 from a folder, in either of its two layouts.
 
     Looks for the Hugging Face layout (``cifar10/plain_text/*.parquet``) and torchvision's (``cifar-10-batches-py``).
-    Without ``root``: in ``$VTSEARCH_DATA``, then in ``~/.cache/vtsearch``, where torchvision downloads it if need be.
+    Without ``root``: in ``$VTSEARCH_DATA``, then in ``~/.cache/vtsearch``, where torchvision downloads it if necessary.
     The two layouts hold the images in different orders: a split belongs to the layout it was drawn from.
 
     Raises:
         FileNotFoundError: ``root`` is given and holds neither layout.
-        VtsearchError: the files are damaged, or there is no copy and the download fails.
+        VtsearchError: damaged files, or a failed download.
     """
     if root is not None:
         found = _find(Path(root))
         if found is None:
             raise FileNotFoundError(f"{root}: expected cifar10/plain_text/*.parquet or {BATCHES} (CIFAR-10) below it")
         return found
-    known = [Path(place).expanduser() for place in (os.environ.get("VTSEARCH_DATA"), CACHE) if place]
-    for place in known:
-        found = _find(place)
+    folders = [Path(folder).expanduser() for folder in (os.environ.get("VTSEARCH_DATA"), CACHE) if folder]
+    for folder in folders:
+        found = _find(folder)
         if found is not None:
             return found
     return _download(CACHE.expanduser())
 
 
 class Cifar10Source:
-    """All 60,000 images; each is decoded once, when it is first asked for, and then kept (184 MB for all).
+    """All 60,000 images, decoded at the first access and cached (184 MB in total).
 
     Args:
         labels: int64 (60000,).
-        encoded: per image its file's bytes, or None where ``decoded`` holds everything already.
+        encoded: per image the bytes of its file, or None if ``decoded`` is complete.
         decoded: uint8 (60000, 3, 32, 32).
-        train_images: how many of them are training images.
+        train_images: number of training images.
     """
 
     classes: tuple[str, ...] = CLASSES

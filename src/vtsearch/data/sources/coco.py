@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 class CocoSource(ImageFilesSource):
-    """The annotated images of one or more annotation files; an image without an object is left out.
+    """The annotated images of one or more annotation files, without images that have no object.
 
-    The label columns are the categories by name, as in the published lists. Images stand in the order of the files, and
-    by name in each.
+    The label columns are the categories by name, as in the published lists. Images are in the order of the files,
+    and by name within each.
 
     Args:
         files: ``instances_train2014.json`` and the like.
         root: has a folder ``train2014`` for ``instances_train2014.json`` and so on, or else ``images``, or the images.
-        report: told of images that do not exist.
+        report: called with each missing image.
 
     Raises:
         FileNotFoundError: no such file, or an image that does not exist.

@@ -1,4 +1,4 @@
-"""scikit-learn's 1,797 handwritten digits, 8 x 8 pixels: a whole experiment in seconds, without any download.
+"""scikit-learn's 1,797 handwritten digits, 8 x 8 pixels, for whole experiments in seconds without a download.
 
 Source: Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, 1998,
 https://scikit-learn.org/stable/modules/generated/sklearn.datasets.load_digits.html

@@ -1,4 +1,4 @@
-"""Image sources over files, the base of the readers of lists, tables and annotations."""
+"""The base class of image sources over files: lists, tables and annotations."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     Report = Callable[[str, Exception], None]
-    """What becomes of a fault in a user's files: its kind ("files", "labels" or "leakage") and what it is."""
+    """Called with each fault in a user's files: its kind ("files", "labels" or "leakage") and the exception."""
 
 
 def refuse(_kind: str, fault: Exception) -> None:
-    """The usual report: the first fault ends the reading. ``vtsearch data check`` collects them instead."""
+    """Raise the first fault: the default report. ``vtsearch data check`` collects the faults instead."""
     raise fault
 
 
@@ -33,8 +33,8 @@ class ImageFilesSource:
         paths: one file per item.
         labels: int64 (n,), or uint8 0/1 (n, classes).
         classes: names of the class numbers or label columns.
-        where: per item the entry that named it, for messages.
-        report: told of files that do not exist.
+        where: per item its entry (file and line), for messages.
+        report: called with each missing file.
 
     Raises:
         FileNotFoundError: an image that does not exist.
@@ -55,9 +55,9 @@ class ImageFilesSource:
         self._where = where
         self.labels: NDArray[Any] = labels
         self.classes: tuple[str, ...] = tuple(classes)
-        for path, place in zip(paths, where, strict=True):
+        for path, entry in zip(paths, where, strict=True):
             if not os.path.isfile(path):  # noqa: PTH113 (a third of the time of Path.is_file: lists are long)
-                report("files", FileNotFoundError(f"{place}: no such image: {path}"))
+                report("files", FileNotFoundError(f"{entry}: no such image: {path}"))
 
     def __len__(self) -> int:
         return len(self._names)
@@ -66,12 +66,12 @@ class ImageFilesSource:
         """The image at a position.
 
         Raises:
-            VtsearchError: a file that is no image, or a truncated one (with the entry that named it).
+            VtsearchError: a truncated file, or not an image (with its entry).
         """
         return read_image(self._paths[position], self._where[position])
 
     def id(self, position: int) -> str:
-        """The name of the item, as the files of the data set have it."""
+        """The name of the item in the files of the data set."""
         return self._names[position]
 
     def path(self, position: int) -> Path:
@@ -80,11 +80,11 @@ class ImageFilesSource:
 
 
 def read_image(path: Path, where: str) -> Image:
-    """The RGB image in a file; ``where`` says in messages which entry named it.
+    """The RGB image in a file; ``where`` is the entry of the file, for messages.
 
     Raises:
-        FileNotFoundError: the file is gone.
-        VtsearchError: a file that is no image, or a truncated one.
+        FileNotFoundError: no such file.
+        VtsearchError: a truncated file, or not an image.
     """
     try:
         with require_extra("PIL.Image").open(path) as image:

@@ -42,7 +42,7 @@ class ImageFolderSource:
         """The image at a position.
 
         Raises:
-            VtsearchError: a file that is no image, or a truncated one.
+            VtsearchError: a truncated file, or not an image.
         """
         return read_image(self._paths[position], str(self.root))
 

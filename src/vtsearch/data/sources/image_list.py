@@ -1,7 +1,7 @@
-"""List files, as the field exchanges them: ``path l_1 ... l_C`` per line, labels 0 or 1, or ``path class``.
+"""List files of published splits: ``path l_1 ... l_C`` per line, with labels 0 or 1, or ``path class``.
 
-Some publish the paths and the labels in two files with a line per image each (``database_img.txt`` and
-``database_label.txt``); such a pair is read like one list.
+Paths and labels may also be in two files with a line per image each (``database_img.txt`` and ``database_label.txt``);
+such a pair is read like one list.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ ListFile = str | Path | tuple[Path, Path]
 
 
 class ImageListSource(ImageFilesSource):
-    """The images of one or more list files; a path that stands in several files is one item.
+    """The images of one or more list files; a path in several files is one item.
 
     Args:
         files: list files with the same label columns. One column holds class numbers, from 0; several hold 0 and 1.
         root: the folder that the paths are relative to; by default each list file's own folder.
         classes: names of the classes; by default "0", "1", ...
-        report: told of faults, which by default are raised; a line with one is left out.
+        report: called with each fault, by default raised; lines with a fault are skipped.
 
     Raises:
         FileNotFoundError: no such list file, or an image that does not exist (with file and line).
         ValueError: a line without labels, with another number of columns, or with a label of another kind; a path
-            with two different label rows; names that are not one per class; files of paths and labels of different
+            with two different label rows; another number of names than classes; files of paths and labels of different
             lengths (with file and line).
     """
 
@@ -51,7 +51,7 @@ class ImageListSource(ImageFilesSource):
     ) -> None:
         items = LabelledItems(report)
         self.positions: tuple[NDArray[np.int64], ...] = tuple(_read(file, root, items) for file in files)
-        """Per file the items of its lines, in their order; a line that comes twice is there twice."""
+        """Per file the items of its lines, in their order, repeats included."""
         labels = items.label_array()
         found = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
         names = tuple(classes or map(str, range(found)))
@@ -72,7 +72,7 @@ def _read(file: ListFile, root: str | Path | None, items: LabelledItems) -> NDAr
 
 
 def _lines(file: Path) -> Iterator[tuple[str, list[str], str]]:
-    """Path, labels and place of each line that is not empty."""
+    """Path, labels and location (file and line) of each line that is not empty."""
     with file.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             if fields := line.split():
@@ -80,7 +80,7 @@ def _lines(file: Path) -> Iterator[tuple[str, list[str], str]]:
 
 
 def _pairs(paths: Path, labels: Path) -> Iterator[tuple[str, list[str], str]]:
-    """The same of two files; a path may have blanks in it here."""
+    """The same for two files; paths may contain blanks."""
     names = paths.read_text(encoding="utf-8").splitlines()
     rows = labels.read_text(encoding="utf-8").splitlines()
     if len(names) != len(rows):

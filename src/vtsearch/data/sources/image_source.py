@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class ImageSource(Protocol):
-    """Images in a fixed order, with labels; a position is a place in that order."""
+    """Images in a fixed order, with labels; a position is an index into that order."""
 
     @property
     def labels(self) -> NDArray[Any]:
@@ -30,7 +30,7 @@ class ImageSource(Protocol):
         """The RGB image at a position."""
 
     def id(self, position: int) -> str:
-        """A stable name of the item: a path relative to the source, or the like."""
+        """A stable name of the item, such as a path relative to the source."""
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""ImageNet as it is unpacked: ``train/<class>/*.JPEG`` and ``val/<class>/*.JPEG``, of which 100 classes are taken.
+"""ImageNet from its unpacked archives: ``train/<class>/*.JPEG`` and ``val/<class>/*.JPEG``, or 100 of its classes.
 
 Source: Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 2015, https://www.image-net.org
 """
@@ -25,11 +25,11 @@ class ImagenetSource(ImageFilesSource):
 
     Args:
         root: holds ``train`` and ``val``, both with a folder per class.
-        classes: how many; of more than that, some are taken at random, the same ones always.
+        classes: number of classes; of more, a fixed random choice.
 
     Raises:
         FileNotFoundError: no such folder.
-        ValueError: no class, a class without an image, or a class that one of the folders lacks.
+        ValueError: no class, a class without an image, or a class in only one of the folders.
     """
 
     def __init__(self, root: Path, classes: int) -> None:

@@ -1,4 +1,4 @@
-"""Items as they are read from lists and tables, each with its path, its labels and the entry that named it."""
+"""Collects the items of lists and tables: paths, validated labels, and their entries for messages."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     from vtsearch.data.sources.image_files import Report
 
-MOST_CLASSES = 100_000  # a larger class number is a number of something else
+MOST_CLASSES = 100_000  # a larger number is not a class number
 
 
 class LabelledItems:
-    """Items in the order in which they come; a path that comes again is the same item."""
+    """Items in the order of their first entries; equal paths are one item."""
 
     def __init__(self, report: Report = refuse) -> None:
         self.names: list[str] = []
@@ -32,16 +32,16 @@ class LabelledItems:
         self._report = report
 
     def add(self, path: Path, name: str, labels: Sequence[str], where: str) -> int | None:
-        """The position of the item, or None if its labels have a fault.
+        """Add an item, if it is new; returns its position, or None if its labels have a fault.
 
         Args:
             path: of the image file.
             name: its id.
-            labels: one class number, or zeros and ones; as many for each item.
-            where: the entry that names it, for messages.
+            labels: one class number, or zeros and ones; the same number for each item.
+            where: its entry (file and line), for messages.
 
         Raises:
-            ValueError: labels with a fault, or other ones than the path had before.
+            ValueError: invalid labels, or labels that differ from an earlier entry of the path.
         """
         text = "".join(labels)
         if fault := self._fault(labels, text):

@@ -28,30 +28,30 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "train+database": ("train", "database"),
     "": (),
 }
-"""What may stand in the split column -> the parts that the image belongs to."""
+"""Value of the split column -> parts of the image."""
 
 
 class ManifestSource(ImageFilesSource):
     """The images of a table with a row per image.
 
     Columns: ``path``; then either ``label``, the name or number of the class, or one column of zeros and ones per
-    class, named for it; and perhaps ``split`` with query, train, database, train+database or nothing.
+    class, with its name; and optionally ``split`` with query, train, database, train+database or nothing.
 
     Args:
         file: ``.csv`` with a line of column names, or ``.parquet``.
         root: the folder that the paths are relative to; by default the file's own.
-        report: told of faults, which by default are raised; a row with one is left out.
+        report: called with each fault, by default raised; rows with a fault are skipped.
 
     Raises:
         FileNotFoundError: no such file, or an image that does not exist (with file and line).
         ValueError: another suffix; no path column or no labels; no rows; a row with another number of fields, a label
             that is not 0 or 1, an unknown part (with file and line).
-        VtsearchError: a file that is no Parquet.
+        VtsearchError: not a Parquet file.
     """
 
     def __init__(self, file: str | Path, root: str | Path | None = None, *, report: Report = refuse) -> None:
         table = read_table(Path(file), report)
-        places = [f"{file}:{line}" for line in table.pop(LINE)]
+        locations = [f"{file}:{line}" for line in table.pop(LINE)]
         if PATH not in table or not table.keys() - {PATH, SPLIT}:
             wanted = "the columns path and label, or path and one per class"
             raise ValueError(f"{file}: expected {wanted}, got {', '.join(table) or 'none'}")
@@ -62,23 +62,25 @@ class ManifestSource(ImageFilesSource):
         items, folder = LabelledItems(report), Path(file).parent if root is None else Path(root)
         at = [
             items.add(folder / name, name, labels, where)
-            for name, labels, where in zip(names, rows, places, strict=True)
+            for name, labels, where in zip(names, rows, locations, strict=True)
         ]
-        self.parts: dict[str, NDArray[np.int64]] | None = None if splits is None else _parts(splits, at, places, report)
-        """Part -> positions, as the split column has them; None without one."""
+        self.parts: dict[str, NDArray[np.int64]] | None = (
+            None if splits is None else _parts(splits, at, locations, report)
+        )
+        """Part -> positions, from the split column; None without one."""
         super().__init__(items.names, items.paths, items.label_array(), classes, items.where, report=report)
 
 
-LINE = "\n"  # no column can be called so
+LINE = "\n"  # not the name of any column
 
 
 def read_table(file: Path, report: Report = refuse) -> dict[str, list[Any]]:
-    """Column name -> its values as text, with the lines that they stand on under ``LINE``.
+    """Column name -> its values as text, with their line numbers under ``LINE``.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: another suffix, or a row with more or fewer fields than columns.
-        VtsearchError: a file that is no Parquet.
+        VtsearchError: not a Parquet file.
     """
     if file.suffix not in SUFFIXES:
         raise ValueError(f"manifest: expected a file ending in {' or '.join(SUFFIXES)}, got {file}")
@@ -134,10 +136,10 @@ def _label_rows(table: Mapping[str, list[str]]) -> tuple[list[tuple[str, ...]], 
 
 
 def _parts(
-    splits: list[str], positions: list[int | None], places: list[str], report: Report
+    splits: list[str], positions: list[int | None], locations: list[str], report: Report
 ) -> dict[str, NDArray[np.int64]]:
     members: dict[str, list[int]] = {"query": [], "train": [], "database": []}
-    for split, position, where in zip(splits, positions, places, strict=True):
+    for split, position, where in zip(splits, positions, locations, strict=True):
         if split not in PARTS:
             known = ", ".join(name for name in PARTS if name)
             report("labels", ValueError(f"{where}: split: expected one of {known} or nothing, got {split!r}"))

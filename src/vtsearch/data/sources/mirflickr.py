@@ -1,4 +1,4 @@
-"""MIRFlickr's own annotation files: per tag the numbers of its images.
+"""MIRFlickr's annotation files: per tag the numbers of its images.
 
 Source: Huiskes and Lew, The MIR Flickr Retrieval Evaluation, MIR 2008, https://press.liacs.nl/mirflickr/
 """
@@ -23,14 +23,14 @@ MOST_IMAGES = 1_000_000
 
 
 class MirflickrSource(ImageFilesSource):
-    """All images ``im1.jpg``, ``im2.jpg``, ..., those without a tag too; the tags stand in order of their names.
+    """All images ``im1.jpg``, ``im2.jpg``, ..., with or without a tag; tags in the order of their names.
 
     Args:
-        root: holds ``im*.jpg``, itself or in ``mirflickr``, and the annotation files in a folder of its own.
-        report: told of faults, which by default are raised; a line with one is left out.
+        root: contains ``im*.jpg``, directly or in ``mirflickr``, and the annotation files in a separate folder.
+        report: called with each fault, by default raised; lines with a fault are skipped.
 
     Raises:
-        FileNotFoundError: an image between the first and the last that does not exist.
+        FileNotFoundError: a missing image between the first and the last.
         ValueError: a line that is not the number of an image (with file and line).
         VtsearchError: no annotation files, or no images.
     """
@@ -54,7 +54,7 @@ class MirflickrSource(ImageFilesSource):
 
 
 def annotation_files(root: Path) -> list[Path]:
-    """A file per tag, in order of their names."""
+    """The annotation file of each tag, in the order of their names."""
     for folder in FOLDERS:
         files = sorted(file for file in (root / folder).glob("*.txt") if file.name != README)
         if files:
@@ -65,9 +65,9 @@ def annotation_files(root: Path) -> list[Path]:
 def _numbers(file: Path, report: Report) -> list[int]:
     numbers = []
     for line, text in enumerate(file.read_text(encoding="utf-8").split("\n"), start=1):
-        word = text.strip()
-        if is_number(word) and len(word) <= 7 and 1 <= int(word) <= MOST_IMAGES:
-            numbers.append(int(word))
-        elif word:
-            report("labels", ValueError(f"{file}:{line}: expected the number of an image, got {word!r}"))
+        number = text.strip()
+        if is_number(number) and len(number) <= 7 and 1 <= int(number) <= MOST_IMAGES:
+            numbers.append(int(number))
+        elif number:
+            report("labels", ValueError(f"{file}:{line}: expected the number of an image, got {number!r}"))
     return numbers

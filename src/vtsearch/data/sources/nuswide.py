@@ -1,4 +1,4 @@
-"""NUS-WIDE's own files: a list of images, and per concept a file with a 0 or 1 per image.
+"""NUS-WIDE's files: a list of images, and per concept a file with a 0 or 1 per image.
 
 Source: Chua et al., NUS-WIDE: A Real-World Web Image Database from National University of Singapore, CIVR 2009
 """
@@ -26,13 +26,13 @@ PREFIX = "Labels_"
 
 
 class NuswideSource(ImageFilesSource):
-    """The images that have at least one of the most frequent concepts; the concepts stand in order of their names.
+    """The images with at least one of the most frequent concepts; concepts in the order of their names.
 
     Args:
-        root: holds ``ImageList/Imagelist.txt``, ``Groundtruth/AllLabels/Labels_*.txt`` and the images, in ``Flickr`` or
-            ``images``, with the folders of the image list or without.
-        concepts: how many; those with the most images are taken, of equal ones the first by name.
-        report: told of faults, which by default are raised; a label file with one is left out.
+        root: contains ``ImageList/Imagelist.txt``, ``Groundtruth/AllLabels/Labels_*.txt`` and the images, in ``Flickr``
+            or ``images``, with the folders of the image list or without.
+        concepts: number of concepts: those with the most images, ties by name.
+        report: called with each fault, by default raised; label files with a fault are skipped.
 
     Raises:
         FileNotFoundError: one of these files is missing, or an image is.
@@ -77,14 +77,14 @@ def _columns(folder: Path, images: int, report: Report) -> dict[str, NDArray[np.
 
 
 def _paths(root: Path, names: Sequence[PureWindowsPath]) -> list[Path]:
-    """Where the images are: the layout in which most of the first hundred exist."""
+    """Paths of the images, in the layout with the most existing files among the first hundred."""
 
-    def place(layout: tuple[str, bool], name: PureWindowsPath) -> Path:
+    def path_of(layout: tuple[str, bool], name: PureWindowsPath) -> Path:
         folder, nested = layout
         return root.joinpath(folder, *(name.parts if nested else name.parts[-1:]))
 
     layouts: list[tuple[str, bool]] = [
         (folder, nested) for folder in ("Flickr", "images", ".") for nested in (True, False)
     ]
-    best: Any = max(layouts, key=lambda layout: sum(place(layout, name).is_file() for name in names[:100]))
-    return [place(best, name) for name in names]
+    best: Any = max(layouts, key=lambda layout: sum(path_of(layout, name).is_file() for name in names[:100]))
+    return [path_of(best, name) for name in names]

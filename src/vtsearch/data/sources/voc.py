@@ -1,4 +1,4 @@
-"""Pascal VOC's own label files: per class a list of images, each with 1 (there), 0 (hard to see) or -1 (not there).
+"""Pascal VOC's label files: per class a list of images, each with 1 (present), 0 (difficult) or -1 (absent).
 
 Source: Everingham et al., The Pascal Visual Object Classes Challenge: A Retrospective, IJCV 2015,
 http://host.robots.ox.ac.uk/pascal/VOC/
@@ -24,11 +24,11 @@ IMAGES = "JPEGImages"
 
 
 class VocSource(ImageFilesSource):
-    """The images for training and validation that show one of the classes; objects that are hard to see do not count.
+    """The training and validation images of the classes; difficult objects are ignored.
 
     Args:
-        root: holds ``ImageSets/Main/<class>_trainval.txt`` and ``JPEGImages``.
-        report: told of faults, which by default are raised; a line with one is left out.
+        root: contains ``ImageSets/Main/<class>_trainval.txt`` and ``JPEGImages``.
+        report: called with each fault, by default raised; lines with a fault are skipped.
 
     Raises:
         FileNotFoundError: an image that does not exist.
@@ -55,7 +55,7 @@ class VocSource(ImageFilesSource):
 
 
 def _shown(file: Path, report: Report) -> list[str]:
-    """The images that show the class of a file."""
+    """Names of the images with the class of a file."""
     names = []
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
         fields = line.split()

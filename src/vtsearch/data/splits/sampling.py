@@ -1,4 +1,4 @@
-"""The draws by which the field divides a data set, next to that of ``splits.draw_split``."""
+"""Sampling rules of published splits, beside ``splits.split.draw_split``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def draw(
     seed: int = 0,
     name: str = "split",
 ) -> Split:
-    """A split by one of the rules: "classes" and "quotas" take numbers per class, "sizes" numbers in all.
+    """A split by one of the rules: numbers are per class for "classes" and "quotas", in total for "sizes".
 
     Raises:
         ValueError: too few images for the numbers.
@@ -46,34 +46,34 @@ def draw(
 def draw_by_quotas(
     labels: NDArray[Any], *, queries_per_class: int, train_per_class: int, database: DatabaseRule, seed: int = 0
 ) -> Split:
-    """NUS-WIDE's draw: each class has places for training images and for queries, and images take them in random order.
+    """NUS-WIDE's split: images in random order fill quotas of training images and of queries of each class.
 
-    An image goes through its labels in the order of the columns: the first that has a training place left takes it, or
-    else a query place if there is one, or else the next label is asked. Who finds no place is the rest.
+    An image counts for the first of its labels, in the order of the columns, with a quota left: that of training images
+    if it is not yet filled, else that of queries. Images without such a label are the rest.
 
     Args:
         labels: 0/1 (n, classes), or int64 (n,).
-        queries_per_class: places for queries.
-        train_per_class: places for training images.
+        queries_per_class: quota of queries.
+        train_per_class: quota of training images.
         database: "rest", "rest+train" or "train".
         seed: of the order, numpy's ``PCG64``.
 
     Raises:
-        ValueError: so many training places that none is left for a query.
+        ValueError: the training quotas leave no query.
 
-    Source: the split of NUS-WIDE's 21 most frequent concepts as the hashing literature exchanges it.
+    Source: the split of NUS-WIDE's 21 most frequent concepts used in the hashing literature.
     """
     columns = np.eye(int(labels.max()) + 1, dtype=np.uint8)[labels] if labels.ndim == 1 else labels
-    places = np.array([[train_per_class, queries_per_class]] * columns.shape[1])  # (classes, 2)
+    quotas = np.array([[train_per_class, queries_per_class]] * columns.shape[1])  # (classes, 2)
     role = np.zeros(len(columns), dtype=np.uint8)
     for item in np.random.Generator(np.random.PCG64(seed)).permutation(len(columns)):
         own = np.flatnonzero(columns[item])
-        free = own[places[own].any(axis=1)]
+        free = own[quotas[own].any(axis=1)]
         if len(free):
-            kind = int(places[free[0], 0] == 0)  # training places first
-            places[free[0], kind] -= 1
+            kind = int(quotas[free[0], 0] == 0)  # training quotas first
+            quotas[free[0], kind] -= 1
             role[item] = 2 - kind
-            if not places.any():
+            if not quotas.any():
                 break
     return _split(role, database, seed, f"{train_per_class} training and {queries_per_class} query places per class")
 
@@ -81,10 +81,10 @@ def draw_by_quotas(
 def draw_by_sizes(
     images: int, *, queries: int, train: int, database: DatabaseRule, seed: int = 0, name: str = "split"
 ) -> Split:
-    """A permutation: its first images are for training, the next are queries, the others are the rest.
+    """A split by a random permutation: first the training images, then the queries, then the rest.
 
     Raises:
-        ValueError: fewer images than asked, and one for the database.
+        ValueError: fewer images than requested, and one for the database.
     """
     least = queries + train + (database == "rest")
     if images < least:
@@ -96,9 +96,9 @@ def draw_by_sizes(
     return _split(role, database, seed, f"{train} training images and {queries} queries")
 
 
-def _split(role: NDArray[np.uint8], database: DatabaseRule, seed: int, asked: str) -> Split:
-    """Of roles: 0 rest, 1 query, 2 train."""
+def _split(role: NDArray[np.uint8], database: DatabaseRule, seed: int, request: str) -> Split:
+    """The split by the roles of images: 0 rest, 1 query, 2 train."""
     searched = {"rest": role == 0, "rest+train": role != 1, "train": role == 2}[database]
     if not (role == 1).any() or not searched.any():
-        raise ValueError(f"split: {asked} leave no query or no database of {len(role)} images")
+        raise ValueError(f"split: {request} leave no query or no database of {len(role)} images")
     return Split(np.flatnonzero(role == 1), np.flatnonzero(role == 2), np.flatnonzero(searched), seed)

@@ -1,7 +1,7 @@
 """Splits into queries, training set and database: seeded sampling, files, and fingerprints.
 
-Published code draws its splits from an unseeded generator, so that a resumed run asks training images as queries;
-here a split is a value with a fingerprint.
+Published code draws its splits from an unseeded generator, so a resumed run has training images among its queries; here
+a split is a value with a fingerprint.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ def draw_split(
 ) -> Split:
     """The same number of query and training images from each class, at random.
 
-    Per class, in class order: a permutation by numpy's ``PCG64(seed)``; its first items are queries, the next are for
-    training, the others are the rest. A multi-label image counts for the first class whose draw reaches it. Each
-    part is sorted by position.
+    Per class, in class order: a permutation by numpy's ``PCG64(seed)``; its first items are queries, the next training
+    images, the others the rest. A multi-label image counts for the first class that draws it. Each part is sorted by
+    position.
 
     Args:
         labels: int64 (n,), or 0/1 (n, classes).
@@ -85,10 +85,10 @@ def draw_split(
         train_per_class: at least 0.
         database: "rest", "rest+train" (training images are searched too) or "train" (nothing else is).
         seed: the same seed gives the same split on every machine.
-        name: what messages call the split.
+        name: of the split, for messages.
 
     Raises:
-        ValueError: a class with fewer images than asked, an unknown database rule, or counts below their minimum.
+        ValueError: a class with fewer images than requested, an unknown database rule, or counts below their minimum.
     """
     if database not in get_args(DatabaseRule):
         raise ValueError(f"database: expected one of {', '.join(get_args(DatabaseRule))}, got {database!r}")
@@ -115,7 +115,7 @@ def draw_split(
 
 
 def save_split(split: Split, path: str | Path) -> None:
-    """Write a split as JSON; the file appears whole or not at all."""
+    """Write a split as JSON, atomically."""
     path = Path(path)
     content = {
         "format": FORMAT,
@@ -130,11 +130,11 @@ def save_split(split: Split, path: str | Path) -> None:
 
 
 def load_split(path: str | Path) -> Split:
-    """Read a split and check that it is the one that was written.
+    """Read a split and verify its fingerprint.
 
     Raises:
         FileNotFoundError: no such file.
-        VtsearchError: not a split, or its positions do not have the fingerprint that stands beside them.
+        VtsearchError: not a split file, or a fingerprint of other positions.
     """
     path = Path(path)
     try:

@@ -13,7 +13,7 @@ import numpy as np
 from vtsearch.data.datasets import DATASETS
 from vtsearch.data.open import divide, open_images
 from vtsearch.data.protocols import PROTOCOLS
-from vtsearch.data.validation.content_hash import groups_of_same, look_through
+from vtsearch.data.validation.content_hash import groups_of_same, hash_images
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Level = Literal["ok", "warn", "error"]
 EXAMPLES = 3
-HASH_DIGITS = 16  # as many of a list's sha256 as are published
+HASH_DIGITS = 16  # published digits of a list's sha256
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Finding:
     """"error": numbers on this copy are not the protocol's, or a run will fail; "warn": worth knowing."""
     text: str
     count: int = 0
-    """How many images or lines it concerns."""
+    """Number of images or lines with it."""
     examples: tuple[str, ...] = ()
-    """The first few of them."""
+    """The first few of these."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class Inspection:
 
     name: str
     title: str
-    """Of the data set; empty for one's own images."""
+    """Title of the data set; empty for your own images."""
     page: str
-    """Where its publisher offers it."""
+    """Web page of its publisher."""
     findings: tuple[Finding, ...]
 
     @property
@@ -69,14 +69,14 @@ def check_dataset(
     seed: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> Inspection:
-    """Look through a copy of a protocol's data set, or through a folder or manifest of one's own.
+    """Check a copy of a protocol's data set, or your own folder or manifest.
 
     Args:
         name: a key of ``PROTOCOLS``, or a folder or manifest.
         root: the folder of the data set, as for ``open_dataset``.
-        quick: look at sizes and headers of the images only: truncated files and copies under other names stay unseen.
-        seed: of the split's draw, where there is one.
-        progress: called with the images that are looked through so far and all of them.
+        quick: read sizes and headers of the images only: does not find truncated files and copies under other names.
+        seed: of a drawn split.
+        progress: called with the number of images checked so far and the total.
 
     Raises:
         ValueError: an unknown protocol.
@@ -90,12 +90,12 @@ def check_dataset(
     except (OSError, ValueError, VtsearchError) as fault:
         if name not in PROTOCOLS and not Path(name).exists():
             raise
-        told = [str(fault), *(text for texts in faults.values() for text in texts)]
-        return Inspection(name, title, page, (_found("open", "error", "cannot be opened", told),))
-    looked = look_through(opened.source, quick=quick, progress=progress)
-    unreadable = [fault for fault in looked.values() if not isinstance(fault, bytes)]
+        messages = [str(fault), *(text for texts in faults.values() for text in texts)]
+        return Inspection(name, title, page, (_found("open", "error", "cannot be opened", messages),))
+    hashes = hash_images(opened.source, quick=quick, progress=progress)
+    unreadable = [fault for fault in hashes.values() if not isinstance(fault, bytes)]
     same = groups_of_same(
-        {position: digest for position, digest in looked.items() if isinstance(digest, bytes) and digest}
+        {position: digest for position, digest in hashes.items() if isinstance(digest, bytes) and digest}
     )
     findings = [
         *_check_counts(protocol, parts, opened.source),
@@ -109,11 +109,11 @@ def check_dataset(
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What there is
+# The parts of the split
 
 
 def _parts(protocol: RetrievalProtocol, opened: OpenedImages, seed: int) -> Mapping[str, Positions]:
-    """Part -> its positions; as the files say where they say it all, leaking queries included."""
+    """Part -> its positions; as in the files, leaking queries included, if these specify all parts."""
     if opened.parts is not None and {"query", "train", "database"} <= opened.parts.keys():
         return {part: np.unique(opened.parts[part]) for part in ("query", "train", "database")}
     if opened.parts is not None and protocol.train == 0:
@@ -131,17 +131,17 @@ def _check_counts(
     protocol: RetrievalProtocol, parts: Mapping[str, Positions], source: ImageSource
 ) -> Iterable[Finding]:
     here = {part: len(positions) for part, positions in parts.items()} | {"classes": len(source.classes)}
-    words = ", ".join(f"{count:,} {part}" for part, count in here.items())
+    counts = ", ".join(f"{count:,} {part}" for part, count in here.items())
     published = protocol.published
     if published is None:
-        yield Finding("counts", "ok", f"{words}; nothing is published to compare with")
+        yield Finding("counts", "ok", f"{counts}; nothing is published to compare with")
         return
     there = {part: getattr(published, part) for part in here}
     differing = [f"{part}: {here[part]:,} of {there[part]:,}" for part in here if here[part] != there[part]]
     if differing:
         yield _found("counts", "error", "not the published numbers", differing, most=len(here))
     else:
-        yield Finding("counts", "ok", f"{words}, as published")
+        yield Finding("counts", "ok", f"{counts}, as published")
     inside = int(np.isin(parts["train"], parts["database"]).sum())
     expected = 0 if protocol.database == "rest" else len(parts["train"])
     if inside != expected:

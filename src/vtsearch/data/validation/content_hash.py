@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from vtsearch.data.sources.image_source import ImageSource
 
 
-def look_through(
+def hash_images(
     source: ImageSource, *, quick: bool, progress: Callable[[int, int], object] | None
 ) -> dict[int, bytes | str]:
     """Position -> a hash of the content (empty under ``quick``), or the read error; missing files are left out."""
     found: dict[int, bytes | str] = {}
     with ThreadPoolExecutor(available_cpus()) as threads:
-        for position, seen in enumerate(threads.map(lambda at: _look_at(source, at, quick=quick), range(len(source)))):
-            if seen is not None:
-                found[position] = seen
+        for position, result in enumerate(threads.map(lambda at: _hash(source, at, quick=quick), range(len(source)))):
+            if result is not None:
+                found[position] = result
             if progress is not None:
                 progress(position + 1, len(source))
     return found
 
 
-def _look_at(source: ImageSource, position: int, *, quick: bool) -> bytes | str | None:
+def _hash(source: ImageSource, position: int, *, quick: bool) -> bytes | str | None:
     try:
         if not isinstance(source, FileSource):
             return b"" if quick else hashlib.sha256(np.asarray(source.load(position)).tobytes()).digest()
@@ -48,10 +48,10 @@ def _look_at(source: ImageSource, position: int, *, quick: bool) -> bytes | str 
         return str(fault)
 
 
-def groups_of_same(looked: Mapping[int, bytes | str]) -> list[list[int]]:
+def groups_of_same(hashes: Mapping[int, bytes | str]) -> list[list[int]]:
     """Groups of two or more positions with the same content hash."""
     groups: dict[bytes, list[int]] = {}
-    for position, digest in looked.items():
+    for position, digest in hashes.items():
         if isinstance(digest, bytes) and digest:
             groups.setdefault(digest, []).append(position)
     return [group for group in groups.values() if len(group) > 1]
