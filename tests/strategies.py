@@ -9,7 +9,7 @@ EDGES = (0, 1, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257)
 EDGE_BITS = (8, 16, 32, 64, 128, 100, 264)
 """Widths with kernels of their own, one that fills no bytes, one of an odd byte more; tests/core takes all others."""
 FEW_AND_MANY = (3, 17)
-"""Numbers of queries: up to 15 are compared with codes as they lie in memory, more with blocks laid crosswise."""
+"""Numbers of queries: up to 15 are compared with codes as they lie in memory, more with bit-sliced blocks."""
 KINDS = ("random", "few", "equal", "nearest first", "farthest first")
 
 
