@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -75,6 +75,14 @@ class Database:
         self.labels = None if labels is None else _labels.item_labels("labels", labels, self._length, "parts")
         """The labels of all items, or None."""
 
+    @classmethod
+    def of_array(cls, codes: Codes, mask: ArrayLike | None) -> Self:
+        """A database of one validated array, without the checks of the constructor: small calls take microseconds."""
+        database = cls.__new__(cls)
+        database.parts, database._length = [codes], len(codes)  # noqa: SLF001 (its own)
+        database.mask, database.labels = _validate.checked_mask(mask, len(codes)), None
+        return database
+
     def __len__(self) -> int:
         return self._length
 
@@ -120,7 +128,7 @@ def query_and_database(
     """
     if not isinstance(db_codes, Database):
         queries, codes = _validate.code_pair(query_codes, db_codes, names)
-        return queries, Database(codes, mask=mask)
+        return queries, Database.of_array(codes, mask)
     queries, _ = _validate.code_pair(query_codes, db_codes.parts[0], names)
     if mask is None:
         return queries, db_codes

@@ -342,6 +342,7 @@ def test_info_describes_folders(model, codes, tmp_path, capsys):
     assert "mAP" in printed(capsys, "info", tmp_path / "r").out
 
 
+@pytest.mark.slow
 def test_the_demo_trains_and_says_where_to_look(tmp_path, capsys):
     out = printed(capsys, "demo", "--output", tmp_path / "demo", "--epochs", "1", "--bits", "8").out
     assert "trained model" in out

@@ -108,6 +108,7 @@ def test_a_check_does_without_torch(tmp_path):
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+@pytest.mark.slow
 def test_a_made_split_is_checked_and_trained_on(capsys, tmp_path):
     FORMATS["folders"].build(tmp_path / "photos")
     words = ["--queries-per-class", "1", "--train-per-class", "2", "--seed", "3"]
@@ -123,6 +124,7 @@ def test_a_made_split_is_checked_and_trained_on(capsys, tmp_path):
         assert sorted(index.labels().tolist()) == [0, 1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [*FORMATS, "cifar10"])
 def test_every_format_is_trained_on_and_a_small_copy_is_never_called_published(capsys, tmp_path, form):
     data = tmp_path / "data"

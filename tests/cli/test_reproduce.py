@@ -37,6 +37,7 @@ def test_options_of_a_framework_are_part_of_the_recipe(capsys):
     assert "options.quantization 0.5" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_grid_on_disk_is_gone_on_with_and_reported(tmp_path, capsys):
     words = ["--hidden", "32", "--epochs", "1", "--precision", "fp32", "--baselines", "false"]
     folder = tmp_path / "grid"

@@ -41,6 +41,7 @@ def cases(process):
     return {isa: int(count) for isa, count in re.findall(r"^(\w+): (\d+) cases$", output, re.MULTILINE)}
 
 
+@pytest.mark.slow
 def test_every_instruction_set_agrees_with_the_oracle_around_the_edges_of_blocks(monkeypatch):
     monkeypatch.delenv("VTSEARCH_ISA", raising=False)
     with start(build("core"), "blocks") as process:

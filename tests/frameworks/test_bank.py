@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from vtsearch.frameworks.bank import Bank
@@ -37,6 +38,7 @@ def test_only_visited_rows_are_seen():
     assert state["labels"][4].tolist() == [0, 1, 0]
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_bank_of_one(tmp_path):
     workers = [subprocess.Popen([sys.executable, "-c", TWO_PROCESSES, str(rank), str(tmp_path)]) for rank in range(2)]
     assert [worker.wait(timeout=120) for worker in workers] == [0, 0]

@@ -9,6 +9,8 @@ import pytest
 import torch
 import two_processes
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):

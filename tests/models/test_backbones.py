@@ -133,6 +133,7 @@ def test_alexnet_is_the_published_one(alexnet_state):
     assert [layer.p for layer in model.backbone.modules() if isinstance(layer, nn.Dropout)] == [0.5, 0.5]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["alexnet", "resnet50"])
 def test_the_pixels_of_torchvisions_networks_are_the_published_ones(name):
     own, published = (build(name, preprocessing=choice).preprocessing for choice in ("backbone", "published"))
@@ -148,6 +149,7 @@ def test_published_starts_of_the_pooled_heads():
     assert alexnet.bias.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
 def test_files_in_torchvisions_names_are_read(alexnet_state, tmp_path, suffix):
     torch.manual_seed(1)
@@ -249,6 +251,7 @@ def test_the_fingerprint_is_that_of_the_network_and_not_of_its_name():
     assert short.fingerprint() != full.fingerprint()
 
 
+@pytest.mark.slow
 def test_alexnet_comes_back_from_its_folder(tmp_path):
     model = build("alexnet", bits=8).eval()
     save_model(model, tmp_path / "model")

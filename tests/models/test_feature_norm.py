@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 import torch
 from torch import nn
 
@@ -60,6 +61,7 @@ def test_half_precision_is_normed_in_float32():
     assert torch.equal(normed, FeatureNorm(4)(features.float()))
 
 
+@pytest.mark.slow
 def test_two_processes_norm_over_the_batch_of_both(tmp_path):
     torch.save(drawn(), tmp_path / "features.pt")
     workers = [subprocess.Popen([sys.executable, "-c", TWO_PROCESSES, str(rank), str(tmp_path)]) for rank in range(2)]

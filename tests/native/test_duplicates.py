@@ -73,6 +73,7 @@ def test_a_dense_cloud_is_one_group_on_any_number_of_threads(isa, agree, threads
     agree(deduplicate(codes, 8, threads=threads).representatives, np.zeros(3000, dtype=np.int64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [2, 64, 511, 512, 513, 1500, 2600])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_chain_of_single_bits_is_one_group_until_it_is_broken(isa, agree, length, threads):
@@ -87,6 +88,7 @@ def test_a_chain_of_single_bits_is_one_group_until_it_is_broken(isa, agree, leng
     agree(deduplicate(chain[order], 2, threads=threads).representatives, np.zeros(length - 1, dtype=np.int64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["equal", "few"])
 def test_equal_codes_are_not_compared_pair_by_pair(isa, agree, kind):
     n = 3_000_000  # their pairs would take hours

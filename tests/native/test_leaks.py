@@ -13,6 +13,8 @@ from strategies import seeded_codes
 
 from vtsearch import _native, metrics, ranking
 
+pytestmark = pytest.mark.slow
+
 CODES = seeded_codes(0, 600, 64)
 LABELS = np.arange(len(CODES)) % 7
 CALLS = {

@@ -196,6 +196,7 @@ def test_an_unchanged_recipe_is_not_warned_of(collection):
     assert page(foreign).count("not the published recipe") == 1
 
 
+@pytest.mark.slow
 def test_images_that_are_not_the_published_ones_are_told(finished_grid, changed_recipe, tmp_path):
     shutil.copytree(finished_grid, tmp_path / "grid")
     grid = GridFolder(tmp_path / "grid")

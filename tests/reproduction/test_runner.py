@@ -20,6 +20,8 @@ from vtsearch.reproduction import Cell, GridFolder, Recipe, axes_of, collect, ru
 from vtsearch.reproduction.progress import GridProgress
 from vtsearch.training import run_folder as files
 
+pytestmark = pytest.mark.slow
+
 TIMES = ("seconds", "images_per_second")
 FIRST = Cell("digits", "test_vit", "all", "csq", 12, 0)
 SECOND = Cell("digits", "test_vit", "all", "hashnet", 12, 0)

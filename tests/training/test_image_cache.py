@@ -47,6 +47,7 @@ def place(config, source, device=CPU):
     return items
 
 
+@pytest.mark.slow
 def test_a_run_gives_the_same_weights_wherever_its_images_are_augmented(tiny_config, folder, tmp_path):
     config = replace(tiny_config, protocol=str(folder), augment="flip+crop", baselines=False, batch_size=16)
     for images in ("auto", "loader"):
@@ -139,6 +140,7 @@ def test_adam_is_fused(tiny_model):
         assert build_optimizer(objective, OptimizerConfig(name=name)).defaults["fused"]
 
 
+@pytest.mark.slow
 def test_a_compiled_backbone_is_the_same_model(tiny_config, tmp_path, monkeypatch):
     compiled, original = [], nn.Module.compile
 

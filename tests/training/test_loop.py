@@ -99,6 +99,7 @@ def test_a_person_without_a_terminal_sees_a_line_per_epoch_and_evaluation(finish
     assert "by order of ties" in lines[4]
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_costs_nothing_but_time(finished, tmp_path):
     config, folder, result, _ = finished
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -143,6 +144,7 @@ def test_the_best_model_is_the_one_of_the_best_evaluation(finished):
     assert same == (result.best_epoch == 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.2])
 def test_the_scores_of_the_best_epoch_stand_beside_those_of_the_last(tiny_config, tmp_path, share):
     overshooting = {"optimizer": OptimizerConfig(lr=0.3), "schedule": ScheduleConfig(name="cosine", warmup=0.9)}
@@ -260,11 +262,13 @@ def test_nothing_is_written_before_the_words_are_understood(tiny_config, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_run_of_another_precision_may_follow_in_one_process(tiny_config, tmp_path):
     config = replace(tiny_config, precision="bf16", epochs=1, baselines=False)
     assert train(config, tmp_path / "run").final["expected"] > 0.1
 
 
+@pytest.mark.slow
 def test_global_generators_and_loading_processes_do_not_matter(finished, tmp_path):
     config, folder, _, _ = finished
     torch.manual_seed(12345)

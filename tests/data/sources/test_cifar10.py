@@ -92,6 +92,7 @@ def test_damaged_batches_are_named(tmp_path):
         open_cifar10(tmp_path)
 
 
+@pytest.mark.slow
 def test_without_a_copy_or_a_network_the_error_says_what_to_do(tmp_path):
     code = "from vtsearch.data.sources.cifar10 import open_cifar10; open_cifar10()"
     closed = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
