@@ -178,6 +178,7 @@ def test_load_model_gives_the_encoder_of_the_folder(tiny_model, pictures, tmp_pa
     np.testing.assert_array_equal(encoder.encode(pictures), Encoder(tmp_path / "model").encode(pictures))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not BACKBONE.is_file(), reason="needs real data: set VTSEARCH_DATA")
 def test_command_and_python_give_equal_codes_of_real_images(tmp_path):
     files = sorted((DATA / "coco736" / "images").rglob("*.jpg"))[:20]

@@ -213,6 +213,7 @@ def test_images_that_are_not_the_published_ones_are_told(finished_grid, changed_
         assert remark in text
 
 
+@pytest.mark.slow
 def test_the_reports_of_a_grid_are_those_of_its_runs(finished_grid, changed_recipe):
     grid = GridFolder(finished_grid)
     rows = collect(grid, grid.request()).rows
@@ -228,6 +229,7 @@ def test_the_reports_of_a_grid_are_those_of_its_runs(finished_grid, changed_reci
     assert "k = 1, 500, 1000" in found.text  # the figure is part of the page
 
 
+@pytest.mark.slow
 def test_reports_are_written_again_alike_and_old_figures_go(finished_grid):
     grid = GridFolder(finished_grid)
     names = ("index.html", "results.md", "results.tex", "results.csv", "fig2_digits_12bits.png")

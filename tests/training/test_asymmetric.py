@@ -20,6 +20,8 @@ from vtsearch.training.evaluator import ModelEvaluator
 from vtsearch.training.loop import train
 from vtsearch.training.metrics_log import read_metrics
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def asymmetric(tiny_config):
@@ -96,7 +98,6 @@ def test_an_epoch_is_the_sample_and_the_whole_database_is_known(finished):
     assert result.images_per_second == pytest.approx(8 * 900 / result.seconds, rel=0.1)
 
 
-@pytest.mark.slow
 def test_evaluations_on_the_way_are_asymmetric_too(asymmetric, tmp_path):
     config = replace(asymmetric, epochs=2, evaluate_every=1, baselines=False)
     result = train(config, tmp_path / "run")
@@ -108,7 +109,6 @@ def test_evaluations_on_the_way_are_asymmetric_too(asymmetric, tmp_path):
     assert last["expected"] == result.final["expected"] > 0.1
 
 
-@pytest.mark.slow
 def test_an_evaluation_that_is_interrupted_does_not_move_the_codes_twice(asymmetric, tmp_path, monkeypatch):
     options = ADSHOptions(sample=300, epochs_per_sample=1)
     config = replace(asymmetric, options=options, epochs=2, evaluate_every=1, baselines=False)
@@ -136,7 +136,6 @@ def test_a_held_out_share_is_refused(asymmetric, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 def test_symmetric_runs_do_not_mention_it(tiny_config, tmp_path):
     result = train(replace(tiny_config, epochs=1, baselines=False), tmp_path / "run")
     assert (result.database_codes, result.symmetric) == ("encoded by the model", None)

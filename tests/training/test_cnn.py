@@ -15,6 +15,8 @@ from vtsearch.training.loop import Run, train
 from vtsearch.training.optimization import build_optimizer
 from vtsearch.training.train_module import TrainModule
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def config(tiny_config):
@@ -35,7 +37,6 @@ def test_it_learns_and_is_judged_beside_its_pooled_features(finished):
     assert 0.1 < result.baselines["pooled features"]["expected"] < 1
 
 
-@pytest.mark.slow
 def test_a_killed_run_continues_to_the_same_weights(config, finished, tmp_path, monkeypatch):
     class KilledError(RuntimeError):
         pass
