@@ -163,14 +163,17 @@ class Scan:
         self.items = len(database)
         self.mask = database.mask
         self._progress = progress
-        self._too_large = sum(codes.nbytes for codes in parts) > RANGE_BYTES
+        self._too_large = self.items * database.width > RANGE_BYTES
         in_files = self._too_large and any(map(_pages.is_mapped, parts))
         length = self.items
         if in_files or progress is not None:
             length = RANGE_BYTES // (parts[0].shape[1] + beside)
         if progress is not None:
             length = min(length, max(REPORTED_PAIRS // max(queries, 1), FEWEST_REPORTED))
-        self._ranges = list(_cut(parts, max(-(-length // 8), 1) * 8))  # whole bytes of a packed mask
+        if len(parts) == 1 and length >= self.items:
+            self._ranges = [Range(0, self.items, parts[0])]
+        else:
+            self._ranges = list(_cut(parts, max(-(-length // 8), 1) * 8))  # whole bytes of a packed mask
 
     @property
     def whole(self) -> bool:

@@ -98,7 +98,7 @@ def _rows(name: str, codes: NDArray[Any], *, copy_limit: int | None) -> Codes:
                 f"too large to copy unasked; use numpy.ascontiguousarray({name}) once"
             )
         codes = np.ascontiguousarray(codes)
-    return codes.view(np.uint8)
+    return codes if codes.dtype == np.uint8 else codes.view(np.uint8)
 
 
 def _refuse_wider(name: str, codes: Codes) -> None:
