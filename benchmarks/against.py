@@ -82,6 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("other", type=Path, nargs="?", help="folder that has the other vtsearch/ in it")
     parser.add_argument("--this", type=Path, default=HERE.parent / "src", help="folder of the one to judge")
+    parser.add_argument("--only", default="", metavar="TEXT", help="rows with this text in their name")
     parser.add_argument("--seconds", type=float, default=5.0, help="per row")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -94,7 +95,7 @@ def main() -> None:
     print("| row | other / this |\n| --- | --- |")
     with Side(given.other) as other, Side(given.this) as this:
         for row, case in enumerate(rows()):
-            if case.isa in {None, *_native.isas()}:
+            if given.only in f"{case.operation} {case.name}" and case.isa in {None, *_native.isas()}:
                 print(f"| {case.operation} {case.name} | {ratio(other, this, row, given.seconds):.3f} |", flush=True)
     return None
 
