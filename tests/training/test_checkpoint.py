@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -116,7 +117,7 @@ def test_bits_and_cuts_all_over_a_runs_state_are_refused(tiny_config, tmp_path):
     for kind, places in (("flip", bits), ("cut", cuts)):
         for place in places:
             assert_refused(folder, damaged(content, kind, place))
-    print(f"{len(content):,} bytes: {len(bits):,} flipped bits and {len(cuts)} cuts, all refused in one sentence")
+    sys.stdout.write(f"{len(content):,} bytes: {len(bits):,} flipped bits and {len(cuts)} cuts, all refused\n")
 
 
 class Anything:

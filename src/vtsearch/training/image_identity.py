@@ -63,7 +63,7 @@ def compare_images(data: RetrievalData, saved: Identity, now: Identity) -> str:
     if "sums" in saved or "times" not in saved or not (differing := _differing(saved["times"], now["times"])):
         return ""
     return (
-        f"{len(differing)} image files were written again since this run was started, first {_file(data, differing[0])};"
+        f"{len(differing)} image files were written again since this run began, first {_file(data, differing[0])};"
         " their sizes are the same, and their content was not compared"
     )
 

@@ -22,6 +22,7 @@ from vtsearch.training import run_folder as files
 from vtsearch.training.artifacts import write_artifacts
 from vtsearch.training.checkpoint import STATE_FILE, TrainState, first_line, load_state, save_state
 from vtsearch.training.devices import this_process
+from vtsearch.training.ignored import ignored_values
 from vtsearch.training.image_identity import compare_images
 from vtsearch.training.model_selection import BestModelTracker
 from vtsearch.training.optimization import set_learning_rate
@@ -204,6 +205,8 @@ class Run:
         )
         if data.remark:
             self.progress.note(f"warning: this is {data.remark}")
+        for line in ignored_values(self.config, self.components.model, data):
+            self.progress.note(f"warning: {line}")
         if self.best_model.has_too_few_to_hold_out:
             self.progress.note("validation: too few held-out images to choose an epoch; the last one counts")
 
