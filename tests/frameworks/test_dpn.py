@@ -172,7 +172,7 @@ def test_the_published_options():
     [
         ({"margin": 0.0}, "margin: expected a number above 0, got 0.0"),
         ({"shrinkage": -1.0}, "shrinkage: expected at least 0, got -1.0"),
-        ({"update_every": 0}, "update_every: expected a number above 0, got 0"),
+        ({"update_every": 0}, "update_every: expected at least 1, got 0"),
         ({"update_share": 0.0}, "update_share: expected a number above 0, got 0.0"),
         ({"update_share": 1.5}, "update_share: expected at most 1, got 1.5"),
         ({"centers": "far"}, "centers: expected one of distant, redrawn, balanced, bernoulli, got 'far'"),

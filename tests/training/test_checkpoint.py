@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import os
 import resource
+import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
+from vtsearch._atomic_io import aside, temporary
 from vtsearch.errors import VtsearchError
 from vtsearch.models import save_model
-from vtsearch.training.checkpoint import STATE_FILE, current_folder, load_state, replace_folder, save_state
+from vtsearch.training.checkpoint import CHECKSUM_FILE, STATE_FILE, TrainState, load_state, replace_folder, save_state
+from vtsearch.training.loop import train
 
 
 @pytest.fixture
@@ -70,34 +76,90 @@ def test_an_error_that_is_not_the_disks_is_passed_on(tmp_path):
 
 def test_a_kill_between_the_two_renames_leaves_the_old_state(tmp_path):
     save_state(tmp_path / "last", {"weights": torch.zeros(1), "step": 1})
-    (tmp_path / "last").rename(tmp_path / "last.old")
-    (tmp_path / "last.new").mkdir()
-    assert current_folder(tmp_path / "last") == tmp_path / "last.old"
+    (tmp_path / "last").rename(aside(tmp_path / "last"))
+    temporary(tmp_path / "last").mkdir()
     assert load_state(tmp_path / "last")["step"] == 1
     save_state(tmp_path / "last", {"weights": torch.zeros(1), "step": 2})
     assert load_state(tmp_path / "last")["step"] == 2
     assert [path.name for path in tmp_path.iterdir()] == ["last"]
 
 
-def test_a_kill_before_the_old_state_is_removed_leaves_the_new_one(tmp_path):
-    save_state(tmp_path / "last", {"weights": torch.zeros(1), "step": 1})
-    (tmp_path / "last").rename(tmp_path / "last.old")
-    save_state(tmp_path / "other", {"weights": torch.zeros(1), "step": 2})
-    (tmp_path / "other").rename(tmp_path / "last")
-    assert load_state(tmp_path / "last")["step"] == 2
-    save_state(tmp_path / "last", {"weights": torch.zeros(1), "step": 3})
-    assert [path.name for path in tmp_path.iterdir()] == ["last"]
+def damaged(content, kind, place):
+    """The content with one bit flipped, or cut."""
+    if kind == "cut":
+        return content[:place]
+    flipped = bytearray(content)
+    flipped[place // 8] ^= 1 << (place % 8)
+    return bytes(flipped)
 
 
-def test_what_a_killed_writer_left_is_removed(tmp_path):
-    (tmp_path / ".best.new.123.tmp").mkdir()
-    replace_folder(tmp_path / "best", lambda fresh: (fresh / "a").touch())
-    assert [path.name for path in tmp_path.iterdir()] == ["best"]
+def assert_refused(folder, content):
+    (folder / STATE_FILE).write_bytes(content)
+    with pytest.raises(VtsearchError, match=r"last/state\.pt: changed since it was written") as refused:
+        load_state(folder)
+    assert "\n" not in str(refused.value)
 
 
-def test_a_cut_state_is_named(tmp_path):
+@pytest.mark.parametrize(("kind", "share"), [(kind, share) for kind in ("cut", "flip") for share in (0, 0.3, 0.9999)])
+def test_a_state_that_was_changed_is_refused(tmp_path, kind, share):
     save_state(tmp_path / "last", {"weights": torch.zeros(100)})
-    file = tmp_path / "last" / STATE_FILE
-    file.write_bytes(file.read_bytes()[:100])
+    content = (tmp_path / "last" / STATE_FILE).read_bytes()
+    assert_refused(tmp_path / "last", damaged(content, kind, int(share * len(content) * (1 if kind == "cut" else 8))))
+
+
+@pytest.mark.slow
+def test_bits_and_cuts_all_over_a_runs_state_are_refused(tiny_config, tmp_path):
+    step = int(os.environ.get("VTSEARCH_FLIP_STEP", "100000"))  # with 1000 it takes ten minutes
+    train(replace(tiny_config, epochs=1, baselines=False), tmp_path / "run")
+    folder = tmp_path / "run" / "last"
+    content = (folder / STATE_FILE).read_bytes()
+    bits, cuts = range(0, 8 * len(content), step), np.linspace(0, len(content) - 1, 50).astype(int).tolist()
+    for kind, places in (("flip", bits), ("cut", cuts)):
+        for place in places:
+            assert_refused(folder, damaged(content, kind, place))
+    sys.stdout.write(f"{len(content):,} bytes: {len(bits):,} flipped bits and {len(cuts)} cuts, all refused\n")
+
+
+class Anything:
+    def __reduce__(self):
+        return print, ("executed",)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (Anything(), "not a readable checkpoint: "),
+        ([1, 2], "expected names and values, got list"),
+        (None, "expected names and values, got NoneType"),
+    ],
+)
+def test_a_foreign_state_is_refused_and_not_executed(tmp_path, capsys, state, message):
+    save_state(tmp_path / "last", state)
+    with pytest.raises(VtsearchError, match=message) as refused:
+        load_state(tmp_path / "last")
+    assert "\n" not in str(refused.value)
+    assert "executed" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", [STATE_FILE, CHECKSUM_FILE])
+def test_a_state_without_one_of_its_files_is_refused(tmp_path, name):
+    save_state(tmp_path / "last", {"step": 1})
+    (tmp_path / "last" / name).unlink()
     with pytest.raises(VtsearchError, match="not a readable checkpoint"):
         load_state(tmp_path / "last")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"epoch": "1"},
+        {"epoch": 1.5},
+        {"best": float("nan")},
+        {"loss_sum": float("inf")},
+        {"baselines": 3},
+        {"batch": -2},
+    ],
+)
+def test_progress_of_impossible_values_is_refused(values):
+    with pytest.raises(TypeError, match=f"{next(iter(values))}: expected"):
+        TrainState(**values)

@@ -5,7 +5,16 @@ from dataclasses import fields, is_dataclass, replace
 import pytest
 from docstring_parser import parse_from_object
 
-from vtsearch.training.config import OptimizerConfig, ScheduleConfig, TrainConfig, differing_keys, flat
+from vtsearch.frameworks import FRAMEWORKS, framework_class
+from vtsearch.training.config import (
+    CHOICES,
+    RANGES,
+    OptimizerConfig,
+    ScheduleConfig,
+    TrainConfig,
+    differing_keys,
+    flat,
+)
 
 
 @pytest.mark.parametrize("kind", [TrainConfig, OptimizerConfig, ScheduleConfig])
@@ -27,6 +36,13 @@ def test_every_field_documents_itself(kind):
         ({"schedule": ScheduleConfig(warmup=-0.1)}, "schedule.warmup: expected a share from 0 to below 1, got -0.1"),
         ({"optimizer": OptimizerConfig(lr=0.0)}, "optimizer.lr: expected more than 0, got 0.0"),
         ({"optimizer": OptimizerConfig(momentum=1.0)}, "optimizer.momentum: expected from 0 to below 1, got 1.0"),
+        ({"optimizer": OptimizerConfig(clip=-1.0)}, "optimizer.clip: expected at least 0, got -1.0"),
+        ({"optimizer": OptimizerConfig(weight_decay=-0.1)}, "optimizer.weight_decay: expected at least 0, got -0.1"),
+        ({"optimizer": OptimizerConfig(layer_decay=0.0)}, "optimizer.layer_decay: expected above 0 to 1, got 0.0"),
+        ({"epochs": 10**9}, "epochs: expected at most 1,000,000, got 1000000000"),
+        ({"epochs": 1.5}, "epochs: expected a whole number, at least 1, got 1.5"),
+        ({"epochs": True}, "epochs: expected a whole number, at least 1, got True"),
+        ({"seed": 2**64}, "seed: expected at most 9,223,372,036,854,775,807, got 18446744073709551616"),
         ({"precision": "fp8"}, "precision: expected one of auto, bf16, fp32, got 'fp8'"),
         ({"optimizer": OptimizerConfig(name="adamx")}, "optimizer.name: expected one of adamw, adam, sgd, got 'adamx'"),
     ],
@@ -35,6 +51,41 @@ def test_values_that_no_run_can_have_are_refused(tiny_config, changes, message):
     with pytest.raises(ValueError) as error:
         replace(tiny_config, **changes)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("name", RANGES)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), "1", None])
+def test_no_number_of_a_run_is_nan_infinite_or_text(tiny_config, name, value):
+    if value is None and name == "workers":
+        return
+    owner, _, field = name.rpartition(".")
+    changes = {owner: replace(getattr(tiny_config, owner), **{field: value})} if owner else {field: value}
+    with pytest.raises(ValueError, match=f"^{name}: expected .*, got {value!r}$"):
+        replace(tiny_config, **changes)
+
+
+def test_every_number_and_every_choice_of_a_run_has_its_range():
+    named = set(RANGES) | set(CHOICES) | {"baselines", "compile", "framework", "protocol", "data", "options"}
+    names = {field.name for field in fields(TrainConfig)} - {"model", "optimizer", "schedule"}
+    names |= {f"optimizer.{field.name}" for field in fields(OptimizerConfig)}
+    names |= {f"schedule.{field.name}" for field in fields(ScheduleConfig)}
+    assert names == named
+
+
+@pytest.mark.parametrize("changes", [{"baselines": 1}, {"compile": "yes"}, {"protocol": 3}, {"data": 3}])
+def test_values_of_another_kind_are_refused(tiny_config, changes):
+    with pytest.raises(TypeError, match=f"^{next(iter(changes))}: expected"):
+        replace(tiny_config, **changes)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_no_number_of_an_objective_is_nan_or_infinite(framework):
+    options = framework_class(framework).Options()
+    numbers = [f.name for f in fields(options) if isinstance(getattr(options, f.name), int | float)]
+    for name in numbers:
+        for value in (float("nan"), float("inf"), -1, "many"):
+            with pytest.raises(ValueError, match=f"^{name}: expected"):
+                replace(options, **{name: value})
 
 
 def test_the_flat_tree_has_the_models_fields_beside_the_runs(tiny_config):

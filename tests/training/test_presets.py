@@ -53,6 +53,17 @@ def test_modern_weighs_pairs_and_normalizes_features_where_codes_would_collapse(
     assert (config.options, config.model.head_norm) == (framework_class("dsh").Options(), "none")
 
 
+def test_modern_normalizes_features_that_nothing_bounds():
+    config = preset("modern", "hashnet", "digits")
+    assert (config.options, config.model.head_norm) == (framework_class("hashnet").Options(), "batch")
+
+
+def test_modern_takes_the_published_scale_of_idhn_beside_the_norm():
+    config = preset("modern", "idhn", "digits")
+    assert (config.options.scale, config.model.head_norm) == (0.5, "batch")
+    assert framework_class("idhn").Options().scale == "5/bits"  # the paper's
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_keeps_the_protocol_it_was_asked_for(name):
     assert preset(name, "csq", "mirflickr").protocol == "mirflickr"

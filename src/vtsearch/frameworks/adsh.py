@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from vtsearch.frameworks.base import RunFacts
+
 SAMPLE_SEED = 0xAD54  # makes the samples independent of other draws from the seed of a run
 
 
@@ -50,6 +52,15 @@ class ADSHOptions:
 
     def __post_init__(self) -> None:
         check_options(self, above_zero=("ridge",), at_least_one=("sample", "epochs_per_sample"))
+
+    def without_effect(self, facts: RunFacts) -> dict[str, str]:
+        """Options that do nothing beside the others -> the reason."""
+        found = {}
+        if not self.classification:
+            found = dict.fromkeys(("ridge", "classification_scale", "code_step"), "classification is 0")
+        if facts.epochs < self.epochs_per_sample:
+            found["epochs_per_sample"] = f"the run ends after {facts.epochs} epochs, before any update of the codes"
+        return found
 
     @classmethod
     def published(cls) -> ADSHOptions:

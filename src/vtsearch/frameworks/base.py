@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import torch
 from torch import nn
@@ -124,11 +125,11 @@ def label_shares(labels: Tensor) -> Tensor:
 
 
 def check_options(options: Any, above_zero: tuple[str, ...] = (), at_least_one: tuple[str, ...] = ()) -> None:
-    """Refuse negative numbers and choices that a field's type does not list.
+    """Refuse negative numbers, NaN, infinity, fractions of whole numbers and choices that a field's type does not list.
 
     Args:
-        options: a dataclass whose fields are numbers, a ``Literal`` of strings, or either; a number beside a string
-            must be above 0.
+        options: a dataclass whose fields are numbers, true or false, a ``Literal`` of strings, or a number or such a
+            string; a number beside a string must be above 0.
         above_zero: names of the other fields that must be above 0.
         at_least_one: names of the fields that must be 1 or more.
 
@@ -136,27 +137,50 @@ def check_options(options: Any, above_zero: tuple[str, ...] = (), at_least_one: 
         ValueError: names the first field with another value.
     """
     for name, kind in get_type_hints(type(options)).items():
-        value = getattr(options, name)
-        choices = _choices(kind)
-        if value in choices:
+        value, choices = getattr(options, name), _choices(kind)
+        if isinstance(value, str) and value in choices:
             continue
         if get_origin(kind) is Literal:
             raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
-        positive = bool(choices) or name in above_zero
-        if not _is_number(value, positive) or (name in at_least_one and value < 1):
+        if kind is bool:
+            if not isinstance(value, bool):
+                raise ValueError(f"{name}: expected true or false, got {value!r}")
+        elif not _is_allowed(value, kind, positive := bool(choices) or name in above_zero, name in at_least_one):
+            least = "at least 1" if name in at_least_one else "a number above 0" if positive else "at least 0"
+            whole = "a whole number, " if kind is int and isinstance(value, float) else ""
             alternatives = "".join(f" or {choice!r}" for choice in choices)
-            least = "at least 1" if name in at_least_one else "at least 0"
-            expected = f"a number above 0{alternatives}" if positive else least
-            raise ValueError(f"{name}: expected {expected}, got {value!r}")
+            raise ValueError(f"{name}: expected {whole}{least}{alternatives}, got {value!r}")
+
+
+def _is_allowed(value: Any, kind: Any, positive: bool, from_one: bool) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
+        return False
+    return math.isfinite(value) and (value > 0 if positive else value >= int(from_one))
+
+
+class RunFacts(NamedTuple):
+    """What decides, beside the options, whether an option has an effect."""
+
+    epochs: int
+    single_labels: bool
+    """Whether each image has one class, rather than a row of labels."""
+
+
+def ignored_options(options: Any, facts: RunFacts) -> dict[str, str]:
+    """Options without effect in a run -> the reason, such as "pairs is 'batch'".
+
+    Options at their default or at their published value are left out: nobody asked for them.
+    """
+    usual = (type(options)(), type(options).published())
+    found: dict[str, str] = options.without_effect(facts) if hasattr(options, "without_effect") else {}
+    return {
+        name: reason
+        for name, reason in found.items()
+        if getattr(options, name) not in [getattr(each, name) for each in usual]
+    }
 
 
 def _choices(kind: Any) -> tuple[str, ...]:
     """The strings of a Literal, or of the Literal in a union."""
     literals = [part for part in (kind, *get_args(kind)) if get_origin(part) is Literal]
     return tuple(choice for part in literals for choice in get_args(part))
-
-
-def _is_number(value: Any, positive: bool) -> bool:
-    if not isinstance(value, int | float):
-        return False
-    return value > 0 if positive else value >= 0

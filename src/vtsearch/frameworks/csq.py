@@ -17,6 +17,8 @@ from vtsearch.frameworks.centers import CenterBasedFramework, Construction
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vtsearch.frameworks.base import RunFacts
+
 
 @dataclass(frozen=True)
 class CSQOptions:
@@ -37,6 +39,10 @@ class CSQOptions:
 
     def __post_init__(self) -> None:
         check_options(self)
+
+    def without_effect(self, facts: RunFacts) -> dict[str, str]:
+        """Options that do nothing beside the others -> the reason."""
+        return {"multi_label": "each image has one label"} if facts.single_labels else {}
 
     @classmethod
     def published(cls) -> CSQOptions:

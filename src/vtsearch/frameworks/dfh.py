@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from vtsearch.frameworks.base import RunFacts
+
 STEPS = 200  # gradient steps of the centers per batch
 RATES = {0: 0.03, 149: 0.003, 179: 0.0003}  # step -> learning rate of the centers from there on
 
@@ -50,6 +52,14 @@ class DFHOptions(WeightedPairOptions):
 
     def __post_init__(self) -> None:
         check_options(self)
+
+    def without_effect(self, facts: RunFacts) -> dict[str, str]:
+        """Options that do nothing beside the others -> the reason."""
+        found = {"several_labels": "each image has one label"} if facts.single_labels else {}
+        if not self.quantization:
+            of_centers = ("pull", "separation", "center_quantization", "several_labels", "center_rate")
+            found |= dict.fromkeys(of_centers, "quantization is 0")
+        return super().without_effect(facts) | found
 
     @classmethod
     def published(cls) -> DFHOptions:

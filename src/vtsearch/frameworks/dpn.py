@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from vtsearch.frameworks.base import RunFacts
+
 
 @dataclass(frozen=True)
 class DPNOptions:
@@ -52,9 +54,18 @@ class DPNOptions:
     """Share of a class's images, those closest to its target, in the vote of "closest"; above 0, at most 1."""
 
     def __post_init__(self) -> None:
-        check_options(self, above_zero=("margin", "update_every", "update_share"))
+        check_options(self, above_zero=("margin", "update_share"), at_least_one=("update_every",))
         if self.update_share > 1:
             raise ValueError(f"update_share: expected at most 1, got {self.update_share}")
+
+    def without_effect(self, facts: RunFacts) -> dict[str, str]:
+        """Options that do nothing beside the others -> the reason."""
+        found = {"multi_label": "each image has one label"} if facts.single_labels else {}
+        if self.update == "never":
+            found["update_every"] = "update is 'never'"
+        if self.update != "closest":
+            found["update_share"] = f"update is {self.update!r}"
+        return found
 
     @classmethod
     def published(cls) -> Self:

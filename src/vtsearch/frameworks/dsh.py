@@ -16,6 +16,8 @@ from vtsearch.frameworks.similarity import squared_distances
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vtsearch.frameworks.base import RunFacts
+
 
 @dataclass(frozen=True)
 class DSHOptions(WeightedPairOptions):
@@ -32,6 +34,15 @@ class DSHOptions(WeightedPairOptions):
 
     def __post_init__(self) -> None:
         check_options(self)
+
+    def without_effect(self, facts: RunFacts) -> dict[str, str]:
+        """Options that do nothing beside the others -> the reason."""
+        found = super().without_effect(facts)
+        if not self.quantization:
+            found |= dict.fromkeys(("regularizer", "reduction"), "quantization is 0")
+        elif self.regularizer == "published":
+            found |= dict.fromkeys(("quantization", "reduction"), "regularizer 'published' has no gradient")
+        return found
 
     @classmethod
     def published(cls) -> DSHOptions:

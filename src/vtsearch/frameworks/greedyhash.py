@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from vtsearch.frameworks.base import RunFacts
+
 
 @dataclass(frozen=True)
 class GreedyHashOptions:
@@ -37,6 +39,10 @@ class GreedyHashOptions:
 
     def __post_init__(self) -> None:
         check_options(self)
+
+    def without_effect(self, facts: RunFacts) -> dict[str, str]:
+        """Options that do nothing beside the others -> the reason."""
+        return {"multi_label": "each image has one label"} if facts.single_labels else {}
 
     @classmethod
     def published(cls) -> Self:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from vtsearch.frameworks.base import RunFacts
+
 
 @dataclass(frozen=True)
 class HashNetOptions(PairOptions):
@@ -36,6 +38,12 @@ class HashNetOptions(PairOptions):
 
     def __post_init__(self) -> None:
         check_options(self)
+
+    def without_effect(self, facts: RunFacts) -> dict[str, str]:
+        """Options that do nothing beside the others -> the reason."""
+        late = self.continuation >= facts.epochs
+        step = {"continuation": f"the run ends after {facts.epochs} epochs, before the first step"} if late else {}
+        return super().without_effect(facts) | step
 
     @classmethod
     def published(cls) -> HashNetOptions:

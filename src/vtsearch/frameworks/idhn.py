@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from vtsearch.frameworks.base import RunFacts
+
 HARD = 0.01  # pairs with a similarity this close to 0 or 1 are hard
 
 
@@ -43,6 +45,14 @@ class IDHNOptions(WeightedPairOptions):
 
     def __post_init__(self) -> None:
         check_options(self)
+
+    def without_effect(self, facts: RunFacts) -> dict[str, str]:
+        """Options that do nothing beside the others -> the reason."""
+        soft = ("soft", "soft_weight", "label_epsilon")
+        found = (
+            dict.fromkeys(soft, "each image has one label, so that all pairs are hard") if facts.single_labels else {}
+        )
+        return super().without_effect(facts) | found
 
     @classmethod
     def published(cls) -> IDHNOptions:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from vtsearch.frameworks.base import RunFacts
+
 
 @dataclass(frozen=True)
 class OrthoHashOptions:
@@ -40,6 +42,10 @@ class OrthoHashOptions:
         check_options(self, above_zero=("scale",))
         if self.margin > math.pi:
             raise ValueError(f"margin: expected at most pi, got {self.margin}")
+
+    def without_effect(self, _facts: RunFacts) -> dict[str, str]:
+        """Options that do nothing beside the others -> the reason."""
+        return {} if self.margin else {"margin_of": "margin is 0"}
 
     @classmethod
     def published(cls) -> Self:

@@ -16,6 +16,8 @@ from vtsearch.tensors.distributed import average, gather, mean
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vtsearch.frameworks.base import RunFacts
+
 Pairs = Literal["bank", "batch", "distinct", "halves"]
 Weights = Literal["equal", "balanced", "similar"]
 
@@ -29,6 +31,10 @@ class PairOptions:
     with itself included; "distinct", the same without those; "halves", its first half with its second."""
     unseen: Literal["masked", "dissimilar"] = "masked"
     """Bank rows not yet visited: masked out, or treated as dissimilar points at the origin, as published."""
+
+    def without_effect(self, facts: RunFacts) -> dict[str, str]:  # noqa: ARG002 (for options that depend on them)
+        """Options that do nothing beside the others, or in such a run -> the reason."""
+        return {} if self.pairs == "bank" else {"unseen": f"pairs is {self.pairs!r}, without a bank"}
 
 
 @dataclass(frozen=True, kw_only=True)

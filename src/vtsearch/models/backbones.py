@@ -75,7 +75,7 @@ def create_backbone(name: str, *, image_size: int | None, pretrained: bool, drop
         return _alexnet(name, image_size, pretrained)
     _check_name(name, pretrained)
     arguments = _arguments(name, image_size, dropout)
-    backbone: Any = timm.create_model(name, pretrained=False, **arguments)
+    backbone: Any = _create(name, **arguments)
     _check_size(backbone, name, image_size)
     if pretrained:
         backbone = _fetch(name, arguments)
@@ -134,7 +134,7 @@ def published_preprocessing(image_size: int) -> Preprocessing:
 def _arguments(name: str, image_size: int | None, dropout: float) -> dict[str, Any]:
     """Arguments of timm.create_model; a network on the meta device shows which of them it accepts."""
     with torch.device("meta"):
-        probe = timm.create_model(architecture(name), pretrained=False, num_classes=0)
+        probe = _create(architecture(name), num_classes=0)
     arguments: dict[str, Any] = {"num_classes": 0}
     if image_size is not None and "img_size" in inspect.signature(type(probe)).parameters:
         arguments["img_size"] = image_size
@@ -144,6 +144,19 @@ def _arguments(name: str, image_size: int | None, dropout: float) -> dict[str, A
     elif image_size is not None:
         _try_size(name, image_size, arguments)
     return arguments
+
+
+def _create(name: str, **arguments: Any) -> Any:
+    """A network with random weights.
+
+    Raises:
+        ValueError: an architecture that cannot be built in this form, such as one with two class tokens.
+    """
+    try:
+        return timm.create_model(name, pretrained=False, **arguments)
+    except Exception as reason:  # each architecture has its own assertions
+        text = str(reason).strip().partition("\n")[0] or type(reason).__name__
+        raise ValueError(f"backbone: {name} cannot be built without its classifier at this size ({text})") from reason
 
 
 def _try_size(name: str, image_size: int, arguments: dict[str, Any]) -> None:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import safetensors
 from safetensors.torch import load_file, save_file
 
-from vtsearch._atomic_io import beside, swap_folder
+from vtsearch._atomic_io import recover_folder, replaced_folder
+from vtsearch._json import read_json
 from vtsearch.errors import VtsearchError
-from vtsearch.models.hash_model import ModelConfig, build_model, config_fields
+from vtsearch.models.hash_model import ModelConfig, build_model, config_fields, outline
 from vtsearch.tensors.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 FORMAT = "vtsearch-model"
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+MOST_CONFIG_BYTES = 2**20
 
 
 def save_model(model: HashModel, folder: str | Path) -> None:
@@ -40,13 +42,11 @@ def save_model(model: HashModel, folder: str | Path) -> None:
         "config": config_fields(model.config),
         "preprocessing": model.preprocessing.to_dict(),
     }
-    temporary = beside(folder, "tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(state, temporary / WEIGHTS, metadata={"format": "pt"})
-    (temporary / CONFIG).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    swap_folder(temporary, folder, beside(folder, "old"))
+    with replaced_folder(folder) as fresh:
+        (fresh / CONFIG).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        save_file(state, fresh / WEIGHTS, metadata={"format": "pt"})
+        shutil.copymode(fresh / CONFIG, fresh / WEIGHTS)  # safetensors gives 0600, other files follow the umask
 
 
 def load_model(folder: str | Path) -> HashModel:
@@ -57,16 +57,27 @@ def load_model(folder: str | Path) -> HashModel:
         VtsearchError: not a model folder, a damaged one, or weights that are not those it was written with.
     """
     folder = Path(folder)
+    recover_folder(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: expected a model folder ({CONFIG} and {WEIGHTS})")
     content = _read_config(folder)
     try:
         config = replace(ModelConfig(**content["config"]), weights=None, pretrained=False)
+        _compare_shapes(config, folder / WEIGHTS)
         model = build_model(config, Preprocessing.from_dict(content["preprocessing"]))
         model.load_state_dict(load_file(folder / WEIGHTS))
     except FileNotFoundError as reason:
         raise VtsearchError(f"{folder}: not a model folder (no {WEIGHTS})") from reason
-    except (KeyError, TypeError, ValueError, RuntimeError, OSError, safetensors.SafetensorError) as reason:
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+        RuntimeError,
+        OSError,
+        safetensors.SafetensorError,
+    ) as reason:
         raise VtsearchError(f"{folder}: damaged model folder ({str(reason).splitlines()[0]})") from reason
     model.config = replace(model.config, **{name: content["config"][name] for name in ("weights", "pretrained")})
     if model.fingerprint() != content.get("fingerprint"):
@@ -74,14 +85,26 @@ def load_model(folder: str | Path) -> HashModel:
     return model.eval()
 
 
+def _compare_shapes(config: ModelConfig, weights: Path) -> None:
+    """Refuse a configuration of other tensors than the file's before memory is allocated for them.
+
+    Raises:
+        ValueError: names the first tensor that differs.
+        SafetensorError: a damaged file.
+    """
+    with safetensors.safe_open(weights, framework="pt") as file:
+        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 (no iterator)
+    expected = {name: tuple(tensor.shape) for name, tensor in outline(config).state_dict().items()}
+    for name in sorted(expected | found, key=lambda name: (name not in expected, name)):
+        if expected.get(name) != found.get(name):
+            raise ValueError(f"{name}: expected shape {expected.get(name)}, got {found.get(name)}")
+
+
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.is_file():
         raise VtsearchError(f"{folder}: not a model folder (no {CONFIG})")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as reason:
-        raise VtsearchError(f"{path}: not JSON ({reason})") from reason
-    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != 1:
+    content = read_json(path, MOST_CONFIG_BYTES)
+    if content.get("format") != FORMAT or content.get("version") != 1:
         raise VtsearchError(f"{path}: expected format {FORMAT!r}, version 1")
     return content

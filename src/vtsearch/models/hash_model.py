@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from vtsearch._ranges import Range, whole
 from vtsearch.models.alexnet import AlexNet
 from vtsearch.models.backbones import (
     architecture,
@@ -63,16 +66,33 @@ class ModelConfig:
     """"backbone" is what its weights were trained with; "published" ImageNet's mean and std, bilinear, for all."""
 
     def __post_init__(self) -> None:
-        for name, value in (("bits", self.bits), ("hidden", self.hidden)):
-            if value < 1:
-                raise ValueError(f"{name}: expected at least 1, got {value}")
-        for name, rate in (("dropout", self.dropout), ("backbone_dropout", self.backbone_dropout)):
-            if not 0 <= rate < 1:
-                raise ValueError(f"{name}: expected at least 0 and below 1, got {rate}")
+        """Validate the values.
+
+        Raises:
+            ValueError: a value outside its range, NaN included, or none of the choices.
+            TypeError: a value of another kind than the field's.
+        """
+        for name, allowed in RANGES.items():
+            if not (name == "image_size" and self.image_size is None):
+                allowed.check(name, getattr(self, name))
+        if not isinstance(self.backbone, str) or not isinstance(self.weights, str | None):
+            raise TypeError(f"backbone, weights: expected text, got {self.backbone!r} and {self.weights!r}")
+        if not isinstance(self.pretrained, bool):
+            raise TypeError(f"pretrained: expected true or false, got {self.pretrained!r}")
         choices = {"head": get_args(HeadName), "head_init": get_args(HeadInit), "head_norm": ("none", "batch")}
         for name, known in (choices | {"preprocessing": ("backbone", "published")}).items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
+
+
+RANGES = {
+    "bits": whole(1, 65_536),
+    "hidden": whole(1, 65_536),
+    "image_size": whole(1, 8_192),
+    "dropout": Range(most=1, below=True),
+    "backbone_dropout": Range(most=1, below=True),
+}
+"""Name of each number of a model -> what it may be."""
 
 
 class HashModel(nn.Module):
@@ -148,21 +168,63 @@ def build_model(config: ModelConfig, preprocessing: Preprocessing | None = None)
         FileNotFoundError: no such weights file.
         VtsearchError: the weights do not suit the backbone, or cannot be fetched.
     """
+    refuse_too_large(outline(config))
     fetch = config.pretrained and config.weights is None
     backbone: Any = create_backbone(
         config.backbone, image_size=config.image_size, pretrained=fetch, dropout=config.backbone_dropout
     )
     if config.weights is not None:
         load_backbone_weights(backbone, config.weights)
-    size = input_side(backbone, config.image_size)
-    head = ("tokens" if gives_tokens(backbone) else "pooled") if config.head == "auto" else config.head
-    config = replace(config, image_size=size, head=head)
+    size, config = _resolved(config, backbone)
     if preprocessing is None:
         is_published = config.preprocessing == "published"
         preprocessing = published_preprocessing(size) if is_published else backbone_preprocessing(backbone, size)
     if preprocessing.image_size != size:
         raise ValueError(f"preprocessing: expected image_size {size}, the model's, got {preprocessing.image_size}")
     return HashModel(config, backbone, _normed_head(config, backbone), preprocessing)
+
+
+def outline(config: ModelConfig) -> nn.ModuleDict:
+    """Backbone and head of a model on the meta device: names and shapes of its weights, without their memory.
+
+    Raises:
+        ValueError: as ``build_model``.
+    """
+    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+        backbone = create_backbone(
+            config.backbone, image_size=config.image_size, pretrained=False, dropout=config.backbone_dropout
+        )
+        _, config = _resolved(config, backbone)
+        return nn.ModuleDict({"backbone": backbone, "head": _normed_head(config, backbone)})
+
+
+def refuse_too_large(model: nn.Module) -> None:
+    """Refuse a model whose weights alone are larger than the memory.
+
+    Raises:
+        ValueError: tells both sizes.
+    """
+    needed = sum(4 * tensor.numel() for tensor in model.state_dict().values())
+    if needed > (memory := memory_bytes()):
+        raise ValueError(
+            f"backbone, image_size, bits, hidden: expected a model that fits into the memory of {memory / 2**30:.1f} GiB,"
+            f" got weights of {needed / 2**30:.1f} GiB"
+        )
+
+
+def memory_bytes() -> float:
+    """The memory of this machine, or infinity where the system does not tell."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):  # Windows
+        return math.inf
+
+
+def _resolved(config: ModelConfig, backbone: nn.Module) -> tuple[int, ModelConfig]:
+    """The image size, and the configuration with it and with a head that is not "auto"."""
+    size = input_side(backbone, config.image_size)
+    head = ("tokens" if gives_tokens(backbone) else "pooled") if config.head == "auto" else config.head
+    return size, replace(config, image_size=size, head=head)
 
 
 def config_fields(config: ModelConfig) -> dict[str, Any]:

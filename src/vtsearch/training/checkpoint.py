@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import dataclass, field
+import hashlib
+import math
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
 
-from vtsearch._atomic_io import swap_folder
+from vtsearch._atomic_io import recover_folder, replaced_folder
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STATE_FILE = "state.pt"
+CHECKSUM_FILE = "state.sha256"
 
 
 @dataclass
@@ -37,12 +39,16 @@ class TrainState:
     best_epoch: int = 0
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            kinds = {"int": int, "float": int | float}.get(str(each.type), dict)
+            if not isinstance(value, kinds) or (isinstance(value, int | float) and not -1.0 <= value < math.inf):
+                raise TypeError(f"{each.name}: expected {each.type}, got {value!r}")
+
 
 def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:
-    """Replace a folder atomically.
-
-    The new folder is written beside the old one, synced to disk and renamed. A folder cannot be renamed over another,
-    so the old one is called `NAME.old` for an instant: read through `current_folder`.
+    """Replace a folder atomically: the new folder is written beside the old one, synced to disk and exchanged with it.
 
     Args:
         folder: to replace or create; its parent exists.
@@ -51,32 +57,22 @@ def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:
     Raises:
         OSError: the disk is full or refuses; the old folder is intact.
     """
-    fresh, old = folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
-    for leftover in (fresh, *folder.parent.glob(f".{fresh.name}.*")):  # of a killed writer
-        shutil.rmtree(leftover, ignore_errors=True)
     try:
-        fresh.mkdir()
-        write(fresh)
-        swap_folder(fresh, folder, old)
+        with replaced_folder(folder) as fresh:
+            write(fresh)
     except (OSError, RuntimeError, SafetensorError) as error:
-        shutil.rmtree(fresh, ignore_errors=True)
         reason = _disk_error(error)
-        if reason is None:
+        if reason is None or isinstance(reason, BlockingIOError):
             raise
-        kept = "the previous one is intact" if current_folder(folder) else "there is no previous one"
+        recover_folder(folder)
+        kept = "the previous one is intact" if folder.exists() else "there is no previous one"
         raise OSError(
             reason.errno, f"could not write {folder}: {reason.strerror or reason}; {kept}; free space, then --resume"
         ) from error
 
 
-def current_folder(folder: Path) -> Path | None:
-    """The path of the last complete version of a folder, if there is any."""
-    old = folder.with_name(f"{folder.name}.old")
-    return folder if folder.exists() else old if old.exists() else None
-
-
 def save_state(folder: Path, state: dict[str, Any]) -> None:
-    """Save tensors, numbers, strings and containers of them to `folder`, atomically.
+    """Save tensors, numbers, strings and containers of them to `folder`, atomically, with a checksum.
 
     Raises:
         OSError: the disk is full or refuses; the previous state is intact.
@@ -85,6 +81,7 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
     def write(fresh: Path) -> None:
         with (fresh / STATE_FILE).open("wb") as file:
             torch.save(state, file)
+        (fresh / CHECKSUM_FILE).write_text(f"{_checksum(fresh / STATE_FILE)}  {STATE_FILE}\n", encoding="ascii")
 
     replace_folder(folder, write)
 
@@ -93,16 +90,33 @@ def load_state(folder: Path) -> dict[str, Any] | None:
     """Load the last complete state of `save_state` to the CPU, or None if there is none yet.
 
     Raises:
-        VtsearchError: the file was modified or truncated.
+        VtsearchError: the file was modified or truncated, is not a checkpoint or cannot be read.
     """
-    path = current_folder(folder)
-    if path is None:
+    recover_folder(folder)
+    if not folder.exists():
         return None
+    path = folder / STATE_FILE
     try:
-        state: dict[str, Any] = torch.load(path / STATE_FILE, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError) as error:
-        raise VtsearchError(f"{path / STATE_FILE}: not a readable checkpoint: {error}") from error
+        expected = (folder / CHECKSUM_FILE).read_text(encoding="ascii", errors="replace")[:64]
+        is_intact = _checksum(path) == expected
+        state: Any = torch.load(path, map_location="cpu", weights_only=True) if is_intact else None
+    except Exception as error:  # torch's unpickler raises anything on foreign files
+        raise VtsearchError(f"{path}: not a readable checkpoint: {first_line(error)}") from error
+    if not is_intact:
+        raise VtsearchError(f"{path}: changed since it was written: its checksum is not that of {CHECKSUM_FILE}")
+    if not isinstance(state, dict):
+        raise VtsearchError(f"{path}: not a checkpoint: expected names and values, got {type(state).__name__}")
     return state
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text: torch's errors have many."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _disk_error(error: BaseException) -> OSError | None:

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from vtsearch._ranges import Range, whole
 from vtsearch.data.loading.augmentation import Augment
 from vtsearch.encoding.precision import Precision
 from vtsearch.frameworks import framework_class
@@ -35,7 +36,7 @@ class OptimizerConfig:
     weight_decay: float = 0.05
     """Decay of weight matrices; biases and norms (tensors of one dimension) are left alone."""
     layer_decay: float = 1.0
-    """Learning rate of a backbone layer relative to the layer above it; 1 gives all layers the same."""
+    """Learning rate of a backbone layer relative to the layer above it, at most 1; 1 gives all layers the same."""
     clip: float = 1.0
     """Largest norm of the gradient; 0 does not clip."""
 
@@ -103,41 +104,61 @@ class TrainConfig:
     """Steps between lines of metrics.jsonl."""
 
     def __post_init__(self) -> None:
-        """Validate the values."""
-        for name, least in _AT_LEAST.items():
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{name}: expected at least {least}, got {value}")
-        if not 0.0 <= self.validation < 1.0:
-            raise ValueError(f"validation: expected a share from 0 to below 1, got {self.validation}")
-        if not 0.0 <= self.schedule.warmup < 1.0:
-            raise ValueError(f"schedule.warmup: expected a share from 0 to below 1, got {self.schedule.warmup}")
-        if self.optimizer.lr <= 0.0:
-            raise ValueError(f"optimizer.lr: expected more than 0, got {self.optimizer.lr}")
-        if not 0.0 <= self.optimizer.momentum < 1.0:
-            raise ValueError(f"optimizer.momentum: expected from 0 to below 1, got {self.optimizer.momentum}")
-        for name, value, choices in (
-            ("precision", self.precision, get_args(Precision)),
-            ("augment", self.augment, get_args(Augment)),
-            ("images", self.images, get_args(Images)),
-            ("optimizer.name", self.optimizer.name, get_args(OptimizerName)),
-            ("schedule.name", self.schedule.name, get_args(ScheduleName)),
-        ):
-            if value not in choices:
-                raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+        """Validate the values.
+
+        Raises:
+            ValueError: a value outside its range, NaN and infinity included, or none of the choices.
+            TypeError: a value of another kind than the field's.
+        """
+        for dotted, allowed in RANGES.items():
+            value = _value(self, dotted)
+            if not (value is None and dotted == "workers"):
+                allowed.check(dotted, value)
+        for dotted, choices in CHOICES.items():
+            if _value(self, dotted) not in choices:
+                raise ValueError(f"{dotted}: expected one of {', '.join(choices)}, got {_value(self, dotted)!r}")
+        for name, kind in (("baselines", bool), ("compile", bool), ("framework", str), ("protocol", str)):
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(f"{name}: expected {_KINDS[kind]}, got {getattr(self, name)!r}")
+        if self.data is not None and not isinstance(self.data, str):
+            raise TypeError(f"data: expected text or nothing, got {self.data!r}")
 
 
-_AT_LEAST = {
-    "epochs": 1,
-    "batch_size": 1,
-    "seed": 0,
-    "evaluate_every": 0,
-    "workers": 0,
-    "cache_gib": 0,
-    "checkpoint_minutes": 0,
-    "checkpoint_steps": 0,
-    "log_every": 1,
+RANGES = {
+    "epochs": whole(1, 1_000_000),
+    "batch_size": whole(1, 1_000_000),
+    "seed": whole(0, 2**63 - 1),
+    "evaluate_every": whole(0),
+    "workers": whole(0, 1024),
+    "cache_gib": Range(),
+    "checkpoint_minutes": Range(),
+    "checkpoint_steps": whole(0),
+    "log_every": whole(1),
+    "validation": Range(most=1, below=True, noun="a share"),
+    "optimizer.lr": Range(above=True),
+    "optimizer.momentum": Range(most=1, below=True),
+    "optimizer.weight_decay": Range(),
+    "optimizer.layer_decay": Range(most=1, above=True),
+    "optimizer.clip": Range(),
+    "schedule.warmup": Range(most=1, below=True, noun="a share"),
 }
+"""Dotted name of each number of a run -> what it may be."""
+
+CHOICES = {
+    "precision": get_args(Precision),
+    "augment": get_args(Augment),
+    "images": get_args(Images),
+    "optimizer.name": get_args(OptimizerName),
+    "schedule.name": get_args(ScheduleName),
+}
+"""Dotted name of each choice of a run -> its values."""
+
+_KINDS = {bool: "true or false", str: "text"}
+
+
+def _value(config: TrainConfig, dotted: str) -> Any:
+    owner, _, name = dotted.rpartition(".")
+    return getattr(getattr(config, owner) if owner else config, name)
 
 
 def flat(config: TrainConfig) -> dict[str, Any]:

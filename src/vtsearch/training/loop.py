@@ -8,6 +8,7 @@ with bit-identical results. ``setup.py`` builds the components that are used her
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,10 @@ from vtsearch.encoding.precision import resolve_precision
 from vtsearch.errors import VtsearchError
 from vtsearch.training import run_folder as files
 from vtsearch.training.artifacts import write_artifacts
-from vtsearch.training.checkpoint import TrainState, load_state, save_state
+from vtsearch.training.checkpoint import STATE_FILE, TrainState, first_line, load_state, save_state
 from vtsearch.training.devices import this_process
+from vtsearch.training.ignored import ignored_values
+from vtsearch.training.image_identity import compare_images
 from vtsearch.training.model_selection import BestModelTracker
 from vtsearch.training.optimization import set_learning_rate
 from vtsearch.training.progress import Progress
@@ -51,18 +54,45 @@ def train(
 
     Raises:
         FileExistsError: a folder that is not empty, without `resume`.
-        VtsearchError: the folder of another run; a loss that is not finite.
+        VtsearchError: the folder of another run; damaged files or images that are not those of its start; a loss that
+            is not finite.
+        BlockingIOError: another process trains in the folder.
         ValueError: an unknown framework, protocol or backbone.
         OSError: a checkpoint that cannot be written; the previous one is intact.
     """
     path, is_main = Path(folder), this_process().is_main_process
     if is_main:  # the other processes may start after the main one has written its first files
         files.check(path, config, resume=resume)
-    if resume and (finished := read_result(path)) is not None:
+    messages = Progress(progress if is_main else None)
+    if resume and (finished := _finished(path, messages)) is not None:
         return finished
-    components = set_up(config, path, Progress(progress if is_main else None))
-    with components.metrics_log:
-        return Run(components, path).finish()
+    with files.lock(path) if is_main else nullcontext():
+        if is_main:
+            files.check(path, config, resume=resume)  # once more: another process may have been faster
+            if resume and not files.is_claimed(path):
+                messages.note(f"{path}: no run to continue; a new one starts")
+        components = set_up(config, path, messages)
+        with components.metrics_log:
+            return Run(components, path).finish()
+
+
+def _finished(folder: Path, messages: Progress) -> RunResult | None:
+    """The result of a finished run, or None if there is something left to do, such as writing missing parts again.
+
+    Raises:
+        VtsearchError: parts of the finished run are missing and cannot be written again.
+    """
+    result = read_result(folder)
+    if result is None or not (missing := files.missing_parts(folder)):
+        return result
+    names = ", ".join(f"{name}/" for name in missing)
+    if files.BEST in missing or not (folder / files.LAST).is_dir():
+        raise VtsearchError(
+            f"{folder}: the run is finished and {names} is missing, which cannot be written again"
+            f"{'' if files.BEST in missing else ' without last/'}; restore it from a copy, or train in another --output"
+        )
+    messages.note(f"{folder}: the run is finished and {names} is missing; evaluating again to write it")
+    return None
 
 
 class Run:
@@ -175,6 +205,8 @@ class Run:
         )
         if data.remark:
             self.progress.note(f"warning: this is {data.remark}")
+        for line in ignored_values(self.config, self.components.model, data):
+            self.progress.note(f"warning: {line}")
         if self.best_model.has_too_few_to_hold_out:
             self.progress.note("validation: too few held-out images to choose an epoch; the last one counts")
 
@@ -214,24 +246,46 @@ class Run:
             content: dict[str, Any] = {name: part.state_dict() for name, part in self._stateful().items()}
             content["state"] = asdict(self.state)
             content["data"] = self.components.data.fingerprint
+            content["images"] = self.components.images
+            content["config"] = files.config_fingerprint(self.config)
             content["metrics_bytes"] = self.components.metrics_log.sync()
             save_state(self.folder / files.LAST, content)
         self._saved = time.monotonic()
 
     def _restore(self) -> TrainState:
-        """Restore the last checkpoint, if any, and return its training state."""
+        """Restore the last checkpoint, if any, and return its training state.
+
+        Raises:
+            VtsearchError: a damaged or foreign checkpoint; a configuration, split or images that are not the run's.
+        """
         content = load_state(self.folder / files.LAST)
-        self.components.metrics_log.cut(0 if content is None else content["metrics_bytes"])
         self._loss_sum = self._loss_sum.to(self.components.accelerator.device)
         if content is None:
+            self.components.metrics_log.cut(0)
             return TrainState()
-        if content["data"] != self.components.data.fingerprint:
-            raise VtsearchError(f"{self.folder / files.SPLIT}: not the split and labels that this run was trained with")
-        for name, part in self._stateful().items():
-            part.load_state_dict(content[name])
-        state = TrainState(**content["state"])
-        self._loss_sum += state.loss_sum
+        try:
+            self._compare(content)
+            self.components.metrics_log.cut(content["metrics_bytes"])
+            for name, part in self._stateful().items():
+                part.load_state_dict(content[name])
+            state = TrainState(**content["state"])
+            self._loss_sum += state.loss_sum
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as reason:
+            file = self.folder / files.LAST / STATE_FILE
+            raise VtsearchError(f"{file}: not a checkpoint of this run ({first_line(reason)})") from reason
         return state
+
+    def _compare(self, content: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another configuration, split or set of images."""
+        data = self.components.data
+        if content["config"] != files.config_fingerprint(self.config):
+            raise VtsearchError(f"{self.folder / files.CONFIG}: not the configuration that this run was started with")
+        if content["data"] != data.fingerprint:
+            raise VtsearchError(f"{self.folder / files.SPLIT}: not the split and labels that this run was trained with")
+        if self.components.accelerator.is_main_process:
+            warning = compare_images(data, content["images"], self.components.images)
+            if warning:
+                self.progress.note(f"warning: {warning}")
 
     def _stateful(self) -> dict[str, Any]:
         components = self.components

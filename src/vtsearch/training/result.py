@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from vtsearch._atomic_io import write_file
+from vtsearch._json import read_checked, write_checked
+from vtsearch.errors import VtsearchError
 from vtsearch.evaluation import Evaluation, map_name
 from vtsearch.training import run_folder as files
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 ENCODED = "encoded by the model"
 LEARNED = "learned, asymmetric"
 """Origins of the database codes."""
+
+MOST_BYTES = 2**26
+"""Largest file of scores that is read; curves make up most of one."""
 
 Score = dict[str, float]
 """mAP under each rule for ties: "expected", "index", "best", "worst"."""
@@ -57,16 +60,23 @@ def score(evaluation: Evaluation) -> Score:
 
 def write_result(run: Path, result: RunResult) -> None:
     """Write result.json, which marks the run as finished."""
-    write_file(run / files.RESULT, (json.dumps(asdict(result), indent=1) + "\n").encode())
+    write_checked(run / files.RESULT, asdict(result))
 
 
 def read_result(run: Path) -> RunResult | None:
-    """The scores of a finished run, or None if it is not finished."""
+    """The scores of a finished run, or None if it is not finished.
+
+    Raises:
+        VtsearchError: the file was changed since it was written.
+    """
     path = run / files.RESULT
     if not path.exists():
         return None
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return RunResult(**values)
+    content = read_checked(path, MOST_BYTES)
+    try:
+        return RunResult(**content)
+    except TypeError as reason:
+        raise VtsearchError(f"{path}: not the result of a run ({reason})") from reason
 
 
 def score_line(name: str, k: int | None, values: Score) -> str:
@@ -77,8 +87,7 @@ def score_line(name: str, k: int | None, values: Score) -> str:
 
 def write_best(run: Path, epoch: int, evaluation: Evaluation) -> None:
     """Write best.json: the evaluation of the model in best/ on the protocol."""
-    content = {"epoch": epoch, "evaluation": evaluation.to_dict()}
-    write_file(run / files.BEST_SCORES, (json.dumps(content) + "\n").encode())
+    write_checked(run / files.BEST_SCORES, {"epoch": epoch, "evaluation": evaluation.to_dict()})
 
 
 def read_best(run: Path) -> Evaluation:
@@ -86,6 +95,11 @@ def read_best(run: Path) -> Evaluation:
 
     Raises:
         FileNotFoundError: there is none yet.
+        VtsearchError: the file was changed since it was written.
     """
-    content = json.loads((run / files.BEST_SCORES).read_text(encoding="utf-8"))
-    return Evaluation.from_dict(content["evaluation"])
+    path = run / files.BEST_SCORES
+    content = read_checked(path, MOST_BYTES)
+    try:
+        return Evaluation.from_dict(content["evaluation"])
+    except (KeyError, TypeError, ValueError) as reason:
+        raise VtsearchError(f"{path}: not the scores of a run ({reason!r})") from reason

@@ -9,14 +9,17 @@
 - best.json: the scores of best/ on the protocol's queries
 - codes/: indexes of the final model's codes: query, database
 - result.json: the scores; written when the run is finished
+- .lock: while a process trains in the folder: which one
 - report.json, report.md, pr_curve.png, retrievals.png
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +27,14 @@ import torch
 import yaml  # type: ignore[import-untyped]
 
 from vtsearch import _native
-from vtsearch._atomic_io import write_file
+from vtsearch._atomic_io import put_back, remove_leftovers, write_file, writer_lock
+from vtsearch._file_lock import FileLock
 from vtsearch.data import Split, save_split
 from vtsearch.errors import VtsearchError
 from vtsearch.training.config import FREE_ON_RESUME, TrainConfig, differing_keys, flat, look_up
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 CONFIG = "config.yaml"
@@ -42,8 +47,34 @@ BEST_SCORES = "best.json"
 FINAL = "final"
 CODES = "codes"
 RESULT = "result.json"
+LOCK = ".lock"
+WRITTEN = (CONFIG, ENVIRONMENT, SPLIT, LAST, BEST, BEST_SCORES, FINAL, CODES, RESULT, "report.json", "report.md")
+"""Everything in a run folder that appears as a whole."""
 
 _PACKAGES = ("vtsearch", "numpy", "torch", "torchvision", "timm", "accelerate")
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold a run folder, which is made if it is missing: one process at a time trains in it.
+
+    What killed processes left unfinished in it is deleted. Folders that were made and stay empty are removed.
+
+    Raises:
+        BlockingIOError: another process trains in it; the message names the process.
+        OSError: the folder cannot be made or written to.
+    """
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / LOCK, f"output: {folder}").acquire() as held:
+            if held.is_exclusive:
+                _clean_up(folder)
+            yield
+    finally:
+        for each in made:
+            with suppress(OSError):
+                each.rmdir()
 
 
 def check(folder: Path, config: TrainConfig, *, resume: bool) -> None:
@@ -53,7 +84,7 @@ def check(folder: Path, config: TrainConfig, *, resume: bool) -> None:
         FileExistsError: the folder is not empty, without `resume`.
         VtsearchError: the folder holds no run, or a run of another configuration.
     """
-    if not folder.exists() or not any(folder.iterdir()):
+    if is_free(folder):
         return
     if not resume:
         raise FileExistsError(f"output: {folder} is not empty; continue it with --resume, or choose another --output")
@@ -67,14 +98,60 @@ def check(folder: Path, config: TrainConfig, *, resume: bool) -> None:
         )
 
 
+def is_free(folder: Path) -> bool:
+    """Whether no run has claimed the folder, and nothing else is in it: it is missing, empty, or a claim was killed.
+
+    config.yaml completes a claim. The lock of a killed process shows that what precedes config.yaml is of a claim.
+    """
+    if not folder.is_dir():
+        return not folder.exists()
+    names = {each.name for each in folder.iterdir()}
+    ours = (CONFIG, SPLIT, ENVIRONMENT)
+    rest = {name for name in names if name != LOCK and not name.startswith(tuple(f".{name}." for name in ours))}
+    return not rest or (LOCK in names and rest <= {SPLIT, ENVIRONMENT})
+
+
+def is_claimed(folder: Path) -> bool:
+    """Whether a run has been started in the folder."""
+    return (folder / CONFIG).is_file()
+
+
 def claim(folder: Path, config: TrainConfig, split: Split) -> None:
-    """Create the folder of a run with its split, environment and configuration; config.yaml comes last."""
-    if (folder / CONFIG).exists():
+    """Write the split, environment and configuration of a run to its folder, whose ``lock`` is held.
+
+    config.yaml comes last: before it appears, the folder is free for any run.
+    """
+    if is_claimed(folder):
         return
     folder.mkdir(parents=True, exist_ok=True)
-    save_split(split, folder / SPLIT)
-    write_file(folder / ENVIRONMENT, (json.dumps(environment(), indent=1) + "\n").encode())
-    write_file(folder / CONFIG, yaml.safe_dump(plain(config), sort_keys=False).encode())
+    try:
+        save_split(split, folder / SPLIT)
+        write_file(folder / ENVIRONMENT, (json.dumps(environment(), indent=1) + "\n").encode())
+        write_file(folder / CONFIG, yaml.safe_dump(plain(config), sort_keys=False).encode())
+    except BaseException:
+        for name in (SPLIT, ENVIRONMENT):
+            (folder / name).unlink(missing_ok=True)
+        raise
+
+
+def missing_parts(folder: Path) -> list[str]:
+    """Folders of a finished run that are not there."""
+    return [name for name in (BEST, FINAL, CODES) if not (folder / name).is_dir()]
+
+
+def _clean_up(folder: Path) -> None:
+    """Put back and delete what killed processes left between two renames or unfinished."""
+    left = {each.name.split(".")[1] for each in folder.iterdir() if each.name.startswith(".") and each.name != LOCK}
+    for path in (folder / name for name in WRITTEN if name.split(".")[0] in left):
+        with writer_lock(path):
+            put_back(path)
+            remove_leftovers(path)
+
+
+def config_fingerprint(config: TrainConfig) -> str:
+    """sha256 of the values on which the numbers of a run depend."""
+    tree = {name: value for name, value in plain(config).items() if name not in FREE_ON_RESUME}
+    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
 
 def plain(config: TrainConfig) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from vtsearch.training import run_folder as files
 from vtsearch.training.devices import accelerator_for
 from vtsearch.training.evaluator import ModelEvaluator
 from vtsearch.training.image_cache import cache_training_images
+from vtsearch.training.image_identity import Identity, image_identity
 from vtsearch.training.metrics_log import MetricsLog
 from vtsearch.training.optimization import build_optimizer
 from vtsearch.training.sampler import HOLD_OUT_SEED, MODEL_SEED, EpochSampler, derived_seed
@@ -51,6 +52,8 @@ class RunComponents:
     """Positions of the training images in the source."""
     held_out: NDArray[np.int64]
     """Positions of training images that are held out to select the best epoch."""
+    images: Identity
+    """Identity of the images, to be compared at a resume; empty in all processes but the main one."""
     model: HashModel
     framework: Framework
     train_module: TrainModule
@@ -105,6 +108,7 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress) -> RunComponen
         data=data,
         fit=fit,
         held_out=held_out,
+        images=image_identity(data) if accelerator.is_main_process else {},
         model=model,
         framework=framework,
         train_module=train_module,
@@ -154,5 +158,5 @@ def hold_out(train: NDArray[np.int64], share: float, *, seed: int) -> tuple[NDAr
 def _data(config: TrainConfig, folder: Path) -> RetrievalData:
     """The data with the saved split of the run, or with a new one for a new run."""
     file = folder / files.SPLIT
-    split = load_split(file) if file.exists() else None
+    split = load_split(file) if files.is_claimed(folder) and file.exists() else None
     return open_dataset(config.protocol, Path(config.data) if config.data else None, seed=config.seed, split=split)
