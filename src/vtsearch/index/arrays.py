@@ -82,7 +82,7 @@ def open_arrays(path: Path, layouts: Sequence[Layout], *, mapped: bool = True) -
     try:
         size = path.stat().st_size
         if size != expected:
-            raise VtsearchError(f"{path}: expected {expected} bytes, got {size}: the file has changed")
+            raise VtsearchError(f"{path}: expected {expected} bytes, got {size}: the file is damaged")
         content = np.memmap(path, np.uint8, "r") if mapped else np.fromfile(path, np.uint8)
     except (OSError, ValueError) as error:
         raise VtsearchError(f"{path}: expected a file of the index, got a missing or damaged one ({error})") from error
@@ -91,7 +91,7 @@ def open_arrays(path: Path, layouts: Sequence[Layout], *, mapped: bool = True) -
         data = start + HEADER_BYTES
         if content[start:data].tobytes() != layout.header:
             raise VtsearchError(
-                f"{path}: expected an array {layout.shape} of {layout.descr}, got another header: the file has changed"
+                f"{path}: expected an array {layout.shape} of {layout.descr}, got another header: the file is damaged"
             )
         start = data + layout.nbytes
         arrays.append(content[data:start].view(layout.descr).reshape(layout.shape))

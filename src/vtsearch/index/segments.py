@@ -82,11 +82,12 @@ def write_segment(folder: Path, name: str, codes: NDArray[np.uint8], columns: Se
     """
     sums: dict[str, str] = {}
     try:
-        for name_of_folder, arrays in ((CODES_FOLDER, [codes]), (ITEMS_FOLDER, columns)):
-            (folder / name_of_folder).mkdir(exist_ok=True)
-            sums[name_of_folder] = write_arrays(folder / name_of_folder / f"{name}.npy", arrays)
-            sync_folder(folder / name_of_folder)
-        sync_folder(folder)
+        for subfolder, arrays in ((CODES_FOLDER, [codes]), (ITEMS_FOLDER, columns)):
+            if not (folder / subfolder).is_dir():
+                (folder / subfolder).mkdir(exist_ok=True)
+                sync_folder(folder)
+            sums[subfolder] = write_arrays(folder / subfolder / f"{name}.npy", arrays)
+            sync_folder(folder / subfolder)
     except OSError:
         (folder / CODES_FOLDER / f"{name}.npy").unlink(missing_ok=True)
         raise

@@ -164,7 +164,7 @@ def _connected(path: Path) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)) as db:
             db.execute("PRAGMA trusted_schema = OFF")
             yield db
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite quotes damaged bytes
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
             raise VtsearchError(f"{path}: another process has been writing to it for {BUSY_SECONDS} s") from error
         raise VtsearchError(f"{path}: {error}") from error
