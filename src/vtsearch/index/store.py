@@ -93,12 +93,7 @@ class Store:
 
     def _prove(self, before: tuple[int, int], same: bool) -> None:
         if not same or _identity(self.path) != before:
-            raise self._replaced()
-
-    def _replaced(self) -> VtsearchError:
-        return VtsearchError(
-            f"{self.path.parent}: another index has taken the place of the one that was opened; open it again"
-        )
+            raise _replaced(self.path)
 
     def verify(self, uuid: str) -> None:
         """Let SQLite check its pages, and compare the checksum of all rows.
@@ -111,7 +106,7 @@ class Store:
             if answer != "ok":
                 raise VtsearchError(f"{self.path}: damaged: {answer}")
         if self.read().about.uuid != uuid:
-            raise self._replaced()
+            raise _replaced(self.path)
 
 
 class Writer:
@@ -165,9 +160,22 @@ def _connected(path: Path) -> Iterator[sqlite3.Connection]:
             db.execute("PRAGMA trusted_schema = OFF")
             yield db
     except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite quotes damaged bytes
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
-            raise VtsearchError(f"{path}: another process has been writing to it for {BUSY_SECONDS} s") from error
-        raise VtsearchError(f"{path}: {error}") from error
+        raise _translated(path, error) from error
+
+
+def _translated(path: Path, error: Exception) -> VtsearchError:
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code & 0xFF == sqlite3.SQLITE_BUSY:
+        return VtsearchError(f"{path}: another process has been writing to it for {BUSY_SECONDS} s")
+    if code == sqlite3.SQLITE_READONLY_DBMOVED:
+        return _replaced(path)
+    return VtsearchError(f"{path}: {error}")
+
+
+def _replaced(path: Path) -> VtsearchError:
+    return VtsearchError(
+        f"{path.parent}: another index has taken the place of the one that was opened; open it again"
+    )
 
 
 def _identity(path: Path) -> tuple[int, int]:
