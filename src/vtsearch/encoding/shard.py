@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
-from vtsearch._atomic_io import beside, swap_folder
+from vtsearch._atomic_io import replaced_folder
 from vtsearch.index import Index
 
 if TYPE_CHECKING:
@@ -42,9 +41,7 @@ def encode_shard(
     """
     codes = encoder.encode(images.source, images.positions, progress=progress)
     fingerprints = encoder.fingerprints | ({} if images.split is None else {"split": images.split})
-    fresh = beside(output, "tmp")
-    shutil.rmtree(fresh, ignore_errors=True)
-    try:
+    with replaced_folder(output) as fresh:
         write_index(
             fresh,
             codes,
@@ -53,9 +50,6 @@ def encode_shard(
             fingerprints=fingerprints,
             description={**images.description, **(description or {})},
         )
-        swap_folder(fresh, output, beside(output, "old"))
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
     return len(codes)
 
 
