@@ -27,10 +27,12 @@ def test_an_index_as_it_was_written_is_verified(index, capsys):
     assert (facts["items"], facts["verified"]) == (8, "index.sqlite and 4 files are as they were written")
 
 
-@pytest.mark.parametrize("part", ["codes", "items"])
-def test_a_damaged_file_is_named_in_one_line(index, part, capsys):
+@pytest.mark.parametrize(("part", "behind"), [("codes", 1), ("items", 129)])
+def test_a_damaged_file_is_named_in_one_line(index, part, behind, capsys):
     path = sorted((index / part).iterdir())[0]
-    path.write_bytes(path.read_bytes()[:-1] + b"\x55")
+    content = bytearray(path.read_bytes())
+    content[-behind] ^= 1
+    path.write_bytes(content)
     assert main(["info", str(index)]) == 0
     capsys.readouterr()
     assert main(["info", str(index), "--verify"]) == 2

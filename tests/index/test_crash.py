@@ -73,7 +73,7 @@ if moment == "codes written":
 elif moment == "segment written":
     store.Writer.add_segment = die
 elif moment == "segment named":
-    store.Writer.describe = die
+    store._sign = die
 elif moment == "before commit":
     index._reopened = lambda folder, contents, before=None, opened=index._reopened: (
         die() if len(contents.segments) == 3 else opened(folder, contents, before)
@@ -123,7 +123,7 @@ def test_a_full_disk_leaves_the_old_index(folder, items):
 
 def test_leftovers_of_a_killed_creation_hinder_nobody(tmp_path):
     (tmp_path / "index").mkdir()
-    (tmp_path / "index" / f".index.sqlite.{'a' * 32}.new").write_bytes(b"SQLite form")
+    (tmp_path / "index" / ".index.sqlite.12-0123456789ab.tmp").write_bytes(b"SQLite form")
     with pytest.raises(VtsearchError, match="expected an index"):
         Index.open(tmp_path / "index")
     assert create.is_vacant(tmp_path / "index")
@@ -132,6 +132,16 @@ def test_leftovers_of_a_killed_creation_hinder_nobody(tmp_path):
     with Index.open(tmp_path / "index") as index:
         index.verify()
         assert len(index) == 3
+    assert {path.name for path in (tmp_path / "index").iterdir()} == {"index.sqlite", "codes", "items"}
+
+
+def test_an_index_that_a_killed_writer_set_aside_is_found(folder):
+    folder.rename(folder.with_name(".index.old"))
+    assert len(Index.open(folder)) == 20
+    folder.rename(folder.with_name(".index.old"))
+    with pytest.raises(FileExistsError):
+        Index.create(folder, 64)
+    assert len(Index.open(folder)) == 20
 
 
 def test_a_creation_that_another_process_overtakes_leaves_the_index_of_that_one(tmp_path, monkeypatch):
@@ -155,6 +165,7 @@ def test_a_creation_needs_no_hard_links(tmp_path, monkeypatch):
     assert len(Index.open(tmp_path / "index")) == 0
     with pytest.raises(FileExistsError):
         create.place(tmp_path / "index", b"other")
+    assert len(Index.open(tmp_path / "index")) == 0
 
 
 def test_a_creation_on_a_full_disk_names_the_file(tmp_path, monkeypatch):

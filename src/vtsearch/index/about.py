@@ -31,7 +31,7 @@ def checked_name(value: Any) -> str:
 
 @dataclass(frozen=True)
 class About:
-    """Settings of a whole index; items set the form of labels, and may change the description."""
+    """Settings of a whole index; only the form of labels is set later, by the first items."""
 
     bits: int
     bit_order: str = "big"

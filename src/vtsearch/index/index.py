@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from vtsearch._atomic_io import recover_folder
 from vtsearch._database import Database
 from vtsearch._labels import checked_labels
 from vtsearch._validate import codes_of_bits, whole_number
@@ -91,6 +92,7 @@ class Index(Queries):
             description=_texts("description", description),
         )
         folder = Path(path)
+        recover_folder(folder)
         if not is_vacant(folder):
             raise FileExistsError(f"path: expected a new or empty folder, got {folder}, which has something in it")
         place(folder, new_file(about))
@@ -105,6 +107,7 @@ class Index(Queries):
             VtsearchError: a folder that is no index, or one with missing, truncated or corrupt files.
         """
         folder = Path(path)
+        recover_folder(folder)
         if not folder.exists():
             raise FileNotFoundError(2, "no such index", str(folder))
         if not (folder / FILE_NAME).is_file():
@@ -133,7 +136,7 @@ class Index(Queries):
 
     @property
     def description(self) -> dict[str, str]:
-        """The free-form metadata given to ``create`` and ``add``."""
+        """The free-form metadata given to ``create``."""
         return dict(self._generation().about.description)
 
     @property
@@ -152,7 +155,6 @@ class Index(Queries):
         metadata: Sequence[Mapping[str, object]] | None = None,
         *,
         fingerprints: Mapping[str, str] | None = None,
-        description: Mapping[str, str] | None = None,
     ) -> None:
         """Append items: all of them or, after a crash or an error, none.
 
@@ -165,7 +167,6 @@ class Index(Queries):
                 labels of one form, or none has.
             metadata: n mappings that JSON can keep.
             fingerprints: of what made these codes; must be those of the index.
-            description: entries of the description to set in the same step.
 
         Raises:
             TypeError: codes that are not uint8, ids that are not strings.
@@ -179,19 +180,17 @@ class Index(Queries):
         codes, _ = codes_of_bits(codes, about.bits)
         names = None if ids is None else checked_ids(ids, len(codes))
         array = None if labels is None else checked_labels("labels", labels, len(codes), "codes")
-        texts, entries = checked_metadata(metadata, len(codes)), _texts("description", description)
+        texts = checked_metadata(metadata, len(codes))
         with self._adding, self._store.writing(about.uuid) as writer:
             before = _reopened(self._folder, writer.contents, self._generation())
-            form = LabelForm.of(array) if len(codes) else before.about.labels
+            form = LabelForm.of(array)
             if len(before):
                 same_form(before.about.labels, form)
             if len(codes):
                 names = names or [str(position) for position in range(len(before), len(before) + len(codes))]
                 columns = item_columns(names, array, texts)
                 self._refuse_known(before, names, columns[1])
-                writer.add_segment(write_segment(self._folder, before.about.next, codes, columns))
-            if len(codes) or entries:
-                writer.describe(form, entries)
+                writer.add_segment(write_segment(self._folder, before.about.next, codes, columns), form)
             after = _reopened(self._folder, writer.contents, before)
         self._open = after if self._open is not None else None
 

@@ -16,7 +16,7 @@ from vtsearch.index.about import About, checked_name, new_name
 from vtsearch.index.segments import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from vtsearch.index.labels import LabelForm
@@ -115,31 +115,20 @@ class Writer:
     def __init__(self, db: sqlite3.Connection, contents: Contents) -> None:
         self._db, self.contents = db, contents
 
-    def add_segment(self, segment: Segment) -> None:
-        """Name the files of a segment, which are already on disk; the next one gets another name."""
-        self._insert(segment)
-        self.contents = Contents(
-            replace(self.contents.about, next=new_name()), [*self.contents.segments, segment]
-        )
-        self._set_about()
+    def add_segment(self, segment: Segment, labels: LabelForm) -> None:
+        """Name the files of a segment, which are already on disk, and set the form of labels.
 
-    def describe(self, labels: LabelForm, description: Mapping[str, str]) -> None:
-        """Set the form of labels and entries of the description."""
-        about = self.contents.about
-        about = replace(about, labels=labels, description={**about.description, **description})
-        self.contents = Contents(about, self.contents.segments)
-        self._set_about()
-
-    def _insert(self, segment: Segment) -> None:
+        The next segment gets another name.
+        """
         self._db.execute(
             "INSERT INTO segments (name, items, id_bytes, metadata_bytes, codes_sha256, items_sha256) "
             "VALUES (?, ?, ?, ?, ?, ?)",
             astuple(segment),
         )
-
-    def _set_about(self) -> None:
-        self._db.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", self.contents.about.rows())
+        about = replace(self.contents.about, labels=labels, next=new_name())
+        self._db.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", about.rows())
         _sign(self._db)
+        self.contents = Contents(about, [*self.contents.segments, segment])
 
 
 def new_file(about: About) -> bytes:
