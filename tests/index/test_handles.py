@@ -243,6 +243,19 @@ def test_answers_are_of_one_state_while_the_same_handle_adds(folder):
         assert all(each.result() for each in asking)
 
 
+def test_labels_and_codes_of_an_evaluation_are_of_one_state(folder, monkeypatch):
+    index = Index.open(folder)
+
+    def overtaken(self, labels=Index.labels):
+        found = labels(self)
+        index.add(codes_of(1, 5), labels=np.arange(5))
+        return found
+
+    monkeypatch.setattr(Index, "labels", overtaken)
+    assert index.evaluate(codes_of(0, 2), np.array([1, 2])).database == 10
+    assert len(index) == 15
+
+
 def test_an_index_of_more_segments_than_a_process_may_open_files(tmp_path, monkeypatch):
     monkeypatch.setattr(segments, "MOST_MAPPED", 4)
     with Index.create(tmp_path / "index", 64) as index:

@@ -307,6 +307,9 @@ class Index(Queries):
             return f"Index({str(self._path)!r}, closed)"
         return f"Index({str(self._path)!r}, {len(self)} items, {self.bits} bits)"
 
+    def _frozen(self) -> Index:
+        return Index(self._path, self._generation())
+
     def _generation(self) -> Generation:
         """The state that answers.
 
