@@ -29,7 +29,7 @@ def test_an_index_as_it_was_written_is_verified(index, capsys):
 
 @pytest.mark.parametrize(("part", "behind"), [("codes", 1), ("items", 129)])
 def test_a_damaged_file_is_named_in_one_line(index, part, behind, capsys):
-    path = sorted((index / part).iterdir())[0]
+    path = min((index / part).iterdir())
     content = bytearray(path.read_bytes())
     content[-behind] ^= 1
     path.write_bytes(content)

@@ -150,7 +150,9 @@ def test_a_creation_that_another_process_overtakes_leaves_the_index_of_that_one(
         place(folder, content)
 
     monkeypatch.setattr("vtsearch.index.index.place", overtaken)
-    with pytest.raises(FileExistsError, match="path: expected a new or empty folder, got .*index, which became an index"):
+    with pytest.raises(
+        FileExistsError, match=r"path: expected a new or empty folder, got .*index, which became an index"
+    ):
         Index.create(tmp_path / "index", 64)
     assert [path.name for path in (tmp_path / "index").iterdir()] == ["index.sqlite"]
     assert Index.open(tmp_path / "index").bits == 16
@@ -283,7 +285,7 @@ def test_no_kill_loses_or_halves_an_index(tmp_path):
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_none_of_many_kills_loses_or_halves_an_index(tmp_path):
     outcomes = kill_often(tmp_path, 500, seed=1)
-    print(f"\nkills by what was there afterwards: {outcomes}; 0 lost, 0 half, 0 folders that need a person")
+    print(f"\nkills by what was there afterwards: {outcomes}; 0 lost, 0 half, 0 folders that need a person")  # noqa: T201
     assert min(outcomes.values()) > 0
 
 

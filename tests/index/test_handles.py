@@ -14,6 +14,7 @@ import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -261,10 +262,11 @@ def test_an_index_of_more_segments_than_a_process_may_open_files(tmp_path, monke
     with Index.create(tmp_path / "index", 64) as index:
         for number in range(6):
             index.add(codes_of(number, number + 1))
-    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
+    descriptors = Path("/proc/self/fd")
+    before = len(list(descriptors.iterdir())) if descriptors.is_dir() else None
     index = Index.open(tmp_path / "index")
     if before is not None:
-        assert len(os.listdir("/proc/self/fd")) == before + 4
+        assert len(list(descriptors.iterdir())) == before + 4
     assert index.codes().tolist() == np.concatenate([codes_of(number, number + 1) for number in range(6)]).tolist()
     assert index.ids() == [str(i) for i in range(21)]
     index.verify()
@@ -294,7 +296,7 @@ def test_an_index_that_may_only_be_read_is_opened(folder):
         with Index.open(folder) as index:
             index.verify()
             assert nearest(index) == [["0/0"], ["0/1"], ["0/2"]]
-            with pytest.raises((VtsearchError, OSError), match="readonly database|Permission denied"):
+            with pytest.raises((VtsearchError, OSError), match=r"readonly database|Permission denied"):
                 index.add(codes_of(1, 1), labels=[1])
     finally:
         folder.chmod(0o755)
@@ -343,7 +345,8 @@ def served_while_added(folder, added, threads):
         assert answer.ids == expected[length].ids
         assert answer.distances.tolist() == expected[length].distances.tolist()
     counts = {length: sum(answer[0] == length for answer in answers) for length in expected}
-    return f"{added:,} items added in {seconds:.1f} s; answers by items in the index: {counts}; slowest {max(a[2] for a in answers):.2f} s"
+    slowest = max(seconds for _, _, seconds in answers)
+    return f"{added:,} items added in {seconds:.1f} s; answers by size of the index: {counts}; slowest {slowest:.2f} s"
 
 
 def test_threads_search_while_a_process_adds(folder):
@@ -352,4 +355,4 @@ def test_threads_search_while_a_process_adds(folder):
 
 @pytest.mark.slow
 def test_64_threads_search_while_a_process_adds_a_million_and_a_half_items(folder):
-    print("\n64 threads:", served_while_added(folder, 1_500_000, 64))
+    print("\n64 threads:", served_while_added(folder, 1_500_000, 64))  # noqa: T201

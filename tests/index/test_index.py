@@ -226,7 +226,7 @@ BAD = {
         "codes: expected 0 in the bits after bit 19",
     ),
     "too few ids": ({"ids": ["a"]}, ValueError, "ids: expected 2"),
-    "ids in one string": ({"ids": "ab"}, ValueError, "ids: expected 2 strings"),
+    "ids in one string": ({"ids": "ab"}, ValueError, "ids: expected 2 strings, one per code, got 1"),
     "ids that are numbers": ({"ids": [1, 2]}, TypeError, "ids: expected strings, got int"),
     "an id twice": ({"ids": ["a", "a"]}, ValueError, "ids: expected different ids, got 'a' twice"),
     "too few labels": ({"labels": [1]}, ValueError, "labels: expected 2 rows, one for each of codes, got 1"),

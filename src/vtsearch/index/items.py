@@ -32,9 +32,7 @@ _ROW = 32
 
 def checked_ids(ids: Sequence[str], count: int) -> list[str]:
     """``count`` different strings."""
-    if isinstance(ids, (str, bytes)):
-        raise ValueError(f"ids: expected {count} strings, one per code, got one {type(ids).__name__}")
-    names = list(ids)
+    names = [ids] if isinstance(ids, str) else list(ids)
     if len(names) != count:
         raise ValueError(f"ids: expected {count} strings, one per code, got {len(names)}")
     seen: set[str] = set()

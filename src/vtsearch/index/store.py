@@ -162,9 +162,7 @@ def _translated(path: Path, error: Exception) -> VtsearchError:
 
 
 def _replaced(path: Path) -> VtsearchError:
-    return VtsearchError(
-        f"{path.parent}: another index has taken the place of the one that was opened; open it again"
-    )
+    return VtsearchError(f"{path.parent}: another index has taken the place of the one that was opened; open it again")
 
 
 def _identity(path: Path) -> tuple[int, int]:
