@@ -14,6 +14,7 @@ import pytest
 from vtsearch import _atomic_io, _rename
 from vtsearch._atomic_io import (
     aside,
+    create_file,
     place_folder,
     recover_folder,
     remove_leftovers,
@@ -55,6 +56,34 @@ def _umask():
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Files
+
+
+@pytest.fixture(params=["links", "no links"])
+def _with_and_without_links(request, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    if request.param == "no links":
+        monkeypatch.setattr(os, "link", refuse)
+
+
+@pytest.mark.usefixtures("_with_and_without_links")
+def test_a_file_is_created_where_there_is_none(tmp_path):
+    create_file(tmp_path / "file", b"first")
+    with pytest.raises(FileExistsError):
+        create_file(tmp_path / "file", b"second")
+    assert (tmp_path / "file").read_bytes() == b"first"
+    assert names_in(tmp_path) == ["file"]
+
+
+def test_a_file_that_cannot_be_created_is_named(tmp_path, monkeypatch):
+    def refuse(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match=r"No space left.*/file"):
+        create_file(tmp_path / "file", b"content")
+    assert names_in(tmp_path) == []
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path):

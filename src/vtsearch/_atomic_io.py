@@ -1,6 +1,6 @@
 """Files and folders that appear as a whole: a kill or a full disk at any moment leaves the old one or the new one.
 
-- A file: ``write_file``.
+- A file: ``write_file``; ``create_file`` where there must be none yet.
 - A folder that is written in one go: ``with replaced_folder(folder) as fresh: ...``.
 - A folder with a life of its own: hold ``writer_lock(folder)``, build it under ``temporary(folder)``, then
   ``place_folder`` (nothing stands there) or ``swap_folder`` (another folder stands there).
@@ -13,6 +13,7 @@ what was replaced, where the system cannot exchange two folders in one step.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
@@ -24,7 +25,7 @@ from vtsearch._file_lock import FileLock, is_file_at, lock_descriptor
 from vtsearch._rename import exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 LONGEST_NAME = 180
 """Bytes of a path's name in the names beside it; file systems allow 255 in all."""
@@ -44,6 +45,23 @@ def write_file(path: Path, content: bytes) -> None:
     try:
         _remove_dead_files(path)
         _write_beside(path, content)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def create_file(path: Path, content: bytes) -> None:
+    """Write a file that does not exist yet, in one step: readers see none or all of it.
+
+    Leftovers of killed writers of this file are deleted.
+
+    Raises:
+        FileExistsError: it exists, perhaps since a moment ago; it is as it was.
+        OSError: a disk that is full or refuses; names the file, which does not exist.
+    """
+    try:
+        _remove_dead_files(path)
+        _write_beside(path, content, _give_free_name)
         sync_folder(path.parent)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
@@ -143,7 +161,7 @@ def remove_leftovers(folder: Path) -> None:
 
     Call it while you hold ``writer_lock(folder)`` and the lock `is_exclusive`: no living process writes them then.
     """
-    for path in _temporaries(folder):
+    for path in temporaries(folder):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
     _remove_dead_files(folder)
@@ -172,6 +190,16 @@ def temporary(path: Path) -> Path:
     return _beside(path, f"{os.getpid()}-{secrets.token_hex(6)}.tmp")
 
 
+def temporaries(path: Path) -> list[Path]:
+    """Everything beside `path` with a name that ``temporary(path)`` gives, of writers that live or were killed."""
+    start = f".{_short_name(path)}."
+    try:
+        entries = list(path.parent.iterdir())
+    except OSError:  # a folder that may be written to and not be listed
+        return []
+    return [each for each in entries if each.name.startswith(start) and _is_temporary(each.name, start)]
+
+
 def aside(path: Path) -> Path:
     """The hidden name beside `path` of what is being replaced."""
     return _beside(path, "old")
@@ -188,8 +216,8 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _write_beside(path: Path, content: bytes) -> None:
-    """Write a temporary file and rename it to `path`; while it is written, a lock shows that its writer lives."""
+def _write_beside(path: Path, content: bytes, give_name: Callable[[Path, Path], object] = Path.replace) -> None:
+    """Write a temporary file and name it `path`; while it is written, a lock shows that its writer lives."""
     fresh, file = _new_file(path)
     try:
         with file:
@@ -197,12 +225,24 @@ def _write_beside(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
             if os.name == "posix":
-                fresh.replace(path)
+                give_name(fresh, path)
         if os.name != "posix":  # Windows renames no open file
-            fresh.replace(path)
+            give_name(fresh, path)
     finally:
         with contextlib.suppress(OSError):
             fresh.unlink(missing_ok=True)
+
+
+def _give_free_name(fresh: Path, path: Path) -> None:
+    """Name a file `path`, unless another one has that name."""
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        raise
+    except OSError as error:  # a file system without links
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error
+        fresh.replace(path)
 
 
 def _new_file(path: Path) -> tuple[Path, BinaryIO]:
@@ -239,16 +279,6 @@ def _short_name(path: Path) -> str:
     return os.fsdecode(name[:LONGEST_NAME]) + "~" + hashlib.sha256(name).hexdigest()[:8]
 
 
-def _temporaries(path: Path) -> list[Path]:
-    """Everything beside `path` with a name that ``temporary(path)`` gives."""
-    start = f".{_short_name(path)}."
-    try:
-        entries = list(path.parent.iterdir())
-    except OSError:  # a folder that may be written to and not be listed
-        return []
-    return [each for each in entries if each.name.startswith(start) and _is_temporary(each.name, start)]
-
-
 def _is_temporary(name: str, start: str) -> bool:
     pid, _, token = name.removeprefix(start).removesuffix(".tmp").partition("-")
     return name.endswith(".tmp") and pid.isdecimal() and len(token) == 12 and token.isalnum()
@@ -258,7 +288,7 @@ def _remove_dead_files(path: Path) -> None:
     """Delete the unfinished files of killed writers of `path`; a living writer has locked its file."""
     if os.name != "posix":
         return
-    for left in _temporaries(path):
+    for left in temporaries(path):
         if left.is_file() and not left.is_symlink():
             with contextlib.suppress(OSError), left.open("rb") as file:
                 if lock_descriptor(file.fileno()):

@@ -102,7 +102,7 @@ def item_labels(name: str, labels: ArrayLike, count: int, codes: str) -> NDArray
 
 
 def _class_numbers(name: str, labels: NDArray[Any]) -> NDArray[np.int64]:
-    if labels.dtype == np.uint64 and labels.max(initial=0) > np.iinfo(np.int64).max:
+    if labels.dtype.kind == "u" and labels.max(initial=0) > np.iinfo(np.int64).max:
         raise ValueError(f"{name}: expected labels that fit int64, got {labels.max()}")
     return labels.astype(np.int64, copy=False)
 

@@ -66,3 +66,12 @@ def test_an_index_without_duplicates_has_no_groups(tmp_path, capsys):
     with Index.create(tmp_path / "index", 8) as index:
         index.add(np.array([[0], [255], [15]], dtype=np.uint8))
     assert json.loads(printed(capsys, tmp_path / "index", "--radius", 3, "--json"))["groups"] == []
+
+
+def test_an_index_with_missing_items_is_named_in_one_line(index, capsys):
+    for path in (index / "items").iterdir():
+        path.write_bytes(path.read_bytes()[:-1])
+    assert main(["deduplicate", str(index), "--radius", "1"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith(f"vtsearch deduplicate: {index / 'items'}")

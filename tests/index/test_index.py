@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import zlib
 
 import numpy as np
 import pytest
@@ -70,9 +71,10 @@ def test_an_empty_index_answers_with_nothing(index):
 def test_one_segment_is_mapped_and_not_read(index):
     index.add(codes_of(0, 9))
     assert isinstance(index.codes(), np.memmap)
+    assert index.codes().flags.aligned
 
 
-@pytest.mark.parametrize("sizes", [(40,), (1, 39), (13, 13, 14), (0, 20, 20), (1,) * 40])
+@pytest.mark.parametrize("sizes", [(40,), (1, 39), (13, 13, 14), (0, 20, 20), (1,) * 8 + (32,)])
 @pytest.mark.parametrize("k", [1, 7, 40, 99, None])
 def test_answers_are_ordered_by_distance_and_index_over_all_segments(tmp_path, sizes, k):
     codes, queries = codes_of(0, 40, 5), codes_of(1, 6, 5)
@@ -119,6 +121,75 @@ def test_the_position_of_an_id_is_found(index):
         index.position("c")
 
 
+@pytest.mark.parametrize("name", ["", " ", "\x00", "\x1b[31m", "\udce9.jpg", "\ud83d", "😀", "x" * 100_000, "../é"])
+def test_any_string_is_an_id(index, name):
+    index.add(codes_of(0, 3), ["a", name, "z"])
+    with Index.open(index.path) as again:
+        assert again.ids() == ["a", name, "z"]
+        assert again.ids_at([1]) == {1: name}
+        assert (again.position(name), again.position("z")) == (1, 2)
+        with pytest.raises(ValueError, match="ids: expected new ids, got"):
+            again.add(codes_of(1, 1), [name])
+
+
+def test_ids_of_one_checksum_are_told_apart(index):
+    one, other = "plumless", "buckeroo"
+    assert zlib.crc32(one.encode()) == zlib.crc32(other.encode())
+    index.add(codes_of(0, 2), ["a", one])
+    with pytest.raises(KeyError, match=other):
+        index.position(other)
+    index.add(codes_of(1, 2), [other, "b"])
+    assert (index.position(one), index.position(other)) == (1, 2)
+    with pytest.raises(ValueError, match="ids: expected new ids, got 'buckeroo'"):
+        index.add(codes_of(2, 1), [other])
+
+
+def test_every_id_is_found_among_many(index):
+    names = [f"images/{number * 7919 % 3000:05d}.jpg" for number in range(3000)]
+    for start in range(0, 3000, 1000):
+        index.add(codes_of(start, 1000), names[start : start + 1000])
+    assert [index.position(name) for name in names] == list(range(3000))
+    assert index.ids_at([0, 2999, 1000, 999]) == {i: names[i] for i in (0, 999, 1000, 2999)}
+    assert index.ids_at([]) == {}
+    for name in ("images/03000.jpg", "", "images/00000"):
+        with pytest.raises(KeyError):
+            index.position(name)
+    with pytest.raises(TypeError, match="name: expected a string, got int"):
+        index.position(5)
+    for position in (-1, 3000):
+        with pytest.raises(IndexError, match=f"position: expected one of 3000 items, got {position}"):
+            index.ids_at([5, position])
+
+
+def test_labels_in_another_byte_order_come_back(index):
+    index.add(codes_of(0, 3), labels=np.array([1, -2, 2**40], ">i8"))
+    assert index.labels().tolist() == [1, -2, 2**40]
+    index.verify()
+
+
+def test_metadata_of_some_segments_only_come_back(index):
+    index.add(codes_of(0, 2))
+    index.add(codes_of(1, 2), metadata=[{}, {}])
+    index.add(codes_of(2, 2), metadata=[{}, {"name": "é", "deep": {"list": [1, None]}}])
+    with Index.open(index.path) as again:
+        assert again.metadata() == [{}, {}, {}, {}, {}, {"name": "é", "deep": {"list": [1, None]}}]
+
+
+@pytest.mark.parametrize(
+    ("described", "message"),
+    [
+        ({"fingerprints": {"model": 5}}, "fingerprints: expected strings by name, got 5 for 'model'"),
+        ({"description": {"images": None}}, "description: expected strings by name, got None for 'images'"),
+        ({"classes": "cat"}, "classes: expected a sequence of strings, got 'cat'"),
+        ({"classes": [1, 2]}, "classes: expected a sequence of strings"),
+    ],
+)
+def test_what_describes_an_index_are_strings(tmp_path, described, message):
+    with pytest.raises(TypeError, match=message):
+        Index.create(tmp_path / "index", BITS, **described)
+    assert not (tmp_path / "index").exists()
+
+
 def test_items_of_another_writer_appear_when_this_one_writes(index):
     with Index.open(index.path) as other:
         other.add(codes_of(0, 2), ["a", "b"])
@@ -132,6 +203,9 @@ def test_a_reader_keeps_the_items_it_opened(index):
         index.add(codes_of(1, 3))
         assert (len(reader), len(reader.ids()), len(reader.codes())) == (2, 2, 2)
 
+
+RING: dict[str, object] = {}
+RING["ring"] = RING
 
 BAD = {
     "codes of another dtype": (
@@ -152,7 +226,7 @@ BAD = {
         "codes: expected 0 in the bits after bit 19",
     ),
     "too few ids": ({"ids": ["a"]}, ValueError, "ids: expected 2"),
-    "ids in one string": ({"ids": "ab"}, ValueError, "ids: expected 2 strings"),
+    "ids in one string": ({"ids": "ab"}, ValueError, "ids: expected 2 strings, one per code, got 1"),
     "ids that are numbers": ({"ids": [1, 2]}, TypeError, "ids: expected strings, got int"),
     "an id twice": ({"ids": ["a", "a"]}, ValueError, "ids: expected different ids, got 'a' twice"),
     "too few labels": ({"labels": [1]}, ValueError, "labels: expected 2 rows, one for each of codes, got 1"),
@@ -162,6 +236,19 @@ BAD = {
         r"labels: expected int \(n,\), or 0/1 \(n, classes\), got float64",
     ),
     "counts for labels": ({"labels": [[0, 2], [1, 0]]}, ValueError, "labels: expected 0 and 1"),
+    "labels beyond int64": (
+        {"labels": np.array([1, 2**63], np.uint64)},
+        ValueError,
+        "labels: expected labels that fit int64, got 9223372036854775808",
+    ),
+    "labels beyond int64, big-endian": (
+        {"labels": np.array([1, 2**64 - 1], ">u8")},
+        ValueError,
+        "labels: expected labels that fit int64, got 18446744073709551615",
+    ),
+    "metadata with numbers as names": ({"metadata": [{1: 2}, {}]}, TypeError, "metadata: expected mappings with str"),
+    "metadata that is no mapping": ({"metadata": ["ab", {}]}, TypeError, "metadata: expected mappings .* got 'ab'"),
+    "metadata that contains itself": ({"metadata": [RING, {}]}, TypeError, "metadata: expected what JSON .* Circular"),
     "too little metadata": ({"metadata": [{}]}, ValueError, "metadata: expected 2"),
     "metadata that JSON cannot keep": ({"metadata": [{"a": object()}, {}]}, TypeError, "metadata: expected what JSON"),
     "another model": ({"fingerprints": {"model": "b" * 64}}, VtsearchError, "model aaaaaaaaaaaa.*model bbbbbbbbbbbb"),
@@ -232,16 +319,23 @@ def test_fingerprints_must_agree_but_a_split_may_be_unknown(tmp_path):
             index.check_fingerprints({"model": "m", "preprocessing": "p"})
 
 
-def test_the_truth_is_readable_without_this_package(index):
-    index.add(codes_of(0, 2), ["a", "b"], [7, 8])
+def arrays_of(path):
+    with path.open("rb") as file:
+        while file.peek(1):
+            yield np.load(file)
+
+
+def test_an_index_is_readable_without_this_package(index):
+    index.add(codes_of(0, 2), ["a", "bé"], [7, 8], [{}, {"page": 1}])
     with sqlite3.connect(index.path / "index.sqlite") as db:
         about = {name: json.loads(value) for name, value in db.execute("SELECT * FROM about")}
-        (file,) = [row[0] for row in db.execute("SELECT file FROM segments")]
-        items = db.execute("SELECT position, id, label FROM items").fetchall()
+        (name,) = [row[0] for row in db.execute("SELECT name FROM segments")]
     db.close()
     assert (about["bits"], about["bit_order"], about["threshold"]) == (BITS, "big", "feature > 0")
-    assert items == [(0, "a", 7), (1, "b", 8)]
-    assert np.load(index.path / "codes" / file).tolist() == codes_of(0, 2).tolist()
+    assert np.load(index.path / "codes" / f"{name}.npy").tolist() == codes_of(0, 2).tolist()
+    id_ends, _, metadata_ends, labels, ids, metadata = arrays_of(index.path / "items" / f"{name}.npy")
+    assert (ids.tobytes().decode(), id_ends.tolist(), labels.tolist()) == ("abé", [1, 4], [7, 8])
+    assert (metadata.tobytes(), metadata_ends.tolist()) == (b'{"page": 1}', [0, 11])
 
 
 def test_masks_are_taken_in_every_form(index):

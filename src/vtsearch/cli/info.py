@@ -16,7 +16,7 @@ from vtsearch.errors import VtsearchError
 from vtsearch.index import Index
 
 EXAMPLE = """  vtsearch info
-  vtsearch info codes/database
+  vtsearch info codes/database --verify
   vtsearch info runs/cifar/final --json"""
 PACKAGES = ("numpy", "torch", "torchvision", "timm", "accelerate", "matplotlib", "pillow", "pyarrow", "scikit-learn")
 
@@ -25,6 +25,11 @@ def parser() -> CommandParser:
     """Build the argument parser."""
     command = CommandParser("info", "Describe this installation, or a model, an index, a run or a report.", EXAMPLE)
     command.add_argument("folder", nargs="?", help="a model, an index, a run or a report; by default this installation")
+    command.add_argument(
+        "--verify",
+        action="store_true",
+        help="read every file of an index and compare it with its checksum; exit code 2 names the first damaged one",
+    )
     command.add_argument("--json", action="store_true", help="print JSON")
     return command
 
@@ -32,9 +37,18 @@ def parser() -> CommandParser:
 def run(argv: list[str]) -> int:
     """Describe; prints one line per fact."""
     args = parser().parse_args(argv)
-    facts = installation() if args.folder is None else describe(Path(args.folder))
+    verified = _verify(args.folder) if args.verify else {}
+    facts = (installation() if args.folder is None else describe(Path(args.folder))) | verified
     print(json.dumps(facts, indent=1) if args.json else _text(facts))
     return 0
+
+
+def _verify(folder: str | None) -> dict[str, Any]:
+    if folder is None:
+        raise ValueError("verify: expected the folder of an index, got none")
+    with Index.open(folder) as index:
+        index.verify()
+        return {"verified": f"index.sqlite and {2 * len(index.segments)} files are as they were written"}
 
 
 def installation() -> dict[str, Any]:

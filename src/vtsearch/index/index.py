@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from vtsearch._atomic_io import sync_folder
+from vtsearch._atomic_io import recover_folder
 from vtsearch._database import Database
 from vtsearch._labels import checked_labels
 from vtsearch._validate import codes_of_bits, whole_number
 from vtsearch.errors import VtsearchError
-from vtsearch.index.items import checked_ids, checked_metadata
-from vtsearch.index.labels import LabelForm, Labels, pack_labels, same_form, unpack_labels
+from vtsearch.index.about import About
+from vtsearch.index.create import is_vacant, place
+from vtsearch.index.generation import Generation
+from vtsearch.index.items import checked_ids, checked_metadata, item_columns
+from vtsearch.index.labels import LabelForm, same_form
 from vtsearch.index.queries import Queries
-from vtsearch.index.segments import (
-    CODES_FOLDER,
-    Segment,
-    map_segment,
-    remove_orphans,
-    verify_segment,
-    write_segment,
-)
-from vtsearch.index.store import FILE_NAME, About, Store
+from vtsearch.index.segments import open_segments, write_segment
+from vtsearch.index.store import FILE_NAME, Store, new_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,9 +29,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from vtsearch.index.labels import Labels
+    from vtsearch.index.segments import Segment
+    from vtsearch.index.store import Contents
+
+_REPLACED = 8
+"""How often ``open`` begins anew because the folder was replaced while its files were opened."""
+
 
 class Index(Queries):
     """Codes on disk, with the ids, labels and metadata of their items.
+
+    An open index answers from the state that it opened, or that its own last ``add`` left, whatever becomes of the
+    folder. It may be used by any number of threads at once. A pickle or a copy of it opens the folder anew. After
+    ``close`` everything but ``path`` raises a VtsearchError.
 
     Example:
         >>> import numpy as np, vtsearch
@@ -46,13 +54,12 @@ class Index(Queries):
         ([[0, 1]], [['rose.jpg', 'tulip.jpg']])
     """
 
-    def __init__(self, path: Path, store: Store) -> None:
+    def __init__(self, path: Path, generation: Generation) -> None:
         """Use ``create`` or ``open``."""
-        self._path, self._store = path, store
-        self._about = store.about()
-        self._segments: list[Segment] = []
-        self._mapped: list[NDArray[np.uint8]] = []
-        self._map()
+        self._path, self._folder = path, path.absolute()
+        self._store = Store(self._folder / FILE_NAME)
+        self._open: Generation | None = generation
+        self._adding = threading.Lock()
 
     @classmethod
     def create(
@@ -64,7 +71,7 @@ class Index(Queries):
         classes: Sequence[str] = (),
         description: Mapping[str, str] | None = None,
     ) -> Self:
-        """A new, empty index in a new folder.
+        """A new, empty index in a new folder, which appears in one step.
 
         Args:
             path: a folder that does not exist yet, or is empty; its parents are made.
@@ -75,23 +82,21 @@ class Index(Queries):
 
         Raises:
             ValueError: bits below 1.
-            TypeError: bits that is not an int.
+            TypeError: bits that is not an int; fingerprints, classes or description that are not strings.
             FileExistsError: a folder with something in it.
         """
-        bits = whole_number("bits", bits, 1)
-        folder = Path(path)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise FileExistsError(f"path: expected a new or empty folder, got {folder}, which has something in it")
-        (folder / CODES_FOLDER).mkdir(parents=True)
         about = About(
-            bits,
-            fingerprints=dict(fingerprints or {}),
-            classes=tuple(classes),
-            description=dict(description or {}),
+            whole_number("bits", bits, 1),
+            fingerprints=_texts("fingerprints", fingerprints),
+            classes=_names("classes", classes),
+            description=_texts("description", description),
         )
-        store = Store.create(folder / FILE_NAME, about)
-        sync_folder(folder)
-        return cls(folder, store)
+        folder = Path(path)
+        recover_folder(folder)
+        if not is_vacant(folder):
+            raise FileExistsError(f"path: expected a new or empty folder, got {folder}, which has something in it")
+        place(folder, new_file(about))
+        return cls(folder, Generation(about, []))
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> Self:
@@ -102,16 +107,12 @@ class Index(Queries):
             VtsearchError: a folder that is no index, or one with missing, truncated or corrupt files.
         """
         folder = Path(path)
+        recover_folder(folder)
         if not folder.exists():
             raise FileNotFoundError(2, "no such index", str(folder))
         if not (folder / FILE_NAME).is_file():
             raise VtsearchError(f"{folder}: expected an index (a folder with {FILE_NAME})")
-        store = Store(folder / FILE_NAME)
-        try:
-            return cls(folder, store)
-        except VtsearchError:
-            store.close()
-            raise
+        return cls(folder, _open_generation(folder.absolute()))
 
     @property
     def path(self) -> Path:
@@ -121,30 +122,30 @@ class Index(Queries):
     @property
     def bits(self) -> int:
         """Length of the codes."""
-        return self._about.bits
+        return self._generation().about.bits
 
     @property
     def fingerprints(self) -> dict[str, str]:
         """Fingerprints by name: "model", "preprocessing", "arithmetic", "split"."""
-        return dict(self._about.fingerprints)
+        return dict(self._generation().about.fingerprints)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names by class id; empty if unknown."""
-        return self._about.classes
+        return self._generation().about.classes
 
     @property
     def description(self) -> dict[str, str]:
         """The free-form metadata given to ``create``."""
-        return dict(self._about.description)
+        return dict(self._generation().about.description)
 
     @property
     def segments(self) -> tuple[Segment, ...]:
-        """The files of codes, in the order of their items."""
-        return tuple(self._segments)
+        """The files of codes and items, in the order of their items."""
+        return tuple(part.segment for part in self._generation().parts)
 
     def __len__(self) -> int:
-        return sum(segment.items for segment in self._segments)
+        return len(self._generation())
 
     def add(
         self,
@@ -157,6 +158,8 @@ class Index(Queries):
     ) -> None:
         """Append items: all of them or, after a crash or an error, none.
 
+        Readers are not held up; another writer waits until this one is done, for a minute at most.
+
         Args:
             codes: (n, ceil(bits / 8)) uint8, packed.
             ids: n different strings, new to this index; by default the positions as decimal numbers.
@@ -168,33 +171,33 @@ class Index(Queries):
         Raises:
             TypeError: codes that are not uint8, ids that are not strings.
             ValueError: other width or lengths, ids that repeat, labels of another form.
-            VtsearchError: other fingerprints; a file that cannot be written.
+            VtsearchError: other fingerprints; a folder that holds another index by now; another writer that goes on.
+            OSError: a file that cannot be written.
         """
+        about = self._generation().about
         if fingerprints is not None:
             self.check_fingerprints(fingerprints)
-        codes, _ = codes_of_bits(codes, self.bits)
-        with self._store.writing():
-            self._about, segments = self._store.about(), self._store.segments()
-            first = sum(segment.items for segment in segments)
-            names = checked_ids(ids, first, len(codes))
-            array = None if labels is None else checked_labels("labels", labels, len(codes), "codes")
-            form, texts = LabelForm.of(array), checked_metadata(metadata, len(codes))
-            if first:
-                same_form(self._about.labels, form)
-                self._refuse_known(names)
+        codes, _ = codes_of_bits(codes, about.bits)
+        names = None if ids is None else checked_ids(ids, len(codes))
+        array = None if labels is None else checked_labels("labels", labels, len(codes), "codes")
+        texts = checked_metadata(metadata, len(codes))
+        with self._adding, self._store.writing(about.uuid) as writer:
+            before = _reopened(self._folder, writer.contents, self._generation())
+            form = LabelForm.of(array)
+            if len(before):
+                same_form(before.about.labels, form)
             if len(codes):
-                remove_orphans(self._path, segments)
-                self._store.add_segment(write_segment(self._path, codes))
-                self._store.add_items(first, names, pack_labels(array, len(codes)), texts)
-                self._store.set_labels(form)
-        self._about = self._store.about()
-        self._map()
+                names = names or [str(position) for position in range(len(before), len(before) + len(codes))]
+                columns = item_columns(names, array, texts)
+                self._refuse_known(before, names, columns[1])
+                writer.add_segment(write_segment(self._folder, before.about.next, codes, columns), form)
+            after = _reopened(self._folder, writer.contents, before)
+        self._open = after if self._open is not None else None
 
     def codes(self) -> NDArray[np.uint8]:
         """(n, bytes) uint8: the mapped file where there is one segment, else a copy of all."""
-        if len(self._mapped) == 1:
-            return self._mapped[0]
-        return np.concatenate([np.empty((0, self._width), dtype=np.uint8), *self._mapped])
+        parts = self._generation().codes()
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def database(self, *, mask: ArrayLike | None = None) -> Database:
         """The codes of all segments, mapped and not joined, as every function with ``db_codes`` takes them.
@@ -206,7 +209,7 @@ class Index(Queries):
             TypeError: a mask of another dtype.
             ValueError: a mask of another length.
         """
-        return Database(self._mapped or [np.empty((0, self._width), dtype=np.uint8)], mask=mask)
+        return Database(self._generation().codes(), mask=mask)
 
     def code(self, position: int) -> NDArray[np.uint8]:
         """(1, bytes) uint8: a copy of the code at a position of 0 .. n - 1, of which nothing else is read.
@@ -214,37 +217,45 @@ class Index(Queries):
         Raises:
             IndexError: a position beyond the items.
         """
-        for codes in self._mapped:
-            if 0 <= position < len(codes):
-                return np.array(codes[position : position + 1])
-            position -= len(codes)
-        raise IndexError(f"position: expected one of {len(self)} items, got {position + len(self)}")
+        parts = self._generation().codes()
+        rest = position
+        for codes in parts:
+            if 0 <= rest < len(codes):
+                return np.array(codes[rest : rest + 1])
+            rest -= len(codes)
+        raise IndexError(f"position: expected one of {sum(map(len, parts))} items, got {position}")
 
     def ids(self) -> list[str]:
         """The n external ids, by position."""
-        return self._store.ids(len(self))
+        return self._generation().ids()
 
     def labels(self) -> Labels | None:
         """int64 (n,), or uint8 0/1 (n, classes), or None for an index without labels."""
-        form = self._about.labels
-        return None if form.kind == "none" else unpack_labels(self._store.labels(len(self)), form)
+        return self._generation().labels()
 
     def metadata(self) -> list[dict[str, object]]:
         """The n mappings given to ``add``; empty where there was none."""
-        return self._store.metadata(len(self))
+        return self._generation().metadata()
 
     def ids_at(self, positions: Sequence[int]) -> dict[int, str]:
-        """Position -> id of some items."""
-        return self._store.ids_at(positions)
+        """Position -> id of some items.
+
+        Raises:
+            IndexError: a position beyond the items.
+        """
+        return self._generation().ids_at(positions)
 
     def position(self, name: str) -> int:
         """Where the item with this id is.
 
         Raises:
             KeyError: an id that is not in the index.
+            TypeError: an id that is not a string.
         """
-        found = self._store.position(name)
-        if found is None or found >= len(self):
+        if not isinstance(name, str):
+            raise TypeError(f"name: expected a string, got {type(name).__name__}")
+        found = self._generation().position(name)
+        if found is None:
             raise KeyError(name)
         return found
 
@@ -254,8 +265,9 @@ class Index(Queries):
         Raises:
             VtsearchError: naming both fingerprints.
         """
-        for name in sorted({*self._about.fingerprints, *fingerprints}, key=lambda name: (name == "arithmetic", name)):
-            ours, theirs = self._about.fingerprints.get(name), fingerprints.get(name)
+        own = self.fingerprints
+        for name in sorted({*own, *fingerprints}, key=lambda name: (name == "arithmetic", name)):
+            ours, theirs = own.get(name), fingerprints.get(name)
             if ours != theirs and not (name in ("split", "arithmetic") and None in (ours, theirs)):
                 remedy = f"; encode with --precision {ours}, or Encoder(..., precision={ours!r}), for equal codes"
                 raise VtsearchError(
@@ -264,22 +276,21 @@ class Index(Queries):
                 )
 
     def verify(self) -> None:
-        """Read everything and compare it with its checksums.
+        """Read every byte that decides an answer and compare it with the checksums written with it.
 
         Raises:
-            VtsearchError: naming the first file that is not what was written.
+            VtsearchError: naming the first file that is not what was written; a folder that holds another index by now.
         """
-        self._store.verify()
-        for segment in self._segments:
-            map_segment(self._path, segment, self._width)
-            verify_segment(self._path, segment)
+        generation = self._generation()
+        self._store.verify(generation.about.uuid)
+        generation.verify()
 
     def close(self) -> None:
         """Close the files; arrays that were returned stay valid."""
-        self._mapped.clear()
-        self._store.close()
+        self._open = None
 
     def __enter__(self) -> Self:
+        self._generation()
         return self
 
     def __exit__(
@@ -287,21 +298,65 @@ class Index(Queries):
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        self._generation()
+        return type(self).open, (self._folder,)
+
     def __repr__(self) -> str:
+        if self._open is None:
+            return f"Index({str(self._path)!r}, closed)"
         return f"Index({str(self._path)!r}, {len(self)} items, {self.bits} bits)"
 
-    @property
-    def _width(self) -> int:
-        return -(-self._about.bits // 8)
+    def _frozen(self) -> Index:
+        return Index(self._path, self._generation())
 
-    def _map(self) -> None:
-        self._segments = self._store.segments()
-        self._mapped = [map_segment(self._path, segment, self._width) for segment in self._segments]
+    def _generation(self) -> Generation:
+        """The state that answers.
 
-    def _refuse_known(self, names: list[str]) -> None:
-        known = self._store.known_id(names)
+        Raises:
+            VtsearchError: the index is closed.
+        """
+        generation = self._open
+        if generation is None:
+            raise VtsearchError(f"{self._path}: this index is closed; open it again")
+        return generation
+
+    def _refuse_known(self, before: Generation, names: list[str], table: NDArray[np.uint64]) -> None:
+        known = before.known(names, table)
         if known is not None:
             raise ValueError(f"ids: expected new ids, got {known!r}, which is in {self._path}")
+
+
+def _open_generation(folder: Path) -> Generation:
+    """The state of the index in a folder; begun anew if the folder is replaced while its files are opened."""
+    store = Store(folder / FILE_NAME)
+    for _ in range(_REPLACED):
+        contents = store.read()
+        try:
+            return _reopened(folder, contents)
+        except VtsearchError:
+            if store.read().about.uuid == contents.about.uuid:
+                raise
+    raise VtsearchError(f"{folder}: expected an index that stays, got one that is replaced again and again")
+
+
+def _reopened(folder: Path, contents: Contents, before: Generation | None = None) -> Generation:
+    about, segments = contents
+    return Generation(about, open_segments(folder, about, segments, () if before is None else before.parts))
+
+
+def _texts(name: str, values: Mapping[str, str] | None) -> dict[str, str]:
+    texts = dict(values or {})
+    for key, value in texts.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise TypeError(f"{name}: expected strings by name, got {value!r} for {key!r}")
+    return texts
+
+
+def _names(name: str, values: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(values, str) or not all(isinstance(value, str) for value in values):
+        raise TypeError(f"{name}: expected a sequence of strings, got {values!r}")
+    return tuple(map(str, values))
 
 
 def _short(fingerprint: str | None) -> str:

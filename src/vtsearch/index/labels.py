@@ -1,12 +1,17 @@
-"""Labels of an index: their form, and their representation in the SQLite table."""
+"""Labels of an index: their form, and their representation in the files of items."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vtsearch.index.arrays import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Labels = NDArray[np.int64] | NDArray[np.uint8]
 
@@ -26,6 +31,12 @@ class LabelForm:
             return cls()
         return cls("single") if labels.ndim == 1 else cls("multi", labels.shape[1])
 
+    def layout(self, items: int) -> Layout:
+        """The layout of the labels of some items in a file."""
+        if self.kind == "single":
+            return Layout("<i8", (items,))
+        return Layout("|u1", (items, -(-self.classes // 8)) if self.kind == "multi" else (0,))
+
     def __str__(self) -> str:
         texts = {"none": "no labels", "single": "one label per item", "multi": f"0/1 labels of {self.classes} classes"}
         return texts[self.kind]
@@ -37,18 +48,17 @@ def same_form(expected: LabelForm, actual: LabelForm) -> None:
         raise ValueError(f"labels: expected {expected} as in the index, got {actual}")
 
 
-def pack_labels(labels: Labels | None, count: int) -> list[object]:
-    """Values of the column ``label``: None, an integer, or the packed bits of a 0/1 row."""
+def pack_labels(labels: Labels | None) -> NDArray[Any]:
+    """int64 (n,) as it is, 0/1 rows as packed bits, or an empty array for items without labels."""
     if labels is None:
-        return [None] * count
-    if labels.ndim == 1:
-        return list(labels.tolist())
-    return [row.tobytes() for row in np.packbits(labels.astype(bool), axis=1)]
+        return np.empty(0, dtype=np.uint8)
+    return labels if labels.ndim == 1 else np.packbits(labels.astype(bool), axis=1)
 
 
-def unpack_labels(rows: list[object], form: LabelForm) -> Labels:
-    """The reverse: int64 (n,) or uint8 0/1 (n, classes)."""
-    if form.kind == "single":
-        return np.array(rows, dtype=np.int64)
-    packed = np.frombuffer(b"".join(row for row in rows if isinstance(row, bytes)), dtype=np.uint8)
-    return np.unpackbits(packed.reshape(len(rows), -(-form.classes // 8)), axis=1, count=form.classes)
+def unpack_labels(parts: Sequence[NDArray[Any]], form: LabelForm) -> Labels | None:
+    """The reverse for all parts: int64 (n,) or uint8 0/1 (n, classes), or None without labels."""
+    if form.kind == "none":
+        return None
+    layout = form.layout(0)
+    packed = np.concatenate([np.empty(layout.shape, layout.descr), *parts])
+    return packed if form.kind == "single" else np.unpackbits(packed, axis=1, count=form.classes)

@@ -54,6 +54,10 @@ class Queries(ABC):
         """The labels of all items, or None."""
 
     @abstractmethod
+    def _frozen(self) -> Queries:
+        """The items of this moment, to which nothing is added: for answers from several of these methods."""
+
+    @abstractmethod
     def ids_at(self, positions: Sequence[int]) -> dict[int, str]:
         """Position -> id of some items."""
 
@@ -164,10 +168,11 @@ class Queries(ABC):
             ValueError: an index without labels; as ``vtsearch.evaluate``.
             TypeError: as ``vtsearch.evaluate``.
         """
-        labels = self.labels()
+        frozen = self._frozen()
+        labels = frozen.labels()
         if labels is None:
             raise ValueError(f"query_labels: expected none for {self.path}, an index without labels")
-        database = Database(self.database().parts, labels=labels)
+        database = Database(frozen.database().parts, labels=labels)
         return evaluate(
             query_codes,
             database,

@@ -1,201 +1,219 @@
-"""``index.sqlite``: segments, items and settings of an index. The only module with SQL."""
+"""``index.sqlite``: settings and segments of an index, which change at once. The only module with SQL."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import sqlite3
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import astuple, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from vtsearch._validate import whole_number
 from vtsearch.errors import VtsearchError
-from vtsearch.index.labels import LabelForm
+from vtsearch.index.about import About, checked_name, new_name
 from vtsearch.index.segments import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from vtsearch.index.labels import LabelForm
 
 FILE_NAME = "index.sqlite"
-FORMAT = 1
+FORMAT = 2
 APPLICATION_ID = 0x76747378  # "vtsx"
+
+BUSY_SECONDS = 60
+"""How long to wait for another writer, who holds readers up for the instant of its commit only."""
 
 _SCHEMA = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE fingerprints (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE segments (number INTEGER PRIMARY KEY, file TEXT NOT NULL UNIQUE, items INTEGER NOT NULL,
-                       sha256 TEXT NOT NULL);
-CREATE TABLE items (position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, label, metadata TEXT);
+CREATE TABLE segments (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, items INTEGER NOT NULL,
+                       id_bytes INTEGER NOT NULL, metadata_bytes INTEGER NOT NULL,
+                       codes_sha256 TEXT NOT NULL, items_sha256 TEXT NOT NULL);
 """
+_ABOUT = "SELECT name, value FROM about ORDER BY name"
+_FINGERPRINTS = "SELECT name, value FROM fingerprints ORDER BY name"
+_SEGMENTS = """SELECT number, name, items, id_bytes, metadata_bytes, codes_sha256, items_sha256
+               FROM segments ORDER BY number"""
+_CHECKSUM = "checksum"
 
 
-@dataclass(frozen=True)
-class About:
-    """Settings of a whole index; only the form of labels is set later, by the first items."""
+class Contents(NamedTuple):
+    """What ``index.sqlite`` holds."""
 
-    bits: int
-    bit_order: str = "big"
-    threshold: str = "feature > 0"
-    fingerprints: Mapping[str, str] = field(default_factory=dict)
-    classes: tuple[str, ...] = ()
-    """Class names by class id; empty if nobody gave them."""
-    description: Mapping[str, str] = field(default_factory=dict)
-    """Free-form metadata: where the images are, which model made the codes."""
-    labels: LabelForm = field(default_factory=LabelForm)
+    about: About
+    segments: list[Segment]
 
 
 class Store:
-    """One connection to ``index.sqlite``. SQLite's errors come out as VtsearchError with the file's path."""
+    """The file ``index.sqlite``, opened for each reading and writing alone: nothing stays open between them."""
 
     def __init__(self, path: Path) -> None:
-        """Open the existing file ``path``."""
         self.path = path
-        with self._translated():
-            self._db = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=10
-            )
-        try:
-            self._check_format()
-        except VtsearchError:
-            self._db.close()
-            raise
 
-    @classmethod
-    def create(cls, path: Path, about: About) -> Store:
-        """Write a new, empty ``index.sqlite`` in one transaction and open it."""
-        rows = {
-            "bits": about.bits,
-            "bit_order": about.bit_order,
-            "threshold": about.threshold,
-            "classes": list(about.classes),
-            "description": dict(about.description),
-            "labels": asdict(about.labels),
-        }
-        with _translated(path), closing(sqlite3.connect(path, isolation_level=None)) as db:
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
+    def read(self) -> Contents:
+        """Settings and segments, of one moment and with a checksum that holds.
+
+        Raises:
+            VtsearchError: another file, another format, a damaged file.
+        """
+        with _connected(self.path) as db:
             db.execute("BEGIN")
-            db.executemany("INSERT INTO about VALUES (?, ?)", [(name, json.dumps(row)) for name, row in rows.items()])
-            db.executemany("INSERT INTO fingerprints VALUES (?, ?)", about.fingerprints.items())
+            contents = _contents(db, self.path)
             db.execute("COMMIT")
-        return cls(path)
-
-    def about(self) -> About:
-        """The settings of the whole index."""
-        with self._translated():
-            rows = {name: json.loads(value) for name, value in self._db.execute("SELECT name, value FROM about")}
-            fingerprints = dict(self._db.execute("SELECT name, value FROM fingerprints"))
-        try:
-            rows |= {"classes": tuple(rows["classes"]), "labels": LabelForm(**rows["labels"])}
-            return About(fingerprints=fingerprints, **rows)
-        except (KeyError, TypeError) as error:
-            raise VtsearchError(f"{self.path}: expected a complete table 'about', got {sorted(rows)}") from error
-
-    def segments(self) -> list[Segment]:
-        """All segments in the order of their items."""
-        with self._translated():
-            rows = self._db.execute("SELECT file, items, sha256 FROM segments ORDER BY number")
-            return [Segment(*row) for row in rows]
+        return contents
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """A transaction that nobody else writes beside; rolled back if the block raises."""
-        with self._translated():
-            self._db.execute("BEGIN IMMEDIATE")
+    def writing(self, uuid: str) -> Iterator[Writer]:
+        """A transaction that nobody else writes beside; rolled back if the block raises.
+
+        The file that the transaction is in is at ``path`` and holds the index of this uuid, at the beginning and at the
+        end: a folder that has been replaced is never written to.
+
+        Raises:
+            VtsearchError: the index at this path is another one; another process goes on writing.
+        """
+        before = _identity(self.path)
+        with _connected(self.path) as db:
+            db.execute("PRAGMA synchronous = EXTRA")
+            db.execute("BEGIN IMMEDIATE")
             try:
-                yield
-                self._db.execute("COMMIT")
+                contents = _contents(db, self.path)
+                self._prove(before, contents.about.uuid == uuid)
+                yield Writer(db, contents)
+                self._prove(before, same=True)
+                db.execute("COMMIT")
             finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
 
-    def add_segment(self, segment: Segment) -> None:
-        """Name a segment that is already on disk."""
+    def _prove(self, before: tuple[int, int], same: bool) -> None:
+        if not same or _identity(self.path) != before:
+            raise _replaced(self.path)
+
+    def verify(self, uuid: str) -> None:
+        """Let SQLite check its pages, and compare the checksum of all rows.
+
+        Raises:
+            VtsearchError: a damaged file, or that of another index.
+        """
+        with _connected(self.path) as db:
+            (answer,) = db.execute("PRAGMA integrity_check(1)").fetchone()
+            if answer != "ok":
+                raise VtsearchError(f"{self.path}: damaged: {answer}")
+        if self.read().about.uuid != uuid:
+            raise _replaced(self.path)
+
+
+class Writer:
+    """A transaction in ``index.sqlite``."""
+
+    def __init__(self, db: sqlite3.Connection, contents: Contents) -> None:
+        self._db, self.contents = db, contents
+
+    def add_segment(self, segment: Segment, labels: LabelForm) -> None:
+        """Name the files of a segment, which are already on disk, and set the form of labels.
+
+        The next segment gets another name.
+        """
         self._db.execute(
-            "INSERT INTO segments (file, items, sha256) VALUES (?, ?, ?)", (segment.file, segment.items, segment.sha256)
+            "INSERT INTO segments (name, items, id_bytes, metadata_bytes, codes_sha256, items_sha256) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            astuple(segment),
         )
+        about = replace(self.contents.about, labels=labels, next=new_name())
+        self._db.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", about.rows())
+        _sign(self._db)
+        self.contents = Contents(about, [*self.contents.segments, segment])
 
-    def set_labels(self, form: LabelForm) -> None:
-        """Set the form of labels, that of the first items."""
-        self._db.execute("UPDATE about SET value = ? WHERE name = 'labels'", (json.dumps(asdict(form)),))
 
-    def add_items(self, first: int, ids: Sequence[str], labels: Iterable[object], metadata: Iterable[object]) -> None:
-        """Insert items at positions ``first``, ``first + 1``, ...; ids must be new."""
-        rows = zip(range(first, first + len(ids)), ids, labels, metadata, strict=True)
-        self._db.executemany("INSERT INTO items VALUES (?, ?, ?, ?)", rows)
-
-    def known_id(self, ids: Iterable[str]) -> str | None:
-        """The first of ``ids`` that is already in the index."""
-        find = "SELECT 1 FROM items WHERE id = ?"
-        with self._translated():
-            return next((name for name in ids if self._db.execute(find, (name,)).fetchone()), None)
-
-    def ids(self, count: int) -> list[str]:
-        """The ids of the first ``count`` items."""
-        with self._translated():
-            rows = self._db.execute("SELECT id FROM items WHERE position < ? ORDER BY position", (count,))
-            return [name for (name,) in rows]
-
-    def ids_at(self, positions: Iterable[int]) -> dict[int, str]:
-        """Position -> id of some items."""
-        find = "SELECT id FROM items WHERE position = ?"
-        with self._translated():
-            return {position: self._db.execute(find, (position,)).fetchone()[0] for position in positions}
-
-    def position(self, name: str) -> int | None:
-        """The position of an id."""
-        with self._translated():
-            row = self._db.execute("SELECT position FROM items WHERE id = ?", (name,)).fetchone()
-        return None if row is None else int(row[0])
-
-    def labels(self, count: int) -> list[object]:
-        """The stored labels of the first ``count`` items."""
-        with self._translated():
-            rows = self._db.execute("SELECT label FROM items WHERE position < ? ORDER BY position", (count,))
-            return [label for (label,) in rows]
-
-    def metadata(self, count: int) -> list[dict[str, object]]:
-        """Metadata of the first ``count`` items."""
-        with self._translated():
-            rows = self._db.execute("SELECT metadata FROM items WHERE position < ? ORDER BY position", (count,))
-            return [json.loads(text) if text else {} for (text,) in rows]
-
-    def verify(self) -> None:
-        """Let SQLite check its pages, then compare items with segments."""
-        with self._translated():
-            (answer,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
-            items, last = self._db.execute("SELECT count(*), ifnull(max(position) + 1, 0) FROM items").fetchone()
-            (expected,) = self._db.execute("SELECT ifnull(sum(items), 0) FROM segments").fetchone()
-        if answer != "ok":
-            raise VtsearchError(f"{self.path}: corrupt: {answer}")
-        if not items == last == expected:
-            raise VtsearchError(f"{self.path}: expected {expected} items as in its segments, got {items}")
-
-    def close(self) -> None:
-        """Close the connection; the store is of no use afterwards."""
-        self._db.close()
-
-    def _check_format(self) -> None:
-        with self._translated():
-            (application,) = self._db.execute("PRAGMA application_id").fetchone()
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if application != APPLICATION_ID:
-            raise VtsearchError(f"{self.path}: expected an index, got another SQLite file")
-        if version != FORMAT:
-            raise VtsearchError(
-                f"{self.path}: expected index format {FORMAT}, got {version}: made by another vtsearch?"
-            )
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        with _translated(self.path):
-            yield
+def new_file(about: About) -> bytes:
+    """The bytes of ``index.sqlite`` of an index without items."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        db.executescript(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; {_SCHEMA}")
+        db.executemany("INSERT INTO about VALUES (?, ?)", about.rows())
+        db.executemany("INSERT INTO fingerprints VALUES (?, ?)", sorted(about.fingerprints.items()))
+        _sign(db)
+        return db.serialize()
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def _connected(path: Path) -> Iterator[sqlite3.Connection]:
     try:
-        yield
-    except sqlite3.Error as error:
-        raise VtsearchError(f"{path}: {error}") from error
+        uri = f"{path.as_uri()}?mode=rw"  # "rw" falls back to reading where the medium is read-only
+        with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)) as db:
+            db.execute("PRAGMA trusted_schema = OFF")
+            yield db
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite quotes damaged bytes
+        raise _translated(path, error) from error
+
+
+def _translated(path: Path, error: Exception) -> VtsearchError:
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code & 0xFF == sqlite3.SQLITE_BUSY:
+        return VtsearchError(f"{path}: another process has been writing to it for {BUSY_SECONDS} s")
+    if code == sqlite3.SQLITE_READONLY_DBMOVED:
+        return _replaced(path)
+    return VtsearchError(f"{path}: {error}")
+
+
+def _replaced(path: Path) -> VtsearchError:
+    return VtsearchError(f"{path.parent}: another index has taken the place of the one that was opened; open it again")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    try:
+        found = os.stat(path)  # noqa: PTH116 (as everywhere in this module, no file is opened: closing it would unlock)
+    except OSError as error:
+        raise VtsearchError(f"{path}: expected the index that was opened, got {error.strerror}") from error
+    return found.st_dev, found.st_ino
+
+
+def _contents(db: sqlite3.Connection, path: Path) -> Contents:
+    """Settings and segments of a file whose checksum holds."""
+    _check_format(db, path)
+    tables = _tables(db)
+    rows = dict(tables[0])
+    if rows.get(_CHECKSUM) != json.dumps(_checksum(tables)):
+        raise VtsearchError(f"{path}: damaged: its checksum is not that of its rows")
+    del rows[_CHECKSUM]
+    try:
+        about = About.of_rows(rows, dict(tables[1]))
+        return Contents(about, [_segment(row) for _, *row in tables[2]])
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise VtsearchError(f"{path}: expected the tables of an index, got {error!r}") from error
+
+
+def _check_format(db: sqlite3.Connection, path: Path) -> None:
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise VtsearchError(f"{path}: expected an index, got another SQLite file")
+    if version != FORMAT:
+        made_by = "an earlier" if version < FORMAT else "a later"
+        remedy = "encode its images again" if version < FORMAT else "read it with that one"
+        raise VtsearchError(f"{path}: expected index format {FORMAT}, got {version}, of {made_by} vtsearch: {remedy}")
+
+
+def _segment(row: Sequence[Any]) -> Segment:
+    name, *sizes, codes_sha256, items_sha256 = row
+    items, id_bytes, metadata_bytes = (whole_number("size", size, 0) for size in sizes)
+    return Segment(checked_name(name), items, id_bytes, metadata_bytes, codes_sha256, items_sha256)
+
+
+def _tables(db: sqlite3.Connection) -> list[list[Any]]:
+    return [db.execute(query).fetchall() for query in (_ABOUT, _FINGERPRINTS, _SEGMENTS)]
+
+
+def _checksum(tables: list[list[Any]]) -> str:
+    """SHA-256 of all rows as JSON, but of the checksum's own."""
+    about = [row for row in tables[0] if row[0] != _CHECKSUM]
+    return hashlib.sha256(json.dumps([about, *tables[1:]], default=repr).encode()).hexdigest()
+
+
+def _sign(db: sqlite3.Connection) -> None:
+    db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (_CHECKSUM, json.dumps(_checksum(_tables(db)))))

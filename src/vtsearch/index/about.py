@@ -1,0 +1,87 @@
+"""Settings of a whole index, and their rows in ``index.sqlite``."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vtsearch._validate import whole_number
+from vtsearch.index.labels import LabelForm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NAME = re.compile("[0-9a-f]{32}")
+
+
+def new_name() -> str:
+    """A name that nothing else has: of an index, or of the files of a segment."""
+    return uuid.uuid4().hex
+
+
+def checked_name(value: Any) -> str:
+    """A name as ``new_name`` makes them, which cannot lead out of a folder."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ValueError(f"expected 32 hexadecimal digits, got {value!r}")
+    return value
+
+
+@dataclass(frozen=True)
+class About:
+    """Settings of a whole index; only the form of labels is set later, by the first items."""
+
+    bits: int
+    bit_order: str = "big"
+    threshold: str = "feature > 0"
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    """Class names by class id; empty if nobody gave them."""
+    description: Mapping[str, str] = field(default_factory=dict)
+    """Free-form metadata: where the images are, which model made the codes."""
+    labels: LabelForm = field(default_factory=LabelForm)
+    uuid: str = field(default_factory=new_name)
+    """Identity: no other index has it, except copies of this one."""
+    next: str = field(default_factory=new_name)
+    """Name of the segment that will be added next: files of this name belong to nobody until then."""
+
+    @property
+    def width(self) -> int:
+        """Bytes per code."""
+        return -(-self.bits // 8)
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The rows of the table ``about``, ascending; fingerprints have a table of their own."""
+        values = {
+            "bits": self.bits,
+            "bit_order": self.bit_order,
+            "threshold": self.threshold,
+            "classes": list(self.classes),
+            "description": dict(self.description),
+            "labels": asdict(self.labels),
+            "uuid": self.uuid,
+            "next": self.next,
+        }
+        return sorted((name, json.dumps(value)) for name, value in values.items())
+
+    @classmethod
+    def of_rows(cls, rows: Mapping[str, str], fingerprints: Mapping[str, str]) -> About:
+        """The reverse.
+
+        Raises:
+            KeyError, TypeError, ValueError: rows that are missing or hold something else.
+        """
+        values = {name: json.loads(value) for name, value in rows.items()}
+        return cls(
+            bits=whole_number("bits", values["bits"], 1),
+            bit_order=str(values["bit_order"]),
+            threshold=str(values["threshold"]),
+            fingerprints=dict(fingerprints),
+            classes=tuple(map(str, values["classes"])),
+            description={str(name): str(value) for name, value in dict(values["description"]).items()},
+            labels=LabelForm(**values["labels"]),
+            uuid=checked_name(values["uuid"]),
+            next=checked_name(values["next"]),
+        )
