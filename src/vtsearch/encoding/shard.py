@@ -41,7 +41,7 @@ def encode_shard(
         VtsearchError: an image file that cannot be read.
     """
     codes = encoder.encode(images.source, images.positions, progress=progress)
-    fingerprints = encoder.fingerprints | ({} if images.split is None else {"split": images.split})
+    fingerprints = encoder.fingerprints_of(images.source) | ({} if images.split is None else {"split": images.split})
     fresh = beside(output, "tmp")
     shutil.rmtree(fresh, ignore_errors=True)
     try:

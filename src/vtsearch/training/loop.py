@@ -175,6 +175,8 @@ class Run:
         )
         if data.remark:
             self.progress.note(f"warning: this is {data.remark}")
+        for remark in data.remarks:
+            self.progress.note(f"warning: {remark}")
         if self.best_model.has_too_few_to_hold_out:
             self.progress.note("validation: too few held-out images to choose an epoch; the last one counts")
 
