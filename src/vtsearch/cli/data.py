@@ -17,14 +17,13 @@ from vtsearch.data.validation.check import check_dataset
 from vtsearch.evaluation import map_name
 
 if TYPE_CHECKING:
-    from vtsearch.data.validation.check import Inspection
+    from vtsearch.data.validation.check import Finding, Inspection
 
 Task = Literal["list", "check", "make"]
 FINDINGS = 1
 """The exit code of ``check`` where it found an error."""
-LISTED_WHOLE = frozenset({"open", "files"})
-"""Checks whose findings are printed whole; of the others the first few are printed, and ``--json`` has all."""
 EXAMPLES = 3
+"""Examples that are printed of a finding that is not listed whole; ``--json`` has all."""
 
 EXAMPLE = """  vtsearch data list
   vtsearch data check mscoco@5000 /data/coco
@@ -129,7 +128,7 @@ def _lines(found: Inspection) -> str:
     lines = [found.name + (f" ({found.title})" if found.title else "")]
     for finding in found.findings:
         lines.append(f"{finding.level:<7}{finding.check:<9}{finding.text}")
-        shown = finding.examples if finding.check in LISTED_WHOLE else finding.examples[:EXAMPLES]
+        shown = finding.examples if is_listed_whole(finding) else finding.examples[:EXAMPLES]
         lines += [f"{'':<18}{example}" for example in shown]
         if finding.count > len(shown) > 0:
             lines.append(f"{'':<18}and {finding.count - len(shown):,} more")
@@ -138,6 +137,11 @@ def _lines(found: Inspection) -> str:
     levels = [finding.level for finding in found.findings]
     lines.append(f"errors: {levels.count('error')}, warnings: {levels.count('warn')}")
     return "\n".join(lines)
+
+
+def is_listed_whole(finding: Finding) -> bool:
+    """Whether each file or line of a finding is printed: those that are missing, unreadable or wrong are."""
+    return finding.check in ("open", "files") or (finding.check == "labels" and finding.level == "error")
 
 
 def _run_make(argv: list[str]) -> int:

@@ -118,7 +118,7 @@ def select_images(
     """
     first = Path(names[0])
     if len(names) == 1 and names[0] in PROTOCOLS:
-        return _of_protocol(names[0], part, data, seed, split, strip_prefix)
+        return _of_protocol(names[0], part, data, seed, split, strip_prefix=strip_prefix)
     if len(names) == 1 and first.is_dir():
         return _of_folder(first)
     if len(names) == 1 and first.suffix in TABLES:
@@ -217,7 +217,7 @@ class ImageLocator:
             if name not in PROTOCOLS:  # images of one's own, under the name of their folder or manifest
                 name, data = str(self._root), None
             prefix = self._description.get(PREFIX, "")
-            self._source = _of_protocol(name, "database", data, 0, None, prefix).source
+            self._source = _of_protocol(name, "database", data, 0, None, strip_prefix=prefix).source
             self._positions = {self._source.id(position): position for position in range(len(self._source))}
         return self._source
 
@@ -254,7 +254,7 @@ def _root(description: Mapping[str, str]) -> Path | None:
 
 
 def _of_protocol(
-    name: str, part: Part, data: str | None, seed: int, split: str | None, strip_prefix: str = ""
+    name: str, part: Part, data: str | None, seed: int, split: str | None, *, strip_prefix: str
 ) -> ImageSelection:
     opened = open_dataset(
         name,

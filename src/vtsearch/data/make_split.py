@@ -55,7 +55,7 @@ def make_split(
 
     Raises:
         ValueError: an unknown form or database rule, a class with too few images, no training images, a path with a
-            blank and without the suffix of an image in list files, a class with the name of another column of a manifest.
+            blank and without the suffix of an image in list files, a class called like another column of a manifest.
         FileNotFoundError: no such images.
         FileExistsError: the folder has these files already.
     """

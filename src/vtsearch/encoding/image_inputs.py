@@ -26,8 +26,8 @@ KINDS = "Pillow images, paths, uint8 arrays (h, w, 3) or uint8 tensors (3, h, w)
 class ImageInputs:
     """A source without labels of images of mixed kinds; an iterator is read to its end first.
 
-    Paths and Pillow images are read upright: with their EXIF orientation, on white where they are transparent. The pixels
-    of arrays and tensors are taken as they are.
+    Paths and Pillow images are read upright: with their EXIF orientation, on white where they are transparent. The
+    pixels of arrays and tensors are taken as they are.
 
     Raises:
         TypeError: an image of another kind, or pixels that are not uint8.

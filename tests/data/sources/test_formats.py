@@ -126,7 +126,7 @@ def test_paths_of_a_manifest_are_relative_to_the_root(tmp_path, tmp_path_factory
         ("path,label\n", "table.csv: expected rows, got none"),
         ("", "table.csv: expected the columns"),
         ("path,label\nc.png\n", "table.csv:2: expected 2 fields, as there are columns, got 1"),
-        ("path,cat,owl\nc.png,1,0\nd.png,2,0\n", "table.csv:3: expected labels 0 or 1, got '2'"),
+        ("path,cat,owl\nc.png,1,0\nd.png,2,0\n", "table.csv:3: column 'cat': expected labels 0 or 1, got '2'"),
         ("path,label,split\nc.png,x,test\n", "table.csv:2: split: expected one of query, train, database, train"),
         ("path,label,split\nc.png,x,query\n", "split: expected images of each part, got no database image"),
         ("path,label,split\nc.png,x,database\n", "split: expected images of each part, got no query image"),

@@ -35,10 +35,9 @@ def unused_numbers(labels: NDArray[np.int64], classes: int) -> list[str]:
     unused = [str(number) for number in range(classes) if number not in used]
     if not unused:
         return []
-    return [
-        f"classes: the numbers go from 0 to {classes - 1:,}, and {len(unused):,} of them have no image: {_listed(unused)}"
-        + ("; number the classes from 0" if unused == ["0"] else "")
-    ]
+    hint = "; classes are numbered from 0" if unused[0] == "0" else ""
+    missing = f"{len(unused):,} of them have no image: {_listed(unused)}{hint}"
+    return [f"classes: the numbers go from 0 to {classes - 1:,}, and {missing}"]
 
 
 def _listed(names: list[str]) -> str:

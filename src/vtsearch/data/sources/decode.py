@@ -201,7 +201,8 @@ def scaled_to_8_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
         low, high = 0.0, float(next(white for white in WHITE_POINTS if high <= white))
     share = (values.astype(np.float32) - low) / max(high - low, 1e-30)
     scaled = np.rint(np.nan_to_num(share, nan=0.0, posinf=1.0, neginf=0.0).clip(0, 1) * 255)
-    return scaled.astype(np.uint8)
+    eight: NDArray[np.uint8] = scaled.astype(np.uint8)
+    return eight
 
 
 def _from_lab(image: Image) -> Image:
@@ -223,8 +224,8 @@ def _opaque(image: Image) -> Image:
     if least == 255 or most == 0:
         return rgba.convert("RGB")
     on_white = _laid_on(rgba, "white")
-    is_white = all(low == 255 for low, _ in on_white.getextrema())
-    return _laid_on(rgba, "black") if is_white else on_white
+    channels: Any = on_white.getextrema()  # least and most of each
+    return _laid_on(rgba, "black") if all(low == 255 for low, _ in channels) else on_white
 
 
 def _laid_on(rgba: Image, colour: str) -> Image:

@@ -11,11 +11,18 @@ from pathlib import Path
 from vtsearch.errors import require_extra
 
 SUFFIXES = frozenset(
-    ".apng .avif .avifs .bmp .dib .gif .heic .heif .hif .ico .j2c .j2k .jfif .jp2 .jpc .jpe .jpeg .jpf .jpg .jpx .jxl .mpo"
-    " .pbm .pcx .pgm .png .pnm .ppm .qoi .tga .tif .tiff .webp".split()
+    f".{name}"
+    for names in (
+        ("apng", "avif", "avifs", "bmp", "dib", "gif", "heic", "heif", "hif", "ico", "jxl", "mpo", "png"),
+        ("j2c", "j2k", "jfif", "jp2", "jpc", "jpe", "jpeg", "jpf", "jpg", "jpx"),
+        ("pbm", "pcx", "pgm", "pnm", "ppm", "qoi", "tga", "tif", "tiff", "webp"),
+    )
+    for name in names
 )
 """Suffixes of images; those are taken for which the installed Pillow has a decoder."""
-PARTS = frozenset("train training val valid validation dev test testing query queries gallery database".split())
+PARTS = frozenset(
+    ("train", "training", "val", "valid", "validation", "dev", "test", "testing", "query", "gallery", "database")
+)
 """Names of folders that are parts of a split, not classes."""
 HIDDEN, LINK, NO_FILE, BARE = "hidden image", "link to a folder", "broken link or special file", "without suffix"
 MOST_KINDS = 8  # in a message

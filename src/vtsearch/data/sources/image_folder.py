@@ -9,7 +9,7 @@ import numpy as np
 
 from vtsearch.data.sources.class_names import doubtful_names
 from vtsearch.data.sources.decode import PixelRule, read_image
-from vtsearch.data.sources.folder_scan import FolderContent, describe, look_into, suffixes_read
+from vtsearch.data.sources.folder_scan import FolderContent, describe, look_into
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,9 +102,7 @@ def _refuse_other_layouts(content: FolderContent) -> None:
         raise ValueError(f"{content.root}: {content.no_classes()}: give {content.root / only}")
     if reason := content.no_classes():
         first = content.root / next(iter(content.filled))
-        raise ValueError(
-            f"{content.root}: {reason}: give one of them, such as {first}, or a table with a column split (docs/data.md)"
-        )
+        raise ValueError(f"{content.root}: {reason}: give one of them, such as {first}, or a table with a column split")
 
 
 def _all_filled(content: FolderContent) -> dict[str, list[Path]]:
@@ -115,6 +113,6 @@ def _all_filled(content: FolderContent) -> dict[str, list[Path]]:
         raise ValueError(f"{root}: expected one subfolder of images per class, got {found}")
     for name, found_there in content.folders.items():
         if not found_there.images:
-            got = describe(found_there.left_out) or "none"
-            raise ValueError(f"{root / name}: expected images ({', '.join(sorted(suffixes_read()))}), got {got}")
+            others = describe(found_there.left_out)
+            raise ValueError(f"{root / name}: expected images, got none{f', but {others}' if others else ''}")
     return content.filled

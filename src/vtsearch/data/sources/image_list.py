@@ -44,7 +44,8 @@ class ImageListSource(ImageFilesSource):
 
     Raises:
         FileNotFoundError: no such list file, or an image that does not exist (with file and line).
-        ValueError: text in an unknown encoding, a path without the prefix; a line without labels, with another number of columns, or with a label of another kind; a path
+        ValueError: text in an unknown encoding, or a path without the prefix;
+            a line without labels, with another number of columns, or with a label of another kind; a path
             with two different label rows; another number of names than classes; files of paths and labels of different
             lengths (with file and line).
     """

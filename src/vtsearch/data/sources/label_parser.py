@@ -55,8 +55,8 @@ class LabelledItems:
         text = "".join(labels)
         stripped = without_prefix(name, self._prefix)
         if stripped is None:
-            fault = f"strip_prefix: expected a path that begins with {self._prefix!r}, got {name!r}"
-            self._report("labels", ValueError(f"{where}: {fault}"))
+            wanted = f"strip_prefix: expected a path that begins with {self._prefix!r}"
+            self._report("labels", ValueError(f"{where}: {wanted}, got {name!r}"))
             return None
         path, name = folder / stripped, stripped
         if fault := self._fault(labels, text):

@@ -51,9 +51,9 @@ class ManifestSource(ImageFilesSource):
 
     Raises:
         FileNotFoundError: no such file, or an image that does not exist (with file and line).
-        ValueError: another suffix or encoding; no path column or no labels; two columns of one name; no rows; a row with
-            another number of fields, a label that is not 0 or 1, a missing label (nothing, ``nan``, ``null``, a negative
-            number), a path without the prefix, an unknown part (with file and line).
+        ValueError: another suffix or encoding; no path column or no labels; two columns of one name; no rows; a row
+            with another number of fields, a label that is not 0 or 1, a missing label (nothing, ``nan``, ``null``, a
+            negative number), a path without the prefix, an unknown part (with file and line).
         VtsearchError: not a Parquet file.
     """
 
@@ -173,7 +173,7 @@ def _check_columns(file: str | Path, table: Mapping[str, list[str]]) -> None:
 def _label_rows(
     file: str | Path, table: Mapping[str, list[str]], locations: list[str], report: Report
 ) -> tuple[list[tuple[str, ...] | None], tuple[str, ...], list[str]]:
-    """Labels per row (None for a missing one), the names of the classes, and a remark about columns that are not read."""
+    """Labels per row (None for a missing one), the names of the classes, and a remark about unread columns."""
     if LABEL not in table:
         return list(zip(*table.values(), strict=True)), tuple(table), []
     names: list[str | None] = []
@@ -183,7 +183,7 @@ def _label_rows(
             report("labels", ValueError(f"{where}: label: expected the name or number of a class, got {label!r}"))
     numbers, classes = class_numbers([name for name in names if name is not None])
     left = iter(numbers.tolist())
-    rows = [None if name is None else (str(next(left)),) for name in names]
+    rows: list[tuple[str, ...] | None] = [None if name is None else (str(next(left)),) for name in names]
     others = [name for name in table if name != LABEL]
     remark = f"{file}: with a column label, other columns are not read: {', '.join(others)}"
     return rows, classes, [remark] if others else []
