@@ -32,10 +32,10 @@ def read_text(file: Path) -> str:
         text = content.decode(encoding)
     except UnicodeDecodeError as reason:
         line = content.count(b"\n", 0, reason.start) + 1
-        hint = "store it as UTF-8, for instance with iconv -f CP1252 -t UTF-8"
+        hint = "; store it as UTF-8, for instance with iconv -f CP1252 -t UTF-8" if encoding == "utf-8" else ""
         got = f"got byte 0x{content[reason.start]:02x}"
         raise ValueError(
-            f"{file}:{line}: expected text in {encoding.removesuffix('-sig').upper()}, {got}; {hint}"
+            f"{file}:{line}: expected text in {encoding.removesuffix('-sig').upper()}, {got}{hint}"
         ) from None
     if "\0" in text:
         raise ValueError(f"{file}: expected text, got null characters (UTF-16 without a byte-order mark?)")
