@@ -71,7 +71,7 @@ def test_the_one_unreadable_file_is_named(groups):
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow's own, about damaged metadata
-def test_damaged_files_raise_the_documented_exception_with_their_name(groups, tmp_path):
+def test_damaged_files_raise_the_documented_exception_with_their_name(groups, tmp_path, record_property):
     random, outcomes = np.random.default_rng(0), {"read": 0, "refused": 0}
     files = [FOLDER / row["path"] for row in groups if row["level"] in ("format", "unreadable", "exif")]
     files += [FOLDER / "images/pen-and-coaster.png"]
@@ -85,7 +85,7 @@ def test_damaged_files_raise_the_documented_exception_with_their_name(groups, tm
         except VtsearchError as error:
             assert f"here: cannot read image {path}: " in str(error)  # noqa: PT017
             outcomes["refused"] += 1
-    print(outcomes)
+    record_property("outcomes", outcomes)
     assert min(outcomes.values()) > 0
 
 
