@@ -111,6 +111,23 @@ def test_a_folder_without_classes_is_encoded_without_labels(model, pictures, tmp
     assert encoded(model, tmp_path, pictures / "cat") == (["1.png", "2.png", "3.png"], None, ())
 
 
+def test_encoding_says_what_was_left_out(model, pictures, tmp_path, capsys):
+    (pictures / "cat/4.heic").write_text("x")
+    (pictures / "5.png").write_bytes((pictures / "cat/1.png").read_bytes())
+    capsys.readouterr()
+    ids, labels, _ = encoded(model, tmp_path, pictures)
+    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert (len(ids), labels) == (7, None)
+    assert "1 images lie beside the subfolders" in warnings[0]
+    assert "1 files: 1 .heic" in warnings[1]
+
+
+def test_a_list_of_another_computer_is_encoded(model, pictures, tmp_path):
+    (tmp_path / "list.txt").write_text("/author/dog/1.png 0\n/author/cat/2.png 1\n")
+    ids, labels, _ = encoded(model, tmp_path, tmp_path / "list.txt", "--data", pictures, "--strip-prefix", "/author")
+    assert (ids, labels.tolist()) == (["dog/1.png", "cat/2.png"], [0, 1])
+
+
 def test_a_list_is_encoded_with_several_labels_per_item(model, pictures, tmp_path):
     (tmp_path / "list.txt").write_text("cat/1.png 1 0 1\ndog/2.png 0 1 1\n")
     ids, labels, _ = encoded(model, tmp_path, tmp_path / "list.txt", "--data", pictures)
@@ -179,6 +196,11 @@ def test_an_image_is_encoded_with_the_model_that_made_the_index(model, pictures,
     assert lines[1].split() == ["1", "0", "dog/2.png", "dog"]
     with Image.open(tmp_path / "answers.png") as picture:
         assert len(picture.convert("RGB").getcolors(1 << 24)) > 100
+
+
+def test_an_image_of_ones_own_is_searched_among_published_ones(codes, pictures, capsys):
+    lines = printed(capsys, "search", pictures / "dog/2.png", "--index", codes / "database").out.splitlines()
+    assert "digits/" in lines[1]
 
 
 @pytest.mark.parametrize("kind", ["protocol", "folder", "flat folder", "list", "files"])

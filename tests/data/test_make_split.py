@@ -77,12 +77,26 @@ def test_a_folder_called_like_a_protocol_is_a_folder(photos, tmp_path, monkeypat
     assert len(data.source) == 18
 
 
-def test_paths_with_blanks_need_a_table(photos, tmp_path):
+@pytest.mark.parametrize("form", ["lists", "csv"])
+def test_paths_with_blanks_are_read_back(photos, tmp_path, form):
     (photos / "owl").rename(photos / "barn owl")
+    made = make_split(photos, tmp_path / "split", queries_per_class=1, train_per_class=2, form=form)
+    again = open_dataset(str(tmp_path / "split"))
+    assert again.source.classes == ("12", "barn owl", "cat")
+    assert [again.source.path(at).name for at in again.split.query] == [
+        made.source.path(at).name for at in made.split.query
+    ]
+
+
+def test_paths_that_end_like_labels_need_a_table(photos, tmp_path):
+    names = [f"photo {number}" for number in range(4)]
+    for name in names:
+        save_image(photos / name, 0)
+    (tmp_path / "table.csv").write_text("path,label\n" + "".join(f"{name},{'xxyy'[int(name[-1])]}\n" for name in names))
     with pytest.raises(ValueError, match="form: expected csv or parquet for a path with a blank in it"):
-        make_split(photos, tmp_path / "split", queries_per_class=1, train_per_class=2)
-    make_split(photos, tmp_path / "split", queries_per_class=1, train_per_class=2, form="csv")
-    assert "barn owl" in open_dataset(str(tmp_path / "split")).source.classes
+        make_split(
+            tmp_path / "table.csv", tmp_path / "s", root=photos, queries_per_class=1, train_per_class=1, database="rest"
+        )
 
 
 def test_paths_of_a_list_may_have_another_root(tmp_path):

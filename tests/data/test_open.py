@@ -158,4 +158,6 @@ def test_a_folder_is_not_taken_for_a_protocol_by_its_suffix(tmp_path):
     (tmp_path / "set.csv").mkdir()
     save_image(tmp_path / "set.csv/cat/0.png", 0)
     save_image(tmp_path / "set.csv/cat/1.png", 1)
-    assert len(open_dataset(str(tmp_path / "set.csv")).source) == 2
+    save_image(tmp_path / "set.csv/dog/0.png", 2)
+    save_image(tmp_path / "set.csv/dog/1.png", 3)
+    assert len(open_dataset(str(tmp_path / "set.csv")).source) == 4

@@ -12,7 +12,9 @@ import vtsearch
 from vtsearch import VtsearchError, pack
 from vtsearch.cli import main
 from vtsearch.data import open_dataset
+from vtsearch.data.locate import select_images
 from vtsearch.encoding import Encoder
+from vtsearch.encoding.image_inputs import ImageInputs
 from vtsearch.index import Index
 from vtsearch.models import ModelConfig, build_model, save_model
 
@@ -107,7 +109,7 @@ def test_the_fingerprint_covers_weights_preprocessing_and_arithmetic(tiny_model)
     encoder = Encoder(tiny_model, precision="fp32")
     assert encoder.fingerprints == {
         "model": tiny_model.fingerprint(),
-        "preprocessing": tiny_model.preprocessing.fingerprint(),
+        "preprocessing": tiny_model.preprocessing.fingerprint("upright"),
         "arithmetic": "fp32",
     }
     assert encoder.fingerprint == Encoder(tiny_model, precision="fp32", batch_size=1).fingerprint
@@ -195,3 +197,53 @@ def test_command_and_python_give_equal_codes_of_real_images(tmp_path):
     np.testing.assert_array_equal(encoder.encode([files[at] for at in order]), codes[order])
     parts = [Encoder(tmp_path / "model").encode(part) for part in (files[:1], files[1:8], files[8:])]
     np.testing.assert_array_equal(np.concatenate(parts), codes)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The rules by which pixels are read
+
+
+@pytest.fixture
+def turned(tmp_path):
+    """A picture, and a file of it that lies on its side and says so."""
+    photo = np.random.default_rng(0).integers(0, 256, (40, 52, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.rot90(photo).copy()).save(tmp_path / "side.png", exif=exif)
+    return photo, tmp_path / "side.png"
+
+
+def test_own_images_are_encoded_upright_in_every_form(tiny_model, turned):
+    photo, path = turned
+    encoder = Encoder(tiny_model)
+    (expected,) = encoder.encode([photo])
+    with Image.open(path) as opened:
+        for form in (path, str(path), opened, ImageInputs([path]).load(0)):
+            assert np.array_equal(encoder.encode([form])[0], expected)
+    assert np.array_equal(encoder.encode(select_images([str(path)]).source)[0], expected)
+
+
+def test_the_rule_of_a_source_belongs_to_the_fingerprint_of_its_codes(tiny_model, turned):
+    encoder = Encoder(tiny_model)
+    upright, published = encoder.fingerprints_by("upright"), encoder.fingerprints_by("published")
+    assert encoder.fingerprints == upright
+    assert upright["preprocessing"] != published["preprocessing"] == tiny_model.preprocessing.fingerprint()
+    assert encoder.fingerprints_of(select_images([str(turned[1])]).source) == upright
+    assert encoder.fingerprints_of(open_dataset("digits").source) == published
+
+
+def test_own_images_may_be_queries_of_published_ones_and_are_not_mixed_with_them(tiny_model, tmp_path):
+    encoder = Encoder(tiny_model)
+    published = encoder.fingerprints_of(open_dataset("digits").source)
+    with Index.create(tmp_path / "index", encoder.bits, fingerprints=published) as index:
+        index.check_fingerprints(encoder.query_fingerprints(index.fingerprints))
+        with pytest.raises(VtsearchError, match="preprocessing"):
+            index.check_fingerprints(encoder.fingerprints)
+    assert encoder.query_fingerprints({}) == encoder.query_fingerprints(encoder.fingerprints) == encoder.fingerprints
+
+
+def test_a_closed_pillow_image_is_named(tiny_model, turned):
+    with Image.open(turned[1]) as image:
+        pass
+    with pytest.raises(VtsearchError, match=r"images\[0\]: cannot read image: \S"):
+        Encoder(tiny_model).encode([image])

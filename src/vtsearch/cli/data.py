@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vtsearch.cli.parser import CommandParser
-from vtsearch.cli.progress import scanning
+from vtsearch.cli.progress import scanning, show_remarks
 from vtsearch.data.datasets import DATASETS
 from vtsearch.data.make_split import Form, make_split
 from vtsearch.data.protocols import PROTOCOLS
@@ -17,11 +17,13 @@ from vtsearch.data.validation.check import check_dataset
 from vtsearch.evaluation import map_name
 
 if TYPE_CHECKING:
-    from vtsearch.data.validation.check import Inspection
+    from vtsearch.data.validation.check import Finding, Inspection
 
 Task = Literal["list", "check", "make"]
 FINDINGS = 1
 """The exit code of ``check`` where it found an error."""
+EXAMPLES = 3
+"""Examples that are printed of a finding that is not listed whole; ``--json`` has all."""
 
 EXAMPLE = """  vtsearch data list
   vtsearch data check mscoco@5000 /data/coco
@@ -108,13 +110,16 @@ def _run_check(argv: list[str]) -> int:
     command.add_argument("root", nargs="?", help="folder of the data set; by default $VTSEARCH_DATA")
     command.add_argument("--quick", action="store_true", help="read sizes and headers of the images only")
     command.add_argument("--seed", type=int, default=0, help="seed of a drawn split")
+    command.add_argument("--strip_prefix", default="", help="beginning to remove from the paths in lists and tables")
     command.add_argument("--json", action="store_true", help="print JSON")
     args = command.parse_args(argv)
     if args.root is not None and not Path(args.root).is_dir():
         raise FileNotFoundError(2, "no such folder", args.root)
     root = None if args.root is None else Path(args.root)
     with scanning("checking") as progress:
-        found = check_dataset(args.protocol, root, quick=args.quick, seed=args.seed, progress=progress)
+        found = check_dataset(
+            args.protocol, root, quick=args.quick, seed=args.seed, strip_prefix=args.strip_prefix, progress=progress
+        )
     print(json.dumps(asdict(found) | {"is_clean": found.is_clean}, indent=1) if args.json else _lines(found))
     return 0 if found.is_clean else FINDINGS
 
@@ -123,14 +128,20 @@ def _lines(found: Inspection) -> str:
     lines = [found.name + (f" ({found.title})" if found.title else "")]
     for finding in found.findings:
         lines.append(f"{finding.level:<7}{finding.check:<9}{finding.text}")
-        lines += [f"{'':<18}{example}" for example in finding.examples]
-        if finding.count > len(finding.examples) > 0:
-            lines.append(f"{'':<18}and {finding.count - len(finding.examples):,} more")
+        shown = finding.examples if is_listed_whole(finding) else finding.examples[:EXAMPLES]
+        lines += [f"{'':<18}{example}" for example in shown]
+        if finding.count > len(shown) > 0:
+            lines.append(f"{'':<18}and {finding.count - len(shown):,} more")
     if not found.is_clean and found.page:
         lines.append(f"{found.title} is offered by its publisher at {found.page}")
     levels = [finding.level for finding in found.findings]
     lines.append(f"errors: {levels.count('error')}, warnings: {levels.count('warn')}")
     return "\n".join(lines)
+
+
+def is_listed_whole(finding: Finding) -> bool:
+    """Whether each file or line of a finding is printed: those that are missing, unreadable or wrong are."""
+    return finding.check in ("open", "files") or (finding.check == "labels" and finding.level == "error")
 
 
 def _run_make(argv: list[str]) -> int:
@@ -150,7 +161,9 @@ def _run_make(argv: list[str]) -> int:
     )
     command.add_argument("--overwrite", action="store_true", help="replace existing files in --output")
     args = command.parse_args(argv).as_dict()
-    split = make_split(**args).split
+    made = make_split(**args)
+    show_remarks(made.remarks)
+    split = made.split
     counts = ", ".join(f"{len(getattr(split, part)):,} {part}" for part in ("query", "train", "database"))
     print(f"{args['output']}: {counts} (seed {args['seed']}, split {split.fingerprint[:12]})")
     print(f"vtsearch train --protocol {args['output']}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from vtsearch.cli.parser import CommandParser
-from vtsearch.cli.progress import counting
+from vtsearch.cli.progress import counting, show_remarks
 from vtsearch.data.locate import Part, select_images
 
 EXAMPLE = """  vtsearch encode --model runs/cifar/final --output codes/database cifar10@54000
@@ -32,6 +32,7 @@ def parser() -> CommandParser:
     command.add_argument("--data", help="folder of a protocol's data set, or of a list's images")
     command.add_argument("--seed", type=int, default=0, help="seed of a protocol's split")
     command.add_argument("--split", help="split.json of a run, instead of drawing the split")
+    command.add_argument("--strip_prefix", default="", help="beginning to remove from the paths in lists and tables")
     command.add_argument("--batch_size", type=int, default=128, help="images at a time")
     command.add_argument("--device", help="cpu, cuda, ...; by default a GPU if there is one")
     command.add_argument(
@@ -51,7 +52,15 @@ def run(argv: list[str]) -> int:
 
     output = Path(args.output)
     refuse_existing(output, overwrite=args.overwrite)
-    images = select_images(args.images, part=args.part, data=args.data, seed=args.seed, split=args.split)
+    images = select_images(
+        args.images,
+        part=args.part,
+        data=args.data,
+        seed=args.seed,
+        split=args.split,
+        strip_prefix=args.strip_prefix,
+    )
+    show_remarks(images.remarks)
     from vtsearch.encoding import Encoder
 
     encoder = Encoder(args.model, device=args.device, precision=args.precision, batch_size=args.batch_size)

@@ -1,4 +1,4 @@
-"""Progress bars on stderr, on terminals only."""
+"""Progress bars on stderr, on terminals only; remarks on stderr."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 SHOWN_AFTER_S = 1.0
+
+
+def show_remarks(remarks: Iterable[str]) -> None:
+    """Print sentences about what was left out or taken in doubt, a line each, on stderr."""
+    for remark in remarks:
+        print(f"warning: {remark}", file=sys.stderr)
 
 
 @contextmanager

@@ -109,7 +109,7 @@ def _encode(path: Path, index: Index, folder: str | None) -> NDArray[np.uint8]:
     from vtsearch.encoding import Encoder
 
     encoder = Encoder(folder, precision=index.fingerprints.get("arithmetic", "auto"))  # type: ignore[arg-type]
-    index.check_fingerprints(encoder.fingerprints, whose=str(folder))
+    index.check_fingerprints(encoder.query_fingerprints(index.fingerprints), whose=str(folder))
     return encoder.encode([path])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,19 +12,22 @@ import numpy as np
 from vtsearch.data.sources.cifar10 import open_cifar10
 from vtsearch.data.sources.coco import CocoSource
 from vtsearch.data.sources.digits import DigitsSource
+from vtsearch.data.sources.image_files import refuse
 from vtsearch.data.sources.image_list import ImageListSource
 from vtsearch.data.sources.imagenet import TRAIN, VALIDATION, ImagenetSource
 from vtsearch.data.sources.manifest import SUFFIXES, ManifestSource
 from vtsearch.data.sources.mirflickr import FOLDERS, MirflickrSource, annotation_files
 from vtsearch.data.sources.nuswide import IMAGES, NuswideSource
+from vtsearch.data.sources.text_files import read_lines
 from vtsearch.data.sources.voc import LABELS as VOC_LABELS
 from vtsearch.data.sources.voc import VocSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from vtsearch.data.sources.decode import PixelRule
     from vtsearch.data.sources.image_files import Report
     from vtsearch.data.sources.image_list import ListFile
     from vtsearch.data.sources.image_source import ImageSource
@@ -48,6 +51,18 @@ class OpenedImages:
 
 
 @dataclass(frozen=True)
+class ListOptions:
+    """How lists and tables of images are read."""
+
+    report: Report = refuse
+    """Called with each fault in a user's files."""
+    strip_prefix: str = ""
+    """Removed from the beginning of the paths in lists and tables."""
+    pixel_rule: PixelRule = "upright"
+    """"published" for a published protocol."""
+
+
+@dataclass(frozen=True)
 class Dataset:
     """A data set and the opener of its files."""
 
@@ -56,19 +71,19 @@ class Dataset:
     """Web page of its publisher."""
     needs: str
     """The expected files in ROOT."""
-    open: Callable[[Path | None, str, int, Report], OpenedImages]
+    open: Callable[[Path | None, str, int, ListOptions], OpenedImages]
     """Opens the files below a folder, or the default one, given the name of the folder of list files, the number of
-    classes and the report for faults."""
+    classes and the options for lists."""
 
 
-def open_listed(root: Path, folder: Path, report: Report) -> OpenedImages | None:
+def open_listed(root: Path, folder: Path, options: ListOptions) -> OpenedImages | None:
     """The images of list files or of a manifest in a folder; None if there are none.
 
     Args:
         root: the folder that paths are relative to.
         folder: with ``query.txt`` or ``test.txt``, ``database.txt`` and perhaps ``train.txt``; or the same as pairs
             (``test_img.txt`` and ``test_label.txt``); or ``all.txt``; or ``manifest.csv`` or ``manifest.parquet``.
-        report: called with each fault.
+        options: how the lines are read.
 
     Raises:
         FileNotFoundError: an image that does not exist.
@@ -76,25 +91,41 @@ def open_listed(root: Path, folder: Path, report: Report) -> OpenedImages | None
     """
     lists = find_lists(folder)
     if {"query", "database"} <= lists.keys():
-        source = ImageListSource(list(lists.values()), root, _class_names(folder), report=report)
+        source = open_list_files(list(lists.values()), root, _class_names(folder), options)
         return OpenedImages(source, dict(zip(lists, source.positions, strict=True)), lists)
     if (folder / "all.txt").is_file():
         whole = folder / "all.txt"
-        return OpenedImages(ImageListSource([whole], root, _class_names(folder), report=report), None, {"all": whole})
+        return OpenedImages(open_list_files([whole], root, _class_names(folder), options), None, {"all": whole})
     for file in (folder / f"manifest{suffix}" for suffix in SUFFIXES):
         if file.is_file():
-            return open_table(file, root, report)
+            return open_table(file, root, options)
     return None
 
 
-def open_table(file: Path, root: Path | None, report: Report) -> OpenedImages:
+def open_list_files(
+    files: Sequence[ListFile], root: Path | None, classes: Sequence[str] | None, options: ListOptions
+) -> ImageListSource:
+    """The images of list files; errors as of ``ImageListSource``."""
+    return ImageListSource(
+        files,
+        root,
+        classes,
+        strip_prefix=options.strip_prefix,
+        pixel_rule=options.pixel_rule,
+        report=options.report,
+    )
+
+
+def open_table(file: Path, root: Path | None, options: ListOptions) -> OpenedImages:
     """The images and the split of a manifest.
 
     Raises:
         FileNotFoundError: an image that does not exist.
         ValueError: a malformed row, or a split column without queries or without a database.
     """
-    source = ManifestSource(file, root, report=report)
+    source = ManifestSource(
+        file, root, strip_prefix=options.strip_prefix, pixel_rule=options.pixel_rule, report=options.report
+    )
     parts = source.parts
     if parts is not None:
         if "database" not in parts and "train" in parts:
@@ -120,32 +151,34 @@ def find_lists(folder: Path) -> dict[str, ListFile]:
 
 def _class_names(folder: Path) -> list[str] | None:
     file = folder / "classes.txt"
-    return file.read_text(encoding="utf-8").splitlines() if file.is_file() else None
+    return read_lines(file) if file.is_file() else None
 
 
 def _files(
     folders: tuple[str, ...],
     needs: str,
     read: Callable[[Path, int, Report], OpenedImages | None],
-) -> Callable[[Path | None, str, int, Report], OpenedImages]:
+) -> Callable[[Path | None, str, int, ListOptions], OpenedImages]:
     """An opener of list files, else of a manifest, else of the data set's own files."""
 
-    def open_files(root: Path | None, lists: str, classes: int, report: Report) -> OpenedImages:
+    def open_files(root: Path | None, lists: str, classes: int, options: ListOptions) -> OpenedImages:
         if root is None and not os.environ.get("VTSEARCH_DATA"):
             raise FileNotFoundError(f"data: expected a folder with {needs}; name it with --data, or set VTSEARCH_DATA")
         root = Path(os.environ["VTSEARCH_DATA"]) if root is None else root
         for base in (root / name for name in folders):
             for folder in (base / lists, base):
-                if (opened := open_listed(base, folder, report)) is not None:
+                if (opened := open_listed(base, folder, options)) is not None:
                     return opened
-            if (opened := read(base, classes, report)) is not None:
-                return _with_list_files(opened, find_lists(base / lists) or find_lists(base), base, report)
+            if (opened := read(base, classes, options.report)) is not None:
+                return _with_list_files(opened, find_lists(base / lists) or find_lists(base), base, options)
         raise FileNotFoundError(f"{root}: expected {needs} in it")
 
     return open_files
 
 
-def _with_list_files(opened: OpenedImages, lists: Mapping[str, ListFile], root: Path, report: Report) -> OpenedImages:
+def _with_list_files(
+    opened: OpenedImages, lists: Mapping[str, ListFile], root: Path, options: ListOptions
+) -> OpenedImages:
     """The data set's own labels with the published query and train lists; the protocol derives the database.
 
     The published database lists are not distributed with the others: they are the complement of these.
@@ -155,16 +188,18 @@ def _with_list_files(opened: OpenedImages, lists: Mapping[str, ListFile], root: 
 
     def report_labels(kind: str, fault: Exception) -> None:
         if kind != "files":  # missing files are reported by the source of the labels
-            report(kind, fault)
+            options.report(kind, fault)
 
-    listed = ImageListSource(list(lists.values()), root, report=report_labels)
+    listed = open_list_files(list(lists.values()), root, None, replace(options, report=report_labels))
     known = {Path(opened.source.id(position)).name: position for position in range(len(opened.source))}
     parts: dict[str, NDArray[np.int64]] = {}
     for part, positions in zip(lists, listed.positions, strict=True):
         names = [Path(listed.id(position)).name for position in positions.tolist()]
         for name in names:
             if name not in known:
-                report("files", FileNotFoundError(f"{lists[part]}: no such image among the labelled ones: {name}"))
+                options.report(
+                    "files", FileNotFoundError(f"{lists[part]}: no such image among the labelled ones: {name}")
+                )
         parts[part] = np.array([known[name] for name in names if name in known], dtype=np.int64)
     return OpenedImages(opened.source, parts, lists)
 
@@ -210,7 +245,7 @@ DATASETS: Mapping[str, Dataset] = {
         "CIFAR-10",
         "https://www.cs.toronto.edu/~kriz/cifar.html",
         NEEDS["cifar10"],
-        lambda root, _lists, _classes, _report: OpenedImages(open_cifar10(root)),
+        lambda root, _lists, _classes, _options: OpenedImages(open_cifar10(root)),
     ),
     "imagenet": Dataset(
         "ImageNet (ILSVRC 2012)",
@@ -246,7 +281,7 @@ DATASETS: Mapping[str, Dataset] = {
         "scikit-learn's digits",
         "https://scikit-learn.org/stable/modules/generated/sklearn.datasets.load_digits.html",
         NEEDS["digits"],
-        lambda _root, _lists, _classes, _report: OpenedImages(DigitsSource()),
+        lambda _root, _lists, _classes, _options: OpenedImages(DigitsSource()),
     ),
 }
 """Key of ``RetrievalProtocol.source`` -> the data set."""

@@ -10,9 +10,10 @@ import numpy as np
 
 from vtsearch.data.open import open_dataset, open_image_folder, open_image_list, open_manifest
 from vtsearch.data.protocols import PROTOCOLS
-from vtsearch.data.sources.image_files import read_image
-from vtsearch.data.sources.image_folder import SUFFIXES
-from vtsearch.data.sources.image_source import FileSource
+from vtsearch.data.sources.decode import PixelRule, read_image
+from vtsearch.data.sources.folder_scan import look_into
+from vtsearch.data.sources.image_folder import left_out
+from vtsearch.data.sources.image_source import FileSource, remarks_of
 from vtsearch.data.splits.split import load_split
 from vtsearch.errors import VtsearchError
 
@@ -29,7 +30,7 @@ Part = Literal["query", "train", "database"]
 TABLES = (".txt", ".csv", ".parquet")
 
 
-FILES, FOLDER, LIST, PROTOCOL, DATA = "files", "folder", "list", "protocol", "data"
+FILES, FOLDER, LIST, PROTOCOL, DATA, PREFIX = "files", "folder", "list", "protocol", "data", "strip_prefix"
 """Entries of an index's description that locate its images."""
 
 
@@ -44,14 +45,21 @@ class ImageSelection:
     split: str | None = None
     """Fingerprint of the protocol's split."""
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences about what was left out or taken in doubt, with counts; a command prints them."""
+        return remarks_of(self.source)
+
 
 class ImageFiles:
     """Image files as a source without labels; their names below a folder are the ids."""
 
     classes: tuple[str, ...] = ()
+    pixel_rule: PixelRule = "upright"
 
-    def __init__(self, root: Path, names: Sequence[str]) -> None:
+    def __init__(self, root: Path, names: Sequence[str], remarks: Sequence[str] = ()) -> None:
         """The images ``root / name`` in this order; an absolute name stands for itself."""
+        self.remarks: tuple[str, ...] = tuple(remarks)
         for name in names:
             if not (root / name).is_file():
                 raise FileNotFoundError(2, "no such image", str(root / name))
@@ -79,13 +87,20 @@ def load_image(path: Path) -> Image:
 
     Raises:
         FileNotFoundError: no such file.
-        VtsearchError: a file that is no image, or a truncated one.
+        PermissionError: a file that may not be read.
+        VtsearchError: a damaged file, or not an image.
     """
     return read_image(path, "images")
 
 
 def select_images(
-    names: Sequence[str], *, part: Part = "database", data: str | None = None, seed: int = 0, split: str | None = None
+    names: Sequence[str],
+    *,
+    part: Part = "database",
+    data: str | None = None,
+    seed: int = 0,
+    split: str | None = None,
+    strip_prefix: str = "",
 ) -> ImageSelection:
     """The images that the arguments of a command name.
 
@@ -95,18 +110,19 @@ def select_images(
         data: the folder of a protocol's data set, or the one that a list's paths are relative to.
         seed: of a protocol's split.
         split: file of a split drawn before, instead of drawing one.
+        strip_prefix: removed from the beginning of the paths in lists and tables.
 
     Raises:
-        ValueError: a name of no protocol and no file.
+        ValueError: a name of no protocol and no file, or a folder without images.
         FileNotFoundError: an image that does not exist.
     """
     first = Path(names[0])
     if len(names) == 1 and names[0] in PROTOCOLS:
-        return _of_protocol(names[0], part, data, seed, split)
+        return _of_protocol(names[0], part, data, seed, split, strip_prefix=strip_prefix)
     if len(names) == 1 and first.is_dir():
         return _of_folder(first)
     if len(names) == 1 and first.suffix in TABLES:
-        return _of_list(first, data)
+        return _of_list(first, data, strip_prefix)
     if len(names) == 1 and not first.exists():
         choices = ", ".join(PROTOCOLS)
         raise ValueError(f"images: expected a protocol ({choices}), a folder, a list or image files, got {names[0]!r}")
@@ -200,7 +216,8 @@ class ImageLocator:
             name, data = self._description[PROTOCOL], None if self._root is None else str(self._root)
             if name not in PROTOCOLS:  # images of one's own, under the name of their folder or manifest
                 name, data = str(self._root), None
-            self._source = _of_protocol(name, "database", data, 0, None).source
+            prefix = self._description.get(PREFIX, "")
+            self._source = _of_protocol(name, "database", data, 0, None, strip_prefix=prefix).source
             self._positions = {self._source.id(position): position for position in range(len(self._source))}
         return self._source
 
@@ -236,32 +253,51 @@ def _root(description: Mapping[str, str]) -> Path | None:
     return Path(description[LIST]).parent if LIST in description else None
 
 
-def _of_protocol(name: str, part: Part, data: str | None, seed: int, split: str | None) -> ImageSelection:
+def _of_protocol(
+    name: str, part: Part, data: str | None, seed: int, split: str | None, *, strip_prefix: str
+) -> ImageSelection:
     opened = open_dataset(
-        name, None if data is None else Path(data), seed=seed, split=None if split is None else load_split(split)
+        name,
+        None if data is None else Path(data),
+        seed=seed,
+        split=None if split is None else load_split(split),
+        strip_prefix=strip_prefix,
     )
     description = {PROTOCOL: name, "part": part} | ({} if data is None else {DATA: str(Path(data).absolute())})
     description |= {"remark": opened.remark} if opened.remark else {}
+    description |= {PREFIX: strip_prefix} if strip_prefix else {}
     positions = getattr(opened.split, part)
     return ImageSelection(opened.source, positions, description, split=opened.fingerprint)
 
 
 def _of_folder(folder: Path) -> ImageSelection:
-    if any(path.is_dir() and not path.name.startswith(".") for path in folder.iterdir()):
+    """The images of a folder: with the classes of its subfolders, or without labels where these are no classes."""
+    content = look_into(folder)
+    if not content.images:
+        found = left_out(content, beside=False)
+        raise ValueError(
+            f"images: expected images or subfolders of images in {folder}, got none" + "; ".join(["", *found])
+        )
+    reason = content.no_classes()
+    if content.filled and content.beside.images:
+        reason = f"{len(content.beside.images):,} images lie beside the subfolders, so these are not taken for classes"
+    if content.filled and not reason:
         return _whole(open_image_folder(folder), {FOLDER: str(folder.absolute())})
-    names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    if not names:
-        raise ValueError(f"images: expected images or subfolders of images in {folder}, got none")
-    return _of_files(folder.absolute(), names)
+    remarks = left_out(content, beside=False)
+    if reason:
+        remarks.insert(0, f"{folder}: {reason}: all {len(content.images):,} images are taken, without labels")
+    names = [path.relative_to(folder).as_posix() for path in content.images]
+    return _of_files(folder.absolute(), names, remarks)
 
 
-def _of_list(file: Path, root: str | None) -> ImageSelection:
+def _of_list(file: Path, root: str | None, strip_prefix: str) -> ImageSelection:
     description = {LIST: str(file.absolute())} | ({} if root is None else {DATA: str(Path(root).absolute())})
-    return _whole(open_image_list(file, root) if file.suffix == ".txt" else open_manifest(file, root), description)
+    open_list = open_image_list if file.suffix == ".txt" else open_manifest
+    return _whole(open_list(file, root, strip_prefix=strip_prefix), description)
 
 
-def _of_files(root: Path, names: Sequence[str]) -> ImageSelection:
-    return _whole(ImageFiles(root, names), {FILES: str(root)}, labelled=False)
+def _of_files(root: Path, names: Sequence[str], remarks: Sequence[str] = ()) -> ImageSelection:
+    return _whole(ImageFiles(root, names, remarks), {FILES: str(root)}, labelled=False)
 
 
 def _whole(source: ImageSource, description: Mapping[str, str], *, labelled: bool = True) -> ImageSelection:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from vtsearch._atomic_io import write_file
 from vtsearch.data.open import draw_dataset, open_images
-from vtsearch.data.sources.image_list import ImageListSource
+from vtsearch.data.sources.image_list import ImageListSource, split_line
 from vtsearch.data.sources.image_source import FileSource
 from vtsearch.data.sources.manifest import LABEL, PATH, SPLIT, SUFFIXES, ManifestSource
 from vtsearch.errors import require_extra
@@ -55,7 +55,7 @@ def make_split(
 
     Raises:
         ValueError: an unknown form or database rule, a class with too few images, no training images, a path with a
-            blank in list files, a class with the name of another column of a manifest.
+            blank and without the suffix of an image in list files, a class called like another column of a manifest.
         FileNotFoundError: no such images.
         FileExistsError: the folder has these files already.
     """
@@ -104,7 +104,7 @@ def _paths(source: ImageSource, output: Path) -> list[str]:
 def _lists(data: RetrievalData, output: Path) -> dict[str, bytes]:
     paths = _paths(data.source, output)
     for path in paths:
-        if len(path.split()) != 1:
+        if split_line(f"{path} 0") != (path, ["0"]):
             raise ValueError(f"form: expected csv or parquet for a path with a blank in it, got lists for {path!r}")
     rows = [" ".join(map(str, row)) for row in data.source.labels.reshape(len(paths), -1).tolist()]
     lists = {
@@ -122,7 +122,7 @@ def _manifest(data: RetrievalData, output: Path, form: Form) -> bytes:
     if source.labels.ndim == 1:
         columns[LABEL] = [source.classes[number] for number in source.labels.tolist()]
     else:
-        if reserved := {PATH, SPLIT} & set(source.classes):
+        if reserved := {PATH, SPLIT, LABEL} & set(source.classes):
             raise ValueError(f"form: expected lists for classes that are called {min(reserved)!r}, got {form}")
         columns |= {name: source.labels[:, number].tolist() for number, name in enumerate(source.classes)}
     if form == "csv":

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vtsearch.data.datasets import DATASETS, OpenedImages, open_listed, open_table
+from vtsearch.data.datasets import DATASETS, ListOptions, OpenedImages, open_listed, open_table
 from vtsearch.data.protocols import PROTOCOLS, RetrievalData, RetrievalProtocol, get_protocol
+from vtsearch.data.sources.class_names import unused_numbers
 from vtsearch.data.sources.image_files import refuse
 from vtsearch.data.sources.image_folder import ImageFolderSource
 from vtsearch.data.sources.image_list import ImageListSource
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from vtsearch.data.splits.split import DatabaseRule
 
 
-def open_dataset(name: str, root: Path | None = None, *, seed: int = 0, split: Split | None = None) -> RetrievalData:
+def open_dataset(
+    name: str, root: Path | None = None, *, seed: int = 0, split: Split | None = None, strip_prefix: str = ""
+) -> RetrievalData:
     """The images and the split of a protocol, or of your own folder or manifest.
 
     A copy with other numbers than published opens too, with a remark in ``RetrievalData.remark``. Without list files
@@ -35,13 +38,14 @@ def open_dataset(name: str, root: Path | None = None, *, seed: int = 0, split: S
             ``~/.cache/vtsearch``.
         seed: of a drawn split.
         split: an existing split (``load_split``), instead of a drawn one.
+        strip_prefix: removed from the beginning of the paths in lists and tables.
 
     Raises:
         ValueError: an unknown name, or malformed files.
         FileNotFoundError: ``root`` does not hold the data set, or lacks one of its images.
         VtsearchError: damaged files, a failed download, or a split of another data set.
     """
-    protocol, opened = open_images(name, root)
+    protocol, opened = open_images(name, root, strip_prefix=strip_prefix)
     return RetrievalData(protocol, opened.source, split or divide(protocol, opened, seed))
 
 
@@ -52,7 +56,7 @@ def open_folder(folder: str | Path, *, seed: int = 0, split: Split | None = None
     of a manifest with a split column. For one list ``all.txt``, a manifest without that column, or a folder per class
     it is drawn: from every class a tenth of the smallest class, at most 100, as queries, and the remaining size of the
     smallest class for training; of multi-label images, a tenth, at most 1,000, as queries and all others for training.
-    The database is all images but the queries.
+    The database is all images but the queries. What was left out is counted in ``RetrievalData.remarks``.
 
     Args:
         folder: of list files with their images, of a manifest, or of one folder per class; or a manifest.
@@ -60,14 +64,16 @@ def open_folder(folder: str | Path, *, seed: int = 0, split: Split | None = None
         split: an existing split, instead of a drawn one.
 
     Raises:
-        ValueError: fewer than two images in a class, or a malformed list.
+        ValueError: fewer than two classes, fewer than two images in a class, or a malformed list.
         FileNotFoundError: no images.
     """
-    protocol, opened = _open_own(Path(folder).resolve(), refuse)
+    protocol, opened = _open_own(Path(folder).resolve(), ListOptions())
     return RetrievalData(protocol, opened.source, split or divide(protocol, opened, seed))
 
 
-def open_images(name: str, root: Path | None = None, report: Report = refuse) -> tuple[RetrievalProtocol, OpenedImages]:
+def open_images(
+    name: str, root: Path | None = None, report: Report = refuse, *, strip_prefix: str = ""
+) -> tuple[RetrievalProtocol, OpenedImages]:
     """The images of a protocol, or of a folder or manifest, before the split.
 
     Raises:
@@ -76,11 +82,13 @@ def open_images(name: str, root: Path | None = None, report: Report = refuse) ->
         VtsearchError: damaged files.
     """
     if name not in PROTOCOLS and (Path(name).is_dir() or (Path(name).suffix in SUFFIXES and Path(name).is_file())):
-        return _open_own(Path(name).resolve(), report)
+        return _open_own(Path(name).resolve(), ListOptions(report, strip_prefix))
     protocol = get_protocol(name)
     published = protocol.published
     lists, classes = ("", 0) if published is None else (published.lists, published.classes)
-    opened = DATASETS[protocol.source].open(root, lists, classes, report)
+    opened = DATASETS[protocol.source].open(
+        root, lists, classes, ListOptions(report, strip_prefix, pixel_rule="published")
+    )
     if opened.parts is not None and "database" not in opened.parts:
         taken = [opened.parts["query"], *([opened.parts["train"]] if protocol.database == "rest" else [])]
         others = np.setdiff1d(np.arange(len(opened.source)), np.concatenate(taken))
@@ -178,15 +186,19 @@ def _numbers(protocol: RetrievalProtocol, images: int) -> tuple[int, int]:
     return max(1, round(share * protocol.queries)), max(1, round(share * protocol.train))
 
 
-def _open_own(path: Path, report: Report) -> tuple[RetrievalProtocol, OpenedImages]:
+def _open_own(path: Path, options: ListOptions) -> tuple[RetrievalProtocol, OpenedImages]:
     """The images of your own folder or manifest, with a protocol for their number."""
-    opened = open_listed(path, path, report) if path.is_dir() else open_table(path, None, report)
+    opened = open_listed(path, path, options) if path.is_dir() else open_table(path, None, options)
     opened = opened or OpenedImages(open_image_folder(path))
     labels = opened.source.labels
     name, several = str(path), labels.ndim > 1
     if opened.parts is not None:
         return RetrievalProtocol(name=name, source=name, k=None, queries=0, train=0, database="rest"), opened
+    if not several and len(opened.source.classes) < 2:
+        raise ValueError(f"{path}: expected images of two classes or more, got one, {opened.source.classes[0]!r}")
     smallest = len(labels) if several else int(np.bincount(labels, minlength=len(opened.source.classes)).min())
+    if smallest == 0:
+        raise ValueError(f"{path}: {'; '.join(unused_numbers(labels, len(opened.source.classes)))}")
     queries = min(max(smallest // 10, 1), 1_000 if several else 100)
     protocol = RetrievalProtocol(
         name=name, source=name, k=None, queries=queries, train=max(smallest - queries, 1), database="rest+train"
@@ -199,11 +211,11 @@ def open_image_folder(root: str | Path) -> ImageFolderSource:
     return ImageFolderSource(root)
 
 
-def open_image_list(file: str | Path, root: str | Path | None = None) -> ImageListSource:
+def open_image_list(file: str | Path, root: str | Path | None = None, *, strip_prefix: str = "") -> ImageListSource:
     """A text file with a path and labels per line; see ``ImageListSource``."""
-    return ImageListSource([file], root)
+    return ImageListSource([file], root, strip_prefix=strip_prefix)
 
 
-def open_manifest(file: str | Path, root: str | Path | None = None) -> ManifestSource:
+def open_manifest(file: str | Path, root: str | Path | None = None, *, strip_prefix: str = "") -> ManifestSource:
     """A CSV or Parquet table with a path and labels per row; see ``ManifestSource``."""
-    return ManifestSource(file, root)
+    return ManifestSource(file, root, strip_prefix=strip_prefix)

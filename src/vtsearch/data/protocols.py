@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vtsearch.data.sources.image_source import remarks_of
 from vtsearch.data.splits.sampling import DrawRule
 from vtsearch.data.splits.split import DatabaseRule, Split
 from vtsearch.errors import VtsearchError, suggestion
@@ -79,6 +80,11 @@ class RetrievalData:
         digest.update(np.ascontiguousarray(self.source.labels).tobytes())
         digest.update("\n".join(self.source.classes).encode())
         object.__setattr__(self, "fingerprint", digest.hexdigest())
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences about what the source left out or took in doubt, with counts."""
+        return remarks_of(self.source)
 
     @property
     def remark(self) -> str:

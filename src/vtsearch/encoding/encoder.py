@@ -13,17 +13,18 @@ import torch
 from vtsearch.codes import pack
 from vtsearch.data.loading.loader import build_loader
 from vtsearch.data.loading.torch_dataset import ImageDataset
-from vtsearch.data.sources.image_source import ImageSource
+from vtsearch.data.sources.image_source import ImageSource, pixel_rule_of
 from vtsearch.encoding.image_inputs import ImageInputs
 from vtsearch.encoding.precision import autocast, resolve_precision
 from vtsearch.models import HashModel, load_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from vtsearch.data.sources.decode import PixelRule
     from vtsearch.encoding.image_inputs import ImageInput
     from vtsearch.encoding.precision import Arithmetic, Precision
 
@@ -97,12 +98,28 @@ class Encoder:
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """Identity of the codes by name: sha256 of "model" and "preprocessing", and the "arithmetic"."""
+        """Identity of the codes of your own images: sha256 of "model" and "preprocessing", and the "arithmetic"."""
+        return self.fingerprints_by("upright")
+
+    def fingerprints_of(self, source: ImageSource) -> dict[str, str]:
+        """Identity of the codes of a source: its rule for pixels belongs to "preprocessing"."""
+        return self.fingerprints_by(pixel_rule_of(source))
+
+    def fingerprints_by(self, rule: PixelRule) -> dict[str, str]:
+        """Identity of the codes of images whose pixels are read by a rule: "upright" or "published"."""
         return {
             "model": self._model.fingerprint(),
-            "preprocessing": self._model.preprocessing.fingerprint(),
+            "preprocessing": self._model.preprocessing.fingerprint(rule),
             "arithmetic": self._arithmetic,
         }
+
+    def query_fingerprints(self, indexed: Mapping[str, str]) -> dict[str, str]:
+        """Identity of the codes of your own images as queries of an index with these fingerprints.
+
+        Your own images are read upright whatever the rule of the index: both rules give pictures for the same model.
+        """
+        published = self.fingerprints_by("published")
+        return published if indexed.get("preprocessing") == published["preprocessing"] else self.fingerprints
 
     @property
     def fingerprint(self) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vtsearch.data.sources.image_files import read_image
-from vtsearch.errors import VtsearchError, require_extra
+from vtsearch.data.sources.decode import PixelRule, faults_named, read_image, rgb_of
+from vtsearch.errors import require_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +26,9 @@ KINDS = "Pillow images, paths, uint8 arrays (h, w, 3) or uint8 tensors (3, h, w)
 class ImageInputs:
     """A source without labels of images of mixed kinds; an iterator is read to its end first.
 
+    Paths and Pillow images are read upright: with their EXIF orientation, on white where they are transparent. The
+    pixels of arrays and tensors are taken as they are.
+
     Raises:
         TypeError: an image of another kind, or pixels that are not uint8.
         ValueError: pixels of another shape.
@@ -33,6 +36,7 @@ class ImageInputs:
     """
 
     classes: tuple[str, ...] = ()
+    pixel_rule: PixelRule = "upright"
 
     def __init__(self, images: Iterable[ImageInput]) -> None:
         pillow = require_extra("PIL.Image")
@@ -50,6 +54,8 @@ class ImageInputs:
         """The RGB image at a position.
 
         Raises:
+            FileNotFoundError: an image file that is gone.
+            PermissionError: an image file that may not be read.
             VtsearchError: an image that cannot be decoded.
         """
         image, name = self._images[position], f"images[{position}]"
@@ -59,11 +65,8 @@ class ImageInputs:
             image = image.cpu().permute(1, 2, 0).numpy()
         if isinstance(image, np.ndarray):
             image = require_extra("PIL.Image").fromarray(np.ascontiguousarray(image))
-        try:
-            converted: Image = image.convert("RGB")
-        except (OSError, SyntaxError) as reason:  # a file that Pillow opened but has not decoded yet
-            raise VtsearchError(f"{name}: cannot read image: {reason}") from reason
-        return converted
+        with faults_named(f"{name}: cannot read image"):  # a file that Pillow opened may not be decoded yet
+            return rgb_of(image, self.pixel_rule)
 
     def id(self, position: int) -> str:
         """The position as a decimal number."""

@@ -40,7 +40,7 @@ def encode_shard(
         VtsearchError: an image file that cannot be read.
     """
     codes = encoder.encode(images.source, images.positions, progress=progress)
-    fingerprints = encoder.fingerprints | ({} if images.split is None else {"split": images.split})
+    fingerprints = encoder.fingerprints_of(images.source) | ({} if images.split is None else {"split": images.split})
     with replaced_folder(output) as fresh:
         write_index(
             fresh,

@@ -70,9 +70,14 @@ class Preprocessing:
         """
         return cls(**{**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
 
-    def fingerprint(self) -> str:
-        """sha256 of the fields: codes of images that were prepared differently do not belong together."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+    def fingerprint(self, pixel_rule: Literal["upright", "published"] = "published") -> str:
+        """sha256 of the fields and of the rule by which pixels are read from files.
+
+        Codes of images that were prepared differently do not belong together. The rule "published" adds nothing to the
+        fields.
+        """
+        fields = self.to_dict() | ({} if pixel_rule == "published" else {"pixel_rule": pixel_rule})
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
     def resize(self, images: Tensor, side: int) -> Tensor:
         """uint8 (..., 3, h, w) with its shorter side resized to ``side``; the longer keeps the proportion."""

@@ -65,6 +65,7 @@ def write_codes(
         "backbone": config.model.backbone,
     } | ({"data": str(Path(config.data).absolute())} if config.data else {})
     description |= {"remark": data.remark} if data.remark else {}
+    description |= {"strip_prefix": config.strip_prefix} if config.strip_prefix else {}
 
     notes = {"database": {"codes": database_codes}}
     if database_codes == LEARNED:
@@ -130,4 +131,5 @@ def _pictured(data: RetrievalData, sides: Sides) -> list[RetrievalRow]:
 
 
 def _fingerprints(model: HashModel, data: RetrievalData, config: TrainConfig) -> dict[str, str]:
-    return Encoder(model, precision=config.precision).fingerprints | {"split": data.fingerprint}
+    encoder = Encoder(model, precision=config.precision)
+    return encoder.fingerprints_of(data.source) | {"split": data.fingerprint}

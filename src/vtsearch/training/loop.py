@@ -205,7 +205,7 @@ class Run:
         )
         if data.remark:
             self.progress.note(f"warning: this is {data.remark}")
-        for line in ignored_values(self.config, self.components.model, data):
+        for line in (*ignored_values(self.config, self.components.model, data), *data.remarks):
             self.progress.note(f"warning: {line}")
         if self.best_model.has_too_few_to_hold_out:
             self.progress.note("validation: too few held-out images to choose an epoch; the last one counts")

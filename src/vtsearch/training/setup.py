@@ -159,4 +159,10 @@ def _data(config: TrainConfig, folder: Path) -> RetrievalData:
     """The data with the saved split of the run, or with a new one for a new run."""
     file = folder / files.SPLIT
     split = load_split(file) if files.is_claimed(folder) and file.exists() else None
-    return open_dataset(config.protocol, Path(config.data) if config.data else None, seed=config.seed, split=split)
+    return open_dataset(
+        config.protocol,
+        Path(config.data) if config.data else None,
+        seed=config.seed,
+        split=split,
+        strip_prefix=config.strip_prefix,
+    )

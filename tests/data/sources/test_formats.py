@@ -13,9 +13,12 @@ import pytest
 from dataset_fixtures import CLASSES, FORMATS, items, save_image, table
 
 from vtsearch.data import open_dataset, open_manifest
+from vtsearch.data.sources.cifar10 import Cifar10Source
 from vtsearch.data.sources.coco import CocoSource
+from vtsearch.data.sources.digits import DigitsSource
 from vtsearch.data.sources.image_files import class_numbers, zeros_and_ones
 from vtsearch.data.sources.imagenet import ImagenetSource
+from vtsearch.data.sources.manifest import ManifestSource
 from vtsearch.data.sources.mirflickr import MirflickrSource
 from vtsearch.data.sources.nuswide import NuswideSource
 from vtsearch.data.sources.voc import VocSource
@@ -126,7 +129,7 @@ def test_paths_of_a_manifest_are_relative_to_the_root(tmp_path, tmp_path_factory
         ("path,label\n", "table.csv: expected rows, got none"),
         ("", "table.csv: expected the columns"),
         ("path,label\nc.png\n", "table.csv:2: expected 2 fields, as there are columns, got 1"),
-        ("path,cat,owl\nc.png,1,0\nd.png,2,0\n", "table.csv:3: expected labels 0 or 1, got '2'"),
+        ("path,cat,owl\nc.png,1,0\nd.png,2,0\n", "table.csv:3: column 'cat': expected labels 0 or 1, got '2'"),
         ("path,label,split\nc.png,x,test\n", "table.csv:2: split: expected one of query, train, database, train"),
         ("path,label,split\nc.png,x,query\n", "split: expected images of each part, got no database image"),
         ("path,label,split\nc.png,x,database\n", "split: expected images of each part, got no query image"),
@@ -413,3 +416,83 @@ def test_csv_files_of_spreadsheets_begin_with_a_mark(tmp_path):
     with (tmp_path / "table.csv").open("w", encoding="utf-8-sig", newline="") as file:
         csv.writer(file).writerows([["path", "label"], ["c.png", "x"]])
     assert open_manifest(tmp_path / "table.csv").classes == ("x",)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Labels and columns that are probably not meant
+
+
+@pytest.mark.parametrize("label", ["", " ", "nan", "NaN", "null", "N/A", "<NA>", "-1", "-1.0"])
+def test_a_missing_label_is_no_class(tmp_path, label):
+    file = write_csv(tmp_path, f"path,label\nc.png,x\nd.png,{label}\n")
+    with pytest.raises(ValueError, match=r"table.csv:3: label: expected the name or number of a class, got '"):
+        open_manifest(file)
+    told = []
+    source = ManifestSource(file, report=lambda kind, _fault: told.append(kind))
+    assert (told, source.classes, len(source)) == (["labels"], ("x",), 1)
+
+
+def test_a_missing_label_of_parquet_is_no_class(tmp_path):
+    save_image(tmp_path / "c.png", 0)
+    for column in (pa.array(["x", None]), pa.array([1.0, float("nan")]), pa.array([1, -1])):
+        pq.write_table(pa.table({"path": ["c.png", "c.png"], "label": column}), tmp_path / "t.parquet")
+        with pytest.raises(ValueError, match=r"t.parquet:2: label: expected the name or number of a class"):
+            open_manifest(tmp_path / "t.parquet")
+
+
+def test_names_that_differ_in_case_or_blanks(tmp_path):
+    source = open_manifest(write_csv(tmp_path, "path,label\na b.png,cat\nc.png,Cat\nd.png, cat \n"))
+    assert source.classes == ("Cat", "cat")
+    assert source.remarks == ("classes: names that differ only in case are different classes: 'Cat' and 'cat'",)
+
+
+def test_beside_a_label_other_columns_are_not_read_and_this_is_told(tmp_path):
+    file = write_csv(tmp_path, "path,label,outdoor,split\na b.png,cat,1,query\nc.png,cat,0,database\n")
+    source = open_manifest(file)
+    assert (source.classes, source.labels.tolist()) == (("cat",), [0, 0])
+    assert source.remarks == (f"{file}: with a column label, other columns are not read: outdoor",)
+
+
+def test_the_column_that_is_no_class_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"table.csv:2: column 'width': .* got '640'; without a column label every"):
+        open_manifest(write_csv(tmp_path, "path,cat,width\nc.png,1,640\n"))
+
+
+def test_blanks_after_commas_do_not_count(tmp_path):
+    source = open_manifest(write_csv(tmp_path, "path, cat, owl\nc.png, 1, 0\nd.png, 0, 1\n"))
+    assert (source.classes, source.labels.tolist()) == (("cat", "owl"), [[1, 0], [0, 1]])
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"expected columns of different names, got 'cat' 2 times"):
+        open_manifest(write_csv(tmp_path, "path,cat,cat\nc.png,1,0\n"))
+
+
+def test_a_broken_table_is_named_with_its_line(tmp_path):
+    with pytest.raises(ValueError, match=r"table.csv:2: expected a table of comma-separated values: field larger"):
+        open_manifest(write_csv(tmp_path, f"path,label\nc.png,{'x' * 140_000}\n"))
+
+
+def test_paths_of_a_table_are_stripped(tmp_path):
+    source = open_manifest(write_csv(tmp_path, "path,label\n/author/c.png,x\n"), strip_prefix="/author/")
+    assert source.id(0) == "c.png"
+
+
+def test_paths_of_a_protocol_are_stripped(tmp_path):
+    made = FORMATS["lists"].build(tmp_path)
+    FORMATS["lists"].write(tmp_path, [replace(item, name=f"/author/{item.name}") for item in made])
+    data = open_dataset("mirflickr", tmp_path, strip_prefix="/author")
+    assert data.source.path(0) == tmp_path / made[0].name
+    assert open_dataset(str(tmp_path), strip_prefix="/author").source.id(0) == made[0].name
+
+
+def test_published_protocols_keep_their_pixels_and_own_images_are_upright(tmp_path):
+    for form in (*PROTOCOL, "lists", "csv", "folders"):
+        FORMATS[form].build(tmp_path / form)
+        if form in PROTOCOL:
+            assert open_dataset(PROTOCOL[form], tmp_path / form).source.pixel_rule == "published"
+        else:
+            assert open_dataset(str(tmp_path / form)).source.pixel_rule == "upright"
+    assert open_dataset("mirflickr", tmp_path / "lists").source.pixel_rule == "published"
+    assert open_dataset("mirflickr", tmp_path / "csv").source.pixel_rule == "published"
+    assert DigitsSource.pixel_rule == Cifar10Source.pixel_rule == "published"

@@ -23,10 +23,10 @@ def test_subfolders_are_classes_in_order_of_their_names(tmp_path):
 
 
 def test_other_files_are_ignored(tmp_path):
-    root = fill(tmp_path, ["cat/a.png"])
+    root = fill(tmp_path, ["cat/a.png", "dog/b.png"])
     for name in ("cat/notes.txt", "cat/.a.png", "readme.md"):
         (root / name).write_text("x")
-    assert len(open_image_folder(root)) == 1
+    assert len(open_image_folder(root)) == 2
 
 
 def test_a_missing_folder_is_named(tmp_path):
@@ -41,7 +41,7 @@ def test_a_folder_without_classes_is_named(tmp_path):
 
 def test_a_class_without_images_is_named(tmp_path):
     (fill(tmp_path, ["cat/a.png"]) / "dog").mkdir()
-    with pytest.raises(ValueError, match=r"dog: expected images \(.bmp, .*\), got none"):
+    with pytest.raises(ValueError, match=r"dog: expected images, got none$"):
         open_image_folder(tmp_path)
 
 

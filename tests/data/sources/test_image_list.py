@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vtsearch.data import open_image_list, open_lists
+from vtsearch.data import open_folder, open_image_list, open_lists
 from vtsearch.data.sources.image_list import ImageListSource
 from vtsearch.errors import VtsearchError
 
@@ -153,3 +153,37 @@ def test_all_faults_are_told_to_who_asks(pictures):
 def test_a_list_of_nothing_but_faults_is_refused(pictures):
     with pytest.raises(ValueError, match="labels: expected an image with labels, got none without a fault"):
         ImageListSource([write(pictures, "0.png\n")], report=lambda _kind, _fault: None)
+
+
+def test_blanks_in_paths_are_understood_where_the_path_ends_with_a_suffix(pictures):
+    (pictures / "my cat.v2.png").write_bytes((pictures / "0.png").read_bytes())
+    source = open_image_list(write(pictures, "my cat.v2.png 0 1\n1.png 1 0\n"))
+    assert [source.id(0), source.id(1)] == ["my cat.v2.png", "1.png"]
+    assert source.labels.tolist() == [[0, 1], [1, 0]]
+    with pytest.raises(ValueError, match=r"list.txt:1: expected labels 0 or 1, got '0.5'"):
+        open_image_list(write(pictures, "0.png 1 0.5\n"))
+
+
+def test_class_numbers_with_gaps_are_told(pictures):
+    source = open_image_list(write(pictures, "0.png 1\n1.png 2\n2.png 2\n"))
+    assert source.remarks == (
+        "classes: the numbers go from 0 to 2, and 1 of them have no image: 0; classes are numbered from 0",
+    )
+    source = open_image_list(write(pictures, "0.png 0\n1.png 7\n"))
+    assert source.remarks == ("classes: the numbers go from 0 to 7, and 6 of them have no image: 1, 2, 3 and 3 more",)
+    write(pictures, "0.png 1\n1.png 1\n2.png 2\n3.png 2\n", "all.txt")
+    with pytest.raises(ValueError, match="1 of them have no image: 0; classes are numbered from 0"):
+        open_folder(pictures)
+
+
+def test_the_folders_of_an_author_are_stripped_from_the_paths(pictures):
+    file = write(pictures, "/home/author/data/0.png 1\n/home/author/data/1.png 0\n")
+    source = open_image_list(file, strip_prefix="/home/author/data")
+    assert [source.id(at) for at in range(2)] == ["0.png", "1.png"]
+    assert source.path(0) == pictures / "0.png"
+    with pytest.raises(ValueError, match=r"list.txt:1: strip_prefix: expected a path that begins with '/x', got"):
+        open_image_list(file, strip_prefix="/x")
+    with pytest.raises(FileNotFoundError, match=r"no such image: /home/author/data/0.png; --strip-prefix removes"):
+        open_image_list(file)
+    windows = write(pictures, "D:\\data\\0.png 1\n")
+    assert open_image_list(windows, strip_prefix="D:\\data\\").id(0) == "0.png"

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import shutil
+import struct
 from dataclasses import replace
 
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ from dataset_fixtures import FORMATS, cifar10, write_cifar10
 
 from vtsearch.data import PROTOCOLS, RetrievalProtocol, open_dataset
 from vtsearch.data.protocols import PublishedSplit
+from vtsearch.data.sources.image_folder import ImageFolderSource
 from vtsearch.data.validation.check import check_dataset
 
 SOURCES = ("coco", "nuswide", "imagenet", "voc2012", "mirflickr")
@@ -182,7 +184,8 @@ def test_a_label_with_a_fault_is_named_with_its_line(small, form):
     MISLABEL[form](root)
     inspection = found(root)
     (fault,) = [finding for check, finding in errors(inspection).items() if check in ("labels", "open")]
-    assert any(re.search(r":\d+: expected|zebra.txt: expected 13 labels", example) for example in fault.examples)
+    expected = r":\d+: (column 'owl': )?expected|zebra.txt: expected 13 labels"
+    assert any(re.search(expected, example) for example in fault.examples)
 
 
 def test_a_table_full_of_faults_cannot_be_opened_and_says_why(small):
@@ -190,7 +193,7 @@ def test_a_table_full_of_faults_cannot_be_opened_and_says_why(small):
     MISLABEL["parquet"](root)
     (fault,) = found(root).findings
     assert (fault.check, fault.level, fault.count) == ("open", "error", 13)
-    assert "manifest.parquet:1: expected labels 0 or 1, got '7'" in fault.examples[1]
+    assert "manifest.parquet:1: column 'cat': expected labels 0 or 1, got '7'" in fault.examples[1]
 
 
 @pytest.mark.parametrize("form", ["lists", "class lists", "pairs"])
@@ -347,3 +350,58 @@ def test_a_query_in_another_row_of_a_table_leaks(tables):
         write_cifar10(file, images, column["label"])
     fault = errors(found(root))["leakage"]
     assert f"{data.source.id(query)} = {data.source.id(answer)}" in fault.examples
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A check survives what it is to find
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_every_file_that_cannot_be_read_is_named_with_its_reason(tmp_path, quick):
+    made = FORMATS["folders"].build(tmp_path)
+    for item in made[:7]:
+        (tmp_path / item.name).write_bytes(b"no image")
+    fault = errors(check_dataset(str(tmp_path), quick=quick))["files"]
+    assert fault.text == "7 of 12 images cannot be read"
+    assert all(any(item.name in example for example in fault.examples) for item in made[:7])
+    assert all("not an image of a kind that Pillow opens" in example for example in fault.examples)
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), RecursionError("deep"), EOFError(), struct.error("short"), OSError()])
+def test_any_exception_of_an_image_is_a_finding(tmp_path, monkeypatch, fault):
+    FORMATS["folders"].build(tmp_path)
+
+    def fail(_source, _position):
+        raise fault
+
+    monkeypatch.setattr(ImageFolderSource, "load", fail)
+    found = errors(check_dataset(str(tmp_path)))["files"]
+    assert found.count == 12
+    assert found.examples[0].startswith("cat/0000.png: ")
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), RecursionError("deep"), OverflowError(), KeyError("x")])
+def test_any_exception_at_opening_is_a_finding(tmp_path, monkeypatch, fault):
+    def fail(*_arguments, **_options):
+        raise fault
+
+    monkeypatch.setattr("vtsearch.data.validation.check.open_images", fail)
+    (found,) = check_dataset(str(tmp_path)).findings
+    assert (found.check, found.level) == ("open", "error")
+    assert found.examples[0]
+
+
+def test_what_a_source_left_out_is_worth_a_warning(tmp_path):
+    FORMATS["folders"].build(tmp_path)
+    (tmp_path / "cat/a.heic").write_text("x")
+    inspection = check_dataset(str(tmp_path))
+    assert inspection.is_clean
+    (warning,) = [finding for finding in inspection.findings if finding.level == "warn"]
+    assert (warning.check, "1 files: 1 .heic" in warning.text) == ("remarks", True)
+
+
+def test_prefixes_are_stripped(tmp_path):
+    made = FORMATS["lists"].build(tmp_path)
+    FORMATS["lists"].write(tmp_path, [replace(item, name=f"/author/{item.name}") for item in made])
+    assert check_dataset(str(tmp_path), strip_prefix="/author").is_clean
+    assert errors(check_dataset(str(tmp_path)))["files"].count == 12

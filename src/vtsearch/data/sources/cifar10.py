@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vtsearch.data.sources.decode import PixelRule, faults_named
 from vtsearch.errors import VtsearchError, require_extra
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Cifar10Source:
     """
 
     classes: tuple[str, ...] = CLASSES
+    pixel_rule: PixelRule = "published"
 
     def __init__(self, labels: NDArray[np.int64], encoded: Any, decoded: NDArray[np.uint8], train_images: int) -> None:
         self.labels = labels
@@ -94,11 +96,11 @@ class Cifar10Source:
         return f"test/{position - self._train_images:05d}"
 
     def _decode(self, position: int) -> NDArray[np.uint8]:
-        try:
-            with require_extra("PIL.Image").open(io.BytesIO(self._encoded[position].as_py())) as image:
-                picture = np.asarray(image.convert("RGB"))
-        except OSError as reason:
-            raise VtsearchError(f"cifar10: cannot decode image {self.id(position)}: {reason}") from reason
+        with (
+            faults_named(f"cifar10: cannot decode image {self.id(position)}"),
+            require_extra("PIL.Image").open(io.BytesIO(self._encoded[position].as_py())) as image,
+        ):
+            picture = np.asarray(image.convert("RGB"))
         if picture.shape != (32, 32, 3):
             raise VtsearchError(f"cifar10: expected 32 x 32 pixels, got {picture.shape} in {self.id(position)}")
         return picture.transpose(2, 0, 1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vtsearch.data.sources.decode import PixelRule
 from vtsearch.errors import require_extra
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 class DigitsSource:
     """The digits 0 to 9; grey values 0 to 16 are stretched to 0 to 255 and repeated in three channels."""
+
+    pixel_rule: PixelRule = "published"
 
     def __init__(self) -> None:
         digits = require_extra("sklearn.datasets").load_digits()

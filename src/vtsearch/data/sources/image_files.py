@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vtsearch.errors import VtsearchError, require_extra
+from vtsearch.data.sources.decode import PixelRule, read_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,6 +34,8 @@ class ImageFilesSource:
         labels: int64 (n,), or uint8 0/1 (n, classes).
         classes: names of the class numbers or label columns.
         where: per item its entry (file and line), for messages.
+        pixel_rule: "upright" for your own images, "published" for those of a published protocol.
+        remarks: sentences about what was left out or may be wrong, with counts.
         report: called with each missing file.
 
     Raises:
@@ -48,16 +50,23 @@ class ImageFilesSource:
         classes: Sequence[str],
         where: Sequence[str],
         *,
+        pixel_rule: PixelRule = "published",
+        remarks: Sequence[str] = (),
         report: Report = refuse,
     ) -> None:
+        self.pixel_rule = pixel_rule
+        self.remarks: tuple[str, ...] = tuple(remarks)
         self._names = names
         self._paths = paths
         self._where = where
         self.labels: NDArray[Any] = labels
         self.classes: tuple[str, ...] = tuple(classes)
-        for path, entry in zip(paths, where, strict=True):
+        for path, name, entry in zip(paths, names, where, strict=True):
             if not os.path.isfile(path):  # noqa: PTH113 (a third of the time of Path.is_file: lists are long)
-                report("files", FileNotFoundError(f"{entry}: no such image: {path}"))
+                hint = (
+                    "; --strip-prefix removes the beginning of a path of another computer" if _is_absolute(name) else ""
+                )
+                report("files", FileNotFoundError(f"{entry}: no such image: {path}{hint}"))
 
     def __len__(self) -> int:
         return len(self._names)
@@ -66,9 +75,11 @@ class ImageFilesSource:
         """The image at a position.
 
         Raises:
-            VtsearchError: a truncated file, or not an image (with its entry).
+            FileNotFoundError: a file that is gone.
+            PermissionError: a file that may not be read.
+            VtsearchError: a damaged file, or not an image (with its entry).
         """
-        return read_image(self._paths[position], self._where[position])
+        return read_image(self._paths[position], self._where[position], self.pixel_rule)
 
     def id(self, position: int) -> str:
         """The name of the item in the files of the data set."""
@@ -79,21 +90,15 @@ class ImageFilesSource:
         return self._paths[position]
 
 
-def read_image(path: Path, where: str) -> Image:
-    """The RGB image in a file; ``where`` is the entry of the file, for messages.
+def without_prefix(name: str, prefix: str) -> str | None:
+    """A path of a list without its beginning, as a relative path; None if it begins otherwise."""
+    if not prefix:
+        return name
+    return name[len(prefix) :].lstrip("/\\") if name.startswith(prefix) else None
 
-    Raises:
-        FileNotFoundError: no such file.
-        VtsearchError: a truncated file, or not an image.
-    """
-    try:
-        with require_extra("PIL.Image").open(path) as image:
-            converted: Image = image.convert("RGB")
-            return converted
-    except FileNotFoundError:
-        raise
-    except (OSError, SyntaxError) as reason:  # Pillow reports broken PNG chunks as SyntaxError
-        raise VtsearchError(f"{where}: cannot read image {path}: {reason}") from reason
+
+def _is_absolute(name: str) -> bool:
+    return PurePosixPath(name).is_absolute() or PureWindowsPath(name).is_absolute()
 
 
 def zeros_and_ones(text: str | bytes) -> NDArray[np.uint8]:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from vtsearch.data.sources.decode import PixelRule
+
 
 @runtime_checkable
 class ImageSource(Protocol):
@@ -47,3 +49,14 @@ class PixelSource(ImageSource, Protocol):
 
     def pixels(self, positions: NDArray[np.int64]) -> NDArray[np.uint8]:
         """uint8 (b, 3, h, w) of the positions, in their order."""
+
+
+def pixel_rule_of(source: ImageSource) -> PixelRule:
+    """The rule by which a source reads its pixels; a source of another program's making gives your own images."""
+    rule: PixelRule = getattr(source, "pixel_rule", "upright")
+    return rule
+
+
+def remarks_of(source: ImageSource) -> tuple[str, ...]:
+    """Sentences about what a source left out or took in doubt, with counts; see docs/data.md."""
+    return tuple(getattr(source, "remarks", ()))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vtsearch.data.sources.image_files import ImageFilesSource, is_number, refuse
+from vtsearch.data.sources.text_files import read_lines
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def annotation_files(root: Path) -> list[Path]:
 
 def _numbers(file: Path, report: Report) -> list[int]:
     numbers = []
-    for line, text in enumerate(file.read_text(encoding="utf-8").split("\n"), start=1):
+    for line, text in enumerate(read_lines(file), start=1):
         number = text.strip()
         if is_number(number) and len(number) <= 7 and 1 <= int(number) <= MOST_IMAGES:
             numbers.append(int(number))

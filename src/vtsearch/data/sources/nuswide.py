@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vtsearch.data.sources.image_files import ImageFilesSource, refuse, zeros_and_ones
+from vtsearch.data.sources.text_files import read_lines
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ class NuswideSource(ImageFilesSource):
     """
 
     def __init__(self, root: Path, concepts: int, *, report: Report = refuse) -> None:
-        listed = [
-            PureWindowsPath(line) for line in (root / IMAGES).read_text(encoding="utf-8").split("\n") if line.strip()
-        ]
+        listed = [PureWindowsPath(line) for line in read_lines(root / IMAGES) if line.strip()]
         columns = _columns(root / LABELS, len(listed), report)
         often = sorted(columns, key=lambda name: (-int(columns[name].sum()), name))[:concepts]
         classes = tuple(sorted(often))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vtsearch.data.sources.image_files import ImageFilesSource, refuse
+from vtsearch.data.sources.text_files import read_lines
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class VocSource(ImageFilesSource):
 def _shown(file: Path, report: Report) -> list[str]:
     """Names of the images with the class of a file."""
     names = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_lines(file), start=1):
         fields = line.split()
         if fields and (len(fields) != 2 or fields[1] not in ("1", "0", "-1")):
             report("labels", ValueError(f"{file}:{number}: expected a name with 1, 0 or -1, got {line!r}"))

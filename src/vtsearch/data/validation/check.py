@@ -13,8 +13,8 @@ import numpy as np
 from vtsearch.data.datasets import DATASETS
 from vtsearch.data.open import divide, open_images
 from vtsearch.data.protocols import PROTOCOLS
+from vtsearch.data.sources.image_source import remarks_of
 from vtsearch.data.validation.content_hash import groups_of_same, hash_images
-from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from vtsearch.data.splits.split import Positions
 
 Level = Literal["ok", "warn", "error"]
-EXAMPLES = 3
 HASH_DIGITS = 16  # published digits of a list's sha256
 
 
@@ -34,14 +33,14 @@ class Finding:
     """A result of one check."""
 
     check: str
-    """"open", "counts", "files", "labels", "repeats", "leakage" or "split"."""
+    """"open", "counts", "files", "remarks", "labels", "repeats", "leakage" or "split"."""
     level: Level
     """"error": numbers on this copy are not the protocol's, or a run will fail; "warn": worth knowing."""
     text: str
     count: int = 0
     """Number of images or lines with it."""
     examples: tuple[str, ...] = ()
-    """The first few of these."""
+    """All of them, with the reasons."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,7 @@ def check_dataset(
     *,
     quick: bool = False,
     seed: int = 0,
+    strip_prefix: str = "",
     progress: Callable[[int, int], object] | None = None,
 ) -> Inspection:
     """Check a copy of a protocol's data set, or your own folder or manifest.
@@ -76,6 +76,7 @@ def check_dataset(
         root: the folder of the data set, as for ``open_dataset``.
         quick: read sizes and headers of the images only: does not find truncated files and copies under other names.
         seed: of a drawn split.
+        strip_prefix: removed from the beginning of the paths in lists and tables.
         progress: called with the number of images checked so far and the total.
 
     Raises:
@@ -84,13 +85,17 @@ def check_dataset(
     dataset = DATASETS[PROTOCOLS[name].source] if name in PROTOCOLS else None
     title, page = (dataset.title, dataset.page) if dataset else ("", "")
     faults: dict[str, list[str]] = {}
+
+    def report(kind: str, fault: Exception) -> None:
+        faults.setdefault(kind, []).append(str(fault))
+
     try:
-        protocol, opened = open_images(name, root, lambda kind, fault: faults.setdefault(kind, []).append(str(fault)))
+        protocol, opened = open_images(name, root, report, strip_prefix=strip_prefix)
         parts = _parts(protocol, opened, seed)
-    except (OSError, ValueError, VtsearchError) as fault:
+    except Exception as fault:
         if name not in PROTOCOLS and not Path(name).exists():
             raise
-        messages = [str(fault), *(text for texts in faults.values() for text in texts)]
+        messages = [str(fault) or type(fault).__name__, *(text for texts in faults.values() for text in texts)]
         return Inspection(name, title, page, (_found("open", "error", "cannot be opened", messages),))
     hashes = hash_images(opened.source, quick=quick, progress=progress)
     unreadable = [fault for fault in hashes.values() if not isinstance(fault, bytes)]
@@ -100,6 +105,7 @@ def check_dataset(
     findings = [
         *_check_counts(protocol, parts, opened.source),
         *_check_files(len(opened.source), faults.get("files", []), unreadable, quick=quick),
+        *(Finding("remarks", "warn", remark) for remark in remarks_of(opened.source)),
         *_check_labels(protocol, opened.source, parts, faults.get("labels", []), same),
         *_check_repeats(opened, parts, same, quick=quick),
         *_check_leakage(opened.source, parts, same, quick=quick),
@@ -139,7 +145,7 @@ def _check_counts(
     there = {part: getattr(published, part) for part in here}
     differing = [f"{part}: {here[part]:,} of {there[part]:,}" for part in here if here[part] != there[part]]
     if differing:
-        yield _found("counts", "error", "not the published numbers", differing, most=len(here))
+        yield _found("counts", "error", "not the published numbers", differing)
     else:
         yield Finding("counts", "ok", f"{counts}, as published")
     inside = int(np.isin(parts["train"], parts["database"]).sum())
@@ -185,7 +191,7 @@ def _check_labels(
     bare = used[:0] if single else used[~labels[used].any(axis=1)]
     if len(bare):
         text = f"{len(bare):,} images have no label: as queries they count 0, as answers they are never right"
-        yield _found("labels", "warn", text, [source.id(position) for position in bare[:EXAMPLES].tolist()], len(bare))
+        yield _found("labels", "warn", text, [source.id(position) for position in bare.tolist()], len(bare))
     empty = [name for name, size in zip(source.classes, sizes, strict=True) if size == 0]
     if empty:
         yield _found("labels", "warn", f"{len(empty)} of {len(source.classes)} classes have no image", empty)
@@ -202,7 +208,7 @@ def _check_repeats(
         twice = [position for position, times in Counter(positions.tolist()).items() if times > 1]
         if twice:
             clean = False
-            names = [source.id(position) for position in twice[:EXAMPLES]]
+            names = [source.id(position) for position in twice]
             yield _found(
                 "repeats", "error", f"{len(twice):,} images are listed more than once as {part}", names, len(twice)
             )
@@ -213,7 +219,7 @@ def _check_repeats(
         groups = [kept for group in same if len(kept := [position for position in group if position in members]) > 1]
         if groups:
             clean = False
-            names = [" = ".join(source.id(position) for position in group) for group in groups[:EXAMPLES]]
+            names = [" = ".join(source.id(position) for position in group) for group in groups]
             text = f"{len(groups):,} images are in {part} under several names"
             yield _found("repeats", "warn", text, names, len(groups))
     if clean:
@@ -228,7 +234,7 @@ def _check_leakage(
         shared = np.intersect1d(parts["query"], parts[part]).tolist()
         if shared:
             clean = False
-            names = [source.id(position) for position in shared[:EXAMPLES]]
+            names = [source.id(position) for position in shared]
             yield _found("leakage", "error", f"{len(shared):,} queries are {part} images too", names, len(shared))
         others = set(parts[part].tolist()) - queries
         pairs = [
@@ -266,7 +272,5 @@ def _check_split(protocol: RetrievalProtocol, opened: OpenedImages, seed: int) -
         yield Finding("split", "ok", "as the files say; no hash of them is published")
 
 
-def _found(
-    check: str, level: Level, text: str, examples: Sequence[str], count: int | None = None, *, most: int = EXAMPLES
-) -> Finding:
-    return Finding(check, level, text, len(examples) if count is None else count, tuple(examples[:most]))
+def _found(check: str, level: Level, text: str, examples: Sequence[str], count: int | None = None) -> Finding:
+    return Finding(check, level, text, len(examples) if count is None else count, tuple(examples))

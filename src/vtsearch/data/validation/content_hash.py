@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vtsearch._validate import available_cpus
+from vtsearch.data.sources.decode import check_header
 from vtsearch.data.sources.image_source import FileSource
-from vtsearch.errors import VtsearchError, require_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,14 +38,20 @@ def _hash(source: ImageSource, position: int, *, quick: bool) -> bytes | str | N
             return b"" if quick else hashlib.sha256(np.asarray(source.load(position)).tobytes()).digest()
         path = source.path(position)
         if quick:
-            with require_extra("PIL.Image").open(path):
-                return b""
+            check_header(path, source.id(position))
+            return b""
         source.load(position)
         return hashlib.sha256(path.read_bytes()).digest()
     except FileNotFoundError:
         return None
-    except (OSError, SyntaxError, VtsearchError) as fault:
-        return str(fault)
+    except Exception as fault:  # noqa: BLE001 (a check survives whatever it finds)
+        return _told(fault, source, position)
+
+
+def _told(fault: Exception, source: ImageSource, position: int) -> str:
+    """The message of a fault, with the name of its item."""
+    text, name = " ".join(str(fault).split()) or type(fault).__name__, source.id(position)
+    return text if name in text else f"{name}: {text}"
 
 
 def groups_of_same(hashes: Mapping[int, bytes | str]) -> list[list[int]]:
