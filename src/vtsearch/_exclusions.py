@@ -66,15 +66,13 @@ class Excluded:
         return Excluded.of_pairs(self.owners[kept], self.items[kept], len(self.offsets) - 1)
 
 
-def checked_exclude(exclude: Exclude | None, queries: int, n: int) -> Excluded | None:
+def checked_exclude(exclude: Exclude, queries: int, n: int) -> Excluded:
     """Positions in a database of n items, for each query.
 
     Raises:
         TypeError: positions that are not integers.
         ValueError: another number of rows than queries; positions outside the database; another word than "self".
     """
-    if exclude is None:
-        return None
     if isinstance(exclude, str):
         return _themselves(exclude, queries, n)
     owners, items = _pairs(exclude, queries)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,24 +34,26 @@ class LabelRows:
         return int(np.diff(self.offsets).max(initial=0))
 
 
-@dataclass(frozen=True)
+@dataclass
 class DatabaseLabels:
     """Labels of a database, converted to rows over a list of classes on demand."""
 
     array: NDArray[Any]
     known: NDArray[np.int64] | None
     """The list, for single labels."""
+    _all: LabelRows | None = None
 
     def rows(self, labels: NDArray[Any]) -> LabelRows:
         if self.known is None:
             return _multi_rows("db_labels", labels)
         return _single_rows("db_labels", labels, self.known)
 
-    @functools.cached_property
     def all_rows(self) -> LabelRows:
-        rows = self.rows(self.array)
-        _pages.release(self.array)
-        return rows
+        """The rows of all items, converted once."""
+        if self._all is None:
+            self._all = self.rows(self.array)
+            _pages.release(self.array)
+        return self._all
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,14 @@ class Labels:
 
     def of_queries(self, start: int, stop: int) -> Labels:
         """The labels for queries start .. stop - 1."""
+        if (start, stop) == (0, len(self.queries)):
+            return self
         return Labels(self.queries.rows(start, stop), self.classes, self._database)
 
     def database(self, start: int, stop: int) -> LabelRows:
         """The rows of items start .. stop - 1; those of all items are kept."""
         if (start, stop) == (0, len(self._database.array)):
-            return self._database.all_rows
+            return self._database.all_rows()
         part = self._database.array[start:stop]
         rows = self._database.rows(part)
         _pages.release(part)

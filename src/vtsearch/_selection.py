@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -38,8 +37,7 @@ class Group(NamedTuple):
         return Group(self.start + start, self.start + stop, self.queries[start:stop], self.database, excluded)
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(NamedTuple):
     """Validated queries, the database, and the items that each query may find."""
 
     queries: Codes
@@ -47,6 +45,11 @@ class Selection:
     masks: QueryMasks | None = None
     """Masks that differ between queries; the database has none then."""
     excluded: Excluded | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether all queries may find the same items: one scan answers all, and nothing is dropped."""
+        return self.masks is None and self.excluded is None
 
     def groups(self, *, alone: bool = False) -> Iterator[Group]:
         """Queries in order, in groups of one database: one group in all, unless masks differ between queries.
@@ -78,7 +81,7 @@ class Selection:
             ValueError: a row of k that some query fills and another does not.
         """
         top = cut_off(k, len(self.database))
-        if (self.masks is None and self.excluded is None) or not len(self.queries):
+        if self.shared or not len(self.queries):
             return top  # a mask for all bounds every row alike
         allowed = self.allowed()
         least, most = int(allowed.min()), int(allowed.max())
@@ -112,16 +115,19 @@ def select(
     Raises:
         TypeError, ValueError: codes, a mask or positions that do not fit; a mask beside a database with one.
     """
-    array = None if mask is None else as_array("mask", mask)
+    if mask is None and exclude is None:
+        return Selection(*_database.query_and_database(query_codes, db_codes, names=names))
+    masks, array = None, None if mask is None else as_array("mask", mask)
     per_query = array is not None and array.ndim == 2
     queries, database = _database.query_and_database(query_codes, db_codes, None if per_query else array, names=names)
-    masks = None
     if array is not None and per_query:
         if database.mask is not None:
             raise ValueError("mask: expected none beside a database with a mask, got both")
         masks = checked_query_masks(array, len(queries), len(database))
+    if exclude is None:
+        return Selection(queries, database, masks)
     excluded = checked_exclude(exclude, len(queries), len(database))
-    return Selection(queries, database, masks, None if excluded is None else excluded.among(database.mask))
+    return Selection(queries, database, masks, excluded.among(database.mask))
 
 
 # Answers of all groups, one after the other
@@ -130,6 +136,8 @@ def select(
 def rank(selection: Selection, k: Any, threads: int, progress: Progress | None) -> Rows:
     """The k nearest of each query, ordered by (distance, index)."""
     columns = selection.columns(k)
+    if selection.shared:
+        return _database.scan_rank(selection.queries, _scan(selection, progress), columns, threads)
 
     def answer(group: Group, report: Progress | None) -> Rows:
         distances, indices, kept = ranked(group, columns, threads, report)
@@ -140,7 +148,7 @@ def rank(selection: Selection, k: Any, threads: int, progress: Progress | None) 
         return distances[kept].reshape(shape), indices[kept].reshape(shape)
 
     distances, indices = zip(*each_group(selection, answer, progress, alone=selection.excludes_many()), strict=True)
-    return _stacked(distances), _stacked(indices)
+    return stacked(distances), stacked(indices)
 
 
 def ranked(
@@ -149,7 +157,7 @@ def ranked(
     """The k nearest of each query and as many more as one excludes, and which to keep; None means all."""
     excluded = group.excluded
     top = k if excluded is None else min(k + excluded.most(), len(group.database))
-    scan = _database.Scan(group.database, len(group.queries), progress)
+    scan = _scan(group, progress)
     distances, indices = _database.scan_rank(group.queries, scan, top, threads)
     if excluded is None:
         return distances, indices, None
@@ -161,9 +169,11 @@ def ranked(
 
 def within(selection: Selection, radius: int, threads: int, progress: Progress | None) -> Lists:
     """All items within the radius of each query, ordered by (distance, index)."""
+    if selection.shared:
+        return _database.scan_within(selection.queries, _scan(selection, progress), radius, threads)
 
     def answer(group: Group, report: Progress | None) -> Lists:
-        scan = _database.Scan(group.database, len(group.queries), report)
+        scan = _scan(group, report)
         found = _database.scan_within(group.queries, scan, radius, threads)
         return found if group.excluded is None else _without(found, group.excluded)
 
@@ -172,35 +182,39 @@ def within(selection: Selection, radius: int, threads: int, progress: Progress |
         return found[0]
     lengths = np.concatenate([np.diff(offsets) for offsets, _, _ in found])
     offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
-    return offsets, _stacked([each[1] for each in found]), _stacked([each[2] for each in found])
+    return offsets, stacked([each[1] for each in found]), stacked([each[2] for each in found])
 
 
 def count(selection: Selection, radius: int, threads: int, progress: Progress | None) -> NDArray[np.int64]:
     """(q,) items within the radius."""
+    if selection.shared:
+        return _database.scan_count(selection.queries, _scan(selection, progress), radius, threads)
 
     def answer(group: Group, report: Progress | None) -> NDArray[np.int64]:
-        scan = _database.Scan(group.database, len(group.queries), report)
+        scan = _scan(group, report)
         found = _database.scan_count(group.queries, scan, radius, threads)
         if group.excluded is None:
             return found
         owners, _, distances = excluded_pairs(group)
         return found - np.bincount(owners[distances <= radius], minlength=len(found))
 
-    return _stacked(list(each_group(selection, answer, progress)))
+    return stacked(list(each_group(selection, answer, progress)))
 
 
 def histogram(selection: Selection, threads: int, progress: Progress | None) -> NDArray[np.int64]:
     """(q, 8 * bytes + 1) items at each distance."""
+    if selection.shared:
+        return _database.scan_histogram(selection.queries, _scan(selection, progress), threads)
 
     def answer(group: Group, report: Progress | None) -> NDArray[np.int64]:
-        scan = _database.Scan(group.database, len(group.queries), report)
+        scan = _scan(group, report)
         counts = _database.scan_histogram(group.queries, scan, threads)
         if group.excluded is not None:
             owners, _, distances = excluded_pairs(group)
             np.subtract.at(counts, (owners, distances), 1)
         return counts
 
-    return _stacked(list(each_group(selection, answer, progress)))
+    return stacked(list(each_group(selection, answer, progress)))
 
 
 def each_group(
@@ -230,6 +244,10 @@ def excluded_pairs(group: Group) -> tuple[NDArray[np.int64], NDArray[np.int64], 
     return owners, items, distances
 
 
+def _scan(searched: Selection | Group, progress: Progress | None) -> _database.Scan:
+    return _database.Scan(searched.database, len(searched.queries), progress)
+
+
 def _without(found: Lists, excluded: Excluded) -> Lists:
     """Lists of neighbors without those that their query excludes."""
     offsets, distances, indices = found
@@ -241,6 +259,6 @@ def _without(found: Lists, excluded: Excluded) -> Lists:
     return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)]), distances[kept], indices[kept]
 
 
-def _stacked(parts: Any) -> Any:
+def stacked(parts: Any) -> Any:
     """The rows of several arrays as one array; a single one is not copied."""
     return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vtsearch import _database, _labels, _native, _validate
-from vtsearch._selection import Group, Selection, each_group, ranked
+from vtsearch._selection import Group, Selection, each_group, ranked, stacked
 from vtsearch.metrics.histograms import Normalizer, Scores, histograms_of, label_arrays
 
 RANKED_BYTES = 2**30
@@ -37,7 +37,7 @@ def precision_by_index(
     at_once = len(database.parts) == 1 and (whole or _RANKED_BYTES_PER_RESULT * k * queries > RANKED_BYTES)
     answer = functools.partial(_counted if at_once else _ranked, **settings)
     alone = at_once or selection.excludes_many()
-    return np.concatenate(list(each_group(selection, answer, progress, alone=alone)))
+    return stacked(list(each_group(selection, answer, progress, alone=alone)))
 
 
 def _counted(

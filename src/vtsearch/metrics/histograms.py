@@ -126,17 +126,23 @@ def histograms_of(
 def _of_range(
     group: Group, each: _database.Range, labels: _labels.Labels, gains: bool, threads: int
 ) -> RelevanceHistograms:
-    db_rows, mask = labels.database(each.first, each.stop), _database.allowed_bits(group.database.mask, each)
-    parts = group.queries, each.codes, *label_arrays(labels.queries), *label_arrays(db_rows), labels.classes, mask
+    parts = _sides(group, each, labels)
     items, relevant = _native.relevance_histograms(*parts, threads)
     if not gains:
         return RelevanceHistograms(items, relevant)
     linear, exponential = _native.gain_histograms(*parts, threads)
+    db_rows, mask = labels.database(each.first, each.stop), parts[-1]
     if min(labels.queries.most(), db_rows.most()) <= 1:
         counts = np.stack([(items - relevant).sum(axis=1), relevant.sum(axis=1)], axis=1)
     else:
         counts = _gain_counts(labels.queries, db_rows, labels.classes, mask, threads)
     return RelevanceHistograms(items, relevant, linear, exponential, counts)
+
+
+def _sides(group: Group, each: _database.Range, labels: _labels.Labels) -> Any:
+    """Codes, label rows, number of classes and mask, as the engine takes them."""
+    rows = *label_arrays(labels.queries), *label_arrays(labels.database(each.first, each.stop))
+    return group.queries, each.codes, *rows, labels.classes, _database.allowed_bits(group.database.mask, each)
 
 
 def _joined(parts: Sequence[RelevanceHistograms]) -> RelevanceHistograms:
@@ -196,9 +202,9 @@ def histogram_blocks(
         for start in range(0, len(group.queries), step):
             block = group.part(start, min(start + step, len(group.queries)))
             mine = labels.of_queries(block.start, block.stop)
-            counted = _of_range(block, each, mine, False, threads)
-            leave_out.subtract(block, mine, counted.items, counted.relevant)
-            yield counted.items, counted.relevant
+            items, relevant = _native.relevance_histograms(*_sides(block, each, mine), threads)
+            leave_out.subtract(block, mine, items, relevant)
+            yield items, relevant
 
 
 def top_positions(histograms: RelevanceHistograms, k: int) -> Counts:

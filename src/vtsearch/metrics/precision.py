@@ -100,9 +100,9 @@ def average_precision(
     def answer(group: _selection.Group, report: _validate.Progress | None) -> Scores:
         blocks = histogram_blocks(group, report, labels=labels, threads=count)
         scores = [_native.average_precision(items, relevant, top, ties, normalizer) for items, relevant in blocks]
-        return np.concatenate(scores) if scores else np.empty(0)
+        return _selection.stacked(scores) if scores else np.empty(0)
 
-    return np.concatenate(list(_selection.each_group(selection, answer, report)))
+    return _selection.stacked(list(_selection.each_group(selection, answer, report)))
 
 
 def mean_average_precision(
