@@ -62,10 +62,11 @@ class Database:
         mask: ArrayLike | None = None,
         labels: ArrayLike | None = None,
     ) -> None:
-        arrays = [parts] if isinstance(parts, np.ndarray) else list(parts)
+        alone = isinstance(parts, np.ndarray) or _validate.is_tensor(parts)
+        arrays = [parts] if alone else list(parts)
         if not arrays:
             raise ValueError("parts: expected at least one array of codes, got none")
-        names = ["parts"] if isinstance(parts, np.ndarray) else [f"parts[{number}]" for number in range(len(arrays))]
+        names = ["parts"] if alone else [f"parts[{number}]" for number in range(len(arrays))]
         self.parts = [_validate.codes_to_scan(name, codes) for name, codes in zip(names, arrays, strict=True)]
         """The arrays, (n, bytes) uint8 each."""
         for name, codes in zip(names, self.parts, strict=True):

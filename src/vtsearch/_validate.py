@@ -47,16 +47,17 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
 
 
 def _on_host(value: Any) -> Any:
-    """A tensor as numpy takes it, or a list of tensors; anything else unchanged. Tensors are known by their methods."""
-    if isinstance(value, (list, tuple)) and value and _is_tensor(value[0]):
+    """A tensor as numpy takes it, or a list of tensors; anything else unchanged."""
+    if isinstance(value, (list, tuple)) and value and is_tensor(value[0]):
         return [_on_host(each) for each in value]
-    if not _is_tensor(value):
+    if not is_tensor(value):
         return value
     tensor = value.detach().cpu()
     return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
 
 
-def _is_tensor(value: Any) -> bool:
+def is_tensor(value: Any) -> bool:
+    """Whether a value has the methods of a torch tensor, which has to be detached and moved before numpy takes it."""
     return hasattr(value, "detach") and hasattr(value, "cpu")
 
 
