@@ -15,7 +15,7 @@ import numpy as np
 from vtsearch import duplicates, metrics, ranking
 
 rng = np.random.default_rng(0)
-codes = rng.integers(0, 256, (2_000, 4), dtype=np.uint8)
+codes = rng.integers(0, 256, (4_000, 4), dtype=np.uint8)
 labels = rng.integers(0, 5, len(codes))
 sides = codes, codes, labels, labels
 CALLS = [
