@@ -1,5 +1,6 @@
 // Relevance and gain histograms, average precision.
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -10,7 +11,7 @@
 namespace vtsearch {
 namespace {
 
-Labelled view(const CodeView& codes, const Offsets& offsets, const Classes& classes, std::size_t class_count) {
+Labelled labelled(const CodeView& codes, const Offsets& offsets, const Classes& classes, std::size_t class_count) {
   require(offsets.ndim() == 1 && size(offsets.shape(0)) == codes.count + 1, "labels: expected n + 1 offsets");
   require(classes.ndim() == 1, "labels: expected (nnz,) classes");
   const std::int64_t* offset = offsets.data();
@@ -97,16 +98,16 @@ void register_labelled(py::module_& module, const char* name, Result (*function)
                        const Names&... options) {
   const auto bound = [function](const Codes& query_codes, const Codes& db_codes, const Offsets& query_offsets,
                                 const Classes& query_classes, const Offsets& db_offsets, const Classes& db_classes,
-                                py::ssize_t classes, Options... values) {
+                                py::ssize_t classes, const std::optional<PackedMask>& mask, Options... values) {
     const BothCodes codes = views(query_codes, db_codes);
     const std::size_t count = not_negative(classes);
     require(codes.database.count < range_limit, "db_codes: expected fewer than 2^31 items");
-    return function({view(codes.queries, query_offsets, query_classes, count),
-                     view(codes.database, db_offsets, db_classes, count), count},
+    return function({labelled(codes.queries, query_offsets, query_classes, count),
+                     labelled(codes.database, db_offsets, db_classes, count), count, view(mask, codes.database.count)},
                     values...);
   };
   module.def(name, bound, exact("query_codes"), exact("db_codes"), exact("query_offsets"), exact("query_classes"),
-             exact("db_offsets"), exact("db_classes"), "classes"_a, options...);
+             exact("db_offsets"), exact("db_classes"), "classes"_a, optional("mask"), options...);
 }
 
 }  // namespace

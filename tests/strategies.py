@@ -52,7 +52,7 @@ def retrievals(draw, max_items=60):
     q, n = draw(st.sampled_from([1, 2, 4, 16, 19])), draw(st.integers(1, max_items))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     kind = draw(st.sampled_from(KINDS))
-    classes = draw(st.integers(1, 6))
+    classes = draw(st.integers(2, 6))
     if draw(st.booleans()):
         query_labels, db_labels = rng.integers(-2, classes, q), rng.integers(-2, classes, n)
     else:

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "simd/kernels.h"
@@ -35,6 +36,17 @@ class JoiningThread {
 
 double now_s() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// Starts work(1) .. work(count): fewer if the system refuses to start more.
+template <class Work>
+std::vector<JoiningThread> start_threads(const Work& work, std::size_t count) {
+  std::vector<JoiningThread> threads;
+  try {
+    for (std::size_t i = 1; i <= count; ++i) threads.emplace_back(work, i);
+  } catch (const std::system_error&) {
+  }
+  return threads;
 }
 
 std::size_t divide_up(std::size_t a, std::size_t b) {
@@ -91,8 +103,8 @@ void parallel_for(std::size_t count, std::size_t threads, Cancellation& cancella
     }
   };
   {
-    std::vector<JoiningThread> others;
-    for (std::size_t i = 1; i < std::min(threads, count); ++i) others.emplace_back(work, i);
+    const std::vector<JoiningThread> others =
+        start_threads(work, std::max<std::size_t>(std::min(threads, count), 1) - 1);
     work(0);
   }
   if (failure != nullptr) std::rethrow_exception(failure);

@@ -43,7 +43,8 @@ class CancellationPoint {
   std::size_t thread_;
 };
 
-// Runs task(0) .. task(count - 1) on up to `threads` threads including this one; rethrows the first exception.
+// Runs task(0) .. task(count - 1) on up to `threads` threads including this one, on fewer where the system starts no
+// more; rethrows the first exception.
 void parallel_for(std::size_t count, std::size_t threads, Cancellation& cancellation,
                   const std::function<void(std::size_t task, CancellationPoint& cancellation_point)>& task);
 

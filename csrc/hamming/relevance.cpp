@@ -22,12 +22,13 @@ class ClassBitmaps {
   ClassBitmaps(LabelView labels, std::size_t classes, std::size_t tile_items)
       : labels_(labels), words_(words_for(tile_items)), row_of_class_(classes, none) {}
 
-  void set_tile(Range items) {
+  // The items of a tile of the range that begins at `begin`.
+  void set_tile(const Tile& tile, std::size_t begin) {
     for (const std::int32_t c : classes_) row_of_class_[static_cast<std::size_t>(c)] = none;
     classes_.clear();
     bits_.clear();
-    for (std::size_t i = items.begin; i < items.end; ++i) {
-      const std::size_t position = i - items.begin;
+    for (std::size_t position = 0; position < tile.count; ++position) {
+      const std::size_t i = begin + tile.item(position);
       for (const std::int32_t* c = labels_.begin(i); c != labels_.end(i); ++c) {
         bits_[row(*c) * words_ + position / 64] |= std::uint64_t{1} << (position % 64);
       }
@@ -89,10 +90,9 @@ void walk(const Kernels& kernels, const LabelledCodes& data, Range block, Range 
   const CodeView codes = data.queries.codes.part(block);
   TileDistances<Distance> tile_distances(kernels, codes);
   ClassBitmaps bitmaps(data.database.labels, data.classes, items_per_tile(padded_width(codes.width)));
-  TileReader reader(data.database.codes, MaskView{}, range);
+  TileReader reader(data.database.codes, data.mask, range);
   for (Tile tile; reader.next(tile); cancellation_point()) {
-    const std::size_t first = range.begin + tile.first;
-    bitmaps.set_tile({first, first + tile.count});
+    bitmaps.set_tile(tile, range.begin);
     tile_distances.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
       visit(q, tile, distances, bitmaps, tile_distances.kernels());
     });
@@ -106,10 +106,9 @@ DistanceCounts count_block(const Kernels& kernels, const LabelledCodes& data, Ra
   ClassBitmaps bitmaps(data.database.labels, data.classes, items_per_tile(padded_width(data.queries.codes.width)));
   RelevantItems relevant(block.count());
   std::vector<std::vector<std::uint64_t>> unions(block.count());
-  TileReader reader(data.database.codes, MaskView{}, range);
+  TileReader reader(data.database.codes, data.mask, range);
   for (Tile tile; reader.next(tile); cancellation_point()) {
-    const std::size_t first = range.begin + tile.first;
-    bitmaps.set_tile({first, first + tile.count});
+    bitmaps.set_tile(tile, range.begin);
     for (std::size_t q = 0; q < block.count(); ++q) {
       const std::size_t query = block.begin + q;
       relevant[q] = bitmaps.relevant(data.queries.labels.begin(query), data.queries.labels.end(query), unions[q]);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import operator
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vtsearch import _labels, _native, _pages, _validate
-from vtsearch._validate import Codes, Mask, Progress
+from vtsearch._masks import Mask, checked_mask
+from vtsearch._validate import Codes, Progress
 
 Lists = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]
 """Offsets, distances, indices."""
@@ -60,17 +62,18 @@ class Database:
         mask: ArrayLike | None = None,
         labels: ArrayLike | None = None,
     ) -> None:
-        arrays = [parts] if isinstance(parts, np.ndarray) else list(parts)
+        alone = isinstance(parts, np.ndarray) or _validate.is_tensor(parts)
+        arrays = [parts] if alone else list(parts)
         if not arrays:
             raise ValueError("parts: expected at least one array of codes, got none")
-        names = ["parts"] if isinstance(parts, np.ndarray) else [f"parts[{number}]" for number in range(len(arrays))]
+        names = ["parts"] if alone else [f"parts[{number}]" for number in range(len(arrays))]
         self.parts = [_validate.codes_to_scan(name, codes) for name, codes in zip(names, arrays, strict=True)]
         """The arrays, (n, bytes) uint8 each."""
         for name, codes in zip(names, self.parts, strict=True):
             if codes.shape[1] != self.width:
                 raise ValueError(f"{name}: expected {self.width} bytes per code as in {names[0]}, got {codes.shape[1]}")
         self._length = sum(map(len, self.parts))
-        self.mask = _validate.checked_mask(mask, self._length)
+        self.mask = checked_mask(mask, self._length)
         """The validated mask, or None."""
         self.labels = None if labels is None else _labels.item_labels("labels", labels, self._length, "parts")
         """The labels of all items, or None."""
@@ -80,7 +83,7 @@ class Database:
         """A database of one validated array, without the checks of the constructor: small calls take microseconds."""
         database = cls.__new__(cls)
         database.parts, database._length = [codes], len(codes)  # noqa: SLF001 (its own)
-        database.mask, database.labels = _validate.checked_mask(mask, len(codes)), None
+        database.mask, database.labels = checked_mask(mask, len(codes)), None
         return database
 
     def __len__(self) -> int:
@@ -103,15 +106,25 @@ class Database:
             raise ValueError("db_labels: expected the labels of the database, got none")
         return self.labels if db_labels is None else db_labels  # type: ignore[return-value]
 
-    def without_mask(self) -> Database:
-        """The database itself, for metrics, which count all items.
+    def with_mask(self, mask: Mask | None) -> Database:
+        """The same codes and labels with another mask."""
+        other = copy.copy(self)
+        other.mask = mask
+        return other
 
-        Raises:
-            ValueError: it has a mask.
-        """
-        if self.mask is not None:
-            raise ValueError("db_codes: expected a database without a mask for a metric, got one with a mask")
-        return self
+    def allowed(self) -> int:
+        """The number of items that the mask allows."""
+        return self._length if self.mask is None else self.mask.count()
+
+    def codes_of(self, items: NDArray[np.int64]) -> Codes:
+        """(items, bytes): a copy of the codes of some items."""
+        codes = np.empty((len(items), self.width), dtype=np.uint8)
+        first = 0
+        for part in self.parts:
+            here = (items >= first) & (items < first + len(part))
+            codes[here] = part[items[here] - first]
+            first += len(part)
+        return codes
 
 
 def query_and_database(
@@ -218,7 +231,7 @@ def scan_rank(queries: Codes, scan: Scan, k: int, threads: int) -> Rows:
     def found() -> Iterator[Rows]:
         for each in scan:
             top = min(k, len(each.codes))
-            distances, indices = _native.rank(queries, each.codes, top, _allowed(scan.mask, each), threads)
+            distances, indices = _native.rank(queries, each.codes, top, allowed_bits(scan.mask, each), threads)
             each.renumber(indices)
             yield distances, indices
 
@@ -229,7 +242,7 @@ def scan_within(queries: Codes, scan: Scan, radius: int, threads: int) -> Lists:
     """All items within the radius of each query, ordered by (distance, index)."""
     found: list[Lists] = []
     for each in scan:
-        offsets, distances, indices = _native.within(queries, each.codes, radius, _allowed(scan.mask, each), threads)
+        offsets, distances, indices = _native.within(queries, each.codes, radius, allowed_bits(scan.mask, each), threads)
         each.renumber(indices)
         found.append((offsets, distances, indices))
     return found[0] if len(found) == 1 else _joined(found)
@@ -237,17 +250,18 @@ def scan_within(queries: Codes, scan: Scan, radius: int, threads: int) -> Lists:
 
 def scan_count(queries: Codes, scan: Scan, radius: int, threads: int) -> NDArray[np.int64]:
     """(q,) items within the radius."""
-    found = (_native.count(queries, each.codes, radius, _allowed(scan.mask, each), threads) for each in scan)
+    found = (_native.count(queries, each.codes, radius, allowed_bits(scan.mask, each), threads) for each in scan)
     return functools.reduce(operator.add, found)
 
 
 def scan_histogram(queries: Codes, scan: Scan, threads: int) -> NDArray[np.int64]:
     """(q, 8 * bytes + 1) items at each distance."""
-    found = (_native.histogram(queries, each.codes, _allowed(scan.mask, each), threads) for each in scan)
+    found = (_native.histogram(queries, each.codes, allowed_bits(scan.mask, each), threads) for each in scan)
     return functools.reduce(operator.add, found)
 
 
-def _allowed(mask: Mask | None, items: Range) -> NDArray[np.uint8] | None:
+def allowed_bits(mask: Mask | None, items: Range) -> NDArray[np.uint8] | None:
+    """The part of a mask for a range, as the engine takes it."""
     return None if mask is None else mask.bits(items.first, items.stop)
 
 

@@ -34,34 +34,57 @@ class LabelRows:
         return int(np.diff(self.offsets).max(initial=0))
 
 
+@dataclass
+class DatabaseLabels:
+    """Labels of a database, converted to rows over a list of classes on demand."""
+
+    array: NDArray[Any]
+    known: NDArray[np.int64] | None
+    """The list, for single labels."""
+    _all: LabelRows | None = None
+
+    def rows(self, labels: NDArray[Any]) -> LabelRows:
+        if self.known is None:
+            return _multi_rows("db_labels", labels)
+        return _single_rows("db_labels", labels, self.known)
+
+    def all_rows(self) -> LabelRows:
+        """The rows of all items, converted once."""
+        if self._all is None:
+            self._all = self.rows(self.array)
+            _pages.release(self.array)
+        return self._all
+
+
 @dataclass(frozen=True)
 class Labels:
-    """Labels of queries and of a database in one form, converted to rows over one list of classes on demand."""
+    """Labels of queries and of a database in one form: rows over one list of classes."""
 
     queries: LabelRows
     classes: int
     """Length of the list."""
-    _database: NDArray[Any]
-    _known: NDArray[np.int64] | None
-    """The list, for single labels."""
+    _database: DatabaseLabels
+
+    def of_queries(self, start: int, stop: int) -> Labels:
+        """The labels for queries start .. stop - 1."""
+        if (start, stop) == (0, len(self.queries)):
+            return self
+        return Labels(self.queries.rows(start, stop), self.classes, self._database)
 
     def database(self, start: int, stop: int) -> LabelRows:
-        """The rows of items start .. stop - 1."""
-        part = self._database[start:stop]
-        rows = self._rows(part)
+        """The rows of items start .. stop - 1; those of all items are kept."""
+        if (start, stop) == (0, len(self._database.array)):
+            return self._database.all_rows()
+        part = self._database.array[start:stop]
+        rows = self._database.rows(part)
         _pages.release(part)
         return rows
 
     def of(self, items: NDArray[np.int64]) -> LabelRows:
         """The rows of some items."""
-        part = self._database[items]
-        _pages.release(self._database)
-        return self._rows(part)
-
-    def _rows(self, labels: NDArray[Any]) -> LabelRows:
-        if self._known is None:
-            return _multi_rows("db_labels", labels)
-        return _single_rows("db_labels", labels, self._known)
+        part = self._database.array[items]
+        _pages.release(self._database.array)
+        return self._database.rows(part)
 
 
 def label_pair(query_labels: ArrayLike, db_labels: ArrayLike, queries: int, items: int) -> Labels:
@@ -74,10 +97,11 @@ def label_pair(query_labels: ArrayLike, db_labels: ArrayLike, queries: int, item
             f"both (n,) or both (n, classes), got {db_array.shape}"
         )
     if query_array.ndim == 2:
-        return Labels(_multi_rows("query_labels", query_array), query_array.shape[1], db_array, None)
+        query_rows = _multi_rows("query_labels", query_array)
+        return Labels(query_rows, query_array.shape[1], DatabaseLabels(db_array, None))
     # only the classes of the queries can make an item relevant
     known = np.unique(_class_numbers("query_labels", query_array))
-    return Labels(_single_rows("query_labels", query_array, known), len(known), db_array, known)
+    return Labels(_single_rows("query_labels", query_array, known), len(known), DatabaseLabels(db_array, known))
 
 
 def checked_labels(name: str, labels: ArrayLike, count: int, codes: str) -> NDArray[np.int64] | NDArray[np.uint8]:
@@ -94,6 +118,11 @@ def item_labels(name: str, labels: ArrayLike, count: int, codes: str) -> NDArray
     array = as_array(name, labels)
     if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] == 0):
         raise ValueError(f"{name}: expected {_LABEL_FORMS}, got {array.shape}")
+    if array.ndim == 2 and array.shape[1] == 1:
+        raise ValueError(
+            f"{name}: expected {_LABEL_FORMS} of at least 2 classes, got {array.shape}; use {name}[:, 0] for class "
+            "numbers; one class that only some items have needs a second column, of 0"
+        )
     if len(array) != count:
         raise ValueError(f"{name}: expected {count} rows, one for each of {codes}, got {len(array)}")
     if array.dtype.kind not in ("iu" if array.ndim == 1 else "biuf") and count:

@@ -53,6 +53,7 @@ def relevance_histograms(
     db_offsets: Offsets,
     db_classes: Classes,
     classes: int,
+    mask: PackedMask | None,
     threads: int,
 ) -> tuple[Histogram, Histogram]: ...
 def gain_histograms(
@@ -63,6 +64,7 @@ def gain_histograms(
     db_offsets: Offsets,
     db_classes: Classes,
     classes: int,
+    mask: PackedMask | None,
     threads: int,
 ) -> tuple[Sums, Sums]: ...
 def average_precision(
@@ -80,6 +82,7 @@ def average_precision_by_index(
     db_offsets: Offsets,
     db_classes: Classes,
     classes: int,
+    mask: PackedMask | None,
     k: int,
     normalizer: Literal["retrieved", "relevant", "min"],
     threads: int,

@@ -5,13 +5,12 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _native, _pages
+from vtsearch import _native
 
 Codes = NDArray[np.uint8]
 
@@ -28,11 +27,38 @@ _REVERSED_BITS = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)[:, Non
 
 
 def as_array(name: str, value: Any) -> NDArray[Any]:
-    """An array-like as an array."""
+    """An array-like as an array; tensors of torch are detached and copied to memory, bfloat16 becomes float32.
+
+    Raises:
+        TypeError, ValueError: no array-like; a masked array with masked entries.
+    """
+    if type(value) is np.ndarray:
+        return value
+    if isinstance(value, np.ndarray) and np.any(getattr(value, "mask", False)):
+        raise ValueError(
+            f"{name}: expected an array without masked entries, got {np.sum(value.mask)} of them; "  # type: ignore[attr-defined]
+            f"use {name}.filled(value), or leave these items out"
+        )
     try:
-        return np.asarray(value)
-    except ValueError as error:  # lists whose rows differ in length
-        raise ValueError(f"{name}: expected an array-like; numpy could not convert it: {error}") from error
+        return np.asarray(_on_host(value))
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:  # such as lists whose rows differ in length
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{name}: expected an array-like; numpy could not convert it: {error}") from error
+
+
+def _on_host(value: Any) -> Any:
+    """A tensor as numpy takes it, or a list of tensors; anything else unchanged."""
+    if isinstance(value, (list, tuple)) and value and is_tensor(value[0]):
+        return [_on_host(each) for each in value]
+    if not is_tensor(value):
+        return value
+    tensor = value.detach().cpu()
+    return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether a value has the methods of a torch tensor, which has to be detached and moved before numpy takes it."""
+    return hasattr(value, "detach") and hasattr(value, "cpu")
 
 
 # Codes
@@ -62,7 +88,7 @@ def code_pair(
 
 def codes_to_scan(name: str, codes: NDArray[Any]) -> Codes:
     """(n, bytes), C-contiguous, of a width that the engine takes; copied only where that is little."""
-    database = _rows(name, np.asarray(codes), copy_limit=COPY_LIMIT)
+    database = _rows(name, as_array(name, codes), copy_limit=COPY_LIMIT)
     _refuse_wider(name, database)
     return database
 
@@ -89,6 +115,11 @@ def codes_of_bits(codes: Any, bits: Any, *, bitorder: str = "big") -> tuple[Code
 def _rows(name: str, codes: NDArray[Any], *, copy_limit: int | None) -> Codes:
     if codes.dtype != np.uint8 and not (codes.dtype.kind == "u" and codes.ndim == 2):
         _refuse_kind(name, codes)
+    if not codes.dtype.isnative:
+        raise ValueError(
+            f"{name}: expected words in the byte order of this machine, got {codes.dtype.str}; use "
+            f"{name}.astype({name}.dtype.newbyteorder('=')) for the same numbers, {name}.view(np.uint8) for the same bytes"
+        )
     if codes.ndim != 2 or codes.shape[1] == 0:
         raise ValueError(f"{name}: expected (n, bytes) with at least 1 byte per code, got {codes.shape}")
     if not codes.flags.c_contiguous:
@@ -112,9 +143,18 @@ def _refuse_kind(name: str, codes: NDArray[Any]) -> None:
             f"{name}: expected (n, words) for {codes.dtype} words, got {codes.shape}, which may be one code or many; "
             f"use {name}[None, :] or {name}[:, None]"
         )
-    raise TypeError(
-        f"{name}: expected packed uint8 codes, got {codes.dtype}; vtsearch.pack turns features or bits into codes"
-    )
+    raise TypeError(f"{name}: expected packed uint8 codes, got {codes.dtype}; {_way_to_codes(name, codes)}")
+
+
+def _way_to_codes(name: str, values: NDArray[Any]) -> str:
+    """What turns values of another kind into codes; signed words, as databases store them, are codes already."""
+    if values.dtype.kind != "i" or ((values >= -1) & (values <= 1)).all():
+        return "vtsearch.pack turns features or bits into codes"
+    rows = "[:, None]" if values.ndim == 1 else ""
+    signed = f"use {name}.view(np.uint{8 * values.dtype.itemsize}){rows} if these are codes in signed words"
+    if values.dtype.itemsize > 1 and ((values >= 0) & (values <= 255)).all():
+        return f"use np.asarray({name}, dtype=np.uint8) if each number is a byte; {signed}"
+    return signed
 
 
 def pack_values(values: ArrayLike) -> NDArray[Any]:
@@ -126,11 +166,23 @@ def pack_values(values: ArrayLike) -> NDArray[Any]:
         raise ValueError(f"values: expected (n, bits) with at least 1 bit, got {array.shape}")
     if array.dtype.kind == "f" and np.isnan(array).any():
         raise ValueError("values: expected features without NaN, got NaN; a model that gives NaN did not train")
+    if array.dtype.kind == "f" and _are_signs_and_zeros(array):
+        raise ValueError(
+            "values: expected features or signs, got -1, 0 and 1 only, where 0 is no sign; "
+            "use vtsearch.pack(values > 0) for 0 as bit 0, vtsearch.pack(values >= 0) for 0 as bit 1"
+        )
     if array.dtype.kind in "iu" and not is_binary(array):
         signs = array.dtype.kind == "i" and np.isin(array, (-1, 1)).all()
         repair = "signs -1 and 1" if signs else f"integers from {array.min()} to {array.max()}"
         raise ValueError(f"values: expected integers 0 and 1, got {repair}; use vtsearch.pack(values > 0)")
     return array
+
+
+def _are_signs_and_zeros(array: NDArray[Any]) -> bool:
+    """Whether -1 and 0 both occur and nothing else but 1: the sign of features of which some are exactly 0."""
+    if len(array) == 0 or not np.isin(array[0], (-1, 0, 1)).all():
+        return False
+    return bool((array == 0).any() and (array == -1).any() and np.isin(array, (-1, 0, 1)).all())
 
 
 def is_binary(array: NDArray[Any]) -> bool:
@@ -202,49 +254,6 @@ def score_vector(name: str, scores: ArrayLike, least: int) -> NDArray[np.float64
         strange = values[~np.isfinite(values)]
         raise ValueError(f"{name}: expected finite numbers, got {strange[0]} ({len(strange)} of {len(values)})")
     return values
-
-
-@dataclass(frozen=True)
-class Mask:
-    """Allowed items: bool (n,), or packed bits uint8 (ceil(n / 8),) as from ``numpy.packbits``."""
-
-    array: NDArray[Any]
-
-    def bits(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Packed bits of items start .. stop - 1, the first in the lowest bit, padding bits 0."""
-        if self.array.dtype == np.bool_:
-            part = self.array[start:stop]
-            packed = np.packbits(part, bitorder="little")
-        else:
-            part = self.array[start // 8 : (stop + 7) // 8]
-            if start % 8:  # a part of a database may begin anywhere
-                bits = np.unpackbits(part)[start % 8 : start % 8 + stop - start]
-                packed = np.packbits(bits, bitorder="little")
-            else:
-                packed = reverse_bits(part)
-            if (stop - start) % 8:
-                packed[-1] &= (1 << (stop - start) % 8) - 1
-        _pages.release(part)
-        return packed
-
-
-def checked_mask(mask: ArrayLike | None, n: int) -> Mask | None:
-    """A mask of n items."""
-    if mask is None:
-        return None
-    array = as_array("mask", mask)
-    if array.dtype == np.bool_:
-        if array.shape != (n,):
-            raise ValueError(f"mask: expected bool ({n},), one for each database code, got {array.shape}")
-        return Mask(array)
-    if array.dtype != np.uint8:
-        raise TypeError(f"mask: expected bool ({n},) or uint8 as numpy.packbits makes it, got {array.dtype}")
-    if array.shape != ((n + 7) // 8,):
-        raise ValueError(
-            f"mask: expected {(n + 7) // 8} bytes of packed bits for {n} database codes, got {array.shape}; "
-            "use mask.astype(bool) if it holds one byte for each item"
-        )
-    return Mask(array)
 
 
 def checked_progress(progress: Any) -> Progress | None:

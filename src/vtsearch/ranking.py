@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _database, _native, _validate
+from vtsearch import _database, _native, _selection, _validate
 from vtsearch._database import Database
+from vtsearch._exclusions import Exclude
 
 
 class Ranking(NamedTuple):
@@ -33,6 +34,7 @@ def rank(
     k: int | None = None,
     *,
     mask: ArrayLike | None = None,
+    exclude: Exclude | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Ranking:
@@ -48,27 +50,31 @@ def rank(
             are copied up to 64 MiB and refused beyond. (n, words) of uint16, uint32 or uint64 is read as its bytes.
             Or a ``Database`` of several arrays.
         k: results per query, at least 1; None, or more than there are, means all.
-        mask: (n,) bool, or its ``numpy.packbits``; items whose mask is False are ignored.
+        mask: (n,) bool, or (q, n) with a row for each query, or its ``numpy.packbits`` along the last axis; items whose
+            mask is False are ignored. Rows that differ are searched query by query, each of which reads a file anew.
+        exclude: positions in the database that a query ignores: (q,) integers, -1 for none; a sequence of q arrays
+            where a query has several; or "self" where query i is item i.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
 
     Returns:
-        distances int32 and indices int64, both (q, min(k, items allowed)), ordered by (distance, index).
+        distances int32 and indices int64, both (q, min(k, items allowed)), ordered by (distance, index). Nothing is
+        padded: a k that not every query can fill is an error, unless all may find equally many items.
 
     Raises:
-        TypeError: codes that are not uint8; k or threads that are not ints; a mask of another dtype; progress that is
-            not a function.
-        ValueError: widths that differ or exceed 8,191 bytes, k or threads below 1, a mask of another length.
+        TypeError: codes that are not uint8; k or threads that are not ints; a mask or positions of another dtype;
+            progress that is not a function.
+        ValueError: widths that differ or exceed 8,191 bytes; k or threads below 1; a mask or exclude of another length,
+            positions outside the database; queries that may find different numbers of items, if one has fewer than k.
 
     Example:
         >>> import vtsearch
         >>> vtsearch.rank(vtsearch.pack([[1, 1, 0, 0]]), vtsearch.pack([[1, 0, 0, 0], [1, 1, 0, 0]]), k=1).indices
         array([[1]])
     """
-    queries, database = _database.query_and_database(query_codes, db_codes, mask)
-    top, most = _validate.cut_off(k, len(database)), _validate.thread_count(threads)
-    scan = _database.Scan(database, len(queries), _validate.checked_progress(progress))
-    return Ranking(*_database.scan_rank(queries, scan, top, most))
+    selection = _selection.select(query_codes, db_codes, mask, exclude)
+    most = _validate.thread_count(threads)
+    return Ranking(*_selection.rank(selection, k, most, _validate.checked_progress(progress)))
 
 
 def within(
@@ -77,6 +83,7 @@ def within(
     radius: int,
     *,
     mask: ArrayLike | None = None,
+    exclude: Exclude | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Neighbors:
@@ -88,7 +95,10 @@ def within(
         query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
         db_codes: (n, bytes) uint8 of the same width, as for ``rank``.
         radius: largest distance that counts, in bits; at least 0.
-        mask: (n,) bool, or its ``numpy.packbits``; items whose mask is False are ignored.
+        mask: (n,) bool, or (q, n) with a row for each query, or its ``numpy.packbits`` along the last axis; items whose
+            mask is False are ignored. Rows that differ are searched query by query, each of which reads a file anew.
+        exclude: positions in the database that a query ignores: (q,) integers, -1 for none; a sequence of q arrays
+            where a query has several; or "self" where query i is item i.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
 
@@ -97,10 +107,10 @@ def within(
         offsets[i]:offsets[i + 1] of both, ordered by (distance, index).
 
     Raises:
-        TypeError: codes that are not uint8; radius or threads that are not ints; a mask of another dtype; progress
-            that is not a function.
-        ValueError: widths that differ or exceed 8,191 bytes, a radius below 0, threads below 1, a mask of another
-            length.
+        TypeError: codes that are not uint8; radius or threads that are not ints; a mask or positions of another
+            dtype; progress that is not a function.
+        ValueError: widths that differ or exceed 8,191 bytes; a radius below 0; threads below 1; a mask or exclude of
+            another length; positions outside the database.
 
     Example:
         >>> import vtsearch
@@ -109,10 +119,9 @@ def within(
         Neighbors(offsets=array([0, 2, 4, 5]), distances=array([0, 1, 0, 1, 0], dtype=int32), \
 indices=array([0, 1, 1, 0, 2]))
     """
-    queries, database = _database.query_and_database(query_codes, db_codes, mask)
-    reach, most = _validate.checked_radius(radius, database.width), _validate.thread_count(threads)
-    scan = _database.Scan(database, len(queries), _validate.checked_progress(progress))
-    return Neighbors(*_database.scan_within(queries, scan, reach, most))
+    selection = _selection.select(query_codes, db_codes, mask, exclude)
+    reach, most = _validate.checked_radius(radius, selection.database.width), _validate.thread_count(threads)
+    return Neighbors(*_selection.within(selection, reach, most, _validate.checked_progress(progress)))
 
 
 def count(
@@ -121,6 +130,7 @@ def count(
     radius: int,
     *,
     mask: ArrayLike | None = None,
+    exclude: Exclude | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> NDArray[np.int64]:
@@ -132,7 +142,10 @@ def count(
         query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
         db_codes: (n, bytes) uint8 of the same width, as for ``rank``.
         radius: largest distance that counts, in bits; at least 0.
-        mask: (n,) bool, or its ``numpy.packbits``; items whose mask is False are ignored.
+        mask: (n,) bool, or (q, n) with a row for each query, or its ``numpy.packbits`` along the last axis; items whose
+            mask is False are ignored. Rows that differ are searched query by query, each of which reads a file anew.
+        exclude: positions in the database that a query ignores: (q,) integers, -1 for none; a sequence of q arrays
+            where a query has several; or "self" where query i is item i.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
 
@@ -140,10 +153,10 @@ def count(
         (q,) int64.
 
     Raises:
-        TypeError: codes that are not uint8; radius or threads that are not ints; a mask of another dtype; progress
-            that is not a function.
-        ValueError: widths that differ or exceed 8,191 bytes, a radius below 0, threads below 1, a mask of another
-            length.
+        TypeError: codes that are not uint8; radius or threads that are not ints; a mask or positions of another
+            dtype; progress that is not a function.
+        ValueError: widths that differ or exceed 8,191 bytes; a radius below 0; threads below 1; a mask or exclude of
+            another length; positions outside the database.
 
     Example:
         >>> import vtsearch
@@ -151,10 +164,9 @@ def count(
         >>> vtsearch.count(codes, codes, 1)
         array([2, 2, 1])
     """
-    queries, database = _database.query_and_database(query_codes, db_codes, mask)
-    reach, most = _validate.checked_radius(radius, database.width), _validate.thread_count(threads)
-    scan = _database.Scan(database, len(queries), _validate.checked_progress(progress))
-    return _database.scan_count(queries, scan, reach, most)
+    selection = _selection.select(query_codes, db_codes, mask, exclude)
+    reach, most = _validate.checked_radius(radius, selection.database.width), _validate.thread_count(threads)
+    return _selection.count(selection, reach, most, _validate.checked_progress(progress))
 
 
 def distances(
@@ -192,6 +204,7 @@ def histogram(
     db_codes: NDArray[Any] | Database,
     *,
     mask: ArrayLike | None = None,
+    exclude: Exclude | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> NDArray[np.int64]:
@@ -200,7 +213,10 @@ def histogram(
     Args:
         query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
         db_codes: (n, bytes) uint8 of the same width, as for ``rank``.
-        mask: (n,) bool, or its ``numpy.packbits``; items whose mask is False are ignored.
+        mask: (n,) bool, or (q, n) with a row for each query, or its ``numpy.packbits`` along the last axis; items whose
+            mask is False are ignored. Rows that differ are searched query by query, each of which reads a file anew.
+        exclude: positions in the database that a query ignores: (q,) integers, -1 for none; a sequence of q arrays
+            where a query has several; or "self" where query i is item i.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
 
@@ -208,9 +224,10 @@ def histogram(
         (q, 8 * bytes + 1) int64; column d counts the items at distance d.
 
     Raises:
-        TypeError: codes that are not uint8; threads that are not an int; a mask of another dtype; progress that is
-            not a function.
-        ValueError: widths that differ or exceed 8,191 bytes, threads below 1, a mask of another length.
+        TypeError: codes that are not uint8; threads that are not an int; a mask or positions of another dtype;
+            progress that is not a function.
+        ValueError: widths that differ or exceed 8,191 bytes; threads below 1; a mask or exclude of another length;
+            positions outside the database.
 
     Example:
         >>> import vtsearch
@@ -218,7 +235,6 @@ def histogram(
         >>> vtsearch.histogram(codes[:1], codes)
         array([[1, 1, 0, 0, 1, 0, 0, 0, 0]])
     """
-    queries, database = _database.query_and_database(query_codes, db_codes, mask)
+    selection = _selection.select(query_codes, db_codes, mask, exclude)
     most = _validate.thread_count(threads)
-    scan = _database.Scan(database, len(queries), _validate.checked_progress(progress))
-    return _database.scan_histogram(queries, scan, most)
+    return _selection.histogram(selection, most, _validate.checked_progress(progress))

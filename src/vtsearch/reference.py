@@ -3,11 +3,15 @@
 Nothing here is fast and nothing here is shared with the engine; tests and benchmarks compare the engine with it.
 Names and arguments are those of the public functions, less ``threads`` and the checks of arguments. Codes are
 (n, bytes) uint8; a result over distances has one column for each of 0 .. 8 * bytes.
+
+``mask`` is bool (n,) or (q, n), or uint8 as ``numpy.packbits`` makes it along the last axis; ``exclude`` is (q,) positions
+with -1 for none, q arrays of positions, or "self". Items outside the mask, or excluded, do not exist for that query.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -20,6 +24,7 @@ Counts = NDArray[np.int64]
 Scores = NDArray[np.float64]
 Ties = Literal["expected", "index", "best", "worst"]
 Normalizer = Literal["retrieved", "relevant", "min"]
+Exclude = Array | Sequence[Any] | Literal["self"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -63,31 +68,63 @@ def distances(query_codes: Codes, db_codes: Codes) -> NDArray[np.int32]:
     return result
 
 
-def rank(query_codes: Codes, db_codes: Codes, k: int | None = None, *, mask: Array | None = None) -> Ranking:
-    """The k nearest allowed items of each query, ordered by (distance, index)."""
-    allowed = _allowed(mask, len(db_codes))
-    among_allowed = distances(query_codes, db_codes[allowed])
-    order = np.argsort(among_allowed, axis=1, kind="stable")[:, :k]  # stable: tied items stay in the order of index
-    return Ranking(np.take_along_axis(among_allowed, order, axis=1), allowed[order])
+def rank(
+    query_codes: Codes,
+    db_codes: Codes,
+    k: int | None = None,
+    *,
+    mask: Array | None = None,
+    exclude: Exclude | None = None,
+) -> Ranking:
+    """The k nearest allowed items of each query, ordered by (distance, index); as many as every query has."""
+    orders = _orders(query_codes, db_codes, mask, exclude)
+    columns = min([len(db_codes) if k is None else k, *(len(order.indices) for order in orders)])
+    shape = len(query_codes), columns
+    return Ranking(
+        np.array([order.distances[:columns] for order in orders], dtype=np.int32).reshape(shape),
+        np.array([order.indices[:columns] for order in orders], dtype=np.int64).reshape(shape),
+    )
 
 
-def within(query_codes: Codes, db_codes: Codes, radius: int, *, mask: Array | None = None) -> Neighbors:
+def within(
+    query_codes: Codes,
+    db_codes: Codes,
+    radius: int,
+    *,
+    mask: Array | None = None,
+    exclude: Exclude | None = None,
+) -> Neighbors:
     """All allowed items at a distance of at most ``radius``, ordered by (distance, index)."""
-    everything = rank(query_codes, db_codes, mask=mask)
-    inside = everything.distances <= radius
-    offsets = np.concatenate([[0], np.cumsum(inside.sum(axis=1))]).astype(np.int64)
-    return Neighbors(offsets, everything.distances[inside], everything.indices[inside])
+    orders = _orders(query_codes, db_codes, mask, exclude)
+    found = [(row[row <= radius], indices[row <= radius]) for row, indices in orders]
+    offsets = np.cumsum([0, *(len(row) for row, _ in found)]).astype(np.int64)
+    return Neighbors(
+        offsets,
+        np.concatenate([np.empty(0, dtype=np.int32), *(row for row, _ in found)]),
+        np.concatenate([np.empty(0, dtype=np.int64), *(indices for _, indices in found)]),
+    )
 
 
-def count(query_codes: Codes, db_codes: Codes, radius: int, *, mask: Array | None = None) -> Counts:
+def count(
+    query_codes: Codes,
+    db_codes: Codes,
+    radius: int,
+    *,
+    mask: Array | None = None,
+    exclude: Exclude | None = None,
+) -> Counts:
     """(q,): allowed items within the radius of each query."""
-    found: Counts = (distances(query_codes, db_codes[_allowed(mask, len(db_codes))]) <= radius).sum(axis=1)
+    allowed = _allowed(mask, exclude, len(query_codes), len(db_codes))
+    found: Counts = ((distances(query_codes, db_codes) <= radius) & allowed).sum(axis=1)
     return found
 
 
-def histogram(query_codes: Codes, db_codes: Codes, *, mask: Array | None = None) -> Counts:
+def histogram(
+    query_codes: Codes, db_codes: Codes, *, mask: Array | None = None, exclude: Exclude | None = None
+) -> Counts:
     """(q, 8 * bytes + 1): how many allowed items lie at each distance."""
-    return _sum_by_distance(query_codes, db_codes[_allowed(mask, len(db_codes))], None).astype(np.int64)
+    allowed = _allowed(mask, exclude, len(query_codes), len(db_codes))
+    return _sum_by_distance(query_codes, db_codes, allowed).astype(np.int64)
 
 
 def deduplicate(codes: Codes, radius: int) -> NDArray[np.int64]:
@@ -101,20 +138,39 @@ def deduplicate(codes: Codes, radius: int) -> NDArray[np.int64]:
         groups = smallest[smallest]  # that one's group is this one's as well: long chains are crossed in a few rounds
 
 
-def _allowed(mask: Array | None, n: int) -> NDArray[np.int64]:
-    """Indices of the items that a mask leaves: bool (n,), or uint8 as ``numpy.packbits`` makes it."""
+def _orders(query_codes: Codes, db_codes: Codes, mask: Array | None, exclude: Exclude | None) -> list[Ranking]:
+    """For each query its distances to all allowed items and their indices, ordered by (distance, index)."""
+    orders = []
+    allowed = _allowed(mask, exclude, len(query_codes), len(db_codes))
+    for row, chosen in zip(distances(query_codes, db_codes), allowed, strict=True):
+        indices = np.flatnonzero(chosen).astype(np.int64)
+        order = np.argsort(row[indices], kind="stable")  # stable: tied items stay in the order of their index
+        orders.append(Ranking(row[indices][order], indices[order]))
+    return orders
+
+
+def _allowed(mask: Array | None, exclude: Exclude | None, q: int, n: int) -> NDArray[np.bool_]:
+    """(q, n): whether an item exists for a query."""
     if mask is None:
-        return np.arange(n, dtype=np.int64)
-    bits = mask if mask.dtype == np.bool_ else np.unpackbits(mask, count=n)
-    return np.flatnonzero(bits).astype(np.int64)
+        bits = np.ones(n, dtype=np.bool_)
+    else:
+        bits = mask if mask.dtype == np.bool_ else np.unpackbits(mask, axis=-1, count=n) == 1
+    allowed = np.array(np.broadcast_to(bits, (q, n)))
+    if exclude is None:
+        return allowed
+    for row, items in zip(allowed, range(n) if isinstance(exclude, str) else exclude, strict=True):
+        for item in np.atleast_1d(np.asarray(items, dtype=np.int64)):
+            if item >= 0:
+                row[item] = False
+    return allowed
 
 
-def _sum_by_distance(query_codes: Codes, db_codes: Codes, weights: Array | None) -> Scores:
-    """(q, 8 * bytes + 1): for each distance the sum of the (q, n) weights of the items there; None counts them."""
+def _sum_by_distance(query_codes: Codes, db_codes: Codes, weights: Array) -> Scores:
+    """(q, 8 * bytes + 1): for each distance the sum of the (q, n) weights of the items there."""
     bins = 8 * db_codes.shape[1] + 1
     result = np.zeros((len(query_codes), bins))
     for q, row in enumerate(distances(query_codes, db_codes)):
-        result[q] = np.bincount(row, None if weights is None else weights[q], minlength=bins)
+        result[q] = np.bincount(row, weights[q], minlength=bins)
     return result
 
 
@@ -142,11 +198,19 @@ def shared_labels(query_labels: Array, db_labels: Array) -> Counts:
 
 
 def relevance_histograms(
-    query_codes: Codes, db_codes: Codes, query_labels: Array, db_labels: Array, *, gains: bool = False
+    query_codes: Codes,
+    db_codes: Codes,
+    query_labels: Array,
+    db_labels: Array,
+    *,
+    gains: bool = False,
+    mask: Array | None = None,
+    exclude: Exclude | None = None,
 ) -> RelevanceHistograms:
     """Counts (and gains) of items by distance, the input of every metric but ``ties="index"``."""
-    shared = shared_labels(query_labels, db_labels)
-    items = _sum_by_distance(query_codes, db_codes, None).astype(np.int64)
+    allowed = _allowed(mask, exclude, len(query_codes), len(db_codes))
+    shared = shared_labels(query_labels, db_labels) * allowed
+    items = _sum_by_distance(query_codes, db_codes, allowed).astype(np.int64)
     relevant = _sum_by_distance(query_codes, db_codes, shared > 0).astype(np.int64)
     if not gains:
         return RelevanceHistograms(items, relevant)
@@ -155,7 +219,9 @@ def relevance_histograms(
         relevant,
         gains=_sum_by_distance(query_codes, db_codes, shared),
         exponential_gains=_sum_by_distance(query_codes, db_codes, 2.0**shared - 1),
-        gain_counts=np.array([(shared == gain).sum(axis=1) for gain in range(shared.max(initial=0) + 1)]).T,
+        gain_counts=np.array(
+            [((shared == gain) & allowed).sum(axis=1) for gain in range(shared.max(initial=0) + 1)]
+        ).T,
     )
 
 
@@ -172,14 +238,20 @@ def average_precision(
     *,
     ties: Ties = "expected",
     normalizer: Normalizer = "retrieved",
+    mask: Array | None = None,
+    exclude: Exclude | None = None,
 ) -> Scores:
     """(q,) average precision at k; tied items in the order of their index, or in all orders at once."""
     if ties != "index":
-        histograms = relevance_histograms(query_codes, db_codes, query_labels, db_labels)
+        histograms = relevance_histograms(
+            query_codes, db_codes, query_labels, db_labels, mask=mask, exclude=exclude
+        )
         return average_precision_of(histograms, k, ties=ties, normalizer=normalizer)
     relevant = shared_labels(query_labels, db_labels) > 0
-    order = rank(query_codes, db_codes).indices
-    return np.array([_in_order(row[items], k, normalizer) for row, items in zip(relevant, order, strict=True)])
+    orders = _orders(query_codes, db_codes, mask, exclude)
+    return np.array(
+        [_in_order(row[order.indices], k, normalizer) for row, order in zip(relevant, orders, strict=True)]
+    )
 
 
 def mean_average_precision(
@@ -191,9 +263,21 @@ def mean_average_precision(
     *,
     ties: Ties = "expected",
     normalizer: Normalizer = "retrieved",
+    mask: Array | None = None,
+    exclude: Exclude | None = None,
 ) -> float:
     """The mean over all queries, those that meet nothing relevant included."""
-    scores = average_precision(query_codes, db_codes, query_labels, db_labels, k, ties=ties, normalizer=normalizer)
+    scores = average_precision(
+        query_codes,
+        db_codes,
+        query_labels,
+        db_labels,
+        k,
+        ties=ties,
+        normalizer=normalizer,
+        mask=mask,
+        exclude=exclude,
+    )
     return float(scores.mean())
 
 

@@ -115,10 +115,10 @@ void check_distances(const Call& call, const Answers& answers) {
 }
 
 void check_histogram(const Call& call, const Answers& answers) {
-  Fenced<std::int64_t> actual(answers.allowed_items.size());
+  Fenced<std::int64_t> actual(answers.items.size());
   histogram(call.kernels, call.problem.query_view(), call.problem.database_view(), call.problem.mask_view(),
             call.options.threads, call.cancellation, actual.data());
-  call.require(equal(actual, answers.allowed_items), "histogram");
+  call.require(equal(actual, answers.items), "histogram");
 }
 
 void check_relevance_histograms(const Call& call, const Answers& answers) {

@@ -55,12 +55,11 @@ std::vector<std::int64_t> naive_groups(const Problem& problem, std::size_t radiu
 Answers::Answers(const Problem& problem)
     : bins(problem.database_view().bins()),
       rankings(problem.shape.queries),
-      allowed_items(problem.shape.queries * bins),
       items(problem.shape.queries * bins),
       relevant(problem.shape.queries * bins),
       gains(problem.shape.queries * bins),
       exponential_gains(problem.shape.queries * bins),
-      all_rankings_(problem.shape.queries) {
+      items_per_query_(problem.shape.items) {
   for (std::size_t q = 0; q < problem.shape.queries; ++q) answer(problem, q);
 }
 
@@ -73,28 +72,25 @@ void Answers::answer(const Problem& problem, std::size_t q) {
     const std::size_t bin = q * bins + static_cast<std::size_t>(distance);
     distances.push_back(distance);
     shared.push_back(both);
+    if (!problem.mask_view().allows(i)) continue;
     at_distance[static_cast<std::size_t>(distance)].push_back(static_cast<std::int64_t>(i));
-    allowed_items[bin] += problem.mask_view().allows(i);
     ++items[bin];
     relevant[bin] += both > 0;
     gains[bin] += static_cast<double>(both);
     exponential_gains[bin] += std::exp2(static_cast<double>(both)) - 1.0;
   }
   for (std::size_t d = 0; d < bins; ++d) {
-    for (const std::int64_t i : at_distance[d]) {
-      all_rankings_[q].push_back({static_cast<std::int32_t>(d), i});
-      if (problem.mask_view().allows(static_cast<std::size_t>(i))) rankings[q].push_back(all_rankings_[q].back());
-    }
+    for (const std::int64_t i : at_distance[d]) rankings[q].push_back({static_cast<std::int32_t>(d), i});
   }
 }
 
 double Answers::average_precision(std::size_t query, std::size_t k, Normalizer normalizer) const {
-  const std::vector<Found>& ranking = all_rankings_[query];
+  const std::vector<Found>& ranking = rankings[query];
   double sum = 0.0;
   std::size_t met = 0, retrieved = 0;
   for (std::size_t place = 1; place <= ranking.size(); ++place) {
     const auto item = static_cast<std::size_t>(ranking[place - 1].index);
-    if (shared[query * ranking.size() + item] == 0) continue;
+    if (shared[query * items_per_query_ + item] == 0) continue;
     ++met;
     if (place > k) continue;
     ++retrieved;

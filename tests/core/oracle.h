@@ -29,7 +29,7 @@ struct Found {
 struct Answers {
   explicit Answers(const Problem& problem);
 
-  // Average precision at k over all items, with ties broken by index.
+  // Average precision at k over the allowed items, with ties broken by index.
   double average_precision(std::size_t query, std::size_t k, Normalizer normalizer) const;
 
   std::size_t bins;
@@ -37,8 +37,7 @@ struct Answers {
   std::vector<std::size_t> shared;           // (queries, items): number of classes shared by query and item
   std::vector<std::vector<Found>> rankings;  // for each query the allowed items by (distance, index)
 
-  // Histograms of shape (queries, bins).
-  std::vector<std::int64_t> allowed_items;
+  // Histograms of the allowed items, of shape (queries, bins).
   std::vector<std::int64_t> items;
   std::vector<std::int64_t> relevant;
   std::vector<double> gains;
@@ -47,7 +46,7 @@ struct Answers {
  private:
   void answer(const Problem& problem, std::size_t query);
 
-  std::vector<std::vector<Found>> all_rankings_;  // including masked items
+  std::size_t items_per_query_;
 };
 
 }  // namespace vtsearch

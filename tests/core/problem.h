@@ -54,7 +54,7 @@ struct Problem {
   CodeView database_view() const { return {database.data(), shape.items, shape.width}; }
   MaskView mask_view() const { return shape.mask == MaskKind::none ? MaskView{} : MaskView{mask.data()}; }
   LabelledCodes labelled() const {
-    return {{query_view(), query_labels.view()}, {database_view(), db_labels.view()}, shape.classes};
+    return {{query_view(), query_labels.view()}, {database_view(), db_labels.view()}, shape.classes, mask_view()};
   }
 
   Shape shape;

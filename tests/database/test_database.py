@@ -70,7 +70,6 @@ def test_evaluate(codes, parts):
         (lambda c: vtsearch.rank(c, Database(c, mask=MASK), mask=MASK), ValueError, "mask: expected none"),
         (lambda c: vtsearch.evaluate(c, Database(c), LABELS), ValueError, "db_labels: expected the labels"),
         (lambda c: vtsearch.evaluate(c, Database(c, labels=LABELS), LABELS, LABELS), ValueError, "db_labels: .* both"),
-        (lambda c: vtsearch.evaluate(c, Database(c, mask=MASK), LABELS, LABELS), ValueError, "without a mask"),
         (lambda c: vtsearch.distances(c, Database(c, mask=MASK)), ValueError, "without a mask"),
         (lambda c: vtsearch.deduplicate(Database(c, mask=MASK), 0), ValueError, "without a mask"),
         (lambda c: vtsearch.rank(c[:, :2].copy(), Database(c)), ValueError, "query_codes: expected 3 bytes"),

@@ -183,3 +183,12 @@ def test_pictured_queries_are_of_every_class():
 def test_pictured_queries_with_several_labels_count_for_the_first():
     rows = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1]])
     assert spread_over_classes(rows, 3) == [2, 1, 0]
+
+
+def test_pictured_queries_are_left_out_of_their_answers():
+    codes, labels = np.array([[0], [1], [3]], dtype=np.uint8), np.array([0, 1, 0])
+    side = PicturedSide(codes, labels, lambda item: item)
+    rows = retrieval_rows(side, side, [2, 0], answers=3, exclude=np.array([0, 1, -1]))
+    assert [row.answers for row in rows] == [[2, 1], [1, 2]]
+    alone = PicturedSide(codes[:1], labels[:1], lambda item: item)
+    assert retrieval_rows(alone, alone, [0], exclude=np.array([0])) == []

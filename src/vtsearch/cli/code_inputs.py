@@ -77,6 +77,37 @@ def refuse_mixing(pair: CodePair) -> None:
         database.index.check_fingerprints(queries.index.fingerprints, whose=str(queries.index.path))
 
 
+def excluded_positions(pair: CodePair, exclude: str | None) -> NDArray[np.int64] | None:
+    """(q,) position in the database of each query, -1 for one that is not there: by position, or by id.
+
+    Raises:
+        ValueError: codes without ids of their own; other numbers of queries and items.
+    """
+    if exclude is None:
+        return None
+    queries, database = pair
+    if exclude == "self":
+        if len(queries.database) != len(database.database):
+            raise ValueError(
+                f"exclude: expected as many queries as items for self, got {len(queries.database):,} queries and "
+                f"{len(database.database):,} items"
+            )
+        return np.arange(len(database.database))
+    found = shared_positions(pair)
+    if found is None:
+        raise ValueError("exclude: expected two indexes with ids of their own for ids, got codes without")
+    return found
+
+
+def shared_positions(pair: CodePair) -> NDArray[np.int64] | None:
+    """(q,) position in the database of each query's id, -1 for none; None if either side has no ids of its own."""
+    queries, database = (side.index for side in pair)
+    asked = None if queries is None else given_ids(queries)
+    if asked is None or database is None or given_ids(database) is None:
+        return None
+    return database.positions_of(asked)
+
+
 def given_ids(index: Index) -> list[str] | None:
     """The ids of an index, or None if they are the default ones, the positions."""
     ids = index.ids()

@@ -7,7 +7,17 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from vtsearch.cli.code_inputs import CodePair, LabelledCodes, given_ids, open_codes, open_others, refuse_mixing
+import numpy as np
+
+from vtsearch.cli.code_inputs import (
+    CodePair,
+    LabelledCodes,
+    excluded_positions,
+    open_codes,
+    open_others,
+    refuse_mixing,
+    shared_positions,
+)
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import scanning
 from vtsearch.data.locate import knows_images, reopen
@@ -25,6 +35,8 @@ from vtsearch.reports.markdown import UNKNOWN, choices, percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 EXAMPLE = """  vtsearch evaluate --queries codes/query --database codes/database -k 1000 --report report
   vtsearch evaluate --queries q.npy --query-labels ql.npy --database d.npy --database-labels dl.npy --json
@@ -44,6 +56,11 @@ def parser() -> CommandParser:
     command.add_argument("--database-labels", help="the same for the database")
     command.add_argument("-k", "--k", type=int, help="length of the list that counts; by default the whole database")
     command.add_argument("--normalizer", type=Normalizer, default="retrieved", help="divisor of average precision")
+    command.add_argument(
+        "--exclude",
+        choices=("self", "ids"),
+        help="leave every query out of what it searches: self if query i is item i, ids to find it by its id",
+    )
     command.add_argument("--threads", type=int, help="number of threads; by default the available CPUs")
     command.add_argument(
         "--against",
@@ -69,6 +86,7 @@ def run(argv: list[str]) -> int:
     )
     refuse_mixing(pair)
     others = None if args.against is None else open_others(args.against, pair)
+    exclude = excluded_positions(pair, args.exclude)
     with scanning("evaluating") as progress:
         evaluation = evaluate(
             queries.array(),
@@ -78,21 +96,30 @@ def run(argv: list[str]) -> int:
             args.k,
             normalizer=args.normalizer,
             bits=database.bits,
+            exclude=exclude,
             threads=args.threads,
             progress=progress,
         )
-    comparison = None if others is None else _compare(pair, others, evaluation, args.threads)
-    _warn_of_leakage(queries, database)
-    context = _context(database, ["vtsearch evaluate", *argv], args.against)
+    comparison = None if others is None else _compare(pair, others, evaluation, exclude, args.threads)
+    warning = "" if exclude is not None else _self_matches(pair)
+    if warning:
+        print(f"vtsearch evaluate: warning: {warning}", file=sys.stderr)
+    context = _context(database, ["vtsearch evaluate", *argv], args.against, warning)
     if args.report is not None:
-        rows = _rows(queries, database, args.pictures)
+        rows = _rows(pair, args.pictures, exclude)
         path = write_report(args.report, evaluation, context, comparison=comparison, retrievals=rows)
         print(f"report: {path}", file=sys.stderr)
     print((as_json if args.json else as_text)(evaluation, context, comparison))
     return 0
 
 
-def _compare(pair: CodePair, others: CodePair, evaluation: Evaluation, threads: int | None) -> Comparison:
+def _compare(
+    pair: CodePair,
+    others: CodePair,
+    evaluation: Evaluation,
+    exclude: NDArray[np.int64] | None,
+    threads: int | None,
+) -> Comparison:
     return compare(
         pair.queries.array(),
         pair.database.database,
@@ -102,6 +129,7 @@ def _compare(pair: CodePair, others: CodePair, evaluation: Evaluation, threads: 
         db_labels=pair.database.labels,
         k=evaluation.k,
         normalizer=evaluation.normalizer,
+        exclude=exclude,
         threads=threads,
     )
 
@@ -162,30 +190,29 @@ def as_json(evaluation: Evaluation, context: ReportContext, comparison: Comparis
     """The numbers as JSON, without those of each query, which are in the report."""
     values: dict[str, Any] = evaluation.to_dict()
     del values["average_precisions"]
-    about = {"protocol": context.protocol, "split": context.split, "model": context.model, "remark": context.remark}
+    about = {name: getattr(context, name) for name in ("protocol", "split", "model", "remark", "warning")}
     versus = {} if comparison is None else {"against": context.against, "comparison": asdict(comparison)}
     return json.dumps(values | about | versus, indent=1)
 
 
-def _warn_of_leakage(queries: LabelledCodes, database: LabelledCodes) -> None:
-    if queries.index is None or database.index is None:
-        return
-    asked = given_ids(queries.index)
-    if asked is None:
-        return
-    found = set(asked) & set(database.index.ids())
-    if found:
-        print(
-            f"vtsearch evaluate: warning: {len(found):,} of {len(asked):,} queries are also in the database "
-            f"(such as {min(found)}): they find themselves, and the scores are too high",
-            file=sys.stderr,
-        )
+def _self_matches(pair: CodePair) -> str:
+    """A warning if queries are in the database, or nothing."""
+    positions = shared_positions(pair)
+    if positions is None or (positions < 0).all() or pair.queries.index is None:
+        return ""
+    first = pair.queries.index.ids()[int(np.argmax(positions >= 0))]
+    return (
+        f"{np.count_nonzero(positions >= 0):,} of {len(positions):,} queries are also in the database "
+        f"(such as {first}): they find themselves, and the scores are too high; --exclude ids leaves them out"
+    )
 
 
-def _context(database: LabelledCodes, command: Sequence[str], against: Sequence[str] | None) -> ReportContext:
+def _context(
+    database: LabelledCodes, command: Sequence[str], against: Sequence[str] | None, warning: str
+) -> ReportContext:
     versus = UNKNOWN if against is None else " and ".join(against)
     if database.index is None:
-        return ReportContext(protocol="arrays", command=" ".join(command), against=versus)
+        return ReportContext(protocol="arrays", command=" ".join(command), against=versus, warning=warning)
     description, fingerprints = database.index.description, database.index.fingerprints
     return ReportContext(
         protocol=description.get("protocol", str(database.index.path)),
@@ -197,15 +224,18 @@ def _context(database: LabelledCodes, command: Sequence[str], against: Sequence[
         command=" ".join(command),
         against=versus,
         remark=description.get("remark", ""),
+        warning=warning,
     )
 
 
-def _rows(queries: LabelledCodes, database: LabelledCodes, count: int) -> list[RetrievalRow]:
+def _rows(pair: CodePair, count: int, exclude: NDArray[np.int64] | None) -> list[RetrievalRow]:
     """Queries of every class with their answers, if both indexes have the paths of their images."""
+    queries, database = pair
     if count == 0 or queries.index is None or database.index is None:
         return []
     if not (knows_images(queries.index) and knows_images(database.index)):
         return []
     asking = PicturedSide(queries.array(), queries.labels, reopen(queries.index))
     answering = PicturedSide(database.database, database.labels, reopen(database.index))
-    return retrieval_rows(asking, answering, spread_over_classes(queries.labels, count), queries.index.classes)
+    chosen = spread_over_classes(queries.labels, count)
+    return retrieval_rows(asking, answering, chosen, queries.index.classes, exclude=exclude)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vtsearch import _database
+from vtsearch import _database, _selection
 from vtsearch._database import Database
 from vtsearch.evaluation.statistics import (
     CONFIDENCE,
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
+    from vtsearch._exclusions import Exclude
     from vtsearch.metrics import Normalizer, Ties
 
 
@@ -31,6 +32,7 @@ class Comparison:
 
     queries: int
     database: int
+    """Items that a query may find; the most, where masks or exclusions differ."""
     k: int | None
     """Length of the list that counts; None is the whole database."""
     ties: Ties
@@ -62,6 +64,8 @@ def compare(
     resamples: int = RESAMPLES,
     permutations: int = PERMUTATIONS,
     seed: int = 0,
+    mask: ArrayLike | None = None,
+    exclude: Exclude | None = None,
     threads: int | None = None,
 ) -> Comparison:
     """mAP@k of two sets of codes of the same queries and items, their difference with its interval, and a p-value.
@@ -83,6 +87,8 @@ def compare(
         resamples: samples of queries drawn for the interval, at least 1.
         permutations: arrangements of signs tried for the p-value, at least 1.
         seed: of both, at least 0.
+        mask: (n,) bool, or (q, n) with a row for each query, or packed bits, as for ``rank``; of both sides.
+        exclude: positions in the database that a query ignores: (q,), a sequence of q arrays, or "self", as for ``rank``.
         threads: upper bound; by default the CPUs that this process may use.
 
     Returns:
@@ -102,19 +108,21 @@ def compare(
         >>> found.mean_average_precision, found.other_mean_average_precision, found.difference.mean, found.test.p_value
         (1.0, 0.75, 0.25, 0.125)
     """
-    sides = _database.query_and_database(query_codes, db_codes)
+    chosen = _selection.select(query_codes, db_codes, mask, exclude)
+    sides = chosen.queries, chosen.database
     others = _database.query_and_database(
         other_query_codes, other_db_codes, names=("other_query_codes", "other_db_codes")
     )
     _check_counts(sides, others)
+    options: dict[str, Any] = {"ties": ties, "normalizer": normalizer, "exclude": exclude, "threads": threads}
     scores, other_scores = (
-        average_precision(*pair, query_labels, db_labels, k, ties=ties, normalizer=normalizer, threads=threads)
-        for pair in (sides, others)
+        average_precision(queries, codes, query_labels, db_labels, k, mask=mask, **options)
+        for queries, codes in ((sides[0], db_codes), (others[0], other_db_codes))
     )
     differences = (scores - other_scores).round(12)
     return Comparison(
         queries=len(sides[0]),
-        database=len(sides[1]),
+        database=int(chosen.allowed().max()),
         k=None if k is None else int(k),
         ties=ties,
         normalizer=normalizer,

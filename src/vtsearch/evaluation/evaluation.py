@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from vtsearch import _database, _validate
+from vtsearch import _database, _selection, _validate
 from vtsearch._database import Database
 from vtsearch.evaluation.statistics import Interval, bootstrap_interval
 from vtsearch.metrics import (
@@ -27,8 +27,9 @@ from vtsearch.metrics import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
+    from vtsearch._exclusions import Exclude
     from vtsearch.metrics import Normalizer
 
 CUT_OFFS = (1, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
@@ -38,6 +39,9 @@ PUBLISHED_CURVE = (1, *range(500, 10_001, 500))
 Source: Dubey et al., "Vision Transformer Hashing for Image Retrieval", ICME 2022, figure 2.
 """
 LOOKUP_RADIUS = 2
+
+_BITS_BYTES = 8  # codes of so many bytes that are all 0 or 1 are bits, one in each byte
+_BITS_ROWS = 1000  # that are looked at
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ class Evaluation:
 
     queries: int
     database: int
+    """Items that a query may find; the most, where masks or exclusions differ."""
     bits: int
     multi_label: bool
     k: int | None
@@ -117,6 +122,8 @@ class Evaluation:
     """For multi-label sets."""
     average_precisions: tuple[float, ...]
     """Expected average precision of each query: what intervals and paired tests need."""
+    excluded: int = 0
+    """Pairs of a query and an item that ``exclude`` left out."""
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as numbers, lists and dicts, for JSON."""
@@ -151,6 +158,8 @@ def evaluate(
     *,
     normalizer: Normalizer = "retrieved",
     bits: int | None = None,
+    mask: ArrayLike | None = None,
+    exclude: Exclude | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Evaluation:
@@ -167,26 +176,36 @@ def evaluate(
         db_labels: int64 (n,), or 0/1 (n, classes): the same form; None with a ``Database`` that has labels.
         k: length of the list that counts, at least 1; None, or more than n, means the whole database.
         normalizer: what average precision divides by: "retrieved", "relevant" or "min".
-        bits: length of the codes; by default 8 per byte.
+        bits: length of the codes, if their last byte has bits to spare; by default 8 per byte.
+        mask: (n,) bool, or (q, n) with a row for each query, or packed bits, as for ``rank``; items whose mask is False
+            are ignored.
+        exclude: positions in the database that a query ignores: (q,), a sequence of q arrays, or "self", as for ``rank``.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scans go on.
 
     Raises:
-        TypeError: codes that are not uint8, labels that are not numbers, progress that is not a function.
-        ValueError: no queries or no database, other widths or lengths, k below 1, an unknown normalizer.
+        TypeError: codes that are not uint8, labels that are not numbers, bits that are not an int, a mask or positions
+            of another dtype, progress that is not a function.
+        ValueError: no queries or no database, other widths or lengths, k below 1, an unknown normalizer; bits that
+            another number of bytes holds, or fewer than two codes differ in; codes that are not packed; a mask that
+            allows nothing; positions outside the database.
     """
-    for name, codes in (("query_codes", query_codes), ("db_codes", db_codes)):
-        if (len(codes) if isinstance(codes, Database) else np.shape(codes)[:1]) in (0, (0,)):
-            raise ValueError(f"{name}: expected at least one code, got none")
-    database = _database.query_and_database(query_codes, db_codes)[1]
-    sides = (query_codes, database, query_labels, db_labels)
+    selection = _selection.select(query_codes, db_codes, mask, exclude)
+    _check_codes(selection)
+    width = selection.database.width
+    bits = 8 * width if bits is None else _checked_bits(bits, width)
+    sides = (selection.queries, db_codes, query_labels, db_labels)
+    options: dict[str, Any] = {"mask": mask, "exclude": exclude, "threads": threads}
     report = _validate.checked_progress(progress)
     first, second = (_database.stage(report, number, 2) for number in range(2))
-    by_index = average_precision(*sides, k, ties="index", normalizer=normalizer, threads=threads, progress=first)
-    multi_label = np.ndim(query_labels) == 2
-    histograms = relevance_histograms(*sides, gains=multi_label, threads=threads, progress=second)
-    n = len(database)
-    bits = 8 * database.width if bits is None else bits
+    by_index = average_precision(*sides, k, ties="index", normalizer=normalizer, progress=first, **options)
+    multi_label = _validate.as_array("query_labels", query_labels).ndim == 2
+    histograms = relevance_histograms(*sides, gains=multi_label, progress=second, **options)
+    _check_distances(histograms, bits)
+    items = histograms.items.sum(axis=1)
+    n = int(items.max())
+    if n == 0:
+        raise ValueError("mask: expected at least one item that a query may find, got none")
     expected = average_precision_of(histograms, k, normalizer=normalizer)
     best = average_precision_of(histograms, k, ties="best", normalizer=normalizer)
     worst = average_precision_of(histograms, k, ties="worst", normalizer=normalizer)
@@ -199,14 +218,45 @@ def evaluate(
         normalizer=normalizer,
         mean_average_precision=TiedScore(*map(_mean, (expected, by_index, best, worst))),
         bootstrap_interval=bootstrap_interval(expected) if len(expected) > 1 else None,
-        chance=_mean(histograms.relevant.sum(axis=1) / n),
+        chance=_mean(histograms.relevant.sum(axis=1) / np.maximum(items, 1)),
         precision_within_2=_mean(precision_within(histograms, LOOKUP_RADIUS)),
         cut_offs=_cut_offs(histograms, CUT_OFFS, n),
         published_curve=_cut_offs(histograms, PUBLISHED_CURVE, n),
         radius_curve=tuple(_within(histograms, radius) for radius in range(bits + 1)),
         gains=_gains(histograms, n if k is None else k) if multi_label else None,
         average_precisions=tuple(expected.tolist()),
+        excluded=0 if selection.excluded is None else int(selection.excluded.counts().sum()),
     )
+
+
+def _check_codes(selection: _selection.Selection) -> None:
+    """Raise if there are no codes, or if they hold one bit in each byte."""
+    for name, parts in (("query_codes", [selection.queries]), ("db_codes", selection.database.parts)):
+        if not sum(map(len, parts)):
+            raise ValueError(f"{name}: expected at least one code, got none")
+        if all(map(_are_bits, parts)) and any(part[:_BITS_ROWS].any() for part in parts):
+            raise ValueError(
+                f"{name}: expected packed codes of 8 bits per byte, got {parts[0].shape[1]} bytes per code "
+                f"that are all 0 or 1; use vtsearch.pack({name})"
+            )
+
+
+def _are_bits(codes: NDArray[np.uint8]) -> bool:
+    """Whether the first codes hold a bit in each byte; short ones may by chance."""
+    return codes.shape[1] >= _BITS_BYTES and bool((codes[:_BITS_ROWS] <= 1).all())
+
+
+def _checked_bits(bits: Any, width: int) -> int:
+    count = _validate.whole_number("bits", bits, 1)
+    if not 8 * (width - 1) < count <= 8 * width:
+        raise ValueError(f"bits: expected {8 * width - 7} to {8 * width} for codes of {width} bytes, got {count}")
+    return count
+
+
+def _check_distances(histograms: RelevanceHistograms, bits: int) -> None:
+    if histograms.items[:, bits + 1 :].any():
+        farthest = int(np.flatnonzero(histograms.items.any(axis=0)).max())
+        raise ValueError(f"bits: expected at least {farthest}, the bits in which two codes differ, got {bits}")
 
 
 def _cut_offs(histograms: RelevanceHistograms, at: Iterable[int], database: int) -> tuple[CutOff, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import numpy as np
 
@@ -17,8 +17,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from vtsearch._exclusions import Exclude
     from vtsearch.index.labels import Labels
     from vtsearch.metrics import Normalizer
+
+
+class Options(TypedDict):
+    """The arguments that every search passes on."""
+
+    mask: ArrayLike | None
+    exclude: Exclude | None
+    threads: int | None
+    progress: Callable[[int, int], object] | None
 
 
 class Answers(NamedTuple):
@@ -58,8 +68,24 @@ class Queries(ABC):
         """The items of this moment, to which nothing is added: for answers from several of these methods."""
 
     @abstractmethod
+    def ids(self) -> list[str]:
+        """The ids of all items."""
+
+    @abstractmethod
     def ids_at(self, positions: Sequence[int]) -> dict[int, str]:
         """Position -> id of some items."""
+
+    def positions_of(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """The position of each of some ids, -1 for one that the index does not have: what ``exclude`` takes.
+
+        Args:
+            ids: q external ids, such as those of the queries.
+
+        Returns:
+            (q,) int64.
+        """
+        known = {name: position for position, name in enumerate(self.ids())}
+        return np.array([known.get(name, -1) for name in ids], dtype=np.int64)
 
     def search(
         self,
@@ -67,6 +93,7 @@ class Queries(ABC):
         k: int | None = None,
         *,
         mask: ArrayLike | None = None,
+        exclude: Exclude | None = None,
         threads: int | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> Answers:
@@ -77,7 +104,10 @@ class Queries(ABC):
         Args:
             query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
             k: results per query, at least 1; None, or more than there are, means all.
-            mask: (n,) bool, or its ``numpy.packbits``; items whose mask is False are ignored.
+            mask: (n,) bool, or (q, n) with a row for each query, or its ``numpy.packbits``; items whose mask is False
+                are ignored.
+            exclude: positions that a query ignores: (q,), -1 for none; a sequence of q arrays; or "self" where query i
+                is item i; as for ``vtsearch.rank``.
             threads: upper bound; by default the CPUs that this process may use.
             progress: called with items done and items in all as the scan goes on.
 
@@ -86,10 +116,10 @@ class Queries(ABC):
 
         Raises:
             TypeError: codes that are not uint8; progress that is not a function.
-            ValueError: another width, k below 1, a mask of another length.
+            ValueError: another width, k below 1, a mask or exclude of another length, positions outside the index.
         """
-        database = self.database(mask=mask)
-        distances, indices = ranking.rank(query_codes, database, k, threads=threads, progress=progress)
+        options: Options = {"mask": mask, "exclude": exclude, "threads": threads, "progress": progress}
+        distances, indices = ranking.rank(query_codes, self.database(), k, **options)
         names = self.ids_at(np.unique(indices).tolist())
         return Answers(distances, indices, [[names[position] for position in row] for row in indices.tolist()])
 
@@ -99,6 +129,7 @@ class Queries(ABC):
         radius: int,
         *,
         mask: ArrayLike | None = None,
+        exclude: Exclude | None = None,
         threads: int | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> ranking.Neighbors:
@@ -107,7 +138,8 @@ class Queries(ABC):
         Raises:
             TypeError, ValueError: as ``vtsearch.within``.
         """
-        return ranking.within(query_codes, self.database(mask=mask), radius, threads=threads, progress=progress)
+        options: Options = {"mask": mask, "exclude": exclude, "threads": threads, "progress": progress}
+        return ranking.within(query_codes, self.database(), radius, **options)
 
     def count(
         self,
@@ -115,6 +147,7 @@ class Queries(ABC):
         radius: int,
         *,
         mask: ArrayLike | None = None,
+        exclude: Exclude | None = None,
         threads: int | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> NDArray[np.int64]:
@@ -123,13 +156,15 @@ class Queries(ABC):
         Raises:
             TypeError, ValueError: as ``vtsearch.count``.
         """
-        return ranking.count(query_codes, self.database(mask=mask), radius, threads=threads, progress=progress)
+        options: Options = {"mask": mask, "exclude": exclude, "threads": threads, "progress": progress}
+        return ranking.count(query_codes, self.database(), radius, **options)
 
     def histogram(
         self,
         query_codes: NDArray[np.uint8],
         *,
         mask: ArrayLike | None = None,
+        exclude: Exclude | None = None,
         threads: int | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> NDArray[np.int64]:
@@ -138,7 +173,8 @@ class Queries(ABC):
         Raises:
             TypeError, ValueError: as ``vtsearch.histogram``.
         """
-        return ranking.histogram(query_codes, self.database(mask=mask), threads=threads, progress=progress)
+        options: Options = {"mask": mask, "exclude": exclude, "threads": threads, "progress": progress}
+        return ranking.histogram(query_codes, self.database(), **options)
 
     def deduplicate(
         self, radius: int, *, threads: int | None = None, progress: Callable[[int, int], object] | None = None
@@ -159,6 +195,8 @@ class Queries(ABC):
         k: int | None = None,
         *,
         normalizer: Normalizer = "retrieved",
+        mask: ArrayLike | None = None,
+        exclude: Exclude | None = None,
         threads: int | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> Evaluation:
@@ -180,6 +218,8 @@ class Queries(ABC):
             k=k,
             normalizer=normalizer,
             bits=self.bits,
+            mask=mask,
+            exclude=exclude,
             threads=threads,
             progress=progress,
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
 from vtsearch import _database, _labels, _native, _validate
-from vtsearch.metrics.histograms import ROW_BYTES, Normalizer, Scores, histograms_of, label_arrays
+from vtsearch._selection import Group, Selection, each_group, ranked, stacked
+from vtsearch.metrics.histograms import Normalizer, Scores, histograms_of, label_arrays
 
 RANKED_BYTES = 2**30
 """Rankings of all queries, at most, that are built to read a database in ranges."""
@@ -15,8 +18,7 @@ _RANKED_BYTES_PER_RESULT = 36  # twelve bytes: found before, in a range, and bot
 
 
 def precision_by_index(
-    queries: _validate.Codes,
-    database: _database.Database,
+    selection: Selection,
     labels: _labels.Labels,
     k: int,
     *,
@@ -29,28 +31,62 @@ def precision_by_index(
     The kernel needs all codes at once. A database that is scanned in ranges is ranked instead, a block of queries at a
     time, as only the top k and the number of relevant items count.
     """
+    settings = {"labels": labels, "k": k, "normalizer": normalizer, "threads": threads}
+    queries, database = len(selection.queries), selection.database
+    whole = _database.Scan(database, queries, progress).whole
+    at_once = len(database.parts) == 1 and (whole or _RANKED_BYTES_PER_RESULT * k * queries > RANKED_BYTES)
+    answer = functools.partial(_counted if at_once else _ranked, **settings)
+    alone = at_once or selection.excludes_many()
+    return stacked(list(each_group(selection, answer, progress, alone=alone)))
+
+
+def _counted(
+    group: Group,
+    progress: _validate.Progress | None,
+    *,
+    labels: _labels.Labels,
+    k: int,
+    normalizer: Normalizer,
+    threads: int,
+) -> Scores:
+    """By the kernel, which takes a database of one part."""
+    items = len(group.database)
+    mine = labels.of_queries(group.start, group.stop)
+    rows = *label_arrays(mine.queries), *label_arrays(mine.database(0, items)), mine.classes
+    codes = group.database.parts[0]
+    mask = _database.allowed_bits(group.database.mask, _database.Range(0, items, codes))
+    scores = _native.average_precision_by_index(group.queries, codes, *rows, mask, k, normalizer, threads)
+    if progress is not None:
+        progress(items, items)
+    return scores
+
+
+def _ranked(
+    group: Group,
+    progress: _validate.Progress | None,
+    *,
+    labels: _labels.Labels,
+    k: int,
+    normalizer: Normalizer,
+    threads: int,
+) -> Scores:
+    """By rankings of a block of queries at a time."""
+    count = len(group.queries)
     stages = 1 if normalizer == "retrieved" else 2
-    scan = _database.Scan(database, len(queries), _database.stage(progress, 0, stages))
-    ranked = _RANKED_BYTES_PER_RESULT * k
-    if len(database.parts) == 1 and (scan.whole or ranked * len(queries) > RANKED_BYTES):
-        rows = *label_arrays(labels.queries), *label_arrays(labels.database(0, scan.items)), labels.classes
-        scores = _native.average_precision_by_index(queries, database.parts[0], *rows, k, normalizer, threads)
-        if progress is not None:
-            progress(scan.items, scan.items)
-        return scores
-    sums, met = np.zeros(len(queries)), np.zeros(len(queries), dtype=np.int64)
-    step = max(RANKED_BYTES // ranked, 1)
-    for start in range(0, len(queries), step):
-        block = queries[start : start + step]
-        report = _database.stage(progress, start // step, stages * -(-len(queries) // step))
-        found = _database.scan_rank(block, _database.Scan(database, len(block), report), k, threads)[1]
-        for q, items in enumerate(found, start=start):
-            sums[q], met[q] = _precisions(items, labels, q)
+    sums, met = np.zeros(count), np.zeros(count, dtype=np.int64)
+    step = max(RANKED_BYTES // (_RANKED_BYTES_PER_RESULT * k), 1)
+    for start in range(0, count, step):
+        block = group.part(start, min(start + step, count))
+        report = _database.stage(progress, start // step, stages * -(-count // step))
+        _, found, kept = ranked(block, k, threads, report)
+        for row, items in enumerate(found):
+            chosen = items if kept is None else items[kept[row]][:k]
+            sums[start + row], met[start + row] = _precisions(chosen, labels, block.start + row)
     if normalizer != "retrieved":
-        again = _database.Scan(database, len(queries), _database.stage(progress, 1, stages), beside=ROW_BYTES)
-        relevant = histograms_of(queries, again, labels, threads).relevant.sum(axis=1)
+        again = _database.stage(progress, 1, stages)
+        relevant = histograms_of(group, again, labels=labels, threads=threads).relevant.sum(axis=1)
         met = relevant if normalizer == "relevant" else np.minimum(relevant, k)
-    return np.divide(sums, met, out=np.zeros(len(queries)), where=met > 0)
+    return np.divide(sums, met, out=np.zeros(count), where=met > 0)
 
 
 def _precisions(items: NDArray[np.int64], labels: _labels.Labels, q: int) -> tuple[float, int]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _database, _labels, _native, _validate
+from vtsearch import _database, _labels, _native, _selection, _validate
 from vtsearch._database import Database
+from vtsearch._exclusions import Exclude
+from vtsearch._selection import Group, Selection
+from vtsearch.metrics import leave_out
 
 Counts = NDArray[np.int64]
 Sums = NDArray[np.float64]
@@ -59,6 +62,8 @@ def relevance_histograms(
     db_labels: ArrayLike | None = None,
     *,
     gains: bool = False,
+    mask: ArrayLike | None = None,
+    exclude: Exclude | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> RelevanceHistograms:
@@ -70,6 +75,9 @@ def relevance_histograms(
         query_labels: (q,) integers, or (q, classes) of 0 and 1.
         db_labels: (n,) or (n, classes), in the form of query_labels.
         gains: also sum the shared labels, as ``ndcg_at``, ``acg_at`` and ``wap_at`` need.
+        mask: (n,) bool, or (q, n) with a row for each query, or packed bits, as for ``rank``; items whose mask is False
+            are ignored.
+        exclude: positions in the database that a query ignores: (q,), a sequence of q arrays, or "self", as for ``rank``.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
 
@@ -77,9 +85,10 @@ def relevance_histograms(
         Arrays of (q, 8 * bytes + 1): 16 bytes per query and distance, 32 with gains.
 
     Raises:
-        TypeError: codes that are not uint8; labels that are not numbers; threads that are not an int; progress that
-            is not a function.
-        ValueError: shapes that do not fit; labels neither int (n,) nor 0/1 (n, classes); threads below 1.
+        TypeError: codes that are not uint8; labels that are not numbers; a mask or positions of another dtype; threads
+            that are not an int; progress that is not a function.
+        ValueError: shapes that do not fit; labels neither int (n,) nor 0/1 (n, classes); positions outside the database;
+            threads below 1.
 
     Example:
         >>> import vtsearch
@@ -87,42 +96,72 @@ def relevance_histograms(
         >>> vtsearch.metrics.relevance_histograms(codes[:1], codes, [7], [1, 7, 5, 7]).relevant
         array([[0, 1, 0, 1, 0, 0, 0, 0, 0]])
     """
-    queries, database = _database.query_and_database(query_codes, db_codes)
-    labels = labels_of_pair(queries, database, query_labels, db_labels)
+    selection = _selection.select(query_codes, db_codes, mask, exclude)
+    labels = labels_of(selection, query_labels, db_labels)
     count = _validate.thread_count(threads)
-    scan = _database.Scan(database, len(queries), _validate.checked_progress(progress), beside=ROW_BYTES)
-    return histograms_of(queries, scan, labels, count, gains=gains)
+    answer = functools.partial(histograms_of, labels=labels, threads=count, gains=gains)
+    alone = gains and not leave_out.is_exact(labels, len(selection.database))
+    report = _validate.checked_progress(progress)
+    return _joined(list(_selection.each_group(selection, answer, report, alone=alone)))
 
 
-def labels_of_pair(
-    queries: _validate.Codes, database: Database, query_labels: ArrayLike, db_labels: ArrayLike | None
-) -> _labels.Labels:
+def labels_of(selection: Selection, query_labels: ArrayLike, db_labels: ArrayLike | None) -> _labels.Labels:
     """Validated labels of queries and database; None stands for the labels that the database has."""
-    truth = database.without_mask().labels_or(db_labels)
-    return _labels.label_pair(query_labels, truth, len(queries), len(database))
+    truth = selection.database.labels_or(db_labels)
+    return _labels.label_pair(query_labels, truth, len(selection.queries), len(selection.database))
 
 
 def histograms_of(
-    queries: _validate.Codes, scan: _database.Scan, labels: _labels.Labels, threads: int, *, gains: bool = False
+    group: Group, progress: _validate.Progress | None, *, labels: _labels.Labels, threads: int, gains: bool = False
 ) -> RelevanceHistograms:
-    """The sum over all ranges; arguments are checked."""
-    return functools.reduce(_sum, (_of_range(queries, each, labels, gains, threads) for each in scan))
+    """The sum over all ranges, less the excluded items; arguments are checked."""
+    scan = _database.Scan(group.database, len(group.queries), progress, beside=ROW_BYTES)
+    mine = labels.of_queries(group.start, group.stop)
+    found = functools.reduce(_sum, (_of_range(group, each, mine, gains, threads) for each in scan))
+    parts = found.gains, found.exponential_gains, found.gain_counts
+    leave_out.subtract(group, mine, found.items, found.relevant, parts if gains else None)  # type: ignore[arg-type]
+    return found
 
 
 def _of_range(
-    queries: _validate.Codes, each: _database.Range, labels: _labels.Labels, gains: bool, threads: int
+    group: Group, each: _database.Range, labels: _labels.Labels, gains: bool, threads: int
 ) -> RelevanceHistograms:
-    db_rows = labels.database(each.first, each.stop)
-    parts = (queries, each.codes, *label_arrays(labels.queries), *label_arrays(db_rows), labels.classes, threads)
-    items, relevant = _native.relevance_histograms(*parts)
+    parts = _sides(group, each, labels)
+    items, relevant = _native.relevance_histograms(*parts, threads)
     if not gains:
         return RelevanceHistograms(items, relevant)
-    linear, exponential = _native.gain_histograms(*parts)
+    linear, exponential = _native.gain_histograms(*parts, threads)
+    db_rows, mask = labels.database(each.first, each.stop), parts[-1]
     if min(labels.queries.most(), db_rows.most()) <= 1:
         counts = np.stack([(items - relevant).sum(axis=1), relevant.sum(axis=1)], axis=1)
     else:
-        counts = _gain_counts(labels.queries, db_rows, labels.classes, threads)
+        counts = _gain_counts(labels.queries, db_rows, labels.classes, mask, threads)
     return RelevanceHistograms(items, relevant, linear, exponential, counts)
+
+
+def _sides(group: Group, each: _database.Range, labels: _labels.Labels) -> Any:
+    """Codes, label rows, number of classes and mask, as the engine takes them."""
+    rows = *label_arrays(labels.queries), *label_arrays(labels.database(each.first, each.stop))
+    return group.queries, each.codes, *rows, labels.classes, _database.allowed_bits(group.database.mask, each)
+
+
+def _joined(parts: Sequence[RelevanceHistograms]) -> RelevanceHistograms:
+    """The histograms of groups of queries, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    items, relevant = (np.concatenate([getattr(each, name) for each in parts]) for name in ("items", "relevant"))
+    if parts[0].gains is None:
+        return RelevanceHistograms(items, relevant)
+    gains, exponential = (
+        np.concatenate([getattr(each, name) for each in parts]) for name in ("gains", "exponential_gains")
+    )
+    shared = [each.gain_counts for each in parts if each.gain_counts is not None]
+    counts = np.zeros((len(items), max(each.shape[1] for each in shared)), dtype=np.int64)
+    first = 0
+    for each in shared:
+        counts[first : first + len(each), : each.shape[1]] = each
+        first += len(each)
+    return RelevanceHistograms(items, relevant, gains, exponential, counts)
 
 
 def _sum(one: RelevanceHistograms, other: RelevanceHistograms) -> RelevanceHistograms:
@@ -147,24 +186,25 @@ def _added(one: NDArray[Any] | None, other: NDArray[Any] | None) -> NDArray[Any]
 
 
 def histogram_blocks(
-    queries: _validate.Codes, scan: _database.Scan, labels: _labels.Labels, threads: int
-) -> Iterator[tuple[int, int, Counts, Counts]]:
+    group: Group, progress: _validate.Progress | None, *, labels: _labels.Labels, threads: int
+) -> Iterator[tuple[Counts, Counts]]:
     """Histograms of a few thousand queries at a time: all of them at once may be larger than the codes.
 
     A database that goes by in ranges goes by once, so that all queries count it together.
     """
+    scan = _database.Scan(group.database, len(group.queries), progress, beside=ROW_BYTES)
     if not scan.whole:
-        counted = histograms_of(queries, scan, labels, threads)
-        yield 0, len(queries), counted.items, counted.relevant
+        counted = histograms_of(group, progress, labels=labels, threads=threads)
+        yield counted.items, counted.relevant
         return
-    step = max(1, _HISTOGRAM_BYTES // (16 * (8 * queries.shape[1] + 1)))
+    step = max(1, _HISTOGRAM_BYTES // (16 * (8 * group.queries.shape[1] + 1)))
     for each in scan:
-        db_rows = labels.database(each.first, each.stop)
-        for start in range(0, len(queries), step):
-            stop = min(start + step, len(queries))
-            block = labels.queries.rows(start, stop)
-            parts = *label_arrays(block), *label_arrays(db_rows), labels.classes, threads
-            yield start, stop, *_native.relevance_histograms(queries[start:stop], each.codes, *parts)
+        for start in range(0, len(group.queries), step):
+            block = group.part(start, min(start + step, len(group.queries)))
+            mine = labels.of_queries(block.start, block.stop)
+            items, relevant = _native.relevance_histograms(*_sides(block, each, mine), threads)
+            leave_out.subtract(block, mine, items, relevant)
+            yield items, relevant
 
 
 def top_positions(histograms: RelevanceHistograms, k: int) -> Counts:
@@ -187,7 +227,13 @@ def label_arrays(rows: _labels.LabelRows) -> tuple[NDArray[np.int64], NDArray[np
     return rows.offsets, rows.classes
 
 
-def _gain_counts(query_rows: _labels.LabelRows, db_rows: _labels.LabelRows, classes: int, threads: int) -> Counts:
+def _gain_counts(
+    query_rows: _labels.LabelRows,
+    db_rows: _labels.LabelRows,
+    classes: int,
+    mask: NDArray[np.uint8] | None,
+    threads: int,
+) -> Counts:
     """(q, most shared labels + 1), counted as codes, since label rows are bits too.
 
     A query with s labels that lies at distance d from an item with t labels shares (s + t - d) / 2 of them with it.
@@ -196,7 +242,9 @@ def _gain_counts(query_rows: _labels.LabelRows, db_rows: _labels.LabelRows, clas
     query_sizes, db_sizes = np.diff(query_rows.offsets), np.diff(db_rows.offsets)
     most = min(query_rows.most(), db_rows.most())
     counts = np.zeros((len(queries), most + 1), dtype=np.int64)
-    for size in np.unique(db_sizes).tolist():
+    if mask is not None:
+        db_sizes = np.where(np.unpackbits(mask, count=len(db_sizes), bitorder="little"), db_sizes, -1)
+    for size in np.unique(db_sizes[db_sizes >= 0]).tolist():
         by_distance = _native.histogram(queries, database[db_sizes == size], None, threads)
         gain = np.arange(min(size, most) + 1)
         distance = query_sizes[:, None] + size - 2 * gain

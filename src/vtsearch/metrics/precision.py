@@ -9,17 +9,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _database, _native, _validate
+from vtsearch import _native, _selection, _validate
 from vtsearch._database import Database
+from vtsearch._exclusions import Exclude
 from vtsearch.metrics.by_index import precision_by_index
 from vtsearch.metrics.histograms import (
-    ROW_BYTES,
     Counts,
     Normalizer,
     RelevanceHistograms,
     Scores,
     histogram_blocks,
-    labels_of_pair,
+    labels_of,
     top_positions,
     top_sum,
 )
@@ -39,6 +39,8 @@ def average_precision(
     *,
     ties: Ties = "expected",
     normalizer: Normalizer = "retrieved",
+    mask: ArrayLike | None = None,
+    exclude: Exclude | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Scores:
@@ -58,6 +60,9 @@ def average_precision(
             index; "best" and "worst": the largest and smallest value that any order gives.
         normalizer: what the sum of precisions is divided by. "retrieved": relevant items in the top k (the hashing
             literature); "relevant": all relevant items (trec_eval); "min": the smaller of all relevant items and k.
+        mask: (n,) bool, or (q, n) with a row for each query, or packed bits, as for ``rank``; items whose mask is False
+            are ignored.
+        exclude: positions in the database that a query ignores: (q,), a sequence of q arrays, or "self", as for ``rank``.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
 
@@ -65,10 +70,10 @@ def average_precision(
         (q,) float64 from 0 to 1; 0 for a query that meets nothing relevant.
 
     Raises:
-        TypeError: codes that are not uint8; labels that are not numbers; k or threads that are not ints; progress
-            that is not a function.
-        ValueError: an empty database; shapes that do not fit; labels neither int (n,) nor 0/1 (n, classes); k or
-            threads below 1; unknown ties or normalizer.
+        TypeError: codes that are not uint8; labels that are not numbers; a mask or positions of another dtype; k or
+            threads that are not ints; progress that is not a function.
+        ValueError: an empty database; shapes that do not fit; labels neither int (n,) nor 0/1 (n, classes); positions
+            outside the database; k or threads below 1; unknown ties or normalizer.
 
     Source:
         McSherry and Najork, ECIR 2008; He et al., CVPR 2018.
@@ -82,20 +87,22 @@ def average_precision(
         array([0.5])
     """
     _check_choices(ties, normalizer)
-    queries, database = _database.query_and_database(query_codes, db_codes)
-    if not len(database):
+    selection = _selection.select(query_codes, db_codes, mask, exclude)
+    if not len(selection.database):
         raise ValueError("db_codes: expected at least 1 code, got an empty database")
-    labels = labels_of_pair(queries, database, query_labels, db_labels)
-    top = _validate.cut_off(k, len(database))
+    labels = labels_of(selection, query_labels, db_labels)
+    top = _validate.cut_off(k, len(selection.database))
     count = _validate.thread_count(threads)
     report = _validate.checked_progress(progress)
-    if ties != "index":
-        scan = _database.Scan(database, len(queries), report, beside=ROW_BYTES)
-        scores = np.empty(len(queries))
-        for start, stop, items, relevant in histogram_blocks(queries, scan, labels, count):
-            scores[start:stop] = _native.average_precision(items, relevant, top, ties, normalizer)
-        return scores
-    return precision_by_index(queries, database, labels, top, normalizer=normalizer, threads=count, progress=report)
+    if ties == "index":
+        return precision_by_index(selection, labels, top, normalizer=normalizer, threads=count, progress=report)
+
+    def answer(group: _selection.Group, report: _validate.Progress | None) -> Scores:
+        blocks = histogram_blocks(group, report, labels=labels, threads=count)
+        scores = [_native.average_precision(items, relevant, top, ties, normalizer) for items, relevant in blocks]
+        return _selection.stacked(scores) if scores else np.empty(0)
+
+    return _selection.stacked(list(_selection.each_group(selection, answer, report)))
 
 
 def mean_average_precision(
@@ -107,6 +114,8 @@ def mean_average_precision(
     *,
     ties: Ties = "expected",
     normalizer: Normalizer = "retrieved",
+    mask: ArrayLike | None = None,
+    exclude: Exclude | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> float:
@@ -120,6 +129,9 @@ def mean_average_precision(
         k: positions that count, at least 1; None, or more than there are, means all.
         ties: "expected", "index", "best" or "worst", as for ``average_precision``.
         normalizer: "retrieved", "relevant" or "min", as for ``average_precision``.
+        mask: (n,) bool, or (q, n) with a row for each query, or packed bits, as for ``rank``; items whose mask is False
+            are ignored.
+        exclude: positions in the database that a query ignores: (q,), a sequence of q arrays, or "self", as for ``rank``.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
 
@@ -137,7 +149,8 @@ def mean_average_precision(
         1.0
     """
     data = query_codes, db_codes, query_labels, db_labels
-    scores = average_precision(*data, k, ties=ties, normalizer=normalizer, threads=threads, progress=progress)
+    choices = {"ties": ties, "normalizer": normalizer, "mask": mask, "exclude": exclude}
+    scores = average_precision(*data, k, **choices, threads=threads, progress=progress)
     if not len(scores):
         raise ValueError("query_codes: expected at least 1 query to take a mean over, got none")
     return float(scores.mean())

@@ -60,6 +60,8 @@ class ReportContext:
     """What the other codes of a comparison are."""
     remark: str = ""
     """How the images differ from what is published under the protocol's name; empty if they do not."""
+    warning: str = ""
+    """Why the scores are not to be trusted, such as queries that find themselves; empty if nothing is known."""
 
 
 def write_report(
@@ -105,9 +107,10 @@ def write_report(
 def choices(evaluation: Evaluation, context: ReportContext, ties: str = "expected") -> str:
     """The line under every table: all that the numbers depend on."""
     protocol = f"{context.protocol} (not as published)" if context.remark else context.protocol
+    excluded = f", {evaluation.excluded:,} excluded pairs" if evaluation.excluded else ""
     return (
         f"protocol {protocol}, split {context.split[:12]}, k = {evaluation.k or 'all'}, "
-        f"ties {ties}, normalizer {evaluation.normalizer}"
+        f"ties {ties}, normalizer {evaluation.normalizer}{excluded}"
     )
 
 
@@ -164,7 +167,8 @@ def _about(evaluation: Evaluation, context: ReportContext) -> list[list[str]]:
 
 
 def _warning(context: ReportContext) -> list[str]:
-    return [f"**This is {context.remark}.** Do not set it beside published numbers."] if context.remark else []
+    remark = f"**This is {context.remark}.** Do not set it beside published numbers."
+    return ([remark] if context.remark else []) + ([f"**Warning: {context.warning}.**"] if context.warning else [])
 
 
 def _scores(evaluation: Evaluation, context: ReportContext) -> list[list[str]]:

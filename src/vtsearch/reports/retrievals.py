@@ -42,7 +42,13 @@ class PicturedSide(NamedTuple):
 
 
 def retrieval_rows(
-    query: PicturedSide, database: PicturedSide, items: Sequence[int], classes: Sequence[str] = (), answers: int = 10
+    query: PicturedSide,
+    database: PicturedSide,
+    items: Sequence[int],
+    classes: Sequence[str] = (),
+    answers: int = 10,
+    *,
+    exclude: NDArray[np.int64] | None = None,
 ) -> list[RetrievalRow]:
     """Some queries with their nearest answers.
 
@@ -52,8 +58,13 @@ def retrieval_rows(
         items: positions of the pictured queries.
         classes: names for the titles, by class id; by default the ids.
         answers: number of answers per query.
+        exclude: (q,) position in the database that each of all queries ignores, -1 for none.
     """
-    found = rank(_chosen(query.codes, items), database.codes, answers)
+    rows = None if exclude is None else exclude[np.asarray(items, dtype=np.int64)]
+    fewest = len(database.codes) - (1 if rows is not None and (rows >= 0).any() else 0)
+    if fewest == 0:
+        return []
+    found = rank(_chosen(query.codes, items), database.codes, min(answers, fewest), exclude=rows)
     return [
         RetrievalRow(
             query=query.load(item),

@@ -1,0 +1,104 @@
+"""Validate masks and convert them to the packed bits that the native code expects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vtsearch import _pages
+from vtsearch._validate import as_array, reverse_bits
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Allowed items: bool (n,), or packed bits uint8 (ceil(n / 8),) as from ``numpy.packbits``."""
+
+    array: NDArray[Any]
+    items: int
+
+    def bits(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """Packed bits of items start .. stop - 1, the first in the lowest bit, padding bits 0."""
+        if self.array.dtype == np.bool_:
+            part = self.array[start:stop]
+            packed = np.packbits(part, bitorder="little")
+        else:
+            part = self.array[start // 8 : (stop + 7) // 8]
+            if start % 8:  # a part of a database may begin anywhere
+                bits = np.unpackbits(part)[start % 8 : start % 8 + stop - start]
+                packed = np.packbits(bits, bitorder="little")
+            else:
+                packed = reverse_bits(part)
+            if (stop - start) % 8:
+                packed[-1] &= (1 << (stop - start) % 8) - 1
+        _pages.release(part)
+        return packed
+
+    def allows(self, items: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether each of some items is allowed."""
+        if self.array.dtype == np.bool_:
+            return np.asarray(self.array[items])
+        return np.asarray((self.array[items // 8] >> (7 - items % 8).astype(np.uint8)) & 1 != 0)
+
+    def count(self) -> int:
+        """The number of allowed items."""
+        return int(np.bitwise_count(self.bits(0, self.items)).sum())
+
+    def as_bool(self) -> NDArray[np.bool_]:
+        """bool (n,); a copy."""
+        if self.array.dtype == np.bool_:
+            return np.array(self.array)
+        return np.unpackbits(self.array, count=self.items).view(np.bool_)
+
+
+@dataclass(frozen=True)
+class QueryMasks:
+    """A mask for each query: bool (q, n), or packed bits uint8 (q, ceil(n / 8))."""
+
+    array: NDArray[Any]
+    items: int
+
+    def of(self, query: int) -> Mask:
+        """The mask of one query."""
+        return Mask(self.array[query], self.items)
+
+
+def checked_mask(mask: ArrayLike | None, n: int) -> Mask | None:
+    """A mask of n items."""
+    if mask is None:
+        return None
+    array = as_array("mask", mask)
+    if array.dtype == np.bool_:
+        if array.shape != (n,):
+            raise ValueError(f"mask: expected bool ({n},), one for each database code, got {array.shape}")
+        return Mask(array, n)
+    if array.dtype != np.uint8:
+        raise TypeError(f"mask: expected bool ({n},) or uint8 as numpy.packbits makes it, got {array.dtype}")
+    if array.shape != ((n + 7) // 8,):
+        raise ValueError(
+            f"mask: expected {(n + 7) // 8} bytes of packed bits for {n} database codes, got {array.shape}; "
+            "use mask.astype(bool) if it holds one byte for each item"
+        )
+    return Mask(array, n)
+
+
+def checked_query_masks(array: NDArray[Any], queries: int, n: int) -> QueryMasks:
+    """A mask of n items for each query."""
+    if array.dtype == np.bool_:
+        if array.shape != (queries, n):
+            raise ValueError(
+                f"mask: expected bool ({n},) or ({queries}, {n}), one for each query and database code, "
+                f"got {array.shape}"
+            )
+    elif array.dtype != np.uint8:
+        raise TypeError(
+            f"mask: expected bool ({queries}, {n}) or uint8 as numpy.packbits makes it along axis 1, got {array.dtype}"
+        )
+    elif array.shape != (queries, (n + 7) // 8):
+        raise ValueError(
+            f"mask: expected ({queries}, {(n + 7) // 8}) bytes of packed bits for {queries} queries and {n} database "
+            f"codes, got {array.shape}; use mask.astype(bool) if it holds one byte for each item"
+        )
+    return QueryMasks(array, n)
