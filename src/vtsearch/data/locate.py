@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import numpy as np
 
-from vtsearch.data.open import open_dataset, open_image_folder, open_image_list, open_manifest
+from vtsearch.data.open import open_dataset, open_image_folder
 from vtsearch.data.protocols import PROTOCOLS
 from vtsearch.data.sources.image_files import read_image
 from vtsearch.data.sources.image_folder import SUFFIXES
+from vtsearch.data.sources.image_list import ImageListSource
 from vtsearch.data.sources.image_source import FileSource
+from vtsearch.data.sources.manifest import ManifestSource
 from vtsearch.data.splits.split import load_split
 from vtsearch.errors import VtsearchError
 
@@ -31,6 +34,16 @@ TABLES = (".txt", ".csv", ".parquet")
 
 FILES, FOLDER, LIST, PROTOCOL, DATA = "files", "folder", "list", "protocol", "data"
 """Entries of an index's description that locate its images."""
+SKIPPED = "skipped"
+"""Entry of an index's description with the images that could not be read: JSON, a list of names with reasons."""
+
+
+class SkippedImage(NamedTuple):
+    """An image that could not be read when an index was made."""
+
+    name: str
+    """The id that it would have; bytes that are not UTF-8 are written as ``\\xff``."""
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -98,7 +111,7 @@ def select_images(
 
     Raises:
         ValueError: a name of no protocol and no file.
-        FileNotFoundError: an image that does not exist.
+        FileNotFoundError: one of several image files that does not exist; those of lists are found when they are read.
     """
     first = Path(names[0])
     if len(names) == 1 and names[0] in PROTOCOLS:
@@ -221,6 +234,18 @@ def knows_images(index: Index) -> bool:
     return has_images(index.description)
 
 
+def skipped_images(index: Index) -> list[SkippedImage]:
+    """The images that could not be read when an index was made, in their order.
+
+    Raises:
+        VtsearchError: an entry of the description that is no such list.
+    """
+    try:
+        return [SkippedImage(str(name), str(reason)) for name, reason in json.loads(index.description.get(SKIPPED, "[]"))]
+    except (ValueError, TypeError) as error:
+        raise VtsearchError(f"{index.path}: expected a list of skipped images, got {error}") from error
+
+
 def reopen(index: Index) -> Callable[[int], Image]:
     """``ImageLocator.of(index).load``."""
     return ImageLocator.of(index).load
@@ -257,7 +282,15 @@ def _of_folder(folder: Path) -> ImageSelection:
 
 def _of_list(file: Path, root: str | None) -> ImageSelection:
     description = {LIST: str(file.absolute())} | ({} if root is None else {DATA: str(Path(root).absolute())})
-    return _whole(open_image_list(file, root) if file.suffix == ".txt" else open_manifest(file, root), description)
+    if file.suffix == ".txt":
+        return _whole(ImageListSource([file], root, report=_refuse_all_but_missing), description)
+    return _whole(ManifestSource(file, root, report=_refuse_all_but_missing), description)
+
+
+def _refuse_all_but_missing(_kind: str, fault: Exception) -> None:
+    """Raise a fault, unless it is a missing image: that is found when the image is read."""
+    if not isinstance(fault, FileNotFoundError):
+        raise fault
 
 
 def _of_files(root: Path, names: Sequence[str]) -> ImageSelection:

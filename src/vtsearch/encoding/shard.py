@@ -1,22 +1,43 @@
-"""One index from images, whole or not at all: the work of ``vtsearch encode``, or of one worker of a cluster."""
+"""One index from images, which appears as a whole and continues after a kill: the work of ``vtsearch encode``."""
 
 from __future__ import annotations
 
+import json
 import shutil
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from vtsearch._atomic_io import beside, swap_folder
+import numpy as np
+
+from vtsearch._atomic_io import place_folder, swap_folder, temporary
+from vtsearch.data.loading.tolerant_dataset import printable
+from vtsearch.data.locate import SKIPPED
+from vtsearch.encoding.chunked_encoding import ChunkedEncoding, NoProgress, SavePolicy, describe_fault
+from vtsearch.encoding.output import check_output, claimed, is_occupied, output_folder, refuse_existing
+from vtsearch.errors import VtsearchError
 from vtsearch.index import Index
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
+    from vtsearch.data.loading.tolerant_dataset import Fault
     from vtsearch.data.locate import ImageSelection
+    from vtsearch.encoding.chunked_encoding import EncodingProgress
+    from vtsearch.encoding.chunks import Chunk
     from vtsearch.encoding.encoder import Encoder
+    from vtsearch.encoding.work_folder import WorkFolder
+
+
+class EncodedShard(NamedTuple):
+    """Numbers of a finished encoding."""
+
+    items: int
+    """Codes in the index."""
+    skipped: int
+    """Images that could not be read."""
 
 
 def encode_shard(
@@ -24,39 +45,66 @@ def encode_shard(
     images: ImageSelection,
     output: Path,
     *,
+    overwrite: bool = False,
+    strict: bool = False,
+    save: SavePolicy | None = None,
     description: Mapping[str, str] | None = None,
-    progress: Callable[[int], object] | None = None,
-) -> int:
-    """Encode images into a new index, or in the place of an index, and return its number of items.
+    progress: EncodingProgress | None = None,
+) -> EncodedShard:
+    """Encode images into a new index, or in the place of an index.
+
+    Codes are saved as they are computed, in a hidden folder beside the output; the same call continues after a kill
+    or an error, and gives the same index as one without. Until the index is complete, the output is as it was before.
 
     Args:
         encoder: makes the codes; its fingerprints go into the index.
         images: which images, and how to find them again.
-        output: folder of the index; after an error or a crash it is as it was before.
+        output: folder of the index, or a link to it.
+        overwrite: replace the index that is there.
+        strict: stop at the first image that cannot be read. By default such images are left out; the index lists them
+            (``skipped_images``).
+        save: how often codes are saved.
         description: more metadata for the index, such as the model's folder.
-        progress: called after each batch with the number of images in it.
+        progress: what to report to.
 
     Raises:
-        FileNotFoundError: an image file that does not exist.
-        VtsearchError: an image file that cannot be read.
+        ValueError: two images of one name; an output that cannot be a folder (``check_output``).
+        FileExistsError: an output with content, unless it is an index and ``overwrite`` is true.
+        BlockingIOError: another process is writing there; the message names the process.
+        VtsearchError: no image can be read; or one cannot, and ``strict`` is true.
+        OSError: a disk that is full or refuses; the codes so far are kept.
     """
-    codes = encoder.encode(images.source, images.positions, progress=progress)
-    fingerprints = encoder.fingerprints | ({} if images.split is None else {"split": images.split})
-    fresh = beside(output, "tmp")
-    shutil.rmtree(fresh, ignore_errors=True)
-    try:
-        write_index(
-            fresh,
-            codes,
+    check_output(output, overwrite=overwrite)
+    target, ids = output_folder(output), _different_ids(images)
+    with claimed(target, overwrite=overwrite) as work:
+        refuse_existing(target, overwrite=overwrite)
+        encoding = ChunkedEncoding(
+            encoder,
             images,
-            bits=encoder.bits,
-            fingerprints=fingerprints,
-            description={**images.description, **(description or {})},
+            ids,
+            work,
+            strict=strict,
+            save=save or SavePolicy(),
+            progress=progress or NoProgress(),
         )
-        swap_folder(fresh, output, beside(output, "old"))
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    return len(codes)
+        try:
+            chunks = encoding.run()
+            faults = [fault for chunk in chunks for fault in chunk.faults]
+            if ids and len(faults) == len(ids):
+                work.remove()
+                first = describe_fault(ids, faults[0])
+                raise VtsearchError(f"images: none of the {len(ids):,} images could be read; the first: {first}")
+            fresh = temporary(target)
+            try:
+                about = {**images.description, **(description or {}), **_skipped(ids, faults)}
+                _write_readable(fresh, chunks, images, encoder, about)
+                _publish(fresh, target, work, overwrite=overwrite)
+            finally:
+                shutil.rmtree(fresh, ignore_errors=True)
+            work.remove()
+        finally:
+            work.remove_if_empty()
+    return EncodedShard(len(ids) - len(faults), len(faults))
 
 
 def write_index(
@@ -77,15 +125,52 @@ def write_index(
         index.add(codes, ids, source.labels[positions] if images.labelled else None)
 
 
-def refuse_existing(output: Path, *, overwrite: bool) -> None:
-    """Check before hours of work that an index may be written to ``output``.
+def _different_ids(images: ImageSelection) -> list[str]:
+    """The ids of the images; refuses two equal ones."""
+    ids = [images.source.id(int(position)) for position in images.positions]
+    seen: set[str] = set()
+    for name in ids:
+        if name in seen:
+            raise ValueError(f"images: expected different images, got {printable(name)} twice")
+        seen.add(name)
+    return ids
 
-    Raises:
-        FileExistsError: a folder with content, unless it is an index and ``overwrite`` is true.
-    """
-    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+
+def _skipped(ids: Sequence[str], faults: Sequence[Fault]) -> dict[str, str]:
+    """The entry of the description that lists images that could not be read; without any, none."""
+    rows = [[printable(ids[fault.row]), fault.reason] for fault in faults]
+    return {SKIPPED: json.dumps(rows, ensure_ascii=False)} if rows else {}
+
+
+def _write_readable(
+    folder: Path, chunks: Sequence[Chunk], images: ImageSelection, encoder: Encoder, description: Mapping[str, str]
+) -> None:
+    """Create the index of all images but those with a fault."""
+    codes = np.concatenate([np.empty((0, -(-encoder.bits // 8)), np.uint8), *(chunk.codes for chunk in chunks)])
+    readable = np.ones(len(codes), dtype=bool)
+    readable[[fault.row for chunk in chunks for fault in chunk.faults]] = False
+    fingerprints = encoder.fingerprints | ({} if images.split is None else {"split": images.split})
+    write_index(
+        folder,
+        codes[readable],
+        replace(images, positions=images.positions[readable]),
+        bits=encoder.bits,
+        fingerprints=fingerprints,
+        description=description,
+    )
+
+
+def _publish(fresh: Path, target: Path, work: WorkFolder, *, overwrite: bool) -> None:
+    """Put a finished index in its place, if what is there is still what may be replaced."""
+    work.announce(fresh)
+    if overwrite and is_occupied(target):
+        refuse_existing(target, overwrite=True)
+        swap_folder(fresh, target)
         return
-    if not overwrite:
-        raise FileExistsError(f"output: {output} exists; choose another folder, or --overwrite it")
-    if not (output / "index.sqlite").is_file():
-        raise FileExistsError(f"output: expected an index to overwrite, got {output}, which is none")
+    try:
+        place_folder(fresh, target)
+    except FileExistsError as error:
+        raise FileExistsError(
+            f"output: {target} was made by another process meanwhile and is as it was; "
+            "the codes are saved, and the same command with --overwrite replaces it"
+        ) from error
