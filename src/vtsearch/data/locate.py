@@ -20,7 +20,7 @@ from vtsearch.data.splits.split import load_split
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
     from PIL.Image import Image
@@ -176,6 +176,10 @@ class ImageLocator:
         """The folder of the images; None for a protocol whose data set has no folder of its own."""
         return self._root
 
+    def id(self, position: int) -> str:
+        """The id of an item."""
+        return self._ids[position]
+
     def load(self, position: int) -> Image:
         """The RGB image of an item.
 
@@ -244,11 +248,6 @@ def skipped_images(index: Index) -> list[SkippedImage]:
         return [SkippedImage(str(name), str(reason)) for name, reason in json.loads(index.description.get(SKIPPED, "[]"))]
     except (ValueError, TypeError) as error:
         raise VtsearchError(f"{index.path}: expected a list of skipped images, got {error}") from error
-
-
-def reopen(index: Index) -> Callable[[int], Image]:
-    """``ImageLocator.of(index).load``."""
-    return ImageLocator.of(index).load
 
 
 def _root(description: Mapping[str, str]) -> Path | None:
