@@ -5,9 +5,10 @@ import resource
 import pytest
 import torch
 
+from vtsearch._atomic_io import aside, temporary
 from vtsearch.errors import VtsearchError
 from vtsearch.models import save_model
-from vtsearch.training.checkpoint import STATE_FILE, current_folder, load_state, replace_folder, save_state
+from vtsearch.training.checkpoint import STATE_FILE, load_state, replace_folder, save_state
 
 
 @pytest.fixture
@@ -70,29 +71,12 @@ def test_an_error_that_is_not_the_disks_is_passed_on(tmp_path):
 
 def test_a_kill_between_the_two_renames_leaves_the_old_state(tmp_path):
     save_state(tmp_path / "last", {"weights": torch.zeros(1), "step": 1})
-    (tmp_path / "last").rename(tmp_path / "last.old")
-    (tmp_path / "last.new").mkdir()
-    assert current_folder(tmp_path / "last") == tmp_path / "last.old"
+    (tmp_path / "last").rename(aside(tmp_path / "last"))
+    temporary(tmp_path / "last").mkdir()
     assert load_state(tmp_path / "last")["step"] == 1
     save_state(tmp_path / "last", {"weights": torch.zeros(1), "step": 2})
     assert load_state(tmp_path / "last")["step"] == 2
     assert [path.name for path in tmp_path.iterdir()] == ["last"]
-
-
-def test_a_kill_before_the_old_state_is_removed_leaves_the_new_one(tmp_path):
-    save_state(tmp_path / "last", {"weights": torch.zeros(1), "step": 1})
-    (tmp_path / "last").rename(tmp_path / "last.old")
-    save_state(tmp_path / "other", {"weights": torch.zeros(1), "step": 2})
-    (tmp_path / "other").rename(tmp_path / "last")
-    assert load_state(tmp_path / "last")["step"] == 2
-    save_state(tmp_path / "last", {"weights": torch.zeros(1), "step": 3})
-    assert [path.name for path in tmp_path.iterdir()] == ["last"]
-
-
-def test_what_a_killed_writer_left_is_removed(tmp_path):
-    (tmp_path / ".best.new.123.tmp").mkdir()
-    replace_folder(tmp_path / "best", lambda fresh: (fresh / "a").touch())
-    assert [path.name for path in tmp_path.iterdir()] == ["best"]
 
 
 def test_a_cut_state_is_named(tmp_path):

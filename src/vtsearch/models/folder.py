@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import safetensors
 from safetensors.torch import load_file, save_file
 
-from vtsearch._atomic_io import beside, swap_folder
+from vtsearch._atomic_io import recover_folder, replaced_folder
 from vtsearch.errors import VtsearchError
 from vtsearch.models.hash_model import ModelConfig, build_model, config_fields
 from vtsearch.tensors.preprocessing import Preprocessing
@@ -40,13 +40,11 @@ def save_model(model: HashModel, folder: str | Path) -> None:
         "config": config_fields(model.config),
         "preprocessing": model.preprocessing.to_dict(),
     }
-    temporary = beside(folder, "tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(state, temporary / WEIGHTS, metadata={"format": "pt"})
-    (temporary / CONFIG).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    swap_folder(temporary, folder, beside(folder, "old"))
+    with replaced_folder(folder) as fresh:
+        (fresh / CONFIG).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        save_file(state, fresh / WEIGHTS, metadata={"format": "pt"})
+        shutil.copymode(fresh / CONFIG, fresh / WEIGHTS)  # safetensors gives 0600, other files follow the umask
 
 
 def load_model(folder: str | Path) -> HashModel:
@@ -57,6 +55,7 @@ def load_model(folder: str | Path) -> HashModel:
         VtsearchError: not a model folder, a damaged one, or weights that are not those it was written with.
     """
     folder = Path(folder)
+    recover_folder(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: expected a model folder ({CONFIG} and {WEIGHTS})")
     content = _read_config(folder)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
 
-from vtsearch._atomic_io import swap_folder
+from vtsearch._atomic_io import recover_folder, replaced_folder
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
@@ -39,10 +38,7 @@ class TrainState:
 
 
 def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:
-    """Replace a folder atomically.
-
-    The new folder is written beside the old one, synced to disk and renamed. A folder cannot be renamed over another,
-    so the old one is called `NAME.old` for an instant: read through `current_folder`.
+    """Replace a folder atomically: the new folder is written beside the old one, synced to disk and exchanged with it.
 
     Args:
         folder: to replace or create; its parent exists.
@@ -51,28 +47,18 @@ def replace_folder(folder: Path, write: Callable[[Path], object]) -> None:
     Raises:
         OSError: the disk is full or refuses; the old folder is intact.
     """
-    fresh, old = folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
-    for leftover in (fresh, *folder.parent.glob(f".{fresh.name}.*")):  # of a killed writer
-        shutil.rmtree(leftover, ignore_errors=True)
     try:
-        fresh.mkdir()
-        write(fresh)
-        swap_folder(fresh, folder, old)
+        with replaced_folder(folder) as fresh:
+            write(fresh)
     except (OSError, RuntimeError, SafetensorError) as error:
-        shutil.rmtree(fresh, ignore_errors=True)
         reason = _disk_error(error)
-        if reason is None:
+        if reason is None or isinstance(reason, BlockingIOError):
             raise
-        kept = "the previous one is intact" if current_folder(folder) else "there is no previous one"
+        recover_folder(folder)
+        kept = "the previous one is intact" if folder.exists() else "there is no previous one"
         raise OSError(
             reason.errno, f"could not write {folder}: {reason.strerror or reason}; {kept}; free space, then --resume"
         ) from error
-
-
-def current_folder(folder: Path) -> Path | None:
-    """The path of the last complete version of a folder, if there is any."""
-    old = folder.with_name(f"{folder.name}.old")
-    return folder if folder.exists() else old if old.exists() else None
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:
@@ -95,13 +81,13 @@ def load_state(folder: Path) -> dict[str, Any] | None:
     Raises:
         VtsearchError: the file was modified or truncated.
     """
-    path = current_folder(folder)
-    if path is None:
+    recover_folder(folder)
+    if not folder.exists():
         return None
     try:
-        state: dict[str, Any] = torch.load(path / STATE_FILE, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(folder / STATE_FILE, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError) as error:
-        raise VtsearchError(f"{path / STATE_FILE}: not a readable checkpoint: {error}") from error
+        raise VtsearchError(f"{folder / STATE_FILE}: not a readable checkpoint: {error}") from error
     return state
 
 
