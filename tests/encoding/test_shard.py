@@ -24,7 +24,7 @@ def pictures(tmp_path):
 
 def test_an_index_holds_the_codes_with_ids_labels_and_fingerprints(tiny_model, pictures, tmp_path):
     encoder, images = Encoder(tiny_model, precision="fp32"), select_images([str(pictures)])
-    assert encode_shard(encoder, images, tmp_path / "index", description={"model": "here"}) == 3
+    assert encode_shard(encoder, images, tmp_path / "index", description={"model": "here"}) == (3, 0)
     with Index.open(tmp_path / "index") as index:
         np.testing.assert_array_equal(index.codes(), encoder.encode(images.source))
         assert index.ids() == ["cat/1.png", "cat/2.png", "dog/1.png"]
@@ -38,7 +38,7 @@ def test_a_failed_encoding_leaves_the_index_that_was_there(tiny_model, pictures,
     encode_shard(encoder, images, tmp_path / "index")
     (pictures / "dog/1.png").write_text("hello")
     with pytest.raises(VtsearchError, match="cannot read image"):
-        encode_shard(encoder, images, tmp_path / "index")
+        encode_shard(encoder, images, tmp_path / "index", overwrite=True, strict=True)
     with Index.open(tmp_path / "index") as index:
         assert len(index) == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["index", "pictures"]

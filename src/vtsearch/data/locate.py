@@ -42,7 +42,7 @@ class SkippedImage(NamedTuple):
     """An image that could not be read when an index was made."""
 
     name: str
-    """The id that it would have; bytes that are not UTF-8 are written as ``\\xff``."""
+    """The id that it would have, with bytes that are not UTF-8 as hexadecimal escapes."""
     reason: str
 
 
@@ -56,6 +56,11 @@ class ImageSelection:
     labelled: bool = True
     split: str | None = None
     """Fingerprint of the protocol's split."""
+
+    @property
+    def root(self) -> Path | None:
+        """The folder of the images; None for a protocol whose data set has no folder of its own."""
+        return _root(self.description)
 
 
 class ImageFiles:
@@ -245,7 +250,8 @@ def skipped_images(index: Index) -> list[SkippedImage]:
         VtsearchError: an entry of the description that is no such list.
     """
     try:
-        return [SkippedImage(str(name), str(reason)) for name, reason in json.loads(index.description.get(SKIPPED, "[]"))]
+        rows = json.loads(index.description.get(SKIPPED, "[]"))
+        return [SkippedImage(str(name), str(reason)) for name, reason in rows]
     except (ValueError, TypeError) as error:
         raise VtsearchError(f"{index.path}: expected a list of skipped images, got {error}") from error
 

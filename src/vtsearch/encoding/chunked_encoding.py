@@ -12,6 +12,7 @@ import numpy as np
 from vtsearch.data.loading.tolerant_dataset import Fault, printable, stamp
 from vtsearch.encoding.chunks import Chunk, gaps, images_digest
 from vtsearch.encoding.encoder import CPU_SHAPE
+from vtsearch.encoding.work_folder import folder_identity
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
@@ -94,12 +95,15 @@ class ChunkedEncoding:
     ) -> None:
         self._encoder, self._images, self._ids, self._work = encoder, images, ids, work
         self._strict, self._save, self._progress = strict, save, progress
+        self._root = self._images.root
+        self._root_identity = None if self._root is None else folder_identity(self._root)
 
     def run(self) -> list[Chunk]:
         """Encode what no earlier run has encoded; returns the chunks of all images, in their order.
 
         Raises:
             VtsearchError: an image that cannot be read, if ``strict``; the codes before it are saved.
+            FileNotFoundError: the folder of the images was moved or unmounted; the codes before that are saved.
             OSError: a disk that is full or refuses; the codes saved before are kept.
         """
         chunks = self._saved()
@@ -138,6 +142,8 @@ class ChunkedEncoding:
         positions = self._images.positions[rows.start : rows.stop]
         try:
             for batch in self._encoder.batches(self._images.source, positions):
+                if batch.faults:
+                    self._check_root()
                 if self._strict:
                     self._refuse([Fault(rows.start + fault.row, fault.reason) for fault in batch.faults])
                 writer.add(batch)
@@ -148,6 +154,13 @@ class ChunkedEncoding:
             raise
         writer.flush()
         return writer.chunks
+
+    def _check_root(self) -> None:
+        """Refuse to go on if the folder of all images was moved or unmounted: every image would be skipped."""
+        if self._root is not None and folder_identity(self._root) != self._root_identity:
+            raise FileNotFoundError(
+                f"images: {self._root} is no longer the folder that it was; the codes so far are saved"
+            )
 
     def _refuse(self, faults: Sequence[Fault]) -> None:
         if faults:

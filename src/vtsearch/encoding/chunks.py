@@ -95,7 +95,7 @@ def gaps(chunks: Sequence[Chunk], total: int) -> list[range]:
 
 def _read(path: Path, width: int) -> Chunk | None:
     try:
-        with np.load(path, allow_pickle=False) as file:  # the archive has a checksum of each array
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:  # the archive has a checksum per array
             codes = file["codes"]
             faults = tuple(Fault(int(row), str(reason)) for row, reason in json.loads(str(file["faults"])))
             chunk = Chunk(int(file["start"]), codes, faults, str(file["images"]))

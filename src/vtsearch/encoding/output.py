@@ -52,7 +52,7 @@ def output_folder(output: Path) -> Path:
     if name.encode(errors="replace").decode() != name:
         raise ValueError(f"output: expected a name in UTF-8, got {name.encode(errors='backslashreplace').decode()}")
     if output.is_symlink() and not _exists(output):
-        raise ValueError(f"output: expected a folder, got {output}, a link to {os.readlink(output)}, which is missing")
+        raise ValueError(f"output: expected a folder, got {output}, a link to {output.readlink()}, which is missing")
     target = resolved(output)
     here = Path.cwd()
     if target == here or target in here.parents:

@@ -18,7 +18,7 @@ from vtsearch.errors import VtsearchError
 from vtsearch.index import Index
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -72,6 +72,7 @@ def encode_shard(
         FileExistsError: an output with content, unless it is an index and ``overwrite`` is true.
         BlockingIOError: another process is writing there; the message names the process.
         VtsearchError: no image can be read; or one cannot, and ``strict`` is true.
+        FileNotFoundError: the folder of the images was moved or unmounted; the codes so far are kept.
         OSError: a disk that is full or refuses; the codes so far are kept.
     """
     check_output(output, overwrite=overwrite)
@@ -90,18 +91,9 @@ def encode_shard(
         try:
             chunks = encoding.run()
             faults = [fault for chunk in chunks for fault in chunk.faults]
-            if ids and len(faults) == len(ids):
-                work.remove()
-                first = describe_fault(ids, faults[0])
-                raise VtsearchError(f"images: none of the {len(ids):,} images could be read; the first: {first}")
-            fresh = temporary(target)
-            try:
-                about = {**images.description, **(description or {}), **_skipped(ids, faults)}
-                _write_readable(fresh, chunks, images, encoder, about)
-                _publish(fresh, target, work, overwrite=overwrite)
-            finally:
-                shutil.rmtree(fresh, ignore_errors=True)
-            work.remove()
+            _refuse_nothing_readable(ids, faults, work)
+            about = {**images.description, **(description or {}), **_skipped(ids, faults)}
+            _replace(target, work, lambda fresh: _write_readable(fresh, chunks, images, encoder, about), overwrite)
         finally:
             work.remove_if_empty()
     return EncodedShard(len(ids) - len(faults), len(faults))
@@ -136,6 +128,13 @@ def _different_ids(images: ImageSelection) -> list[str]:
     return ids
 
 
+def _refuse_nothing_readable(ids: Sequence[str], faults: Sequence[Fault], work: WorkFolder) -> None:
+    if ids and len(faults) == len(ids):
+        work.remove()
+        first = describe_fault(ids, faults[0])
+        raise VtsearchError(f"images: none of the {len(ids):,} images could be read; the first: {first}")
+
+
 def _skipped(ids: Sequence[str], faults: Sequence[Fault]) -> dict[str, str]:
     """The entry of the description that lists images that could not be read; without any, none."""
     rows = [[printable(ids[fault.row]), fault.reason] for fault in faults]
@@ -160,13 +159,27 @@ def _write_readable(
     )
 
 
-def _publish(fresh: Path, target: Path, work: WorkFolder, *, overwrite: bool) -> None:
-    """Put a finished index in its place, if what is there is still what may be replaced."""
-    work.announce(fresh)
-    if overwrite and is_occupied(target):
-        refuse_existing(target, overwrite=True)
-        swap_folder(fresh, target)
-        return
+def _replace(target: Path, work: WorkFolder, write: Callable[[Path], object], overwrite: bool) -> None:
+    """Write an index beside its place, put it there, and delete the work folder.
+
+    Raises:
+        FileExistsError: something is there that may not be replaced.
+    """
+    fresh = temporary(target)
+    try:
+        write(fresh)
+        work.announce(fresh)
+        if overwrite and is_occupied(target):
+            refuse_existing(target, overwrite=True)
+            swap_folder(fresh, target)
+        else:
+            _place(fresh, target)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    work.remove()
+
+
+def _place(fresh: Path, target: Path) -> None:
     try:
         place_folder(fresh, target)
     except FileExistsError as error:

@@ -71,12 +71,12 @@ class WorkFolder:
 
     def announce(self, index: Path) -> None:
         """Note the finished index, just before it is put in its place."""
-        write_file(self._result, json.dumps(_identity(index)).encode())
+        write_file(self._result, json.dumps(folder_identity(index)).encode())
 
     def remove_if_done(self) -> None:
         """Delete the folder if its codes are in the index already, or if it has none."""
         result = _read_json(self._result)
-        if not self._record.exists() or (result is not None and result == _identity(self._target)):
+        if not self._record.exists() or (result is not None and result == folder_identity(self._target)):
             self.remove()
 
     def remove_if_empty(self) -> None:
@@ -96,7 +96,8 @@ class WorkFolder:
                 folder.rmdir()
 
 
-def _identity(folder: Path) -> dict[str, int] | None:
+def folder_identity(folder: Path) -> dict[str, int] | None:
+    """Device and inode of a folder; None if there is none."""
     try:
         found = os.stat(folder)  # noqa: PTH116
     except OSError:

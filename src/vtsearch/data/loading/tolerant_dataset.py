@@ -119,7 +119,7 @@ def stamp(source: ImageSource, position: int) -> Stamp | None:
 
 
 def printable(name: str) -> str:
-    """A name with the bytes that are not UTF-8 written as ``\\xff``."""
+    """A name, with the bytes that are not UTF-8 as hexadecimal escapes."""
     return os.fsencode(name).decode(errors="backslashreplace")
 
 
