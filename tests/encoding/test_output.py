@@ -15,7 +15,7 @@ from vtsearch._atomic_io import writer_lock
 from vtsearch.cli import main
 from vtsearch.data.locate import select_images
 from vtsearch.encoding import Encoder
-from vtsearch.encoding.output import check_output
+from vtsearch.encoding.output import check_output, claimed
 from vtsearch.encoding.shard import encode_shard
 from vtsearch.index import Index
 from vtsearch.models import save_model
@@ -71,16 +71,10 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path):
 @pytest.mark.skipif(not os.path.ismount("/proc"), reason="needs a folder that nobody can write to")
 @pytest.mark.parametrize("name", ["/proc/new", "/proc/new/deeper"])
 def test_a_folder_that_cannot_be_written_to_is_refused(name):
-    output = Path(name)
-    with pytest.raises(OSError, match=rf"output: cannot create {name}"):
-        check_output(output, overwrite=False)
-        check_claim(output)
-
-
-def check_claim(output):
-    from vtsearch.encoding.output import claimed
-
-    with claimed(output, overwrite=False):
+    with (
+        pytest.raises(OSError, match=rf"output: cannot create {name}"),
+        claimed(Path(name), overwrite=False),
+    ):
         pass
 
 

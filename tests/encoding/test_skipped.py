@@ -91,8 +91,8 @@ def test_nothing_readable_is_an_error_and_leaves_nothing(encoder, photos, tmp_pa
 
 
 def test_strict_stops_at_the_first_and_keeps_the_codes_before_it(encoder, photos, damaged, tmp_path):
+    (photos / "03.png").unlink()
     with pytest.raises(VtsearchError, match=r"images: .*17\.png"):
-        (photos / "03.png").unlink()
         encode_shard(encoder, select_images([str(photos)]), tmp_path / "index", strict=True)
     assert [path.name for path in (tmp_path / ".index.encode/chunks").iterdir()] == ["000000000000.npz"]
 
