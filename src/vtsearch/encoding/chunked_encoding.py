@@ -199,8 +199,8 @@ class _ChunkWriter:
 
 def describe_fault(ids: Sequence[str], fault: Fault) -> str:
     """``NAME: REASON``, without the name where the reason has it."""
-    name = printable(ids[fault.row])
-    return fault.reason if name in fault.reason else f"{name}: {fault.reason}"
+    name, reason = printable(ids[fault.row]), fault.reason.removeprefix("images: ")
+    return reason if name in reason else f"{name}: {reason}"
 
 
 def _rows(chunks: Sequence[Chunk]) -> int:

@@ -132,7 +132,8 @@ def _refuse_nothing_readable(ids: Sequence[str], faults: Sequence[Fault], work: 
     if ids and len(faults) == len(ids):
         work.remove()
         first = describe_fault(ids, faults[0])
-        raise VtsearchError(f"images: none of the {len(ids):,} images could be read; the first: {first}")
+        none = "" if len(ids) == 1 else f"none of the {len(ids):,} images could be read; the first: "
+        raise VtsearchError(f"images: {none}{first}")
 
 
 def _skipped(ids: Sequence[str], faults: Sequence[Fault]) -> dict[str, str]:
