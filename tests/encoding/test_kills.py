@@ -16,7 +16,7 @@ from collections import Counter
 import pytest
 from PIL import Image
 
-from vtsearch.data.locate import skipped_images
+from vtsearch.data.skipped import skipped_images
 from vtsearch.encoding import Encoder
 from vtsearch.index import Index
 from vtsearch.models import save_model

@@ -14,7 +14,8 @@ from PIL import Image
 from vtsearch import VtsearchError
 from vtsearch.cli import main
 from vtsearch.data.loading.tolerant_dataset import TolerantDataset
-from vtsearch.data.locate import SkippedImage, select_images, skipped_images
+from vtsearch.data.locate import select_images
+from vtsearch.data.skipped import SkippedImage, skipped_images
 from vtsearch.encoding import Encoder
 from vtsearch.encoding.shard import encode_shard
 from vtsearch.index import Index

@@ -12,7 +12,7 @@ from typing import Any
 
 from vtsearch import _native
 from vtsearch.cli.parser import CommandParser
-from vtsearch.data.locate import SKIPPED, skipped_images
+from vtsearch.data.skipped import SKIPPED, skipped_images
 from vtsearch.errors import VtsearchError
 from vtsearch.index import Index
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
@@ -34,16 +33,6 @@ TABLES = (".txt", ".csv", ".parquet")
 
 FILES, FOLDER, LIST, PROTOCOL, DATA = "files", "folder", "list", "protocol", "data"
 """Entries of an index's description that locate its images."""
-SKIPPED = "skipped"
-"""Entry of an index's description with the images that could not be read: JSON, a list of names with reasons."""
-
-
-class SkippedImage(NamedTuple):
-    """An image that could not be read when an index was made."""
-
-    name: str
-    """The id that it would have, with bytes that are not UTF-8 as hexadecimal escapes."""
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -241,19 +230,6 @@ def has_images(description: Mapping[str, str]) -> bool:
 def knows_images(index: Index) -> bool:
     """Whether an index has an ``ImageLocator``."""
     return has_images(index.description)
-
-
-def skipped_images(index: Index) -> list[SkippedImage]:
-    """The images that could not be read when an index was made, in their order.
-
-    Raises:
-        VtsearchError: an entry of the description that is no such list.
-    """
-    try:
-        rows = json.loads(index.description.get(SKIPPED, "[]"))
-        return [SkippedImage(str(name), str(reason)) for name, reason in rows]
-    except (ValueError, TypeError) as error:
-        raise VtsearchError(f"{index.path}: expected a list of skipped images, got {error}") from error
 
 
 def _root(description: Mapping[str, str]) -> Path | None:

@@ -16,7 +16,7 @@ from vtsearch.encoding.work_folder import folder_identity
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from vtsearch.data.locate import ImageSelection
     from vtsearch.encoding.encoder import EncodedBatch, Encoder
@@ -77,6 +77,7 @@ class ChunkedEncoding:
         images: the images.
         ids: of the images, in their order.
         work: holds the codes; this process is its only writer.
+        fingerprints: of what makes the codes.
         strict: stop at the first image that cannot be read.
         save: how often codes are saved.
         progress: what to report to.
@@ -89,12 +90,13 @@ class ChunkedEncoding:
         ids: Sequence[str],
         work: WorkFolder,
         *,
+        fingerprints: Mapping[str, str],
         strict: bool,
         save: SavePolicy,
         progress: EncodingProgress,
     ) -> None:
         self._encoder, self._images, self._ids, self._work = encoder, images, ids, work
-        self._strict, self._save, self._progress = strict, save, progress
+        self._fingerprints, self._strict, self._save, self._progress = fingerprints, strict, save, progress
         self._root = self._images.root
         self._root_identity = None if self._root is None else folder_identity(self._root)
 
@@ -116,7 +118,7 @@ class ChunkedEncoding:
 
     def _saved(self) -> list[Chunk]:
         """Chunks of an interrupted run whose images are as they were."""
-        found, differing = self._work.open(self._encoder.fingerprints, -(-self._encoder.bits // 8))
+        found, differing = self._work.open(self._fingerprints, -(-self._encoder.bits // 8))
         chunks = self._work.keep(found, self._is_current)
         if differing is not None:
             self._progress.note(f"starting anew: the codes of an interrupted run are of another {differing}")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from vtsearch._atomic_io import place_folder, swap_folder, temporary
 from vtsearch.data.loading.tolerant_dataset import printable
-from vtsearch.data.locate import SKIPPED
+from vtsearch.data.skipped import SkippedImage, skipped_entry
 from vtsearch.encoding.chunked_encoding import ChunkedEncoding, NoProgress, SavePolicy, describe_fault
 from vtsearch.encoding.output import check_output, claimed, is_occupied, output_folder, refuse_existing
 from vtsearch.errors import VtsearchError
@@ -76,7 +76,7 @@ def encode_shard(
         OSError: a disk that is full or refuses; the codes so far are kept.
     """
     check_output(output, overwrite=overwrite)
-    target, ids = output_folder(output), _different_ids(images)
+    target, ids, fingerprints = output_folder(output), _different_ids(images), encoder.fingerprints
     with claimed(target, overwrite=overwrite) as work:
         refuse_existing(target, overwrite=overwrite)
         encoding = ChunkedEncoding(
@@ -84,6 +84,7 @@ def encode_shard(
             images,
             ids,
             work,
+            fingerprints=fingerprints,
             strict=strict,
             save=save or SavePolicy(),
             progress=progress or NoProgress(),
@@ -92,8 +93,17 @@ def encode_shard(
             chunks = encoding.run()
             faults = [fault for chunk in chunks for fault in chunk.faults]
             _refuse_nothing_readable(ids, faults, work)
-            about = {**images.description, **(description or {}), **_skipped(ids, faults)}
-            _replace(target, work, lambda fresh: _write_readable(fresh, chunks, images, encoder, about), overwrite)
+            skipped = [SkippedImage(printable(ids[fault.row]), fault.reason) for fault in faults]
+            about = {**images.description, **(description or {}), **skipped_entry(skipped)}
+            write = partial(
+                _write_readable,
+                chunks=chunks,
+                images=images,
+                bits=encoder.bits,
+                fingerprints=fingerprints,
+                description=about,
+            )
+            _replace(target, work, write, overwrite)
         finally:
             work.remove_if_empty()
     return EncodedShard(len(ids) - len(faults), len(faults))
@@ -136,26 +146,25 @@ def _refuse_nothing_readable(ids: Sequence[str], faults: Sequence[Fault], work: 
         raise VtsearchError(f"images: {none}{first}")
 
 
-def _skipped(ids: Sequence[str], faults: Sequence[Fault]) -> dict[str, str]:
-    """The entry of the description that lists images that could not be read; without any, none."""
-    rows = [[printable(ids[fault.row]), fault.reason] for fault in faults]
-    return {SKIPPED: json.dumps(rows, ensure_ascii=False)} if rows else {}
-
-
 def _write_readable(
-    folder: Path, chunks: Sequence[Chunk], images: ImageSelection, encoder: Encoder, description: Mapping[str, str]
+    folder: Path,
+    *,
+    chunks: Sequence[Chunk],
+    images: ImageSelection,
+    bits: int,
+    fingerprints: Mapping[str, str],
+    description: Mapping[str, str],
 ) -> None:
     """Create the index of all images but those with a fault."""
-    codes = np.concatenate([np.empty((0, -(-encoder.bits // 8)), np.uint8), *(chunk.codes for chunk in chunks)])
+    codes = np.concatenate([np.empty((0, -(-bits // 8)), np.uint8), *(chunk.codes for chunk in chunks)])
     readable = np.ones(len(codes), dtype=bool)
     readable[[fault.row for chunk in chunks for fault in chunk.faults]] = False
-    fingerprints = encoder.fingerprints | ({} if images.split is None else {"split": images.split})
     write_index(
         folder,
         codes[readable],
         replace(images, positions=images.positions[readable]),
-        bits=encoder.bits,
-        fingerprints=fingerprints,
+        bits=bits,
+        fingerprints=dict(fingerprints) | ({} if images.split is None else {"split": images.split}),
         description=description,
     )
 
