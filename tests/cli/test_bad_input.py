@@ -70,6 +70,7 @@ def build(root: Path) -> TrainState:
     for name in ("cat/1.png", "cat/2.png", "dog/1.png"):
         (root / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(draw.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(root / "pictures" / name)
+    (root / "dangling").symlink_to("missing")
     (root / "half.png").write_bytes((root / "pictures/cat/1.png").read_bytes()[:1000])
     (root / "list.txt").write_text("pictures/cat/1.png 1 0\npictures/dog/1.png 0 2\n")
     (root / "table.csv").write_text("path,label,split\npictures/cat/1.png,cat,query\npictures/dog/1.png,dog,test\n")
@@ -294,6 +295,12 @@ COMMANDS = [
         "encode digits --model model --output pictures --overwrite",
         "output: expected an index",
     ),
+    Mistake("an output that is the current folder", "encode digits --model model --output .", "output: .*runs in"),
+    Mistake(
+        "an output that is a link to nothing", "encode digits --model model --output dangling", "output: .*missing"
+    ),
+    Mistake("codes never saved", "encode digits --model model --output new --save-images 0", "save_images: .*1, got 0"),
+    Mistake("an image named twice", "encode half.png half.png --model model --output new", "images: .*half.png twice"),
     Mistake(
         "an unknown part",
         "encode digits --part rest --model model --output new",

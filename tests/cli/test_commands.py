@@ -162,7 +162,8 @@ def test_what_is_no_index_is_never_replaced(model, pictures, tmp_path, capsys):
 def test_a_failed_encoding_leaves_nothing(model, pictures, tmp_path):
     content = (pictures / "dog/3.png").read_bytes()
     (pictures / "dog/3.png").write_bytes(content[: len(content) // 2])
-    assert main(["encode", str(pictures), "--model", str(model), "--output", str(tmp_path / "index")]) == 2
+    words = ["encode", str(pictures), "--model", str(model), "--output", str(tmp_path / "index"), "--strict"]
+    assert main(words) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pictures"]
 
 

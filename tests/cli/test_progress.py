@@ -84,3 +84,53 @@ def test_the_bar_changes_no_answer(index, monkeypatch, capsys, command):
     plain = capsys.readouterr().out
     said(monkeypatch, WORDS[command], Terminal())
     assert capsys.readouterr().out == plain
+
+
+class Clock:
+    """Seconds since some moment, moved by the test."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    monkeypatch.setattr(progress, "time", clock := Clock())
+    return clock
+
+
+def test_an_encoding_shows_a_bar_on_a_terminal(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", stream := Terminal())
+    with progress.EncodingReport() as report:
+        report.start(500, 1000)
+        time.sleep(0.15)
+        report.advance(300)
+    assert "encoding:  80%" in stream.getvalue()
+    assert "800/1000 [" in stream.getvalue()
+
+
+def test_an_encoding_writes_a_line_a_minute_into_a_file(monkeypatch, clock):
+    monkeypatch.setattr(sys, "stderr", stream := io.StringIO())
+    with progress.EncodingReport() as report:
+        report.start(5_000, 20_000)
+        for _ in range(14):
+            clock.now += 10
+            report.advance(1_000)
+    assert stream.getvalue().splitlines() == [
+        "vtsearch encode: 11,000 of 20,000 images (55 %), 100 images/s, 0:01:30 left",
+        "vtsearch encode: 17,000 of 20,000 images (85 %), 100 images/s, 0:00:30 left",
+    ]
+    assert report.images_per_second == 100
+
+
+def test_an_interrupted_encoding_says_what_is_done(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", stream := io.StringIO())
+    report = progress.EncodingReport()
+    report.start(0, 20_000)
+    report.advance(1_000)
+    with pytest.raises(KeyboardInterrupt), report:
+        raise KeyboardInterrupt
+    assert stream.getvalue() == "vtsearch encode: 1,000 of 20,000 images are encoded; the same command continues\n"

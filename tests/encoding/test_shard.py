@@ -24,7 +24,7 @@ def pictures(tmp_path):
 
 def test_an_index_holds_the_codes_with_ids_labels_and_fingerprints(tiny_model, pictures, tmp_path):
     encoder, images = Encoder(tiny_model, precision="fp32"), select_images([str(pictures)])
-    assert encode_shard(encoder, images, tmp_path / "index", description={"model": "here"}) == 3
+    assert encode_shard(encoder, images, tmp_path / "index", description={"model": "here"}) == (3, 0)
     with Index.open(tmp_path / "index") as index:
         np.testing.assert_array_equal(index.codes(), encoder.encode(images.source))
         assert index.ids() == ["cat/1.png", "cat/2.png", "dog/1.png"]
@@ -38,7 +38,7 @@ def test_a_failed_encoding_leaves_the_index_that_was_there(tiny_model, pictures,
     encode_shard(encoder, images, tmp_path / "index")
     (pictures / "dog/1.png").write_text("hello")
     with pytest.raises(VtsearchError, match="cannot read image"):
-        encode_shard(encoder, images, tmp_path / "index")
+        encode_shard(encoder, images, tmp_path / "index", overwrite=True, strict=True)
     with Index.open(tmp_path / "index") as index:
         assert len(index) == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["index", "pictures"]
@@ -85,3 +85,52 @@ def test_search_draws_images_that_have_moved(tiny_model, pictures, tmp_path, cap
     assert "--images FOLDER" in error
     assert main([*words, "--images", str(tmp_path / "moved")]) == 0
     assert (tmp_path / "answers.png").is_file()
+
+
+def test_search_shows_the_answers_though_an_image_is_gone(tiny_model, pictures, tmp_path, capsys):
+    encode_shard(Encoder(tiny_model), select_images([str(pictures)]), tmp_path / "index")
+    words = ["search", "dog/1.png", "--index", str(tmp_path / "index")]
+    assert main(words) == 0
+    answers = capsys.readouterr().out
+    (pictures / "cat/2.png").unlink()
+    assert main([*words, "--picture", str(tmp_path / "answers.png")]) == 0
+    said = capsys.readouterr()
+    assert said.out == answers
+    assert "vtsearch search: a tile with the name stands for 1 image that cannot be read, such as cat/2.png" in said.err
+    with Image.open(tmp_path / "answers.png") as picture:
+        assert picture.width > 200
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_search_shows_the_answers_before_it_names_a_folder_that_has_moved(tiny_model, pictures, tmp_path, capsys, form):
+    encode_shard(Encoder(tiny_model), select_images([str(pictures)]), tmp_path / "index")
+    words = ["search", "dog/1.png", "--index", str(tmp_path / "index"), *form]
+    assert main(words) == 0
+    answers = capsys.readouterr().out
+    pictures.rename(tmp_path / "moved")
+    assert main([*words, "--picture", str(tmp_path / "answers.png")]) == 2
+    said = capsys.readouterr()
+    assert said.out == answers
+    assert "--images FOLDER" in said.err
+
+
+def test_evaluate_reports_without_pictures_and_with_images_that_have_moved(tiny_model, pictures, tmp_path, capsys):
+    encode_shard(Encoder(tiny_model), select_images([str(pictures)]), tmp_path / "index")
+    index, report = str(tmp_path / "index"), tmp_path / "report"
+    words = ["evaluate", "--queries", index, "--database", index, "--report", str(report)]
+    assert main(words) == 0
+    numbers = capsys.readouterr().out
+    assert (report / "retrievals.png").is_file()
+    (report / "retrievals.png").unlink()
+    pictures.rename(tmp_path / "moved")
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert said.out == numbers
+    assert f"the report has no pictures: {index}: its images were in {pictures}" in said.err
+    assert not (report / "retrievals.png").exists()
+    (tmp_path / "moved/cat/1.png").unlink()
+    assert main([*words, "--images", str(tmp_path / "moved")]) == 0
+    said = capsys.readouterr()
+    assert said.out == numbers
+    assert "a tile with the name stands for 1 image that cannot be read, such as cat/1.png" in said.err
+    assert (report / "retrievals.png").is_file()

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import Literal
 
 from vtsearch.cli.parser import CommandParser
-from vtsearch.cli.progress import counting, show_remarks
+from vtsearch.cli.progress import EncodingReport, show_remarks
 from vtsearch.data.locate import Part, select_images
 
 EXAMPLE = """  vtsearch encode --model runs/cifar/final --output codes/database cifar10@54000
   vtsearch encode --model runs/cifar/final --output codes/query --part query cifar10@54000
   vtsearch encode --model runs/cifar/final --output codes/holiday ~/pictures/holiday"""
+DESCRIPTION = """Turn images into an index of binary codes.
+
+Codes are saved as they are computed: after a kill or Ctrl-C the same command continues. Images that cannot be read
+are left out; `vtsearch info INDEX` lists them with the reasons. Exit code 2 if none can be read."""
 
 PRECISION = Literal["auto", "bf16", "fp32"]  # as encoding.Precision, without torch: help is quick
 
 
 def parser() -> CommandParser:
     """Build the argument parser."""
-    command = CommandParser("encode", "Turn images into an index of binary codes.", EXAMPLE)
+    command = CommandParser("encode", DESCRIPTION, EXAMPLE)
     command.add_argument(
         "images",
         nargs="+",
@@ -41,6 +44,11 @@ def parser() -> CommandParser:
         default="auto",
         help="arithmetic; auto is bf16 where the device has it, else fp32",
     )
+    command.add_argument("--save_images", type=int, default=10_000, help="save the codes after so many images")
+    command.add_argument("--save_seconds", type=float, default=30.0, help="or after so many seconds, if that is sooner")
+    command.add_argument(
+        "--strict", action="store_true", help="stop at the first image that cannot be read, with exit code 2"
+    )
     command.add_argument("--overwrite", action="store_true", help="replace the index that --output already is")
     return command
 
@@ -48,10 +56,12 @@ def parser() -> CommandParser:
 def run(argv: list[str]) -> int:
     """Encode; prints one line about the new index."""
     args = parser().parse_args(argv)
-    from vtsearch.encoding.shard import encode_shard, refuse_existing
+    from vtsearch.encoding.chunked_encoding import SavePolicy
+    from vtsearch.encoding.output import check_output
+    from vtsearch.encoding.shard import encode_shard
 
-    output = Path(args.output)
-    refuse_existing(output, overwrite=args.overwrite)
+    output, save = Path(args.output), SavePolicy(args.save_images, args.save_seconds)
+    check_output(output, overwrite=args.overwrite)
     images = select_images(
         args.images,
         part=args.part,
@@ -65,11 +75,24 @@ def run(argv: list[str]) -> int:
 
     encoder = Encoder(args.model, device=args.device, precision=args.precision, batch_size=args.batch_size)
     description = {"model": str(Path(args.model).absolute()), "backbone": encoder.model.config.backbone}
-    began = time.monotonic()
-    with counting("encoding", len(images.positions)) as progress:
-        count = encode_shard(encoder, images, output, description=description, progress=progress)
-    speed = count / max(time.monotonic() - began, 1e-9)
-    print(f"{speed:,.0f} images/s", file=sys.stderr)
+    with EncodingReport() as progress:
+        encoded = encode_shard(
+            encoder,
+            images,
+            output,
+            overwrite=args.overwrite,
+            strict=args.strict,
+            save=save,
+            description=description,
+            progress=progress,
+        )
+    print(f"{progress.images_per_second:,.0f} images/s", file=sys.stderr)
+    if encoded.skipped:
+        print(
+            f"vtsearch encode: {encoded.skipped:,} of {len(images.positions):,} images could not be read and are not "
+            f"in the index; `vtsearch info {output}` lists them",
+            file=sys.stderr,
+        )
     made_by = f"model {encoder.model.fingerprint()[:12]}, {encoder.arithmetic}"
-    print(f"{output}: {count:,} codes of {encoder.bits} bits, {made_by}")
+    print(f"{output}: {encoded.items:,} codes of {encoder.bits} bits, {made_by}")
     return 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vtsearch.cli import format_error
 from vtsearch.cli.code_inputs import (
     CodePair,
     LabelledCodes,
@@ -20,7 +21,9 @@ from vtsearch.cli.code_inputs import (
 )
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import scanning
-from vtsearch.data.locate import knows_images, reopen
+from vtsearch.data.locate import ImageLocator, knows_images
+from vtsearch.data.pictures import Pictures
+from vtsearch.errors import VtsearchError
 from vtsearch.evaluation import Comparison, Evaluation, compare, evaluate, map_name
 from vtsearch.metrics import Normalizer
 from vtsearch.reports import (
@@ -71,6 +74,7 @@ def parser() -> CommandParser:
     )
     command.add_argument("--report", help="folder to write report.json, report.md and figures into")
     command.add_argument("--pictures", type=int, default=8, help="queries in the report's picture")
+    command.add_argument("--images", help="folder of the images of both indexes, if it has moved")
     command.add_argument("--json", action="store_true", help="print JSON")
     return command
 
@@ -106,7 +110,7 @@ def run(argv: list[str]) -> int:
         print(f"vtsearch evaluate: warning: {warning}", file=sys.stderr)
     context = _context(database, ["vtsearch evaluate", *argv], args.against, warning)
     if args.report is not None:
-        rows = _rows(pair, args.pictures, exclude)
+        rows = _rows(pair, args.pictures, exclude, args.images)
         path = write_report(args.report, evaluation, context, comparison=comparison, retrievals=rows)
         print(f"report: {path}", file=sys.stderr)
     print((as_json if args.json else as_text)(evaluation, context, comparison))
@@ -228,14 +232,22 @@ def _context(
     )
 
 
-def _rows(pair: CodePair, count: int, exclude: NDArray[np.int64] | None) -> list[RetrievalRow]:
+def _rows(pair: CodePair, count: int, exclude: NDArray[np.int64] | None, images: str | None) -> list[RetrievalRow]:
     """Queries of every class with their answers, if both indexes have the paths of their images."""
     queries, database = pair
     if count == 0 or queries.index is None or database.index is None:
         return []
     if not (knows_images(queries.index) and knows_images(database.index)):
         return []
-    asking = PicturedSide(queries.array(), queries.labels, reopen(queries.index))
-    answering = PicturedSide(database.database, database.labels, reopen(database.index))
+    try:
+        sides = [Pictures(ImageLocator.of(side.index, root=images)) for side in (queries, database) if side.index]
+    except (VtsearchError, OSError) as error:
+        print(f"vtsearch evaluate: the report has no pictures: {format_error(error)}", file=sys.stderr)
+        return []
+    asking = PicturedSide(queries.array(), queries.labels, sides[0].load)
+    answering = PicturedSide(database.database, database.labels, sides[1].load)
     chosen = spread_over_classes(queries.labels, count)
-    return retrieval_rows(asking, answering, chosen, queries.index.classes, exclude=exclude)
+    rows = retrieval_rows(asking, answering, chosen, queries.index.classes, exclude=exclude)
+    for note in filter(None, (side.note() for side in sides)):
+        print(f"vtsearch evaluate: {note}", file=sys.stderr)
+    return rows

@@ -12,6 +12,7 @@ from typing import Any
 
 from vtsearch import _native
 from vtsearch.cli.parser import CommandParser
+from vtsearch.data.skipped import SKIPPED, skipped_images
 from vtsearch.errors import VtsearchError
 from vtsearch.index import Index
 
@@ -101,8 +102,15 @@ def _index(folder: Path) -> dict[str, Any]:
                 name if name == "arithmetic" else f"fingerprint of {name}": value
                 for name, value in index.fingerprints.items()
             },
-            **index.description,
+            **{name: value for name, value in index.description.items() if name != SKIPPED},
+            **_skipped(index),
         }
+
+
+def _skipped(index: Index) -> dict[str, Any]:
+    """The images that could not be read, with the reasons."""
+    skipped = dict(skipped_images(index))
+    return {"images that could not be read": skipped} if skipped else {}
 
 
 def _model(folder: Path) -> dict[str, Any]:

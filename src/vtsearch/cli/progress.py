@@ -1,16 +1,20 @@
-"""Progress bars on stderr, on terminals only; remarks on stderr."""
+"""Progress on stderr: bars on terminals; of long work a line a minute elsewhere. Remarks on stderr."""
 
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import contextmanager
+from datetime import timedelta
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from types import TracebackType
 
 SHOWN_AFTER_S = 1.0
+LINE_EVERY_S = 60.0
 
 
 def show_remarks(remarks: Iterable[str]) -> None:
@@ -19,13 +23,61 @@ def show_remarks(remarks: Iterable[str]) -> None:
         print(f"warning: {remark}", file=sys.stderr)
 
 
-@contextmanager
-def counting(label: str, total: int) -> Iterator[Callable[[int], object]]:
-    """A progress bar over ``total`` images; yields its update function."""
-    from tqdm import tqdm
+class EncodingReport:
+    """Progress of an encoding on stderr: a bar on a terminal, one line a minute elsewhere."""
 
-    with tqdm(total=total, desc=label, unit=" images", file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
-        yield bar.update
+    def __init__(self, *, every: float = LINE_EVERY_S) -> None:
+        """Args: every: seconds between two lines."""
+        self._every = every
+        self._bar: Any = None
+        self._total = self._done = self._fresh = 0
+        self._began = self._line_at = time.monotonic()
+
+    def start(self, done: int, total: int) -> None:
+        """Begin at ``done`` of ``total`` images."""
+        from tqdm import tqdm
+
+        self._total, self._done = total, done
+        self._began = self._line_at = time.monotonic()
+        if sys.stderr.isatty():
+            self._bar = tqdm(total=total, initial=done, desc="encoding", unit=" images", file=sys.stderr)
+
+    def advance(self, images: int) -> None:
+        """Count a batch."""
+        self._done, self._fresh = self._done + images, self._fresh + images
+        if self._bar is not None:
+            self._bar.update(images)
+        elif time.monotonic() - self._line_at >= self._every:
+            self._line_at = time.monotonic()
+            left = timedelta(seconds=round((self._total - self._done) / self.images_per_second))
+            share = 100 * self._done // self._total
+            self._line(f"{self._done:,} of {self._total:,} images ({share} %), {self._speed()}, {left} left")
+
+    def note(self, text: str) -> None:
+        """Print a line."""
+        self._line(text)
+
+    @property
+    def images_per_second(self) -> float:
+        """Of the images of this run."""
+        return self._fresh / max(time.monotonic() - self._began, 1e-9)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        if isinstance(error, KeyboardInterrupt) and self._done:
+            self._line(f"{self._done:,} of {self._total:,} images are encoded; the same command continues")
+
+    def _speed(self) -> str:
+        return f"{self.images_per_second:,.0f} images/s"
+
+    def _line(self, text: str) -> None:
+        print(f"vtsearch encode: {text}", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,7 @@ from vtsearch._atomic_io import write_file
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import scanning
 from vtsearch.data.locate import ImageLocator, load_image
+from vtsearch.data.pictures import Pictures
 from vtsearch.errors import missing_extra
 from vtsearch.index import Answers, Index
 from vtsearch.reports import RetrievalRow, are_relevant, label_text
@@ -63,18 +65,14 @@ def run(argv: list[str]) -> int:
         query = _query(args.query, index, args.model)
         with scanning("searching") as progress:
             answers = index.search(query.code, args.k, threads=args.threads, progress=progress)
-        labels = _labels(index, answers)
-        if args.picture is not None:
+        rows = list(zip(answers.distances[0].tolist(), answers.ids[0], _labels(index, answers), strict=True))
+        if args.json:
+            _print_json(args.query, query, rows)
+        else:
+            _print(rows)
+        if args.picture is not None:  # after the answers: a missing image does not hide them
+            sys.stdout.flush()
             _draw(args, query, index, answers)
-    rows = list(zip(answers.distances[0].tolist(), answers.ids[0], labels, strict=True))
-    if args.json:
-        found = [
-            {"rank": rank, "distance": distance, "id": name, "label": label}
-            for rank, (distance, name, label) in enumerate(rows, start=1)
-        ]
-        print(json.dumps({"query": args.query, "code": query.code.tobytes().hex(), "answers": found}, indent=1))
-    else:
-        _print(rows)
     return 0
 
 
@@ -127,9 +125,18 @@ def _print(rows: list[tuple[int, str, str]]) -> None:
         print(f"{rank:4}  {distance:8}  {name:<{width}}  {label}".rstrip())
 
 
+def _print_json(word: str, query: Query, rows: list[tuple[int, str, str]]) -> None:
+    found = [
+        {"rank": rank, "distance": distance, "id": name, "label": label}
+        for rank, (distance, name, label) in enumerate(rows, start=1)
+    ]
+    print(json.dumps({"query": word, "code": query.code.tobytes().hex(), "answers": found}, indent=1))
+
+
 def _draw(args: Namespace, query: Query, index: Index, answers: Answers) -> None:
     retrieval_figure = figures().retrieval_figure
-    load = ImageLocator.of(index, root=args.images).load
+    pictures = Pictures(ImageLocator.of(index, root=args.images))
+    load = pictures.load
     items = answers.indices[0].tolist()
     labels = index.labels()
     row = RetrievalRow(
@@ -143,6 +150,8 @@ def _draw(args: Namespace, query: Query, index: Index, answers: Answers) -> None
         Path(args.picture),
         retrieval_figure([row], f"{len(index):,} items of {index.path}, {index.bits} bits, ties index"),
     )
+    if note := pictures.note():
+        print(f"vtsearch search: {note}", file=sys.stderr)
 
 
 def _image(query: Query, load: Callable[[int], Image]) -> Image:

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
-from vtsearch.data.open import open_dataset, open_image_folder, open_image_list, open_manifest
+from vtsearch.data.open import open_dataset, open_image_folder
 from vtsearch.data.protocols import PROTOCOLS
 from vtsearch.data.sources.decode import PixelRule, read_image
 from vtsearch.data.sources.folder_scan import look_into
 from vtsearch.data.sources.image_folder import left_out
+from vtsearch.data.sources.image_list import ImageListSource
 from vtsearch.data.sources.image_source import FileSource, remarks_of
+from vtsearch.data.sources.manifest import ManifestSource
 from vtsearch.data.splits.split import load_split
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
     from PIL.Image import Image
@@ -49,6 +51,11 @@ class ImageSelection:
     def remarks(self) -> tuple[str, ...]:
         """Sentences about what was left out or taken in doubt, with counts; a command prints them."""
         return remarks_of(self.source)
+
+    @property
+    def root(self) -> Path | None:
+        """The folder of the images; None for a protocol whose data set has no folder of its own."""
+        return _root(self.description)
 
 
 class ImageFiles:
@@ -114,7 +121,7 @@ def select_images(
 
     Raises:
         ValueError: a name of no protocol and no file, or a folder without images.
-        FileNotFoundError: an image that does not exist.
+        FileNotFoundError: one of several image files that does not exist; those of lists are found when they are read.
     """
     first = Path(names[0])
     if len(names) == 1 and names[0] in PROTOCOLS:
@@ -179,6 +186,10 @@ class ImageLocator:
         """The folder of the images; None for a protocol whose data set has no folder of its own."""
         return self._root
 
+    def id(self, position: int) -> str:
+        """The id of an item."""
+        return self._ids[position]
+
     def load(self, position: int) -> Image:
         """The RGB image of an item.
 
@@ -238,11 +249,6 @@ def knows_images(index: Index) -> bool:
     return has_images(index.description)
 
 
-def reopen(index: Index) -> Callable[[int], Image]:
-    """``ImageLocator.of(index).load``."""
-    return ImageLocator.of(index).load
-
-
 def _root(description: Mapping[str, str]) -> Path | None:
     """The folder that the ids are relative to; of a protocol, its data set or the images of one's own."""
     if PROTOCOL in description and description[PROTOCOL] not in PROTOCOLS:
@@ -292,8 +298,16 @@ def _of_folder(folder: Path) -> ImageSelection:
 
 def _of_list(file: Path, root: str | None, strip_prefix: str) -> ImageSelection:
     description = {LIST: str(file.absolute())} | ({} if root is None else {DATA: str(Path(root).absolute())})
-    open_list = open_image_list if file.suffix == ".txt" else open_manifest
-    return _whole(open_list(file, root, strip_prefix=strip_prefix), description)
+    report = _refuse_all_but_missing
+    if file.suffix == ".txt":
+        return _whole(ImageListSource([file], root, report=report, strip_prefix=strip_prefix), description)
+    return _whole(ManifestSource(file, root, report=report, strip_prefix=strip_prefix), description)
+
+
+def _refuse_all_but_missing(_kind: str, fault: Exception) -> None:
+    """Raise a fault, unless it is a missing image: that is found when the image is read."""
+    if not isinstance(fault, FileNotFoundError):
+        raise fault
 
 
 def _of_files(root: Path, names: Sequence[str], remarks: Sequence[str] = ()) -> ImageSelection:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 
 from vtsearch.codes import pack
 from vtsearch.data.loading.loader import build_loader
+from vtsearch.data.loading.tolerant_dataset import Fault, Stamp, TolerantDataset
 from vtsearch.data.loading.torch_dataset import ImageDataset
 from vtsearch.data.sources.image_source import ImageSource, pixel_rule_of
 from vtsearch.encoding.image_inputs import ImageInputs
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from torch import Tensor
+    from torch.utils.data import Dataset
 
     from vtsearch.data.sources.decode import PixelRule
     from vtsearch.encoding.image_inputs import ImageInput
@@ -32,8 +34,21 @@ if TYPE_CHECKING:
     Positions = Sequence[int] | NDArray[np.int64]
     Progress = Callable[[int], object]
 
+Batch = TypeVar("Batch")
 CPU_SHAPE = 8
 """Images per forward pass on a CPU, where larger passes are no faster (docs/models.md)."""
+
+
+class EncodedBatch(NamedTuple):
+    """Codes of a batch, with the images among it that could not be read."""
+
+    rows: NDArray[np.int64]
+    """(b,) rows of the positions."""
+    codes: NDArray[np.uint8]
+    """(b, bytes); where a row has a fault, its code is that of a black image."""
+    faults: list[Fault]
+    stamps: list[Stamp | None]
+    """(b,) sizes and times of the image files, before they were read."""
 
 
 class Encoder:
@@ -148,6 +163,25 @@ class Encoder:
             codes[rows] = pack(features)
         return codes
 
+    def batches(self, source: ImageSource, positions: Positions) -> Iterator[EncodedBatch]:
+        """Codes batch by batch, in the order of the positions; images that cannot be read are reported, not raised.
+
+        A black image takes the place of one that cannot be read, so that the codes of all others are those that
+        ``encode`` gives. Each batch is of the same number of images, a multiple of those of a forward pass.
+
+        Args:
+            source: the images.
+            positions: (n,) which of them.
+
+        Raises:
+            OSError: an error of the system rather than of an image, such as too many open files.
+        """
+        chosen = np.asarray(positions, dtype=np.int64)
+        items = TolerantDataset(source, chosen, self._model.preprocessing)
+        for batch in self._loads(items, len(chosen)):
+            codes = pack(self._forward(self._model, batch.images))
+            yield EncodedBatch(batch.rows.numpy(), codes, batch.faults, batch.stamps)
+
     def features(
         self, images: Images, positions: Positions | None = None, *, progress: Progress | None = None
     ) -> NDArray[np.float32]:
@@ -187,17 +221,21 @@ class Encoder:
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Batches of rows (b,) with the function's outputs (b, width)."""
         chosen = np.arange(len(source)) if positions is None else np.asarray(positions, dtype=np.int64)
+        items = ImageDataset(source, chosen, self._model.preprocessing)
+        for images, _, rows in self._loads(items, len(items)):
+            yield rows.numpy(), self._forward(function, images)
+            if progress is not None:
+                progress(len(rows))
+
+    def _loads(self, items: Dataset[Batch], count: int) -> Iterator[Batch]:
+        """Batches of ``count`` items, while the model is on the encoder's device and in mode eval."""
         model, size = self._model, self._loaded
-        items = ImageDataset(source, chosen, model.preprocessing)
-        batches = [list(range(start, min(start + size, len(items)))) for start in range(0, len(items), size)]
+        batches = [list(range(start, min(start + size, count))) for start in range(0, count, size)]
         workers = 0 if len(batches) == 1 else self._workers  # starting processes takes longer than one batch
         was_training = model.training
         model.to(self._device).eval()
         try:
-            for images, _, rows in build_loader(items, batches, device=self._device, workers=workers):
-                yield rows.numpy(), self._forward(function, images)
-                if progress is not None:
-                    progress(len(rows))
+            yield from build_loader(items, batches, device=self._device, workers=workers)
         finally:
             model.train(was_training)
 

@@ -1,21 +1,43 @@
-"""One index from images, whole or not at all: the work of ``vtsearch encode``, or of one worker of a cluster."""
+"""One index from images, which appears as a whole and continues after a kill: the work of ``vtsearch encode``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shutil
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
-from vtsearch._atomic_io import replaced_folder
+import numpy as np
+
+from vtsearch._atomic_io import place_folder, swap_folder, temporary
+from vtsearch.data.loading.tolerant_dataset import printable
+from vtsearch.data.skipped import SkippedImage, skipped_entry
+from vtsearch.encoding.chunked_encoding import ChunkedEncoding, NoProgress, SavePolicy, describe_fault
+from vtsearch.encoding.output import check_output, claimed, is_occupied, output_folder, refuse_existing
+from vtsearch.errors import VtsearchError
 from vtsearch.index import Index
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
+    from vtsearch.data.loading.tolerant_dataset import Fault
     from vtsearch.data.locate import ImageSelection
+    from vtsearch.encoding.chunked_encoding import EncodingProgress
+    from vtsearch.encoding.chunks import Chunk
     from vtsearch.encoding.encoder import Encoder
+    from vtsearch.encoding.work_folder import WorkFolder
+
+
+class EncodedShard(NamedTuple):
+    """Numbers of a finished encoding."""
+
+    items: int
+    """Codes in the index."""
+    skipped: int
+    """Images that could not be read."""
 
 
 def encode_shard(
@@ -23,34 +45,68 @@ def encode_shard(
     images: ImageSelection,
     output: Path,
     *,
+    overwrite: bool = False,
+    strict: bool = False,
+    save: SavePolicy | None = None,
     description: Mapping[str, str] | None = None,
-    progress: Callable[[int], object] | None = None,
-) -> int:
-    """Encode images into a new index, or in the place of an index, and return its number of items.
+    progress: EncodingProgress | None = None,
+) -> EncodedShard:
+    """Encode images into a new index, or in the place of an index.
+
+    Codes are saved as they are computed, in a hidden folder beside the output; the same call continues after a kill
+    or an error, and gives the same index as one without. Until the index is complete, the output is as it was before.
 
     Args:
         encoder: makes the codes; its fingerprints go into the index.
         images: which images, and how to find them again.
-        output: folder of the index; after an error or a crash it is as it was before.
+        output: folder of the index, or a link to it.
+        overwrite: replace the index that is there.
+        strict: stop at the first image that cannot be read. By default such images are left out; the index lists them
+            (``skipped_images``).
+        save: how often codes are saved.
         description: more metadata for the index, such as the model's folder.
-        progress: called after each batch with the number of images in it.
+        progress: what to report to.
 
     Raises:
-        FileNotFoundError: an image file that does not exist.
-        VtsearchError: an image file that cannot be read.
+        ValueError: two images of one name; an output that cannot be a folder (``check_output``).
+        FileExistsError: an output with content, unless it is an index and ``overwrite`` is true.
+        BlockingIOError: another process is writing there; the message names the process.
+        VtsearchError: no image can be read; or one cannot, and ``strict`` is true.
+        FileNotFoundError: the folder of the images was moved or unmounted; the codes so far are kept.
+        OSError: a disk that is full or refuses; the codes so far are kept.
     """
-    codes = encoder.encode(images.source, images.positions, progress=progress)
-    fingerprints = encoder.fingerprints_of(images.source) | ({} if images.split is None else {"split": images.split})
-    with replaced_folder(output) as fresh:
-        write_index(
-            fresh,
-            codes,
+    check_output(output, overwrite=overwrite)
+    target, ids, fingerprints = output_folder(output), _different_ids(images), encoder.fingerprints_of(images.source)
+    with claimed(target, overwrite=overwrite) as work:
+        refuse_existing(target, overwrite=overwrite)
+        encoding = ChunkedEncoding(
+            encoder,
             images,
-            bits=encoder.bits,
+            ids,
+            work,
             fingerprints=fingerprints,
-            description={**images.description, **(description or {})},
+            strict=strict,
+            save=save or SavePolicy(),
+            progress=progress or NoProgress(),
         )
-    return len(codes)
+        try:
+            chunks = encoding.run()
+            faults = [fault for chunk in chunks for fault in chunk.faults]
+            _refuse_nothing_readable(ids, faults, work)
+            skipped = [SkippedImage(printable(ids[fault.row]), fault.reason) for fault in faults]
+            about = {**images.description, **(description or {}), **skipped_entry(skipped)}
+            write = partial(
+                _write_readable,
+                chunks=chunks,
+                images=images,
+                bits=encoder.bits,
+                fingerprints=fingerprints,
+                description=about,
+            )
+            _replace(target, work, write, overwrite)
+        finally:
+            work.remove_if_empty()
+    return EncodedShard(len(ids) - len(faults), len(faults))
 
 
 def write_index(
@@ -71,15 +127,73 @@ def write_index(
         index.add(codes, ids, source.labels[positions] if images.labelled else None)
 
 
-def refuse_existing(output: Path, *, overwrite: bool) -> None:
-    """Check before hours of work that an index may be written to ``output``.
+def _different_ids(images: ImageSelection) -> list[str]:
+    """The ids of the images; refuses two equal ones."""
+    ids = [images.source.id(int(position)) for position in images.positions]
+    seen: set[str] = set()
+    for name in ids:
+        if name in seen:
+            raise ValueError(f"images: expected different images, got {printable(name)} twice")
+        seen.add(name)
+    return ids
+
+
+def _refuse_nothing_readable(ids: Sequence[str], faults: Sequence[Fault], work: WorkFolder) -> None:
+    if ids and len(faults) == len(ids):
+        work.remove()
+        first = describe_fault(ids, faults[0])
+        none = "" if len(ids) == 1 else f"none of the {len(ids):,} images could be read; the first: "
+        raise VtsearchError(f"images: {none}{first}")
+
+
+def _write_readable(
+    folder: Path,
+    *,
+    chunks: Sequence[Chunk],
+    images: ImageSelection,
+    bits: int,
+    fingerprints: Mapping[str, str],
+    description: Mapping[str, str],
+) -> None:
+    """Create the index of all images but those with a fault."""
+    codes = np.concatenate([np.empty((0, -(-bits // 8)), np.uint8), *(chunk.codes for chunk in chunks)])
+    readable = np.ones(len(codes), dtype=bool)
+    readable[[fault.row for chunk in chunks for fault in chunk.faults]] = False
+    write_index(
+        folder,
+        codes[readable],
+        replace(images, positions=images.positions[readable]),
+        bits=bits,
+        fingerprints=dict(fingerprints) | ({} if images.split is None else {"split": images.split}),
+        description=description,
+    )
+
+
+def _replace(target: Path, work: WorkFolder, write: Callable[[Path], object], overwrite: bool) -> None:
+    """Write an index beside its place, put it there, and delete the work folder.
 
     Raises:
-        FileExistsError: a folder with content, unless it is an index and ``overwrite`` is true.
+        FileExistsError: something is there that may not be replaced.
     """
-    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
-        return
-    if not overwrite:
-        raise FileExistsError(f"output: {output} exists; choose another folder, or --overwrite it")
-    if not (output / "index.sqlite").is_file():
-        raise FileExistsError(f"output: expected an index to overwrite, got {output}, which is none")
+    fresh = temporary(target)
+    try:
+        write(fresh)
+        work.announce(fresh)
+        if overwrite and is_occupied(target):
+            refuse_existing(target, overwrite=True)
+            swap_folder(fresh, target)
+        else:
+            _place(fresh, target)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    work.remove()
+
+
+def _place(fresh: Path, target: Path) -> None:
+    try:
+        place_folder(fresh, target)
+    except FileExistsError as error:
+        raise FileExistsError(
+            f"output: {target} was made by another process meanwhile and is as it was; "
+            "the codes are saved, and the same command with --overwrite replaces it"
+        ) from error

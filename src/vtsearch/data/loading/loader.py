@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch.utils.data import DataLoader
 
 from vtsearch._validate import available_cpus
-from vtsearch.data.loading.torch_dataset import ImageBatch, ImageDataset, whole_batch
+from vtsearch.data.loading.torch_dataset import whole_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from torch.utils.data import Dataset
+
+Batch = TypeVar("Batch")
+
 
 def build_loader(
-    items: ImageDataset, batches: Iterable[list[int]], *, device: torch.device, workers: int | None
-) -> DataLoader[ImageBatch]:
+    items: Dataset[Batch], batches: Iterable[list[int]], *, device: torch.device, workers: int | None
+) -> DataLoader[Batch]:
     """A loader over batches of rows; it does not use the global generator, which is reserved for dropout.
 
-    Cached images need no loading processes.
+    Cached images (``items.is_held``) need no loading processes.
     """
-    count = 0 if items.is_held else worker_count(device, workers)
-    loader: DataLoader[ImageBatch] = DataLoader(
+    is_held = getattr(items, "is_held", False)
+    count = 0 if is_held else worker_count(device, workers)
+    loader: DataLoader[Batch] = DataLoader(
         items,
         batch_sampler=batches,
         collate_fn=whole_batch,
         num_workers=count,
-        pin_memory=device.type == "cuda" and not items.is_held,
+        pin_memory=device.type == "cuda" and not is_held,
         persistent_workers=count > 0,
         generator=torch.Generator(),
     )

@@ -1,0 +1,136 @@
+"""Batches of images in which those that cannot be read are reported instead of raised."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch.utils.data import Dataset
+
+from vtsearch.data.loading.torch_dataset import ImageDataset
+from vtsearch.data.sources.image_source import FileSource, ImageSource
+from vtsearch.errors import VtsearchError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from vtsearch.tensors.preprocessing import Preprocessing
+
+ENVIRONMENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN})
+"""Errors of the system, which every other image would meet too: they are raised."""
+
+
+class Fault(NamedTuple):
+    """An image that cannot be read."""
+
+    row: int
+    reason: str
+
+
+class Stamp(NamedTuple):
+    """Size and time of an image file before it was read; it shows later whether the file has changed."""
+
+    size: int
+    modified_ns: int
+
+
+class TolerantBatch(NamedTuple):
+    """A batch of images; those with a fault are black."""
+
+    images: Tensor
+    """float32 (b, 3, image_size, image_size), normalized."""
+    rows: Tensor
+    """int64 (b,)"""
+    faults: list[Fault]
+    stamps: list[Stamp | None]
+    """Of the b images; None where an image has no file of its own."""
+
+
+class TolerantDataset(Dataset[TolerantBatch]):
+    """Some positions of an image source, as ``ImageDataset`` prepares them for evaluation.
+
+    Args:
+        source: the images.
+        positions: int64 (n,) in the source.
+        preprocessing: of the model.
+
+    Raises:
+        ValueError: a position outside the source, or a class number without a name.
+    """
+
+    def __init__(self, source: ImageSource, positions: NDArray[np.int64], preprocessing: Preprocessing) -> None:
+        self._items = ImageDataset(source, positions, preprocessing)
+        self._size = preprocessing.image_size
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitems__(self, rows: Sequence[int]) -> TolerantBatch:
+        """The batch of the given rows, in their order.
+
+        Raises:
+            OSError: an error of the system rather than of an image.
+            VtsearchError: the same, met while an image was decoded.
+        """
+        positions = [int(self._items.positions[row]) for row in rows]
+        stamps = [stamp(self._items.source, position) for position in positions]
+        images, faults = self._read(rows)
+        return TolerantBatch(images, torch.as_tensor(rows, dtype=torch.int64), faults, stamps)
+
+    def _read(self, rows: Sequence[int]) -> tuple[Tensor, list[Fault]]:
+        if self._items.is_decoded:
+            try:
+                return self._items.__getitems__(rows).images, []
+            except (VtsearchError, OSError):
+                pass  # one of the images: they are read one by one
+        images, faults = [], []
+        for row in rows:
+            try:
+                self._check_name(row)
+                images.append(self._items.__getitems__([row]).images)
+            except (VtsearchError, OSError) as error:
+                if _errno(error) in ENVIRONMENT:
+                    raise
+                faults.append(Fault(row, _reason(error)))
+                images.append(torch.zeros(1, 3, self._size, self._size))
+        return torch.cat(images), faults
+
+    def _check_name(self, row: int) -> None:
+        name = self._items.source.id(int(self._items.positions[row]))
+        if printable(name) != name:
+            raise VtsearchError("expected a file name in UTF-8, got other bytes; rename the file")
+
+
+def stamp(source: ImageSource, position: int) -> Stamp | None:
+    """Size and time of the file of an image; None if it has no file of its own, or the file is gone."""
+    if not isinstance(source, FileSource):
+        return None
+    try:
+        found = os.stat(source.path(position))  # noqa: PTH116 (lists are long: half the time of Path.stat)
+    except (OSError, ValueError):
+        return None
+    return Stamp(found.st_size, found.st_mtime_ns)
+
+
+def printable(name: str) -> str:
+    """A name, with the bytes that are not UTF-8 as hexadecimal escapes."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
+def _reason(error: BaseException) -> str:
+    """The message of an error on one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(printable(str(error)).split()) or type(error).__name__
+
+
+def _errno(error: BaseException) -> int | None:
+    """The number of a system error, or of the one that caused this error."""
+    cause = error if isinstance(error, OSError) else error.__cause__
+    return cause.errno if isinstance(cause, OSError) else None

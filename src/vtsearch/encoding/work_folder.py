@@ -1,0 +1,113 @@
+"""Codes of an encoding that has not finished, in a hidden folder beside the index that they will become."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from typing import TYPE_CHECKING
+
+from vtsearch._atomic_io import aside, write_file
+from vtsearch.encoding.chunks import Chunk, read_chunks, remove_chunk, write_chunk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+FORMAT = 1
+
+
+class WorkFolder:
+    """``.NAME.encode`` beside an index NAME. Every method but the first is for the holder of the index's writer lock.
+
+    It holds ``record.json`` (what made the codes), ``chunks`` (the codes) and, while the finished index is put in its
+    place, ``result.json`` (the identity of its folder). It is deleted in this order: without a record there is
+    nothing to continue.
+    """
+
+    def __init__(self, target: Path) -> None:
+        """The folder beside the index ``target``; nothing is created."""
+        self.path = aside(target).with_suffix(".encode")
+        self._target = target
+        self._record, self._result, self._chunks = (
+            self.path / name for name in ("record.json", "result.json", "chunks")
+        )
+
+    def open(self, fingerprints: Mapping[str, str], width: int) -> tuple[list[Chunk], str | None]:
+        """The codes that an interrupted run has left, if it had the same fingerprints; otherwise the folder is empty.
+
+        Args:
+            fingerprints: of what makes the codes.
+            width: bytes per code.
+
+        Returns:
+            Chunks in the order of their rows; and the name of the fingerprint that differs, or None.
+        """
+        record = {"format": FORMAT, **fingerprints}
+        found = _read_json(self._record)
+        differing = None
+        if found != record:
+            differing = next((name for name in record if found and found.get(name) != record[name]), None)
+            self.remove()
+        self._result.unlink(missing_ok=True)
+        self._chunks.mkdir(parents=True, exist_ok=True)
+        if not self._record.exists():
+            write_file(self._record, json.dumps(record).encode())
+        return read_chunks(self._chunks, width), differing
+
+    def save(self, chunk: Chunk) -> None:
+        """Write a chunk, on disk to stay before this returns."""
+        write_chunk(self._chunks, chunk)
+
+    def keep(self, chunks: list[Chunk], wanted: Callable[[Chunk], bool]) -> list[Chunk]:
+        """The chunks that are wanted; the files of the others are deleted."""
+        kept = []
+        for chunk in chunks:
+            if wanted(chunk):
+                kept.append(chunk)
+            else:
+                remove_chunk(self._chunks, chunk)
+        return kept
+
+    def announce(self, index: Path) -> None:
+        """Note the finished index, just before it is put in its place."""
+        write_file(self._result, json.dumps(folder_identity(index)).encode())
+
+    def remove_if_done(self) -> None:
+        """Delete the folder if its codes are in the index already, or if it has none."""
+        result = _read_json(self._result)
+        if not self._record.exists() or (result is not None and result == folder_identity(self._target)):
+            self.remove()
+
+    def remove_if_empty(self) -> None:
+        """Delete the folder if no codes have been saved."""
+        with contextlib.suppress(FileNotFoundError):
+            if not any(path.suffix == ".npz" for path in self._chunks.iterdir()):
+                self.remove()
+
+    def remove(self) -> None:
+        """Delete the folder; files that are not its own stay."""
+        self._record.unlink(missing_ok=True)
+        own = [*self._chunks.glob("*.npz"), *self._chunks.glob(".*.tmp"), *self.path.glob(".*.tmp"), self._result]
+        for path in own:
+            path.unlink(missing_ok=True)
+        for folder in (self._chunks, self.path):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def folder_identity(folder: Path) -> dict[str, int] | None:
+    """Device and inode of a folder; None if there is none."""
+    try:
+        found = os.stat(folder)  # noqa: PTH116
+    except OSError:
+        return None
+    return {"device": found.st_dev, "inode": found.st_ino}
+
+
+def _read_json(path: Path) -> dict[str, object] | None:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,186 @@
+"""An encoding that is killed at random moments: the index under the name is the old one or the new one, and complete.
+
+A server process imports everything once and forks a child for each encoding, so that hundreds of kills are affordable.
+``KILLS=1000 pytest tests/encoding/test_kills.py -m "" -s`` prints the counts.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+from PIL import Image
+
+from vtsearch.data.skipped import skipped_images
+from vtsearch.encoding import Encoder
+from vtsearch.index import Index
+from vtsearch.models import save_model
+
+KILLS = int(os.environ.get("KILLS", "30"))
+LONGEST = 0.6
+"""Seconds after which a child is killed at the latest."""
+
+SERVER = """
+import os, signal, sys, time
+import torch
+from pathlib import Path
+from vtsearch.data.locate import select_images
+from vtsearch.encoding import Encoder
+from vtsearch.encoding.chunked_encoding import SavePolicy
+from vtsearch.encoding.shard import encode_shard
+
+torch.set_num_threads(1)
+models = {name: Encoder(name, batch_size=8) for name in sys.argv[3:]}
+for encoder in models.values():
+    encoder.fingerprints
+print("ready", flush=True)
+for line in sys.stdin:
+    model, overwrite, kill_after = line.split()
+    child = os.fork()
+    if child == 0:
+        try:
+            encode_shard(
+                models[model],
+                select_images([sys.argv[1]]),
+                Path(sys.argv[2]),
+                overwrite=overwrite == "True",
+                save=SavePolicy(images=8),
+            )
+        except BaseException as error:
+            print(repr(error), file=sys.stderr, flush=True)
+            os._exit(3)
+        os._exit(0)
+    if kill_after != "None":
+        time.sleep(float(kill_after))
+        os.kill(child, signal.SIGKILL)  # without effect on a child that has ended: it is waited for below
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+class Server:
+    """Encodings in children of one process."""
+
+    def __init__(self, images, output, models):
+        words = [sys.executable, "-c", SERVER, images, output, *models]
+        self._process = subprocess.Popen(
+            list(map(str, words)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+        assert self._read() == "ready"
+
+    def encode(self, model, *, overwrite, kill_after=None):
+        """The exit code of an encoding; -9 if it was killed, 3 if it has raised."""
+        self._process.stdin.write(f"{model} {overwrite} {kill_after}\n")
+        return int(self._read())
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+    def _read(self):
+        return self._process.stdout.readline().strip()
+
+
+@pytest.fixture
+def server(photos, models, tmp_path):
+    running = Server(photos, tmp_path / "index", models)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def models(tiny_model, tmp_path):
+    """Two models whose codes differ."""
+    folders = [tmp_path / "one", tmp_path / "other"]
+    for number, folder in enumerate(folders):
+        for parameter in tiny_model.parameters():
+            parameter.data.mul_(1 + 0.5 * number)
+        save_model(tiny_model, folder)
+    return folders
+
+
+def content(folder):
+    with Index.open(folder) as index:
+        index.verify()
+        return index.fingerprints["model"], index.codes().tobytes(), tuple(index.ids()), tuple(skipped_images(index))
+
+
+@pytest.mark.slow
+def test_no_kill_loses_an_index_or_leaves_half_of_one(server, models, photos, tmp_path):
+    (photos / "20.png").write_text("hello")
+    output, expected, outcomes = tmp_path / "index", {}, Counter()
+    fingerprints = {model: Encoder(model).fingerprints["model"] for model in models}
+    for model in models:
+        assert server.encode(model, overwrite=True) == 0
+        expected[fingerprints[model]] = content(output)
+    assert len(set(expected.values())) == 2
+
+    draw = random.Random(0)
+    number = killed = 0
+    while killed < KILLS:
+        number += 1
+        before = content(output)[0]
+        model = models[number % 2]
+        # as long as an encoding is killed, the same one is started again: it continues
+        while True:
+            code = server.encode(model, overwrite=True, kill_after=draw.random() * LONGEST)
+            killed += code == -signal.SIGKILL
+            found = content(output)
+            assert found == expected[found[0]]
+            assert found[0] in (before, fingerprints[model])
+            assert code in (0, -signal.SIGKILL)
+            outcomes["completed" if code == 0 else "killed: new" if found[0] != before else "killed: old"] += 1
+            if code == 0 or (found[0] == fingerprints[model] and draw.random() < 0.5) or draw.random() < 0.1:
+                break
+    assert server.encode(models[0], overwrite=True) == 0
+    assert content(output) == expected[fingerprints[models[0]]]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["index", "one", "other", "photos"]
+    print(f"{killed} kills: {dict(outcomes)}; 0 lost, 0 half, 0 left over")  # noqa: T201
+
+
+@pytest.mark.slow
+def test_killed_encodings_of_a_new_index_continue(server, models, tmp_path):
+    output, draw = tmp_path / "index", random.Random(1)
+    assert server.encode(models[0], overwrite=False) == 0
+    expected, outcomes, killed = content(output), Counter(), 0
+    while killed < KILLS:
+        output.rename(tmp_path / f"done {killed}") if output.exists() else None
+        code = None
+        while code != 0:
+            code = server.encode(models[0], overwrite=False, kill_after=draw.random() * LONGEST)
+            killed += code == -signal.SIGKILL
+            outcomes[code] += 1
+            if code == 3:  # the one before was killed after it had put the index in its place
+                assert output.exists()
+                code = 0
+            if output.exists():
+                assert content(output) == expected
+            else:
+                assert code != 0
+        assert not [path for path in tmp_path.iterdir() if path.name.startswith(".index")]
+    print(f"{killed} kills: exit codes {dict(outcomes)}; 0 lost, 0 half, 0 left over")  # noqa: T201
+
+
+@pytest.mark.slow
+def test_two_encodings_of_one_output_do_not_run_together(models, photos, tmp_path):
+    for number in range(50, 400):
+        Image.new("RGB", (24, 24), (number % 256, 3, 7)).save(photos / f"{number}.png")
+    words = [sys.executable, "-m", "vtsearch", "encode", photos, "--output", tmp_path / "index", "--save-images", "8"]
+    both = [
+        subprocess.Popen(
+            list(map(str, [*words, "--batch-size", "8", "--model", model])), stderr=subprocess.PIPE, text=True
+        )
+        for model in models
+    ]
+    said = [process.communicate()[1] for process in both]
+    codes = [process.returncode for process in both]
+    assert sorted(codes) == [0, 2], said
+    winner, loser = codes.index(0), codes.index(2)
+    assert f"another process (pid {both[winner].pid} on" in said[loser] or "exists" in said[loser]
+    assert content(tmp_path / "index")[0] == Encoder(models[winner]).fingerprints["model"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["index", "one", "other", "photos"]
