@@ -33,6 +33,7 @@ COMMANDS = {
 }
 """Command name = module -> one line of help, in reading order."""
 
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 

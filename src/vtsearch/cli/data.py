@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vtsearch.cli.output import as_json
+from vtsearch.cli.output import check_output_folder, json_text
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import scanning
 from vtsearch.data.datasets import DATASETS
@@ -64,7 +64,7 @@ def _run_list(argv: list[str]) -> int:
     """Print the protocols and the files they need."""
     args = list_parser().parse_args(argv)
     table = protocols()
-    print(as_json(table) if args.json else _table(table))
+    print(json_text(table) if args.json else _table(table))
     return 0
 
 
@@ -125,7 +125,7 @@ def _run_check(argv: list[str]) -> int:
     root = None if args.root is None else Path(args.root)
     with scanning("checking") as progress:
         found = check_dataset(args.protocol, root, quick=args.quick, seed=args.seed, progress=progress)
-    print(as_json(asdict(found) | {"is_clean": found.is_clean}) if args.json else _lines(found))
+    print(json_text(asdict(found) | {"is_clean": found.is_clean}) if args.json else _lines(found))
     return 0 if found.is_clean else FINDINGS
 
 
@@ -165,6 +165,7 @@ def make_parser() -> CommandParser:
 def _run_make(argv: list[str]) -> int:
     """Draw a split and write it; prints its sizes and the command that trains on it."""
     args = make_parser().parse_args(argv).as_dict()
+    check_output_folder("output", args["output"])
     split = make_split(**args).split
     counts = ", ".join(f"{len(getattr(split, part)):,} {part}" for part in ("query", "train", "database"))
     print(f"{args['output']}: {counts} (seed {args['seed']}, split {split.fingerprint[:12]})")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from vtsearch.cli.code_inputs import CodePair, LabelledCodes, given_ids, open_codes, open_others, refuse_mixing
+from vtsearch.cli.output import check_output_folder, json_text
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import scanning
 from vtsearch.data.locate import knows_images, reopen
@@ -63,6 +63,7 @@ def run(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     if args.pictures < 0:
         raise ValueError(f"pictures: expected at least 0, got {args.pictures}")
+    check_output_folder("report", args.report)
     queries, database = pair = CodePair(
         open_codes("queries", args.queries, "query_labels", args.query_labels),
         open_codes("database", args.database, "database_labels", args.database_labels),
@@ -164,7 +165,7 @@ def as_json(evaluation: Evaluation, context: ReportContext, comparison: Comparis
     del values["average_precisions"]
     about = {"protocol": context.protocol, "split": context.split, "model": context.model, "remark": context.remark}
     versus = {} if comparison is None else {"against": context.against, "comparison": asdict(comparison)}
-    return json.dumps(values | about | versus, indent=1)
+    return json_text(values | about | versus)
 
 
 def _warn_of_leakage(queries: LabelledCodes, database: LabelledCodes) -> None:

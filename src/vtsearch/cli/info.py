@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vtsearch import _native
+from vtsearch.cli.output import json_text
 from vtsearch.cli.parser import CommandParser
 from vtsearch.errors import VtsearchError
 from vtsearch.index import Index
@@ -33,7 +34,7 @@ def run(argv: list[str]) -> int:
     """Describe; prints one line per fact."""
     args = parser().parse_args(argv)
     facts = installation() if args.folder is None else describe(Path(args.folder))
-    print(json.dumps(facts, indent=1) if args.json else _text(facts))
+    print(json_text(facts) if args.json else _text(facts))
     return 0
 
 

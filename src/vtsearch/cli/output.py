@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 
-def as_json(value: Any, indent: int | None = 1) -> str:
+def json_text(value: Any, indent: int | None = 1) -> str:
     """A value as JSON in plain ASCII: ids and paths with control characters are exact, and safe to print."""
     return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")
 

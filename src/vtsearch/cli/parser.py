@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 import re
 import sys
 from argparse import HelpFormatter, RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
+from vtsearch._printable import printable
 from vtsearch.errors import did_you_mean
+
+LONGEST_TEXT = 4096
+"""Characters of an argument; no path is longer."""
+
+LARGEST_INT = 2**63 - 1
 
 PRINT_CONFIG = "--print-config"
 
@@ -36,13 +44,22 @@ class CommandParser(ArgumentParser):
             default_env=False,
             print_config=PRINT_CONFIG,
         )
+        self.color = False  # Python 3.14 would colour the help, and a command escapes control characters
 
     def parse_args(self, argv: Sequence[str], **kwargs: Any) -> Any:  # type: ignore[override]
         """Parse the arguments, in either spelling of the flags."""
         self._hyphenate()
         # jsonargparse recognizes this flag by its text, before the table of flags is read
         argv = [PRINT_CONFIG if argument == "--print_config" else argument for argument in argv]
-        return super().parse_args(argv, **kwargs)
+        try:
+            check_lengths(argv)
+            args = super().parse_args(argv, **kwargs)
+            check_values(args.items())
+        except Exception as reason:  # noqa: BLE001 (YAML and jsonargparse have no common class for bad input)
+            if os.environ.get("VTSEARCH_DEBUG"):
+                raise
+            self.error(str(reason))
+        return args
 
     def format_help(self, formatter: HelpFormatter | None = None) -> str:
         """The help text, with hyphenated flags."""
@@ -64,8 +81,63 @@ class CommandParser(ArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # noqa: ARG002 (jsonargparse's signature)
         """Print the message and the help command, and exit with code 2."""
-        print(f"{self.prog}: {house_style(message, self.flags())} (see {self.prog} --help)", file=sys.stderr)
+        line = printable(house_style(message, self.flags()))
+        print(f"{self.prog}: {line} (see {self.prog} --help)", file=sys.stderr)
         sys.exit(2)
+
+
+class FirstParser(argparse.ArgumentParser):
+    """A parser of some arguments, before the others are known; its errors are ValueErrors in the house style."""
+
+    def __init__(self) -> None:
+        super().__init__(add_help=False, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(house_style(message, []))
+
+
+def check_lengths(argv: Sequence[str]) -> None:
+    """Refuse texts that are longer than any path, before they are read as YAML.
+
+    Raises:
+        ValueError: a value that is too long; names its flag.
+    """
+    flag = "argument"
+    for word in argv:
+        name, equals, value = word.partition("=") if word.startswith("--") else (flag, "", word)
+        if len(value) > LONGEST_TEXT:
+            raise ValueError(f"{name}: expected at most {LONGEST_TEXT:,} characters, got {len(value):,}")
+        flag = name if word.startswith("-") and not equals else "argument"
+
+
+def check_values(values: Iterable[tuple[str, Any]]) -> None:
+    """Refuse what no option of any command can mean.
+
+    Args:
+        values: dotted names and values; lists are looked through.
+
+    Raises:
+        ValueError: a text that is blank or has a NUL in it, an int beyond 64 bits, a number that is NaN.
+    """
+    for name, value in values:
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, str) and (not part.strip() or "\0" in part):
+                raise ValueError(f"{name}: expected text, got {part!r}")
+            if isinstance(part, int) and abs(part) > LARGEST_INT:
+                raise ValueError(f"{name}: expected at most {LARGEST_INT} in size, got {short(part)}")
+            if isinstance(part, float) and part != part:  # noqa: PLR0124 (NaN)
+                raise ValueError(f"{name}: expected a number, got nan")
+
+
+def short(number: int) -> str:
+    """A number of many digits by its length: ``an int of 31 digits``."""
+    digits = round(number.bit_length() * 0.30103)  # Python converts 4,300 digits at most
+    return str(number) if digits < 20 else f"an int of about {digits} digits"
 
 
 def hyphenated(flag: str) -> str:
@@ -77,10 +149,18 @@ def hyphenated(flag: str) -> str:
 def house_style(message: str, flags: list[str]) -> str:
     """A message of jsonargparse in the form of all others: ``argument: expected ..., got ...``."""
     text = " ".join(message.split())
+    if extra := re.fullmatch(r"argument (\S+): ignored explicit argument (.+)", text):
+        return f"{extra[1]}: expected no value, got {extra[2]}"
     if kind := re.fullmatch(r"""Parser key "(.+?)": Expected a <class '(\w+)'>\. Got value: (.*)""", text):
         return f"{kind[1]}: expected {_ARTICLES.get(kind[2], kind[2])}, got {kind[3]!r}"
     if choice := re.fullmatch(r'Parser key "(.+?)": Expected a typing\.Literal\[(.+)\]\. Got value: (.*)', text):
         return f"{choice[1]}: expected one of {choice[2].replace(chr(39), '')}, got {choice[3]!r}"
+    if union := re.fullmatch(r'Parser key "(.+?)": Does not validate .*Subtypes: \[(.+?)\] .*Given value: (.*)', text):
+        return f"{union[1]}: expected {_either(union[2])}, got {union[3]!r}"
+    if part := re.fullmatch(r"""Parser key "(.+?)": Unable to load config ['"](.*?)['"] - .*""", text):
+        return f"{part[1]}: expected names and values in YAML, or a file of them, got {part[2]!r}"
+    if option := re.fullmatch(r"Group '(.+?)' does not accept option '(.+?)'", text):
+        return f"{option[1]}.{option[2]}: no such option"
     if missing := re.fullmatch(r"the following arguments are required: (.+)", text):
         return f"{missing[1]}: expected a value, got nothing"
     if fewer := re.fullmatch(r"argument (\S+): expected (\w+) arguments?", text):
@@ -90,10 +170,16 @@ def house_style(message: str, flags: list[str]) -> str:
     return text
 
 
+def _either(types: str) -> str:
+    """``<class 'int'>, <class 'NoneType'>`` in words."""
+    names = re.findall(r"<class '(\w+)'>", types)
+    return " or ".join(_ARTICLES.get(name, name) for name in names) or types
+
+
 def unknown_flag(flag: str, known: list[str]) -> str:
     """The message about a flag that does not exist, with the closest one."""
     hint = did_you_mean(hyphenated(flag), known)
     return f"{flag}: no such argument" + (f"; {hint}" if hint else "")
 
 
-_ARTICLES = {"int": "an int", "float": "a number", "bool": "true or false", "str": "text"}
+_ARTICLES = {"int": "an int", "float": "a number", "bool": "true or false", "str": "text", "NoneType": "null"}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from vtsearch._validate import WIDEST
 from vtsearch.models.alexnet import AlexNet
 from vtsearch.models.backbones import (
     architecture,
@@ -63,9 +64,11 @@ class ModelConfig:
     """"backbone" is what its weights were trained with; "published" ImageNet's mean and std, bilinear, for all."""
 
     def __post_init__(self) -> None:
-        for name, value in (("bits", self.bits), ("hidden", self.hidden)):
-            if value < 1:
-                raise ValueError(f"{name}: expected at least 1, got {value}")
+        for name, most in _AT_MOST.items():
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= most:
+                bound = "at least 1" if value < 1 else f"at most {most:,}"
+                raise ValueError(f"{name}: expected {bound}, got {value}")
         for name, rate in (("dropout", self.dropout), ("backbone_dropout", self.backbone_dropout)):
             if not 0 <= rate < 1:
                 raise ValueError(f"{name}: expected at least 0 and below 1, got {rate}")
@@ -73,6 +76,10 @@ class ModelConfig:
         for name, known in (choices | {"preprocessing": ("backbone", "published")}).items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
+
+
+_AT_MOST = {"bits": 8 * WIDEST, "hidden": 2**20, "image_size": 2**14}
+"""The longest codes that the engine compares; sizes beyond any real model, whose weights would fill the memory."""
 
 
 class HashModel(nn.Module):
