@@ -9,9 +9,8 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-import json
+import re
 import shutil
-import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from vtsearch._printable import printable
 from vtsearch.cli import COMMANDS, main
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     import pytest
 
@@ -142,7 +141,12 @@ def build(root: Path) -> Path:
             Image.fromarray(pixels).save(root / folder / f"{number}.png")
     (root / "list.txt").write_text("pictures/cat/1.png 0\npictures/dog/1.png 1\n")
     with contextlib.chdir(root), contextlib.redirect_stdout(io.StringIO()):
-        assert main(["data", "make", "pictures", "--output", "split", "--queries-per-class", "1", "--train-per-class", "1"]) == 0
+        assert (
+            main(
+                ["data", "make", "pictures", "--output", "split", "--queries-per-class", "1", "--train-per-class", "1"]
+            )
+            == 0
+        )
     save_model(build_model(ModelConfig("test_vit", 64, image_size=32, pretrained=False, hidden=8)), root / "model")
     with contextlib.chdir(root), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         assert main(["encode", "pictures", "--model", "model", "--output", "index"]) == 0
@@ -172,7 +176,15 @@ def _garbage(root: Path) -> None:
     (root / "deep.yaml").write_text("[" * 3000)
     (root / "deep.json").write_text("[" * 100_000)
     (root / "fake").mkdir()
-    for name in ("config.json", "config.yaml", "index.sqlite", "model.safetensors", "report.json", "split.json", "grid.yaml"):
+    for name in (
+        "config.json",
+        "config.yaml",
+        "index.sqlite",
+        "model.safetensors",
+        "report.json",
+        "split.json",
+        "grid.yaml",
+    ):
         (root / "fake" / name).write_bytes(noise)
 
 
@@ -275,27 +287,25 @@ def fault(mistake: Mistake, outcome: Outcome) -> str:
         return "traceback"
     if outcome.code in {0, 1}:
         return ""
-    if outcome.code == 70:
-        return "internal error"
     if outcome.code != 2:
-        return f"exit code {outcome.code}"
-    lines = outcome.err.split("\n")
-    if len(lines) != 2 or lines[1]:
+        return "internal error" if outcome.code == 70 else f"exit code {outcome.code}"
+    line, *others = outcome.err.split("\n")
+    starts = (f"vtsearch {mistake.command}: ", f"vtsearch {mistake.argv[0]}: ")
+    if others != [""] or not line.startswith(starts):
         return "not one line"
-    if not lines[0].startswith(f"vtsearch {mistake.command}: ") and not lines[0].startswith(f"vtsearch {mistake.argv[0]}: "):
-        return "another start"
-    if lines[0] != printable(lines[0]):
+    if line != printable(line):
         return "control characters"
-    return "" if _names(mistake, lines[0]) else "the option is not named"
+    return "" if _names(mistake, line) else "the option is not named"
 
 
 def _names(mistake: Mistake, line: str) -> bool:
     """Whether a line names the option: by its flag, by its Python name, or by the path that was given."""
-    said = line.replace("-", "_")
     option = mistake.option.lstrip("-").replace("-", "_")
+    spellings = [option, option.rpartition(".")[2]]
+    if any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", line.replace("-", "_")) for name in spellings):
+        return True
     value = printable(mistake.value)
-    given = (f" {value}: ", f"{mistake.value!r}", f" {value} ") if mistake.value.strip() else ()
-    return option in said or option.rpartition(".")[2] in said or any(text in line for text in given)
+    return bool(value.strip()) and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", line) is not None
 
 
 def stub_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,9 +332,7 @@ def table(counts: dict[tuple[str, str], int]) -> str:
     """Counts by command and outcome."""
     commands = sorted({command for command, _ in counts})
     outcomes = sorted({outcome for _, outcome in counts})
-    lines = [f"{'':14}" + "".join(f"{outcome:>26}" for outcome in outcomes)]
-    for command in commands:
-        lines.append(f"{command:14}" + "".join(f"{counts.get((command, outcome), 0):>26,}" for outcome in outcomes))
-    totals = {outcome: sum(n for (_, o), n in counts.items() if o == outcome) for outcome in outcomes}
-    lines.append(f"{'all':14}" + "".join(f"{totals[outcome]:>26,}" for outcome in outcomes))
-    return "\n".join(lines)
+    rows = [(command, [counts.get((command, outcome), 0) for outcome in outcomes]) for command in commands]
+    rows.append(("all", [sum(column) for column in zip(*(row for _, row in rows), strict=True)]))
+    lines = [f"{name:14}" + "".join(f"{count:>26,}" for count in row) for name, row in rows]
+    return "\n".join([f"{'':14}" + "".join(f"{outcome:>26}" for outcome in outcomes), *lines])

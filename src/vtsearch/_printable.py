@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _LINES = "\n\t\r"
-# C0 and C1 controls and DEL; marks that reorder or break lines; halves of a surrogate pair, as in names that are no UTF-8
+# C0 and C1 controls and DEL; marks that reorder or break lines; halves of surrogate pairs, as in names not in UTF-8
 _UNSAFE = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
 _IN_A_LINE = re.compile(f"[{_UNSAFE}]")
 _IN_A_TEXT = re.compile(f"(?![{_LINES}])[{_UNSAFE}]")

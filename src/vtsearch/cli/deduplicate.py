@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from vtsearch.cli.output import json_text
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import scanning

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from argparse import HelpFormatter, RawDescriptionHelpFormatter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
@@ -55,7 +55,7 @@ class CommandParser(ArgumentParser):
             check_lengths(argv)
             args = super().parse_args(argv, **kwargs)
             check_values(args.items())
-        except Exception as reason:  # noqa: BLE001 (YAML and jsonargparse have no common class for bad input)
+        except Exception as reason:
             if os.environ.get("VTSEARCH_DEBUG"):
                 raise
             self.error(str(reason))
@@ -102,17 +102,22 @@ class FirstParser(argparse.ArgumentParser):
 
 
 def check_lengths(argv: Sequence[str]) -> None:
-    """Refuse texts that are longer than any path, before they are read as YAML.
+    """Refuse values of flags that are longer than any path, before they are read as YAML.
 
     Raises:
         ValueError: a value that is too long; names its flag.
     """
-    flag = "argument"
+    flag = ""
     for word in argv:
         name, equals, value = word.partition("=") if word.startswith("--") else (flag, "", word)
-        if len(value) > LONGEST_TEXT:
-            raise ValueError(f"{name}: expected at most {LONGEST_TEXT:,} characters, got {len(value):,}")
-        flag = name if word.startswith("-") and not equals else "argument"
+        if name:
+            _check_length(name, value)
+        flag = name if word.startswith("-") and not equals else ""
+
+
+def _check_length(name: str, value: str) -> None:
+    if len(value) > LONGEST_TEXT:
+        raise ValueError(f"{name}: expected at most {LONGEST_TEXT:,} characters, got {len(value):,}")
 
 
 def check_values(values: Iterable[tuple[str, Any]]) -> None:
@@ -122,12 +127,14 @@ def check_values(values: Iterable[tuple[str, Any]]) -> None:
         values: dotted names and values; lists are looked through.
 
     Raises:
-        ValueError: a text that is blank or has a NUL in it, an int beyond 64 bits, a number that is NaN.
+        ValueError: a text that is blank, too long or has a NUL in it, an int beyond 64 bits, a number that is NaN.
     """
     for name, value in values:
         for part in value if isinstance(value, list) else [value]:
             if isinstance(part, str) and (not part.strip() or "\0" in part):
                 raise ValueError(f"{name}: expected text, got {part!r}")
+            if isinstance(part, str):
+                _check_length(name, part)
             if isinstance(part, int) and abs(part) > LARGEST_INT:
                 raise ValueError(f"{name}: expected at most {LARGEST_INT} in size, got {short(part)}")
             if isinstance(part, float) and part != part:  # noqa: PLR0124 (NaN)
@@ -149,25 +156,10 @@ def hyphenated(flag: str) -> str:
 def house_style(message: str, flags: list[str]) -> str:
     """A message of jsonargparse in the form of all others: ``argument: expected ..., got ...``."""
     text = " ".join(message.split())
-    if extra := re.fullmatch(r"argument (\S+): ignored explicit argument (.+)", text):
-        return f"{extra[1]}: expected no value, got {extra[2]}"
-    if kind := re.fullmatch(r"""Parser key "(.+?)": Expected a <class '(\w+)'>\. Got value: (.*)""", text):
-        return f"{kind[1]}: expected {_ARTICLES.get(kind[2], kind[2])}, got {kind[3]!r}"
-    if choice := re.fullmatch(r'Parser key "(.+?)": Expected a typing\.Literal\[(.+)\]\. Got value: (.*)', text):
-        return f"{choice[1]}: expected one of {choice[2].replace(chr(39), '')}, got {choice[3]!r}"
-    if union := re.fullmatch(r'Parser key "(.+?)": Does not validate .*Subtypes: \[(.+?)\] .*Given value: (.*)', text):
-        return f"{union[1]}: expected {_either(union[2])}, got {union[3]!r}"
-    if part := re.fullmatch(r"""Parser key "(.+?)": Unable to load config ['"](.*?)['"] - .*""", text):
-        return f"{part[1]}: expected names and values in YAML, or a file of them, got {part[2]!r}"
-    if option := re.fullmatch(r"Group '(.+?)' does not accept option '(.+?)'", text):
-        return f"{option[1]}.{option[2]}: no such option"
-    if missing := re.fullmatch(r"the following arguments are required: (.+)", text):
-        return f"{missing[1]}: expected a value, got nothing"
-    if fewer := re.fullmatch(r"argument (\S+): expected (\w+) arguments?", text):
-        return f"{fewer[1]}: expected {fewer[2]} {'value' if fewer[2] == 'one' else 'values'}, got fewer"
     if unknown := re.fullmatch(r"unrecognized arguments: (\S+).*", text, re.IGNORECASE):
         return unknown_flag(unknown[1], flags)
-    return text
+    found = ((re.fullmatch(pattern, text), sentence) for pattern, sentence in _SENTENCES)
+    return next((sentence(*match.groups()) for match, sentence in found if match), text)
 
 
 def _either(types: str) -> str:
@@ -183,3 +175,33 @@ def unknown_flag(flag: str, known: list[str]) -> str:
 
 
 _ARTICLES = {"int": "an int", "float": "a number", "bool": "true or false", "str": "text", "NoneType": "null"}
+
+_SENTENCES: list[tuple[str, Callable[..., str]]] = [
+    (
+        r"""Parser key "(.+?)": Expected a <class '(\w+)'>\. Got value: (.*)""",
+        lambda name, kind, got: f"{name}: expected {_ARTICLES.get(kind, kind)}, got {got!r}",
+    ),
+    (
+        r'Parser key "(.+?)": Expected a typing\.Literal\[(.+)\]\. Got value: (.*)',
+        lambda name, choices, got: f"{name}: expected one of {choices.replace(chr(39), '')}, got {got!r}",
+    ),
+    (
+        r'Parser key "(.+?)": Does not validate .*Subtypes: \[(.+?)\] .*Given value: (.*)',
+        lambda name, types, got: f"{name}: expected {_either(types)}, got {got!r}",
+    ),
+    (
+        r"""Parser key "(.+?)": Unable to load config ['"](.*?)['"] - .*""",
+        lambda name, got: f"{name}: expected names and values in YAML, or a file of them, got {got!r}",
+    ),
+    (r"Group '(.+?)' does not accept option '(.+?)'", lambda group, name: f"{group}.{name}: no such option"),
+    (
+        r"the following arguments are required: (.+)",
+        lambda names: f"{names}: expected a value, got nothing",
+    ),
+    (
+        r"argument (\S+): expected (\w+) arguments?",
+        lambda name, count: f"{name}: expected {count} {'value' if count == 'one' else 'values'}, got fewer",
+    ),
+    (r"argument (\S+): ignored explicit argument (.+)", lambda name, got: f"{name}: expected no value, got {got}"),
+]
+"""Patterns of jsonargparse's messages, and the sentences in their place."""

@@ -138,7 +138,9 @@ def _read_config(path: str) -> dict[str, Any]:
     except OSError as error:
         raise OSError(f"config: {error.strerror or error}: {path}") from error
     except Exception as reason:  # YAML, its encoding and its depth have no common class
-        raise ValueError(f"config: expected a YAML file of names and values, got {path!r} ({_first(reason)})") from reason
+        raise ValueError(
+            f"config: expected a YAML file of names and values, got {path!r} ({_first(reason)})"
+        ) from reason
     strange = next((name for name in tree if not isinstance(name, str)), None)
     if strange is not None:
         raise ValueError(f"config: expected text as the names in {path!r}, got {strange!r}")

@@ -29,7 +29,9 @@ def usable_device(device: torch.device | str | None = None, *, name: str = "devi
             if found.type != "cpu":
                 torch.empty(1, device=found).sum().item()  # "meta" has no numbers
     except Exception as error:  # torch has no common class for what it cannot use
-        raise ValueError(f"{name}: expected one of {', '.join(devices())} on this machine, got {str(device)!r}") from error
+        raise ValueError(
+            f"{name}: expected one of {', '.join(devices())} on this machine, got {str(device)!r}"
+        ) from error
     return found
 
 
@@ -41,4 +43,3 @@ def devices() -> list[str]:
         count = torch.accelerator.device_count()
         names += [kind.type, *(f"{kind.type}:{number}" for number in range(count) if count > 1)]
     return names
-

@@ -64,7 +64,7 @@ class Split:
 
 
 def generator(seed: int) -> np.random.Generator:
-    """numpy's ``PCG64(seed)``, which all draws of splits use.
+    """Numpy's ``PCG64(seed)``, which all draws of splits use.
 
     Raises:
         TypeError: not an int.
