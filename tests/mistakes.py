@@ -104,6 +104,9 @@ FEW = ("empty", "negative", "huge", "nan", "letters", "a list", "a folder", "a m
 """Those of the quick test."""
 
 
+DEMO_STARTS = "training a tiny Vision Transformer from random weights on 500 digits ...\n"
+
+
 @dataclass(frozen=True)
 class Mistake:
     """A command with one thing wrong."""
@@ -231,7 +234,7 @@ def _of_parser(
         name = flag or action.dest
         if flag:
             yield Mistake(command, name, "no value", (*_without(base, flag), flag))
-            yield Mistake(command, name, "an unknown spelling", (*_without(base, flag), f"{flag}x", "1"))
+            yield Mistake(command, name, "an unknown spelling", (*_without(base, flag), f"{flag}x", "1"), f"{flag}x")
         for what in values:
             yield Mistake(command, name, what, tuple(_replaced(base, place, flag, action, VALUES[what])), VALUES[what])
         place += not flag
@@ -289,7 +292,7 @@ def fault(mistake: Mistake, outcome: Outcome) -> str:
         return ""
     if outcome.code != 2:
         return "internal error" if outcome.code == 70 else f"exit code {outcome.code}"
-    line, *others = outcome.err.split("\n")
+    line, *others = outcome.err.removeprefix(DEMO_STARTS).split("\n")
     starts = (f"vtsearch {mistake.command}: ", f"vtsearch {mistake.argv[0]}: ")
     if others != [""] or not line.startswith(starts):
         return "not one line"
@@ -302,7 +305,8 @@ def _names(mistake: Mistake, line: str) -> bool:
     """Whether a line names the option: by its flag, by its Python name, or by the path that was given."""
     option = mistake.option.lstrip("-").replace("-", "_")
     spellings = [option, option.rpartition(".")[2]]
-    if any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", line.replace("-", "_")) for name in spellings):
+    said = line.replace("--", "").replace("-", "_")
+    if any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", said) for name in spellings):
         return True
     value = printable(mistake.value)
     return bool(value.strip()) and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", line) is not None

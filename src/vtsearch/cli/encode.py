@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Literal
 
+from vtsearch.cli.output import check_output_folder
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import counting
 from vtsearch.data.locate import Part, select_images
@@ -49,6 +50,7 @@ def run(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     from vtsearch.encoding.shard import encode_shard, refuse_existing
 
+    check_output_folder("output", args.output)
     output = Path(args.output)
     refuse_existing(output, overwrite=args.overwrite)
     images = select_images(args.images, part=args.part, data=args.data, seed=args.seed, split=args.split)

@@ -112,12 +112,12 @@ def check_lengths(argv: Sequence[str]) -> None:
         name, equals, value = word.partition("=") if word.startswith("--") else (flag, "", word)
         if name:
             _check_length(name, value)
-        flag = name if word.startswith("-") and not equals else ""
+        flag = word if word.startswith("-") and not equals else ""
 
 
 def _check_length(name: str, value: str) -> None:
     if len(value) > LONGEST_TEXT:
-        raise ValueError(f"{name}: expected at most {LONGEST_TEXT:,} characters, got {len(value):,}")
+        raise ValueError(f"{hyphenated(name)}: expected at most {LONGEST_TEXT:,} characters, got {len(value):,}")
 
 
 def check_values(values: Iterable[tuple[str, Any]]) -> None:
