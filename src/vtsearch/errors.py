@@ -12,10 +12,33 @@ class VtsearchError(Exception):
     """Incompatible, damaged or mislabeled files: a corrupt index, fingerprints that differ."""
 
 
+_EXTRAS = {
+    "plot": ("matplotlib",),
+    "train": (
+        "torch",
+        "torchvision",
+        "timm",
+        "accelerate",
+        "safetensors",
+        "huggingface_hub",
+        "pyarrow",
+        "sklearn",
+        "PIL",
+        "tqdm",
+    ),
+}
+
+
+def extra_of(module: str) -> str | None:
+    """The extra that brings a module, or None: what belongs to no extra is not the user's to install."""
+    package = module.partition(".")[0]
+    return next((extra for extra, packages in _EXTRAS.items() if package in packages), None)
+
+
 def missing_extra(module: str) -> ModuleNotFoundError:
     """The error to raise where a module is missing that an extra brings: it names the command that installs it."""
     package = module.partition(".")[0]
-    extra = "plot" if package == "matplotlib" else "train"
+    extra = extra_of(module) or "all"
     return ModuleNotFoundError(f"needs {package}: pip install 'vtsearch[{extra}]'", name=module)
 
 

@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from vtsearch.errors import VtsearchError, did_you_mean, missing_extra
+from vtsearch._printable import printable
+from vtsearch.cli.boundary import INTERNAL_ERROR, INTERRUPTED, USAGE_ERROR, conclude, format_error
+from vtsearch.cli.streams import standard_streams
+from vtsearch.errors import did_you_mean
+
+__all__ = ["COMMANDS", "INTERNAL_ERROR", "INTERRUPTED", "USAGE_ERROR", "format_error", "main"]
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,18 +33,28 @@ COMMANDS = {
 }
 """Command name = module -> one line of help, in reading order."""
 
-USAGE_ERROR = 2
-INTERRUPTED = 130
-USER_ERRORS = (VtsearchError, ValueError, TypeError, OSError, ModuleNotFoundError)
-
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0 success, 1 incomplete, 2 usage error, 130 interrupted."""
+    """Run a command and return its exit code.
+
+    0 success, 1 incomplete, 2 a mistake in the arguments or files, 70 a fault of vtsearch, 130 interrupted. An error
+    is one line on standard error; for a fault of vtsearch it names a file with the details.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments:
+    name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    with standard_streams():
+        try:
+            code = _run(name, rest)
+            sys.stdout.flush()
+        except BaseException as error:  # noqa: BLE001 (the boundary: nothing may leave it as a traceback)
+            return conclude(error, name if name in COMMANDS else "", rest)
+    return code
+
+
+def _run(name: str, argv: list[str]) -> int:
+    if not name:
         print(_help(), file=sys.stderr)
         return USAGE_ERROR
-    name, rest = arguments[0], arguments[1:]
     if name in {"-h", "--help", "help"}:
         print(_help())
         return 0
@@ -50,36 +64,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         print(f"vtsearch: {_unknown(name)}", file=sys.stderr)
         return USAGE_ERROR
-    return _run(name, rest)
-
-
-def _run(name: str, argv: list[str]) -> int:
     try:
         code: int = importlib.import_module(f"vtsearch.cli.{name}").run(argv)
-        sys.stdout.flush()
     except SystemExit as stop:  # how argparse ends --help and usage errors
         return stop.code if isinstance(stop.code, int) else 0
-    except KeyboardInterrupt:
-        print(f"vtsearch {name}: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:  # the reader (head, less) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except USER_ERRORS as error:
-        if os.environ.get("VTSEARCH_DEBUG"):
-            raise
-        print(f"vtsearch {name}: {format_error(error)}", file=sys.stderr)
-        return USAGE_ERROR
     return code
-
-
-def format_error(error: BaseException) -> str:
-    """The message of an error on one line: a system error as ``path: reason``, a missing module with its extra."""
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{os.fspath(error.filename)}: {error.strerror}"
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        error = missing_extra(error.name)
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _help() -> str:
@@ -94,6 +83,8 @@ def _help() -> str:
             *lines,
             "",
             "vtsearch COMMAND --help explains a command; vtsearch --version prints the version.",
+            "exit codes: 0 success, 1 incomplete, 2 a mistake in the arguments or files, 70 a fault of vtsearch (the",
+            "message names a file to send), 130 interrupted. VTSEARCH_DEBUG=1 shows where an error was raised.",
             "First time here?  vtsearch demo",
         ]
     )
@@ -101,4 +92,4 @@ def _help() -> str:
 
 def _unknown(name: str) -> str:
     hint = did_you_mean(name, COMMANDS) or f"choose from {', '.join(COMMANDS)}"
-    return f"unknown command {name!r}; {hint}"
+    return f"unknown command {printable(repr(name))}; {hint}"

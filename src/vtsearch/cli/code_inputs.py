@@ -125,9 +125,11 @@ def load_array(path: str) -> NDArray[Any]:
         if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
             raise VtsearchError(f"{path}: expected a .npy file, got something else")
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise VtsearchError(f"{path}: expected a whole .npy file of numbers, got a damaged one ({error})") from error
+        with np.errstate(over="ignore"):  # sizes of exabytes
+            array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # numpy reads the header as Python source, so a damaged one raises anything
+        reason = str(error).partition("\n")[0]
+        raise VtsearchError(f"{path}: expected a whole .npy file of numbers, got a damaged one ({reason})") from error
     if array.ndim == 0:
         raise VtsearchError(f"{path}: expected a row per item, got a single number")
     return array

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from vtsearch.cli.output import check_output_folder, json_text
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import scanning, show_remarks
 from vtsearch.data.datasets import DATASETS
@@ -53,15 +53,20 @@ def parser() -> CommandParser:
     return command
 
 
-def _run_list(argv: list[str]) -> int:
-    """Print the protocols and the files they need."""
+def list_parser() -> CommandParser:
+    """Build the argument parser of ``data list``."""
     command = CommandParser(
         "data list", "Show the protocols: counts, k and the files they need.", "  vtsearch data list"
     )
     command.add_argument("--json", action="store_true", help="print JSON")
-    args = command.parse_args(argv)
+    return command
+
+
+def _run_list(argv: list[str]) -> int:
+    """Print the protocols and the files they need."""
+    args = list_parser().parse_args(argv)
     table = protocols()
-    print(json.dumps(table, indent=1) if args.json else _table(table))
+    print(json_text(table) if args.json else _table(table))
     return 0
 
 
@@ -103,8 +108,8 @@ def _table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _run_check(argv: list[str]) -> int:
-    """Print a line per check; returns 0 if no error was found, else 1."""
+def check_parser() -> CommandParser:
+    """Build the argument parser of ``data check``."""
     command = CommandParser("data check", "Check a copy of a data set against its protocol.", CHECK_EXAMPLE)
     command.add_argument("protocol", help="a protocol's name, or a folder or manifest of your own")
     command.add_argument("root", nargs="?", help="folder of the data set; by default $VTSEARCH_DATA")
@@ -112,7 +117,12 @@ def _run_check(argv: list[str]) -> int:
     command.add_argument("--seed", type=int, default=0, help="seed of a drawn split")
     command.add_argument("--strip_prefix", default="", help="beginning to remove from the paths in lists and tables")
     command.add_argument("--json", action="store_true", help="print JSON")
-    args = command.parse_args(argv)
+    return command
+
+
+def _run_check(argv: list[str]) -> int:
+    """Print a line per check; returns 0 if no error was found, else 1."""
+    args = check_parser().parse_args(argv)
     if args.root is not None and not Path(args.root).is_dir():
         raise FileNotFoundError(2, "no such folder", args.root)
     root = None if args.root is None else Path(args.root)
@@ -120,7 +130,7 @@ def _run_check(argv: list[str]) -> int:
         found = check_dataset(
             args.protocol, root, quick=args.quick, seed=args.seed, strip_prefix=args.strip_prefix, progress=progress
         )
-    print(json.dumps(asdict(found) | {"is_clean": found.is_clean}, indent=1) if args.json else _lines(found))
+    print(json_text(asdict(found) | {"is_clean": found.is_clean}) if args.json else _lines(found))
     return 0 if found.is_clean else FINDINGS
 
 
@@ -144,8 +154,8 @@ def is_listed_whole(finding: Finding) -> bool:
     return finding.check in ("open", "files") or (finding.check == "labels" and finding.level == "error")
 
 
-def _run_make(argv: list[str]) -> int:
-    """Draw a split and write it; prints its sizes and the command that trains on it."""
+def make_parser() -> CommandParser:
+    """Build the argument parser of ``data make``."""
     command = CommandParser("data make", "Draw a split of your own images and write it to files.", MAKE_EXAMPLE)
     command.add_argument("images", help="a folder per class, a list file (.txt) or a manifest (.csv, .parquet)")
     command.add_argument("--output", required=True, help="folder for the list files or the manifest")
@@ -160,7 +170,13 @@ def _run_make(argv: list[str]) -> int:
         "--root", help="folder that the paths of a list or manifest are relative to; by default its own"
     )
     command.add_argument("--overwrite", action="store_true", help="replace existing files in --output")
-    args = command.parse_args(argv).as_dict()
+    return command
+
+
+def _run_make(argv: list[str]) -> int:
+    """Draw a split and write it; prints its sizes and the command that trains on it."""
+    args = make_parser().parse_args(argv).as_dict()
+    check_output_folder("output", args["output"])
     made = make_split(**args)
     show_remarks(made.remarks)
     split = made.split

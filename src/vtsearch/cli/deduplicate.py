@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from vtsearch.cli.output import json_text
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import scanning
 from vtsearch.index import Index
@@ -38,7 +37,7 @@ def run(argv: list[str]) -> int:
     redundant = len(found.redundant())
     if args.json:
         sizes = {"items": len(ids), "bits": bits, "radius": args.radius, "redundant": redundant}
-        print(json.dumps({"index": args.index, **sizes, "groups": groups}, indent=1))
+        print(json_text({"index": args.index, **sizes, "groups": groups}))
         return 0
     for group in groups:
         print("\n".join(group), end="\n\n")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vtsearch.cli.output import check_output_folder, json_text
 from vtsearch.cli.parser import CommandParser
 from vtsearch.evaluation import map_name
 from vtsearch.index import Index
@@ -38,18 +38,21 @@ def parser() -> CommandParser:
 def run(argv: list[str]) -> int:
     """Train; prints the mAP with its baselines, the paths of the results, and commands to try next."""
     args = parser().parse_args(argv)
+    check_output_folder("output", args.output)
+    from vtsearch.training import run_folder
     from vtsearch.training.loop import train
 
-    output = Path(args.output)
+    output, config = Path(args.output), _config(args.bits, args.epochs, args.seed)
+    run_folder.check(output, config, resume=True)
     print("training a tiny Vision Transformer from random weights on 500 digits ...", file=sys.stderr)
     result = train(
-        _config(args.bits, args.epochs, args.seed),
+        config,
         output,
         resume=True,
         progress=sys.stderr if sys.stderr.isatty() else None,
     )
     if args.json:
-        print(json.dumps({"run": str(output), **asdict(result)}, indent=1))
+        print(json_text({"run": str(output), **asdict(result)}))
     else:
         print("\n".join([*_scores(result), "", *_places(output), "", *_next(output)]))
     return 0

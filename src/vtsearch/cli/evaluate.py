@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from vtsearch.cli.code_inputs import (
     refuse_mixing,
     shared_positions,
 )
+from vtsearch.cli.output import check_output_folder, json_text
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import scanning
 from vtsearch.data.locate import ImageLocator, knows_images
@@ -84,6 +84,7 @@ def run(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     if args.pictures < 0:
         raise ValueError(f"pictures: expected at least 0, got {args.pictures}")
+    check_output_folder("report", args.report)
     queries, database = pair = CodePair(
         open_codes("queries", args.queries, "query_labels", args.query_labels),
         open_codes("database", args.database, "database_labels", args.database_labels),
@@ -196,7 +197,7 @@ def as_json(evaluation: Evaluation, context: ReportContext, comparison: Comparis
     del values["average_precisions"]
     about = {name: getattr(context, name) for name in ("protocol", "split", "model", "remark", "warning")}
     versus = {} if comparison is None else {"against": context.against, "comparison": asdict(comparison)}
-    return json.dumps(values | about | versus, indent=1)
+    return json_text(values | about | versus)
 
 
 def _self_matches(pair: CodePair) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vtsearch import _native
+from vtsearch.cli.output import json_text
 from vtsearch.cli.parser import CommandParser
 from vtsearch.data.skipped import SKIPPED, skipped_images
 from vtsearch.errors import VtsearchError
@@ -40,7 +41,7 @@ def run(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     verified = _verify(args.folder) if args.verify else {}
     facts = (installation() if args.folder is None else describe(Path(args.folder))) | verified
-    print(json.dumps(facts, indent=1) if args.json else _text(facts))
+    print(json_text(facts) if args.json else _text(facts))
     return 0
 
 

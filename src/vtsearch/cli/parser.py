@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 import re
 import sys
 from argparse import HelpFormatter, RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
+from vtsearch._printable import printable
 from vtsearch.errors import did_you_mean
+
+LONGEST_TEXT = 4096
+"""Characters of an argument; no path is longer."""
+
+LARGEST_INT = 2**63 - 1
 
 PRINT_CONFIG = "--print-config"
 
@@ -36,13 +44,22 @@ class CommandParser(ArgumentParser):
             default_env=False,
             print_config=PRINT_CONFIG,
         )
+        self.color = False  # Python 3.14 would colour the help, and a command escapes control characters
 
     def parse_args(self, argv: Sequence[str], **kwargs: Any) -> Any:  # type: ignore[override]
         """Parse the arguments, in either spelling of the flags."""
         self._hyphenate()
         # jsonargparse recognizes this flag by its text, before the table of flags is read
         argv = [PRINT_CONFIG if argument == "--print_config" else argument for argument in argv]
-        return super().parse_args(argv, **kwargs)
+        try:
+            check_lengths(argv)
+            args = super().parse_args(argv, **kwargs)
+            check_values(args.items())
+        except Exception as reason:
+            if os.environ.get("VTSEARCH_DEBUG"):
+                raise
+            self.error(str(reason))
+        return args
 
     def format_help(self, formatter: HelpFormatter | None = None) -> str:
         """The help text, with hyphenated flags."""
@@ -64,8 +81,70 @@ class CommandParser(ArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # noqa: ARG002 (jsonargparse's signature)
         """Print the message and the help command, and exit with code 2."""
-        print(f"{self.prog}: {house_style(message, self.flags())} (see {self.prog} --help)", file=sys.stderr)
+        line = printable(house_style(message, self.flags()))
+        print(f"{self.prog}: {line} (see {self.prog} --help)", file=sys.stderr)
         sys.exit(2)
+
+
+class FirstParser(argparse.ArgumentParser):
+    """A parser of some arguments, before the others are known; its errors are ValueErrors in the house style."""
+
+    def __init__(self) -> None:
+        super().__init__(add_help=False, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(house_style(message, []))
+
+
+def check_lengths(argv: Sequence[str]) -> None:
+    """Refuse values of flags that are longer than any path, before they are read as YAML.
+
+    Raises:
+        ValueError: a value that is too long; names its flag.
+    """
+    flag = ""
+    for word in argv:
+        name, equals, value = word.partition("=") if word.startswith("--") else (flag, "", word)
+        if name:
+            _check_length(name, value)
+        flag = word if word.startswith("-") and not equals else ""
+
+
+def _check_length(name: str, value: str) -> None:
+    if len(value) > LONGEST_TEXT:
+        raise ValueError(f"{hyphenated(name)}: expected at most {LONGEST_TEXT:,} characters, got {len(value):,}")
+
+
+def check_values(values: Iterable[tuple[str, Any]]) -> None:
+    """Refuse what no option of any command can mean.
+
+    Args:
+        values: dotted names and values; lists are looked through.
+
+    Raises:
+        ValueError: a text that is blank, too long or has a NUL in it, an int beyond 64 bits, a number that is NaN.
+    """
+    for name, value in values:
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, str) and (not part.strip() or "\0" in part):
+                raise ValueError(f"{name}: expected text, got {part!r}")
+            if isinstance(part, str):
+                _check_length(name, part)
+            if isinstance(part, int) and abs(part) > LARGEST_INT:
+                raise ValueError(f"{name}: expected at most {LARGEST_INT} in size, got {short(part)}")
+            if isinstance(part, float) and part != part:  # noqa: PLR0124 (NaN)
+                raise ValueError(f"{name}: expected a number, got nan")
+
+
+def short(number: int) -> str:
+    """A number of many digits by its length: ``an int of 31 digits``."""
+    digits = round(number.bit_length() * 0.30103)  # Python converts 4,300 digits at most
+    return str(number) if digits < 20 else f"an int of about {digits} digits"
 
 
 def hyphenated(flag: str) -> str:
@@ -77,17 +156,16 @@ def hyphenated(flag: str) -> str:
 def house_style(message: str, flags: list[str]) -> str:
     """A message of jsonargparse in the form of all others: ``argument: expected ..., got ...``."""
     text = " ".join(message.split())
-    if kind := re.fullmatch(r"""Parser key "(.+?)": Expected a <class '(\w+)'>\. Got value: (.*)""", text):
-        return f"{kind[1]}: expected {_ARTICLES.get(kind[2], kind[2])}, got {kind[3]!r}"
-    if choice := re.fullmatch(r'Parser key "(.+?)": Expected a typing\.Literal\[(.+)\]\. Got value: (.*)', text):
-        return f"{choice[1]}: expected one of {choice[2].replace(chr(39), '')}, got {choice[3]!r}"
-    if missing := re.fullmatch(r"the following arguments are required: (.+)", text):
-        return f"{missing[1]}: expected a value, got nothing"
-    if fewer := re.fullmatch(r"argument (\S+): expected (\w+) arguments?", text):
-        return f"{fewer[1]}: expected {fewer[2]} {'value' if fewer[2] == 'one' else 'values'}, got fewer"
     if unknown := re.fullmatch(r"unrecognized arguments: (\S+).*", text, re.IGNORECASE):
         return unknown_flag(unknown[1], flags)
-    return text
+    found = ((re.fullmatch(pattern, text), sentence) for pattern, sentence in _SENTENCES)
+    return next((sentence(*match.groups()) for match, sentence in found if match), text)
+
+
+def _either(types: str) -> str:
+    """``<class 'int'>, <class 'NoneType'>`` in words."""
+    names = re.findall(r"<class '(\w+)'>", types)
+    return " or ".join(_ARTICLES.get(name, name) for name in names) or types
 
 
 def unknown_flag(flag: str, known: list[str]) -> str:
@@ -96,4 +174,34 @@ def unknown_flag(flag: str, known: list[str]) -> str:
     return f"{flag}: no such argument" + (f"; {hint}" if hint else "")
 
 
-_ARTICLES = {"int": "an int", "float": "a number", "bool": "true or false", "str": "text"}
+_ARTICLES = {"int": "an int", "float": "a number", "bool": "true or false", "str": "text", "NoneType": "null"}
+
+_SENTENCES: list[tuple[str, Callable[..., str]]] = [
+    (
+        r"""Parser key "(.+?)": Expected a <class '(\w+)'>\. Got value: (.*)""",
+        lambda name, kind, got: f"{name}: expected {_ARTICLES.get(kind, kind)}, got {got!r}",
+    ),
+    (
+        r'Parser key "(.+?)": Expected a typing\.Literal\[(.+)\]\. Got value: (.*)',
+        lambda name, choices, got: f"{name}: expected one of {choices.replace(chr(39), '')}, got {got!r}",
+    ),
+    (
+        r'Parser key "(.+?)": Does not validate .*Subtypes: \[(.+?)\] .*Given value: (.*)',
+        lambda name, types, got: f"{name}: expected {_either(types)}, got {got!r}",
+    ),
+    (
+        r"""Parser key "(.+?)": Unable to load config ['"](.*?)['"] - .*""",
+        lambda name, got: f"{name}: expected names and values in YAML, or a file of them, got {got!r}",
+    ),
+    (r"Group '(.+?)' does not accept option '(.+?)'", lambda group, name: f"{group}.{name}: no such option"),
+    (
+        r"the following arguments are required: (.+)",
+        lambda names: f"{names}: expected a value, got nothing",
+    ),
+    (
+        r"argument (\S+): expected (\w+) arguments?",
+        lambda name, count: f"{name}: expected {count} {'value' if count == 'one' else 'values'}, got fewer",
+    ),
+    (r"argument (\S+): ignored explicit argument (.+)", lambda name, got: f"{name}: expected no value, got {got}"),
+]
+"""Patterns of jsonargparse's messages, and the sentences in their place."""

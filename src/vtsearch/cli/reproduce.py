@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from vtsearch.cli import format_error
-from vtsearch.cli.parser import CommandParser, house_style, hyphenated, unknown_flag
+from vtsearch.cli.output import check_output_folder, json_text
+from vtsearch.cli.parser import (
+    LARGEST_INT,
+    CommandParser,
+    FirstParser,
+    check_lengths,
+    check_values,
+    hyphenated,
+    unknown_flag,
+)
 from vtsearch.errors import suggestion
 
 if TYPE_CHECKING:
@@ -32,6 +39,8 @@ Any option of vtsearch train changes the recipe of all cells, and the reports li
 
 DESCRIPTION = "Run a grid of trainings, one after the other, and compare the results with the published numbers."
 NOT_DONE = 1
+MOST_SEEDS = 10_000
+"""Runs per cell, at most."""
 AXES = ("protocols", "backbones", "features", "frameworks", "bits", "seeds")
 DEFAULT_OUTPUT = "runs/reproduction"
 DECIDED = {"head": "--features", "seed": "--seeds", "output": None, "resume": None, "config": None}
@@ -88,17 +97,15 @@ def _flags() -> list[tuple[tuple[str, ...], dict[str, Any]]]:
     ]
 
 
-class _GridParser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(house_style(message, []))
-
-
 def _parse(argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """The arguments of this command, and those of train."""
-    grid_parser = _GridParser(add_help=False, allow_abbrev=False)
+    check_lengths(argv)
+    grid_parser = FirstParser()
     for flags, settings in _flags():
         grid_parser.add_argument(*flags, **settings)
     known, others = grid_parser.parse_known_args(argv)
+    check_values(vars(known).items())
+    check_output_folder("output", known.output)
     return vars(known), others
 
 
@@ -176,8 +183,18 @@ def _list(name: str, text: str) -> list[Any]:
         return values
     if not values or not all(value.isdecimal() for value in values):
         raise ValueError(f"{name}: expected whole numbers between commas, got {text!r}")
-    numbers = [int(value) for value in values]
-    return list(range(numbers[0])) if name == "seeds" and "," not in text else numbers
+    numbers = [_number(name, value) for value in values]
+    if name != "seeds" or "," in text:
+        return numbers
+    if numbers[0] > MOST_SEEDS:
+        raise ValueError(f"seeds: expected a number of runs up to {MOST_SEEDS:,}, or a list of seeds, got {text}")
+    return list(range(numbers[0]))
+
+
+def _number(name: str, digits: str) -> int:
+    if len(digits) > len(str(LARGEST_INT)) or int(digits) > LARGEST_INT:
+        raise ValueError(f"{name}: expected at most {LARGEST_INT}, got {digits}")
+    return int(digits)
 
 
 def _check_backbone(name: str) -> None:
@@ -243,7 +260,7 @@ def _plan(grid: GridFolder, asked: _Asked, *, as_json: bool) -> int:
     done = {cell: grid.result(cell) is not None for cell in asked.cells}
     if as_json:
         cells = [vars(cell) | {"published": paper(cell), "done": done[cell]} for cell in asked.cells]
-        print(json.dumps({"output": str(grid.path), "recipe": str(asked.recipe), "cells": cells}))
+        print(json_text({"output": str(grid.path), "recipe": str(asked.recipe), "cells": cells}, indent=None))
         return 0
     width = max(len(cell.name) for cell in asked.cells)
     for cell in asked.cells:
@@ -265,7 +282,7 @@ def _work(grid: GridFolder, asked: _Asked, args: dict[str, Any]) -> int:
     collection = collect(grid, request, format_error)
     page = write_reports(grid.path, collection)
     if args["json"]:
-        print(json.dumps(_values(grid, collection)))
+        print(json_text(_values(grid, collection), indent=None))
     else:
         _print(collection, page)
     done = all(grid.result(cell) is not None for cell in asked.cells) and not collection.failures

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from importlib import import_module
 from importlib.util import find_spec
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from vtsearch._atomic_io import write_file
+from vtsearch.cli.output import check_output_file, json_text
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import scanning
 from vtsearch.data.locate import ImageLocator, load_image
@@ -61,6 +61,7 @@ def parser() -> CommandParser:
 def run(argv: list[str]) -> int:
     """Search; prints a table of rank, distance, id and label."""
     args = parser().parse_args(argv)
+    check_output_file("picture", args.picture)
     with Index.open(args.index) as index:
         query = _query(args.query, index, args.model)
         with scanning("searching") as progress:
@@ -130,7 +131,7 @@ def _print_json(word: str, query: Query, rows: list[tuple[int, str, str]]) -> No
         {"rank": rank, "distance": distance, "id": name, "label": label}
         for rank, (distance, name, label) in enumerate(rows, start=1)
     ]
-    print(json.dumps({"query": word, "code": query.code.tobytes().hex(), "answers": found}, indent=1))
+    print(json_text({"query": word, "code": query.code.tobytes().hex(), "answers": found}))
 
 
 def _draw(args: Namespace, query: Query, index: Index, answers: Answers) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ActionYesNo, set_parsing_settings
 
-from vtsearch.cli.parser import CommandParser
+from vtsearch.cli.output import check_output_folder, json_text
+from vtsearch.cli.parser import CommandParser, FirstParser, check_lengths, check_values
 from vtsearch.evaluation import map_name
 from vtsearch.frameworks import FRAMEWORKS, framework_class
 from vtsearch.models import ModelConfig
@@ -49,11 +48,12 @@ def run(argv: list[str]) -> int:
     args = parser(first).parse_args([*first.implied, *argv]).as_dict()
     config = config_of(args)
     output = Path(args["output"] or f"runs/{Path(config.protocol).name}-{config.framework}-{config.model.bits}")
+    check_output_folder("output", str(output))
     result = train(config, output, resume=args["resume"], progress=sys.stderr)
     if not this_process().is_main_process:
         return 0
     if args["json"]:
-        print(json.dumps({"run": str(output), **dataclasses.asdict(result)}))
+        print(json_text({"run": str(output), **dataclasses.asdict(result)}, indent=None))
     else:
         print(_table(result, config, output))
     return 0
@@ -103,7 +103,8 @@ def parser(first: First) -> CommandParser:
 
 def _parse_first(argv: list[str]) -> First:
     """Framework, preset, protocol and weights: from the flags, else from the YAML file, else the defaults."""
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    check_lengths(argv)
+    first = FirstParser()
     for name in (*FIRST, "config", "output"):
         first.add_argument(f"--{name}")
     first.add_argument("--resume", action="store_true")
@@ -115,10 +116,39 @@ def _parse_first(argv: list[str]) -> First:
     tree: dict[str, Any] = {}
     for path in (*implied[1:], args["config"]):
         if path is not None:
-            tree |= files.read_yaml(Path(path))
+            tree |= _read_config(path)
     chosen = {name: args[name] or tree.get(name) or default for name, default in FIRST.items()}
+    for name, value in chosen.items():
+        if not isinstance(value, str | None):
+            raise TypeError(f"{name}: expected text, got {value!r} in {args['config']}")
     check_options(chosen["framework"], others)
     return First(**chosen, implied=implied)
+
+
+def _read_config(path: str) -> dict[str, Any]:
+    """The names and values of a YAML file.
+
+    Raises:
+        OSError: no such file.
+        ValueError: a file of something else.
+    """
+    check_values([("config", path)])
+    try:
+        tree = files.read_yaml(Path(path))
+    except OSError as error:
+        raise OSError(f"config: {error.strerror or error}: {path}") from error
+    except Exception as reason:  # YAML, its encoding and its depth have no common class
+        raise ValueError(
+            f"config: expected a YAML file of names and values, got {path!r} ({_first(reason)})"
+        ) from reason
+    strange = next((name for name in tree if not isinstance(name, str)), None)
+    if strange is not None:
+        raise ValueError(f"config: expected text as the names in {path!r}, got {strange!r}")
+    return tree
+
+
+def _first(reason: Exception) -> str:
+    return (str(reason) or type(reason).__name__).partition("\n")[0]
 
 
 def check_options(framework: str, argv: list[str]) -> None:

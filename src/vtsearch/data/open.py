@@ -16,7 +16,7 @@ from vtsearch.data.sources.image_folder import ImageFolderSource
 from vtsearch.data.sources.image_list import ImageListSource
 from vtsearch.data.sources.manifest import SUFFIXES, ManifestSource
 from vtsearch.data.splits.sampling import draw
-from vtsearch.data.splits.split import Positions, Split
+from vtsearch.data.splits.split import Positions, Split, generator
 
 if TYPE_CHECKING:
     from vtsearch.data.sources.image_files import Report
@@ -169,7 +169,7 @@ def _train_of(database: Positions, protocol: RetrievalProtocol, source: ImageSou
         return database
     if protocol.database == "rest":
         raise ValueError(f"train: expected a list of training images too: {protocol.name} has them apart, got none")
-    random = np.random.Generator(np.random.PCG64(seed))
+    random = generator(seed)
     if protocol.draw != "classes":
         assert protocol.published is not None
         return np.sort(random.permutation(database)[: protocol.published.train])

@@ -18,6 +18,7 @@ from vtsearch.data.sources.image_source import ImageSource, pixel_rule_of
 from vtsearch.encoding.image_inputs import ImageInputs
 from vtsearch.encoding.precision import autocast, resolve_precision
 from vtsearch.models import HashModel, load_model
+from vtsearch.tensors.devices import usable_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -69,7 +70,7 @@ class Encoder:
 
     Raises:
         FileNotFoundError: no such folder.
-        ValueError: batch_size below 1, or an unknown precision.
+        ValueError: batch_size below 1, an unknown precision, or a device that this machine does not have.
         VtsearchError: the folder is not a model, or is damaged.
     """
 
@@ -89,8 +90,8 @@ class Encoder:
             usual = next(model.parameters()).device
         else:
             self._model = load_model(model)
-            usual = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._device = usual if device is None else torch.device(device)
+            usual = usable_device()
+        self._device = usual if device is None else usable_device(device)
         self._arithmetic = resolve_precision(precision, self._device)
         self._shape = CPU_SHAPE if self._device.type == "cpu" else batch_size
         self._loaded = -(-batch_size // self._shape) * self._shape

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vtsearch._ranges import Range, whole
+from vtsearch._validate import WIDEST
 from vtsearch.models.alexnet import AlexNet
 from vtsearch.models.backbones import (
     architecture,
@@ -86,13 +87,13 @@ class ModelConfig:
 
 
 RANGES = {
-    "bits": whole(1, 65_536),
+    "bits": whole(1, 8 * WIDEST),
     "hidden": whole(1, 65_536),
     "image_size": whole(1, 8_192),
     "dropout": Range(most=1, below=True),
     "backbone_dropout": Range(most=1, below=True),
 }
-"""Name of each number of a model -> what it may be."""
+"""Name of each number of a model -> its range: no more bits than the engine compares, no size beyond any real model."""
 
 
 class HashModel(nn.Module):

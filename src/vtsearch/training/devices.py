@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,13 +11,19 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, parse_flag_from_env
 
 from vtsearch.encoding.precision import resolve_precision
+from vtsearch.tensors.devices import usable_device
 
 if TYPE_CHECKING:
     from vtsearch.encoding.precision import Precision
 
 
 def this_process() -> PartialState:
-    """Rank, number of processes and device; alone unless started by `torchrun` or `accelerate launch`."""
+    """Rank, number of processes and device; alone unless started by `torchrun` or `accelerate launch`.
+
+    Raises:
+        ValueError: ACCELERATE_TORCH_DEVICE names a device that this machine does not have.
+    """
+    usable_device(os.environ.get("ACCELERATE_TORCH_DEVICE") or None, name="ACCELERATE_TORCH_DEVICE")
     return PartialState(cpu=_on_cpu())
 
 

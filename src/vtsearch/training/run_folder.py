@@ -177,8 +177,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     Raises:
         TypeError: the file holds no mapping.
+        VtsearchError: the file is not YAML.
     """
-    tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError) as reason:
+        line = str(reason).partition("\n")[0]
+        raise VtsearchError(f"{path}: expected YAML, got something else ({line})") from reason
     if not isinstance(tree, dict):
         raise TypeError(f"config: expected names and values in {path}, got {type(tree).__name__}")
     return tree

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from vtsearch.data.splits.split import Split, draw_split
+from vtsearch.data.splits.split import Split, draw_split, generator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +66,7 @@ def draw_by_quotas(
     columns = np.eye(int(labels.max()) + 1, dtype=np.uint8)[labels] if labels.ndim == 1 else labels
     quotas = np.array([[train_per_class, queries_per_class]] * columns.shape[1])  # (classes, 2)
     role = np.zeros(len(columns), dtype=np.uint8)
-    for item in np.random.Generator(np.random.PCG64(seed)).permutation(len(columns)):
+    for item in generator(seed).permutation(len(columns)):
         own = np.flatnonzero(columns[item])
         free = own[quotas[own].any(axis=1)]
         if len(free):
@@ -89,7 +89,7 @@ def draw_by_sizes(
     least = queries + train + (database == "rest")
     if images < least:
         raise ValueError(f"{name}: {images} images, and {least} are needed ({queries} query and {train} train)")
-    order = np.random.Generator(np.random.PCG64(seed)).permutation(images)
+    order = generator(seed).permutation(images)
     role = np.zeros(images, dtype=np.uint8)
     role[order[:train]] = 2
     role[order[train : train + queries]] = 1

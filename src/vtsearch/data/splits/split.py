@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from vtsearch._atomic_io import write_file
+from vtsearch._validate import whole_number
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
@@ -62,6 +63,16 @@ class Split:
         return hash(self.fingerprint)
 
 
+def generator(seed: int) -> np.random.Generator:
+    """Numpy's ``PCG64(seed)``, which all draws of splits use.
+
+    Raises:
+        TypeError: not an int.
+        ValueError: a seed below 0.
+    """
+    return np.random.Generator(np.random.PCG64(whole_number("seed", seed, 0)))
+
+
 def draw_split(
     labels: NDArray[Any],
     classes: Sequence[str],
@@ -88,7 +99,8 @@ def draw_split(
         name: of the split, for messages.
 
     Raises:
-        ValueError: a class with fewer images than requested, an unknown database rule, or counts below their minimum.
+        ValueError: a class with fewer images than requested, an unknown database rule, counts below their minimum,
+            or a seed below 0.
     """
     if database not in get_args(DatabaseRule):
         raise ValueError(f"database: expected one of {', '.join(get_args(DatabaseRule))}, got {database!r}")
@@ -97,7 +109,7 @@ def draw_split(
             f"queries_per_class, train_per_class: expected at least 1 and 0, got {queries_per_class}, {train_per_class}"
         )
     needed = queries_per_class + train_per_class
-    random = np.random.Generator(np.random.PCG64(seed))
+    random = generator(seed)
     role = np.zeros(len(labels), dtype=np.uint8)  # 0 rest, 1 query, 2 train
     for number, class_name in enumerate(classes):
         members = labels == number if labels.ndim == 1 else labels[:, number] > 0
