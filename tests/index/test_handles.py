@@ -64,6 +64,7 @@ CLOSED = {
     "histogram": lambda index: index.histogram(codes_of(1, 1)),
     "deduplicate": lambda index: index.deduplicate(1),
     "evaluate": lambda index: index.evaluate(codes_of(1, 1), np.array([1])),
+    "positions_of": lambda index: index.positions_of(["0"]),
     "with": lambda index: index.__enter__(),
     "pickle": pickle.dumps,
     "copy": copy.copy,

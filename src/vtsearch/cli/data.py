@@ -115,7 +115,7 @@ def check_parser() -> CommandParser:
     command.add_argument("root", nargs="?", help="folder of the data set; by default $VTSEARCH_DATA")
     command.add_argument("--quick", action="store_true", help="read sizes and headers of the images only")
     command.add_argument("--seed", type=int, default=0, help="seed of a drawn split")
-    command.add_argument("--strip_prefix", default="", help="beginning to remove from the paths in lists and tables")
+    command.add_argument("--strip_prefix", help="beginning to remove from the paths in lists and tables")
     command.add_argument("--json", action="store_true", help="print JSON")
     return command
 
@@ -128,7 +128,7 @@ def _run_check(argv: list[str]) -> int:
     root = None if args.root is None else Path(args.root)
     with scanning("checking") as progress:
         found = check_dataset(
-            args.protocol, root, quick=args.quick, seed=args.seed, strip_prefix=args.strip_prefix, progress=progress
+            args.protocol, root, quick=args.quick, seed=args.seed, strip_prefix=args.strip_prefix or "", progress=progress
         )
     print(json_text(asdict(found) | {"is_clean": found.is_clean}) if args.json else _lines(found))
     return 0 if found.is_clean else FINDINGS

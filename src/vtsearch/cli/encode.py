@@ -35,7 +35,7 @@ def parser() -> CommandParser:
     command.add_argument("--data", help="folder of a protocol's data set, or of a list's images")
     command.add_argument("--seed", type=int, default=0, help="seed of a protocol's split")
     command.add_argument("--split", help="split.json of a run, instead of drawing the split")
-    command.add_argument("--strip_prefix", default="", help="beginning to remove from the paths in lists and tables")
+    command.add_argument("--strip_prefix", help="beginning to remove from the paths in lists and tables")
     command.add_argument("--batch_size", type=int, default=128, help="images at a time")
     command.add_argument("--device", help="cpu, cuda, ...; by default a GPU if there is one")
     command.add_argument(
@@ -68,7 +68,7 @@ def run(argv: list[str]) -> int:
         data=args.data,
         seed=args.seed,
         split=args.split,
-        strip_prefix=args.strip_prefix,
+        strip_prefix=args.strip_prefix or "",
     )
     show_remarks(images.remarks)
     from vtsearch.encoding import Encoder

@@ -66,7 +66,7 @@ class TrainConfig:
     per class, or with query.txt, database.txt and train.txt or a manifest in it; or a manifest (.csv, .parquet)."""
     data: str | None = None
     """Folder that holds the data sets; by default $VTSEARCH_DATA."""
-    strip_prefix: str = ""
+    strip_prefix: str | None = None
     """Beginning to remove from the paths in lists and tables, such as the folder of the images on another computer."""
     augment: Augment = "flip"
     """Random augmentation of training images."""

@@ -164,5 +164,5 @@ def _data(config: TrainConfig, folder: Path) -> RetrievalData:
         Path(config.data) if config.data else None,
         seed=config.seed,
         split=split,
-        strip_prefix=config.strip_prefix,
+        strip_prefix=config.strip_prefix or "",
     )
