@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -154,6 +155,19 @@ def test_every_format_is_trained_on_and_a_small_copy_is_never_called_published(c
     sides = ["--queries", str(run / "codes/query"), "--database", str(run / "codes/database")]
     assert main(["evaluate", *sides, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["remark"] == result["remark"]
+
+
+@pytest.mark.slow
+def test_training_prints_what_was_taken_in_doubt_and_finds_the_stripped_images_again(capsys, tmp_path):
+    made = FORMATS["class lists"].build(tmp_path / "data")
+    renamed = [replace(item, name=f"/author/{item.name}", labels=(0, *item.labels)) for item in made]
+    FORMATS["class lists"].write(tmp_path / "data", renamed)
+    words = ["--protocol", str(tmp_path / "data"), "--strip-prefix", "/author", "--output", str(tmp_path / "run")]
+    assert main(["train", *words, *TINY]) == 0
+    assert "warning: classes: the numbers go from 0 to 3, and 1 of them have no image: 0" in capsys.readouterr().err
+    with Index.open(tmp_path / "run/codes/query") as index:
+        assert index.ids() == [item.name for item in made[:3]]
+        assert ImageLocator.of(index).load(0).size == (24, 24)
 
 
 def test_encoded_parts_remember_that_they_are_not_the_published_ones(capsys, tmp_path):

@@ -200,6 +200,7 @@ def test_without_lists_the_split_is_drawn_in_proportion(tmp_path):
     [
         ("[", "expected COCO's instances as JSON"),
         ("[]", "expected COCO's instances as JSON"),
+        ("[" * 100_000, r"expected COCO's instances as JSON \(RecursionError"),
         ('{"images": []}', r"expected COCO's instances as JSON \(KeyError: 'categories'\)"),
         ('{"images": [], "categories": [], "annotations": [{"image_id": 1}]}', "KeyError: 1"),
         ('{"images": [], "categories": [], "annotations": []}', "expected images with objects, got none"),

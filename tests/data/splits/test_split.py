@@ -97,7 +97,13 @@ def test_a_changed_file_is_refused(tmp_path):
         load_split(path)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "vtsearch-split", "version": 2}', "\x00"])
+PARTS = f'"query": [{2**70}], "train": [], "database": [], "seed": 0'
+HUGE = f'{{"format": "vtsearch-split", "version": 1, {PARTS}}}'
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"format": "vtsearch-split", "version": 2}', "\x00", "[" * 100_000, HUGE]
+)
 def test_another_file_is_no_split(tmp_path, text):
     (tmp_path / "other").write_text(text)
     with pytest.raises(VtsearchError, match="other: "):

@@ -75,7 +75,7 @@ def _read(file: Path) -> dict[str, Any]:
         for annotation in content["annotations"]:
             objects.setdefault(images[annotation["image_id"]], set()).add(annotation["category_id"])
         unknown = set().union(*objects.values()) - categories.keys()
-    except (KeyError, TypeError, ValueError) as reason:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as reason:
         raise VtsearchError(
             f"{file}: expected COCO's instances as JSON ({type(reason).__name__}: {reason})"
         ) from reason

@@ -155,7 +155,7 @@ def load_split(path: str | Path) -> Split:
             raise VtsearchError(f"{path}: expected a {FORMAT} file of version 1")
         split = Split(content["query"], content["train"], content["database"], content["seed"])
         expected = content["fingerprint"]
-    except (KeyError, TypeError, ValueError) as reason:
+    except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as reason:
         raise VtsearchError(f"{path}: not a split file ({reason})") from reason
     if split.fingerprint != expected:
         raise VtsearchError(f"{path}: changed since it was written: fingerprint {split.fingerprint}, not {expected}")
