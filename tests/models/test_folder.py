@@ -101,7 +101,7 @@ def test_a_folder_without_weights_is_no_model(saved):
     ("text", "message"),
     [
         ("{", "config.json: not JSON"),
-        ("[]", "config.json: expected format 'vtsearch-model', version 1"),
+        ("[]", "config.json: expected a JSON object, got list"),
         ('{"format": "vtsearch-model", "version": 2}', "config.json: expected format 'vtsearch-model', version 1"),
         ('{"format": "vtsearch-model", "version": 1}', "damaged model folder"),
     ],

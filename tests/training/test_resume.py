@@ -205,7 +205,7 @@ def test_runs_killed_at_random_end_like_one_that_was_not(processes, tiny_config,
     while counts["kills"] < ANYWHERE:
         folder = tmp_path / f"run {counts['runs']}"
         while True:
-            by_time = moments.random() < 0.5
+            by_time = moments.random() < 0.3
             limit = {"seconds": moments.uniform(0.02, duration)} if by_time else {"operation": moments.randint(1, 150)}
             code, claimed = attempt(processes, config, folder, **limit)
             assert code in (0, -signal.SIGKILL), f"needs a person after {counts}"
@@ -217,4 +217,5 @@ def test_runs_killed_at_random_end_like_one_that_was_not(processes, tiny_config,
             counts["of a resumed run"] += claimed
         assert_alike(whole, folder)
         counts["runs"] += 1
-    sys.stdout.write(", ".join(f"{name}: {number}" for name, number in counts.items()) + "\n")
+        sys.stdout.write(", ".join(f"{name}: {number}" for name, number in counts.items()) + "\n")
+        sys.stdout.flush()
