@@ -117,6 +117,9 @@ def _parse_first(argv: list[str]) -> First:
         if path is not None:
             tree |= files.read_yaml(Path(path))
     chosen = {name: args[name] or tree.get(name) or default for name, default in FIRST.items()}
+    for name, value in chosen.items():
+        if not isinstance(value, str | None):
+            raise TypeError(f"{name}: expected text, got {value!r}")
     check_options(chosen["framework"], others)
     return First(**chosen, implied=implied)
 
