@@ -24,7 +24,7 @@ from vtsearch.training.evaluator import ModelEvaluator
 from vtsearch.training.loop import train
 from vtsearch.training.metrics_log import read_metrics
 from vtsearch.training.progress import Progress
-from vtsearch.training.result import read_best, score
+from vtsearch.training.result import read_best, read_result, score
 from vtsearch.training.sampler import MODEL_SEED, derived_seed
 from vtsearch.training.setup import hold_out
 
@@ -173,6 +173,56 @@ def test_a_finished_run_is_not_run_again(finished):
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     assert train(config, folder, resume=True) == result
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+@pytest.mark.parametrize("name", [files.FINAL, files.CODES])
+def test_a_finished_run_without_a_part_writes_it_again(finished, tmp_path, name):
+    config, folder, result, _ = finished
+    run, seen = tmp_path / "run", io.StringIO()
+    shutil.copytree(folder, run)
+    shutil.rmtree(run / name)
+    assert train(config, run, resume=True, progress=seen) == result
+    assert f"the run is finished and {name}/ is missing; evaluating again to write it" in seen.getvalue()
+    assert files.missing_parts(run) == []
+
+
+@pytest.mark.parametrize("names", [(files.BEST,), (files.FINAL, files.LAST)])
+def test_a_finished_run_without_what_cannot_be_written_again_says_so(finished, tmp_path, names):
+    config, folder, _, _ = finished
+    run = tmp_path / "run"
+    shutil.copytree(folder, run)
+    for name in names:
+        shutil.rmtree(run / name)
+    with pytest.raises(VtsearchError, match=f"finished and {names[0]}/ is missing, which cannot be written again"):
+        train(config, run, resume=True)
+
+
+@pytest.mark.parametrize("name", [files.RESULT, files.BEST_SCORES])
+def test_scores_that_were_changed_are_refused(finished, tmp_path, name):
+    _, folder, _, _ = finished
+    content = (folder / name).read_text()
+    (tmp_path / name).write_text(content.replace("0.", "1.", 1))
+    with pytest.raises(VtsearchError, match=f"{name}: changed since it was written"):
+        {files.RESULT: read_result, files.BEST_SCORES: read_best}[name](tmp_path)
+
+
+def test_a_configuration_that_was_changed_is_refused(finished, tmp_path):
+    config, folder, _, _ = finished
+    run = tmp_path / "run"
+    shutil.copytree(folder, run)
+    (run / files.RESULT).unlink()
+    other = replace(config, seed=3)
+    (run / files.CONFIG).write_text(json.dumps(files.plain(other)))
+    with pytest.raises(VtsearchError, match=r"config\.yaml: not the configuration that this run was started with"):
+        train(other, run, resume=True)
+
+
+def test_values_that_do_nothing_are_announced(tiny_config, tmp_path):
+    seen = io.StringIO()
+    config = replace(tiny_config, optimizer=OptimizerConfig(momentum=0.5), epochs=1, baselines=False)
+    train(config, tmp_path / "run", progress=seen)
+    line = "warning: optimizer.momentum: 0.5 does nothing, because optimizer.name is 'adamw'"
+    assert line in seen.getvalue().splitlines()
 
 
 def test_a_run_that_was_killed_while_it_wrote_its_report_concludes_again(finished, tmp_path):

@@ -208,8 +208,8 @@ def refuse_too_large(model: nn.Module) -> None:
     needed = sum(4 * tensor.numel() for tensor in model.state_dict().values())
     if needed > (memory := memory_bytes()):
         raise ValueError(
-            f"backbone, image_size, bits, hidden: expected a model that fits into the memory of {memory / 2**30:.1f} GiB,"
-            f" got weights of {needed / 2**30:.1f} GiB"
+            "backbone, image_size, bits, hidden: expected a model that fits into the memory of "
+            f"{memory / 2**30:.1f} GiB, got weights of {needed / 2**30:.1f} GiB"
         )
 
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
+MOST_LINE_BYTES = 2**20
+
+
 class MetricsLog:
     """An append-only log that can be truncated to the length at a checkpoint."""
 
@@ -58,5 +61,19 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The events of a metrics.jsonl, oldest first."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    """The events of a metrics.jsonl, oldest first.
+
+    Raises:
+        VtsearchError: a line that is no JSON object; names the line.
+    """
+    events = []
+    with path.open("rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(MOST_LINE_BYTES), b""), start=1):
+            try:
+                event = json.loads(line)
+            except (ValueError, RecursionError) as reason:
+                raise VtsearchError(f"{path}, line {number}: not JSON") from reason
+            if not isinstance(event, dict):
+                raise VtsearchError(f"{path}, line {number}: expected a JSON object, got {type(event).__name__}")
+            events.append(event)
+    return events

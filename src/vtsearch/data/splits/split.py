@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from vtsearch._atomic_io import write_file
+from vtsearch._json import read_json
 from vtsearch._validate import whole_number
 from vtsearch.errors import VtsearchError
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 Positions = np.ndarray[Any, np.dtype[np.int64]]
 DatabaseRule = Literal["rest", "rest+train", "train"]
 FORMAT = "vtsearch-split"
+MOST_BYTES = 2**30
+"""Largest split file that is read: a hundred million positions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,14 +152,15 @@ def load_split(path: str | Path) -> Split:
         VtsearchError: not a split file, or a fingerprint of other positions.
     """
     path = Path(path)
+    content = read_json(path, MOST_BYTES)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT or content["version"] != 1:
             raise VtsearchError(f"{path}: expected a {FORMAT} file of version 1")
         split = Split(content["query"], content["train"], content["database"], content["seed"])
         expected = content["fingerprint"]
-    except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as reason:
-        raise VtsearchError(f"{path}: not a split file ({reason})") from reason
+    except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as reason:
+        text = str(reason)[:200]
+        raise VtsearchError(f"{path}: not a split file ({text})") from reason
     if split.fingerprint != expected:
         raise VtsearchError(f"{path}: changed since it was written: fingerprint {split.fingerprint}, not {expected}")
     return split
