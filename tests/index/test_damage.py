@@ -105,12 +105,22 @@ def test_a_strange_database_is_named(folder, statement, message):
         ("UPDATE about SET value = '\"64\"' WHERE name = 'bits'", "expected the tables of an index, got TypeError"),
         ("UPDATE about SET value = '-8' WHERE name = 'bits'", "expected the tables of an index, got ValueError"),
         ("UPDATE about SET value = '{' WHERE name = 'labels'", "expected the tables of an index, got JSONDecodeError"),
+        ("UPDATE about SET value = '65529' WHERE name = 'bits'", "bits: expected at most 65528, got 65529"),
+        (
+            """UPDATE about SET value = '{"kind": "multi", "classes": -8}' WHERE name = 'labels'""",
+            "classes: expected at least 1, got -8",
+        ),
+        (
+            """UPDATE about SET value = '{"kind": "many", "classes": 8}' WHERE name = 'labels'""",
+            "labels: expected one of none, single, multi, got 'many'",
+        ),
+        ("UPDATE about SET value = '{}' WHERE name = 'labels'", "expected the tables of an index, got TypeError"),
         ("UPDATE about SET value = '\"../../x\"' WHERE name = 'next'", "expected 32 hexadecimal digits"),
         ("UPDATE segments SET name = '../' || name WHERE number = 1", "expected 32 hexadecimal digits"),
         ("UPDATE segments SET items = 'many' WHERE number = 1", "expected the tables of an index, got TypeError"),
         ("UPDATE segments SET items = -1 WHERE number = 1", "expected the tables of an index, got ValueError"),
         ("UPDATE segments SET items = 4611686018427387904", r"expected \d+ bytes, got 208"),
-        ("UPDATE about SET value = '4611686018427387904' WHERE name = 'bits'", r"expected \d+ bytes, got 208"),
+        ("UPDATE about SET value = '65528' WHERE name = 'bits'", r"expected \d+ bytes, got 208"),
     ],
 )
 def test_hostile_rows_with_a_checksum_that_holds_are_named(folder, statement, message):

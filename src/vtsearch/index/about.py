@@ -8,7 +8,7 @@ import uuid
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from vtsearch._validate import whole_number
+from vtsearch._validate import WIDEST, whole_number
 from vtsearch.index.labels import LabelForm
 
 if TYPE_CHECKING:
@@ -27,6 +27,19 @@ def checked_name(value: Any) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise ValueError(f"expected 32 hexadecimal digits, got {value!r}")
     return value
+
+
+def checked_bits(bits: Any) -> int:
+    """A length of codes that the engine compares.
+
+    Raises:
+        TypeError: bits that is not an int.
+        ValueError: bits below 1, or beyond the widest code.
+    """
+    count = whole_number("bits", bits, 1)
+    if count > 8 * WIDEST:
+        raise ValueError(f"bits: expected at most {8 * WIDEST}, got {count}")
+    return count
 
 
 @dataclass(frozen=True)
@@ -75,13 +88,13 @@ class About:
         """
         values = {name: json.loads(value) for name, value in rows.items()}
         return cls(
-            bits=whole_number("bits", values["bits"], 1),
+            bits=checked_bits(values["bits"]),
             bit_order=str(values["bit_order"]),
             threshold=str(values["threshold"]),
             fingerprints=dict(fingerprints),
             classes=tuple(map(str, values["classes"])),
             description={str(name): str(value) for name, value in dict(values["description"]).items()},
-            labels=LabelForm(**values["labels"]),
+            labels=LabelForm.of_row(**values["labels"]),
             uuid=checked_name(values["uuid"]),
             next=checked_name(values["next"]),
         )

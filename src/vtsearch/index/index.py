@@ -11,9 +11,9 @@ import numpy as np
 from vtsearch._atomic_io import recover_folder
 from vtsearch._database import Database
 from vtsearch._labels import checked_labels
-from vtsearch._validate import codes_of_bits, whole_number
+from vtsearch._validate import codes_of_bits
 from vtsearch.errors import VtsearchError
-from vtsearch.index.about import About
+from vtsearch.index.about import About, checked_bits
 from vtsearch.index.create import is_vacant, place
 from vtsearch.index.generation import Generation
 from vtsearch.index.items import checked_ids, checked_metadata, item_columns
@@ -75,18 +75,18 @@ class Index(Queries):
 
         Args:
             path: a folder that does not exist yet, or is empty; its parents are made.
-            bits: length of the codes, at least 1.
+            bits: length of the codes, from 1 to 65,528.
             fingerprints: name -> identity of what made the codes ("model", "preprocessing", "arithmetic", "split").
             classes: class names by class id.
             description: free-form metadata, such as the folder of the images.
 
         Raises:
-            ValueError: bits below 1.
+            ValueError: bits out of range.
             TypeError: bits that is not an int; fingerprints, classes or description that are not strings.
             FileExistsError: a folder with something in it.
         """
         about = About(
-            whole_number("bits", bits, 1),
+            checked_bits(bits),
             fingerprints=_texts("fingerprints", fingerprints),
             classes=_names("classes", classes),
             description=_texts("description", description),
@@ -346,7 +346,7 @@ def _reopened(folder: Path, contents: Contents, before: Generation | None = None
 
 
 def _texts(name: str, values: Mapping[str, str] | None) -> dict[str, str]:
-    texts = dict(values or {})
+    texts: dict[Any, Any] = dict(values or {})
     for key, value in texts.items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise TypeError(f"{name}: expected strings by name, got {value!r} for {key!r}")
