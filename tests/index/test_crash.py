@@ -75,7 +75,7 @@ elif moment == "segment written":
 elif moment == "segment named":
     store._sign = die
 elif moment == "before commit":
-    index._reopened = lambda folder, contents, before=None, opened=index._reopened: (
+    index.reopened = lambda folder, contents, before=None, opened=index.reopened: (
         die() if len(contents.segments) == 3 else opened(folder, contents, before)
     )
 with Index.open(sys.argv[1]) as index:

@@ -12,7 +12,7 @@ from vtsearch._validate import WIDEST, whole_number
 from vtsearch.index.labels import LabelForm
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _NAME = re.compile("[0-9a-f]{32}")
 
@@ -40,6 +40,30 @@ def checked_bits(bits: Any) -> int:
     if count > 8 * WIDEST:
         raise ValueError(f"bits: expected at most {8 * WIDEST}, got {count}")
     return count
+
+
+def checked_texts(name: str, values: Mapping[str, str] | None) -> dict[str, str]:
+    """A copy of a mapping of strings to strings.
+
+    Raises:
+        TypeError: other names or values.
+    """
+    texts: dict[Any, Any] = dict(values or {})
+    for key, value in texts.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise TypeError(f"{name}: expected strings by name, got {value!r} for {key!r}")
+    return texts
+
+
+def checked_names(name: str, values: Sequence[str]) -> tuple[str, ...]:
+    """A copy of a sequence of strings.
+
+    Raises:
+        TypeError: a string, or other values.
+    """
+    if isinstance(values, str) or not all(isinstance(value, str) for value in values):
+        raise TypeError(f"{name}: expected a sequence of strings, got {values!r}")
+    return tuple(map(str, values))
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ class Store:
         """A transaction that nobody else writes beside; rolled back if the block raises.
 
         The file that the transaction is in is at ``path`` and holds the index of this uuid, at the beginning and at the
-        end: a folder that has been replaced is never written to.
+        end: nothing is committed to a folder that has been replaced.
 
         Raises:
             VtsearchError: the index at this path is another one; another process goes on writing.
