@@ -75,7 +75,7 @@ elif moment == "segment written":
 elif moment == "segment named":
     store._sign = die
 elif moment == "before commit":
-    index._reopened = lambda folder, contents, before=None, opened=index._reopened: (
+    index.reopened = lambda folder, contents, before=None, opened=index.reopened: (
         die() if len(contents.segments) == 3 else opened(folder, contents, before)
     )
 with Index.open(sys.argv[1]) as index:
@@ -263,7 +263,7 @@ def kill_often(tmp_path, kills, seed):
         created = False
         round_number += 1
         while not finished:
-            report, finished = killed_child(folder, chance.choice((0.004, 0.02, 0.1)) * chance.random())
+            report, finished = killed_child(folder, chance.choice((0.02, 0.1, 0.5)) * chance.random())
             created = created or b"c" in report
             promised = max(promised, checked(folder, promised))
             assert promised >= report.count(b"a")
@@ -277,14 +277,14 @@ def kill_often(tmp_path, kills, seed):
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_no_kill_loses_or_halves_an_index(tmp_path):
-    outcomes = kill_often(tmp_path, 15, seed=0)
-    assert outcomes["none"] + outcomes["empty"] + outcomes["some"] >= 15
+    outcomes = kill_often(tmp_path, 8, seed=0)
+    assert outcomes["none"] + outcomes["empty"] + outcomes["some"] >= 8
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_none_of_many_kills_loses_or_halves_an_index(tmp_path):
-    outcomes = kill_often(tmp_path, 500, seed=1)
+    outcomes = kill_often(tmp_path, 400, seed=1)
     print(f"\nkills by what was there afterwards: {outcomes}; 0 lost, 0 half, 0 folders that need a person")  # noqa: T201
     assert min(outcomes.values()) > 0
 

@@ -105,12 +105,22 @@ def test_a_strange_database_is_named(folder, statement, message):
         ("UPDATE about SET value = '\"64\"' WHERE name = 'bits'", "expected the tables of an index, got TypeError"),
         ("UPDATE about SET value = '-8' WHERE name = 'bits'", "expected the tables of an index, got ValueError"),
         ("UPDATE about SET value = '{' WHERE name = 'labels'", "expected the tables of an index, got JSONDecodeError"),
+        ("UPDATE about SET value = '65529' WHERE name = 'bits'", "bits: expected at most 65528, got 65529"),
+        (
+            """UPDATE about SET value = '{"kind": "multi", "classes": -8}' WHERE name = 'labels'""",
+            "classes: expected at least 1, got -8",
+        ),
+        (
+            """UPDATE about SET value = '{"kind": "many", "classes": 8}' WHERE name = 'labels'""",
+            "labels: expected one of none, single, multi, got 'many'",
+        ),
+        ("UPDATE about SET value = '{}' WHERE name = 'labels'", "expected the tables of an index, got TypeError"),
         ("UPDATE about SET value = '\"../../x\"' WHERE name = 'next'", "expected 32 hexadecimal digits"),
         ("UPDATE segments SET name = '../' || name WHERE number = 1", "expected 32 hexadecimal digits"),
         ("UPDATE segments SET items = 'many' WHERE number = 1", "expected the tables of an index, got TypeError"),
         ("UPDATE segments SET items = -1 WHERE number = 1", "expected the tables of an index, got ValueError"),
         ("UPDATE segments SET items = 4611686018427387904", r"expected \d+ bytes, got 208"),
-        ("UPDATE about SET value = '4611686018427387904' WHERE name = 'bits'", r"expected \d+ bytes, got 208"),
+        ("UPDATE about SET value = '65528' WHERE name = 'bits'", r"expected \d+ bytes, got 208"),
     ],
 )
 def test_hostile_rows_with_a_checksum_that_holds_are_named(folder, statement, message):
@@ -244,16 +254,16 @@ def outcome(folder, expected):
     return "answers unchanged" if answers(index) == expected else "SILENTLY WRONG"
 
 
-def damages(path, flips, stride):
-    """Contents of a file: with bits flipped in one byte, or cut short."""
+def damages(path, stride):
+    """Contents of a file: with a bit of one byte flipped, or cut short."""
     whole = path.read_bytes()
     for position in range(0, len(whole), stride):
-        for flip in flips:
-            yield whole[:position] + bytes([whole[position] ^ flip]) + whole[position + 1 :]
+        flipped = whole[position] ^ 1 << position % 8
+        yield whole[:position] + bytes([flipped]) + whole[position + 1 :]
         yield whole[:position]
 
 
-def outcomes_of_damage(tmp_path, form, flips, strides):
+def outcomes_of_damage(tmp_path, form, strides):
     folder, copy = tmp_path / "index", tmp_path / "copy"
     small_index(folder, LABELS[form])
     expected = answers(Index.open(folder))
@@ -261,7 +271,7 @@ def outcomes_of_damage(tmp_path, form, flips, strides):
     counts = collections.Counter()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         target = copy / path.relative_to(folder)
-        for content in damages(path, flips, strides[path.suffix]):
+        for content in damages(path, strides[path.suffix]):
             target.write_bytes(content)
             counts[outcome(copy, expected)] += 1
             for extra in ("-journal", "-wal", "-shm"):  # a flipped byte may ask for another mode of SQLite
@@ -272,7 +282,7 @@ def outcomes_of_damage(tmp_path, form, flips, strides):
 
 @pytest.mark.parametrize("form", LABELS)
 def test_no_damaged_byte_gives_a_silently_wrong_answer(tmp_path, form):
-    counts = outcomes_of_damage(tmp_path, form, [255], {".npy": 29, ".sqlite": 211})
+    counts = outcomes_of_damage(tmp_path, form, {".npy": 61, ".sqlite": 499})
     assert counts["SILENTLY WRONG"] == 0
     assert min(counts[name] for name in ("refused at opening", "refused by verify", "answers unchanged")) > 0
 
@@ -280,6 +290,6 @@ def test_no_damaged_byte_gives_a_silently_wrong_answer(tmp_path, form):
 @pytest.mark.slow
 @pytest.mark.parametrize("form", LABELS)
 def test_no_damaged_byte_at_all_gives_a_silently_wrong_answer(tmp_path, form):
-    counts = outcomes_of_damage(tmp_path, form, [1, 255], {".npy": 1, ".sqlite": 1})
+    counts = outcomes_of_damage(tmp_path, form, {".npy": 1, ".sqlite": 1})
     print(f"\n{form} labels, {sum(counts.values())} damaged files: {dict(counts)}")  # noqa: T201
     assert counts["SILENTLY WRONG"] == 0

@@ -8,11 +8,11 @@ import uuid
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from vtsearch._validate import whole_number
+from vtsearch._validate import WIDEST, whole_number
 from vtsearch.index.labels import LabelForm
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _NAME = re.compile("[0-9a-f]{32}")
 
@@ -27,6 +27,43 @@ def checked_name(value: Any) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise ValueError(f"expected 32 hexadecimal digits, got {value!r}")
     return value
+
+
+def checked_bits(bits: Any) -> int:
+    """A length of codes that the engine compares.
+
+    Raises:
+        TypeError: bits that is not an int.
+        ValueError: bits below 1, or beyond the widest code.
+    """
+    count = whole_number("bits", bits, 1)
+    if count > 8 * WIDEST:
+        raise ValueError(f"bits: expected at most {8 * WIDEST}, got {count}")
+    return count
+
+
+def checked_texts(name: str, values: Mapping[str, str] | None) -> dict[str, str]:
+    """A copy of a mapping of strings to strings.
+
+    Raises:
+        TypeError: other names or values.
+    """
+    texts: dict[Any, Any] = dict(values or {})
+    for key, value in texts.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise TypeError(f"{name}: expected strings by name, got {value!r} for {key!r}")
+    return texts
+
+
+def checked_names(name: str, values: Sequence[str]) -> tuple[str, ...]:
+    """A copy of a sequence of strings.
+
+    Raises:
+        TypeError: a string, or other values.
+    """
+    if isinstance(values, str) or not all(isinstance(value, str) for value in values):
+        raise TypeError(f"{name}: expected a sequence of strings, got {values!r}")
+    return tuple(map(str, values))
 
 
 @dataclass(frozen=True)
@@ -75,13 +112,13 @@ class About:
         """
         values = {name: json.loads(value) for name, value in rows.items()}
         return cls(
-            bits=whole_number("bits", values["bits"], 1),
+            bits=checked_bits(values["bits"]),
             bit_order=str(values["bit_order"]),
             threshold=str(values["threshold"]),
             fingerprints=dict(fingerprints),
             classes=tuple(map(str, values["classes"])),
             description={str(name): str(value) for name, value in dict(values["description"]).items()},
-            labels=LabelForm(**values["labels"]),
+            labels=LabelForm.of_row(**values["labels"]),
             uuid=checked_name(values["uuid"]),
             next=checked_name(values["next"]),
         )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from vtsearch import _pages
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HEADER_BYTES = 128
+_CHECKED_BYTES = 64 * 2**20
 
 
 class Layout(NamedTuple):
@@ -113,7 +115,11 @@ class ArrayFile(NamedTuple):
             VtsearchError: a file whose bytes are not those that were written.
         """
         content = self.content if isinstance(self.content, np.memmap) else np.fromfile(self.path, np.uint8)
-        found = hashlib.sha256(content.data).hexdigest()
+        checksum = hashlib.sha256()
+        for start in range(0, len(content), _CHECKED_BYTES):
+            checksum.update(content[start : start + _CHECKED_BYTES].data)
+            _pages.release(content[start : start + _CHECKED_BYTES])
+        found = checksum.hexdigest()
         if found != sha256:
             raise VtsearchError(
                 f"{self.path}: expected sha256 {sha256[:16]}..., got {found[:16]}...: the file has changed"

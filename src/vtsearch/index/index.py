@@ -11,15 +11,16 @@ import numpy as np
 from vtsearch._atomic_io import recover_folder
 from vtsearch._database import Database
 from vtsearch._labels import checked_labels
-from vtsearch._validate import codes_of_bits, whole_number
+from vtsearch._validate import codes_of_bits
 from vtsearch.errors import VtsearchError
-from vtsearch.index.about import About
+from vtsearch.index.about import About, checked_bits, checked_names, checked_texts
 from vtsearch.index.create import is_vacant, place
 from vtsearch.index.generation import Generation
 from vtsearch.index.items import checked_ids, checked_metadata, item_columns
 from vtsearch.index.labels import LabelForm, same_form
+from vtsearch.index.opening import open_generation, reopened
 from vtsearch.index.queries import Queries
-from vtsearch.index.segments import open_segments, write_segment
+from vtsearch.index.segments import write_segment
 from vtsearch.index.store import FILE_NAME, Store, new_file
 
 if TYPE_CHECKING:
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
 
     from vtsearch.index.labels import Labels
     from vtsearch.index.segments import Segment
-    from vtsearch.index.store import Contents
-
-_REPLACED = 8
-"""How often ``open`` begins anew because the folder was replaced while its files were opened."""
 
 
 class Index(Queries):
@@ -75,21 +72,21 @@ class Index(Queries):
 
         Args:
             path: a folder that does not exist yet, or is empty; its parents are made.
-            bits: length of the codes, at least 1.
+            bits: length of the codes, from 1 to 65,528.
             fingerprints: name -> identity of what made the codes ("model", "preprocessing", "arithmetic", "split").
             classes: class names by class id.
             description: free-form metadata, such as the folder of the images.
 
         Raises:
-            ValueError: bits below 1.
+            ValueError: bits out of range.
             TypeError: bits that is not an int; fingerprints, classes or description that are not strings.
             FileExistsError: a folder with something in it.
         """
         about = About(
-            whole_number("bits", bits, 1),
-            fingerprints=_texts("fingerprints", fingerprints),
-            classes=_names("classes", classes),
-            description=_texts("description", description),
+            checked_bits(bits),
+            fingerprints=checked_texts("fingerprints", fingerprints),
+            classes=checked_names("classes", classes),
+            description=checked_texts("description", description),
         )
         folder = Path(path)
         recover_folder(folder)
@@ -112,7 +109,7 @@ class Index(Queries):
             raise FileNotFoundError(2, "no such index", str(folder))
         if not (folder / FILE_NAME).is_file():
             raise VtsearchError(f"{folder}: expected an index (a folder with {FILE_NAME})")
-        return cls(folder, _open_generation(folder.absolute()))
+        return cls(folder, open_generation(folder.absolute()))
 
     @property
     def path(self) -> Path:
@@ -182,7 +179,7 @@ class Index(Queries):
         array = None if labels is None else checked_labels("labels", labels, len(codes), "codes")
         texts = checked_metadata(metadata, len(codes))
         with self._adding, self._store.writing(about.uuid) as writer:
-            before = _reopened(self._folder, writer.contents, self._generation())
+            before = reopened(self._folder, writer.contents, self._generation())
             form = LabelForm.of(array)
             if len(before):
                 same_form(before.about.labels, form)
@@ -191,7 +188,7 @@ class Index(Queries):
                 columns = item_columns(names, array, texts)
                 self._refuse_known(before, names, columns[1])
                 writer.add_segment(write_segment(self._folder, before.about.next, codes, columns), form)
-            after = _reopened(self._folder, writer.contents, before)
+            after = reopened(self._folder, writer.contents, before)
         self._open = after if self._open is not None else None
 
     def codes(self) -> NDArray[np.uint8]:
@@ -325,38 +322,6 @@ class Index(Queries):
         known = before.known(names, table)
         if known is not None:
             raise ValueError(f"ids: expected new ids, got {known!r}, which is in {self._path}")
-
-
-def _open_generation(folder: Path) -> Generation:
-    """The state of the index in a folder; begun anew if the folder is replaced while its files are opened."""
-    store = Store(folder / FILE_NAME)
-    for _ in range(_REPLACED):
-        contents = store.read()
-        try:
-            return _reopened(folder, contents)
-        except VtsearchError:
-            if store.read().about.uuid == contents.about.uuid:
-                raise
-    raise VtsearchError(f"{folder}: expected an index that stays, got one that is replaced again and again")
-
-
-def _reopened(folder: Path, contents: Contents, before: Generation | None = None) -> Generation:
-    about, segments = contents
-    return Generation(about, open_segments(folder, about, segments, () if before is None else before.parts))
-
-
-def _texts(name: str, values: Mapping[str, str] | None) -> dict[str, str]:
-    texts = dict(values or {})
-    for key, value in texts.items():
-        if not isinstance(key, str) or not isinstance(value, str):
-            raise TypeError(f"{name}: expected strings by name, got {value!r} for {key!r}")
-    return texts
-
-
-def _names(name: str, values: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(values, str) or not all(isinstance(value, str) for value in values):
-        raise TypeError(f"{name}: expected a sequence of strings, got {values!r}")
-    return tuple(map(str, values))
 
 
 def _short(fingerprint: str | None) -> str:

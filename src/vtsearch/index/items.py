@@ -56,7 +56,7 @@ def checked_metadata(metadata: Sequence[Mapping[str, object]] | None, count: int
     return texts if any(texts) else None
 
 
-def _json(row: Mapping[str, object]) -> str:
+def _json(row: object) -> str:
     if not isinstance(row, Mapping) or not all(isinstance(name, str) for name in row):
         raise TypeError(f"metadata: expected mappings with strings as names, got {row!r}")
     try:
@@ -103,7 +103,7 @@ class Items:
         """The ids of some rows."""
         ends = self._id_ends
         starts = np.where(rows > 0, ends[rows - 1], 0)
-        return self._cut(memoryview(self._ids), zip(starts.tolist(), ends[rows].tolist(), strict=True))
+        return self._cut(self._ids.data, zip(starts.tolist(), ends[rows].tolist(), strict=True))
 
     def metadata(self) -> list[dict[str, object]]:
         """The metadata of all items."""
@@ -132,7 +132,7 @@ class Items:
         return next((names[row] for row in sorted(rows) if self.row(names[row]) is not None), None)
 
     def _texts(self, texts: NDArray[Any], ends: NDArray[Any]) -> list[str]:
-        return self._cut(memoryview(texts), pairwise([0, *ends.tolist()]))
+        return self._cut(texts.data, pairwise([0, *ends.tolist()]))
 
     def _cut(self, texts: memoryview, bounds: Iterable[tuple[int, int]]) -> list[str]:
         cut, size = [], len(texts)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from vtsearch._validate import choice, whole_number
 from vtsearch.index.arrays import Layout
 
 if TYPE_CHECKING:
@@ -30,6 +31,16 @@ class LabelForm:
         if labels is None:
             return cls()
         return cls("single") if labels.ndim == 1 else cls("multi", labels.shape[1])
+
+    @classmethod
+    def of_row(cls, kind: Any, classes: Any) -> LabelForm:
+        """A form as it was stored.
+
+        Raises:
+            TypeError, ValueError: something else.
+        """
+        choice("labels", kind, ("none", "single", "multi"))
+        return cls(kind, whole_number("classes", classes, 1 if kind == "multi" else 0))
 
     def layout(self, items: int) -> Layout:
         """The layout of the labels of some items in a file."""

@@ -6,8 +6,10 @@ import hashlib
 import json
 import os
 import sqlite3
+import tempfile
 from contextlib import closing, contextmanager
 from dataclasses import astuple, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vtsearch._validate import whole_number
@@ -17,7 +19,6 @@ from vtsearch.index.segments import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from vtsearch.index.labels import LabelForm
 
@@ -72,7 +73,7 @@ class Store:
         """A transaction that nobody else writes beside; rolled back if the block raises.
 
         The file that the transaction is in is at ``path`` and holds the index of this uuid, at the beginning and at the
-        end: a folder that has been replaced is never written to.
+        end: nothing is committed to a folder that has been replaced.
 
         Raises:
             VtsearchError: the index at this path is another one; another process goes on writing.
@@ -133,12 +134,20 @@ class Writer:
 
 def new_file(about: About) -> bytes:
     """The bytes of ``index.sqlite`` of an index without items."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+    with tempfile.TemporaryDirectory(prefix="vtsearch-") as folder:
+        path = Path(folder) / FILE_NAME
+        _fill(path, about)
+        return path.read_bytes()
+
+
+def _fill(path: Path, about: About) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute("PRAGMA journal_mode = MEMORY")
         db.executescript(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; {_SCHEMA}")
         db.executemany("INSERT INTO about VALUES (?, ?)", about.rows())
         db.executemany("INSERT INTO fingerprints VALUES (?, ?)", sorted(about.fingerprints.items()))
         _sign(db)
-        return db.serialize()
 
 
 @contextmanager
