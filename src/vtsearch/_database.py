@@ -242,7 +242,9 @@ def scan_within(queries: Codes, scan: Scan, radius: int, threads: int) -> Lists:
     """All items within the radius of each query, ordered by (distance, index)."""
     found: list[Lists] = []
     for each in scan:
-        offsets, distances, indices = _native.within(queries, each.codes, radius, allowed_bits(scan.mask, each), threads)
+        offsets, distances, indices = _native.within(
+            queries, each.codes, radius, allowed_bits(scan.mask, each), threads
+        )
         each.renumber(indices)
         found.append((offsets, distances, indices))
     return found[0] if len(found) == 1 else _joined(found)

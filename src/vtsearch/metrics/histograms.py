@@ -77,7 +77,7 @@ def relevance_histograms(
         gains: also sum the shared labels, as ``ndcg_at``, ``acg_at`` and ``wap_at`` need.
         mask: (n,) bool, or (q, n) with a row for each query, or packed bits, as for ``rank``; items whose mask is False
             are ignored.
-        exclude: positions in the database that a query ignores: (q,), a sequence of q arrays, or "self", as for ``rank``.
+        exclude: positions that a query ignores: (q,), a sequence of q arrays, or "self", as for ``rank``.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
 
@@ -87,8 +87,8 @@ def relevance_histograms(
     Raises:
         TypeError: codes that are not uint8; labels that are not numbers; a mask or positions of another dtype; threads
             that are not an int; progress that is not a function.
-        ValueError: shapes that do not fit; labels neither int (n,) nor 0/1 (n, classes); positions outside the database;
-            threads below 1.
+        ValueError: shapes that do not fit; labels neither int (n,) nor 0/1 (n, classes); positions outside the
+            database; threads below 1.
 
     Example:
         >>> import vtsearch
