@@ -63,7 +63,7 @@ class Database:
         labels: ArrayLike | None = None,
     ) -> None:
         alone = isinstance(parts, np.ndarray) or _validate.is_tensor(parts)
-        arrays = [parts] if alone else list(parts)
+        arrays: list[Any] = [parts] if alone else list(parts)
         if not arrays:
             raise ValueError("parts: expected at least one array of codes, got none")
         names = ["parts"] if alone else [f"parts[{number}]" for number in range(len(arrays))]

@@ -149,7 +149,7 @@ def mean_average_precision(
         1.0
     """
     data = query_codes, db_codes, query_labels, db_labels
-    choices = {"ties": ties, "normalizer": normalizer, "mask": mask, "exclude": exclude}
+    choices: dict[str, Any] = {"ties": ties, "normalizer": normalizer, "mask": mask, "exclude": exclude}
     scores = average_precision(*data, k, **choices, threads=threads, progress=progress)
     if not len(scores):
         raise ValueError("query_codes: expected at least 1 query to take a mean over, got none")
