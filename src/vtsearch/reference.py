@@ -79,7 +79,9 @@ def rank(
 ) -> Ranking:
     """The k nearest allowed items of each query, ordered by (distance, index); as many as every query has."""
     orders = _orders(query_codes, db_codes, mask, exclude)
-    columns = min([len(db_codes) if k is None else k, *(len(order.indices) for order in orders)])
+    n = len(db_codes)
+    shared = n if mask is None or mask.ndim == 2 else int(_allowed(mask, None, 1, n).sum())  # what no query bounds
+    columns = min([shared, shared if k is None else k, *(len(order.indices) for order in orders)])
     shape = len(query_codes), columns
     return Ranking(
         np.array([order.distances[:columns] for order in orders], dtype=np.int32).reshape(shape),
