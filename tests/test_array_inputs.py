@@ -1,4 +1,4 @@
-"""Arrays that are not what they look like: converted where only one thing can be meant, refused with the way out if not."""
+"""Arrays that are not what they look like: converted where the meaning is clear, refused with a remedy if not."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_arrays_that_numpy_does_not_make_name_the_argument():
         (lambda array: metrics.average_precision(QUERIES, CODES, array, LABELS[1]), "query_labels"),
         (lambda array: ranking.rank(QUERIES, CODES, mask=array), "mask"),
         (lambda array: ranking.rank(QUERIES, CODES, exclude=array), "exclude"),
-        (lambda array: vtsearch.bootstrap_interval(array), "scores"),
+        (vtsearch.bootstrap_interval, "scores"),
         (vtsearch.pack, "values"),
     ]:
         with pytest.raises(ValueError, match=f"^{name}: expected an array-like; numpy could not convert it"):
@@ -152,9 +152,13 @@ def test_codes_in_signed_words_are_told_to_be_viewed_not_packed(dtype):
     way = rf"db_codes.view\(np.uint{8 * np.dtype(dtype).itemsize}\)"
     with pytest.raises(TypeError, match=rf"db_codes: expected packed uint8 codes, got {words.dtype}; use {way}"):
         ranking.rank(QUERIES, words)
-    with pytest.raises(TypeError, match=r"use db_codes.view\(np.uint\d+\)\[:, None\] if these are codes in signed words"):
+    with pytest.raises(
+        TypeError, match=r"use db_codes.view\(np.uint\d+\)\[:, None\] if these are codes in signed words"
+    ):
         ranking.rank(QUERIES, words[:, 0])
-    assert np.array_equal(ranking.distances(QUERIES, words.view(f"u{np.dtype(dtype).itemsize}")), ranking.distances(QUERIES, CODES))
+    assert np.array_equal(
+        ranking.distances(QUERIES, words.view(f"u{np.dtype(dtype).itemsize}")), ranking.distances(QUERIES, CODES)
+    )
 
 
 def test_bytes_in_a_list_are_told_their_dtype():
@@ -164,13 +168,15 @@ def test_bytes_in_a_list_are_told_their_dtype():
 
 @pytest.mark.parametrize("values", [[-1, 1, 1, -1], [0, 1, 1, 0], [-1, 0, 1, 0]])
 def test_bits_and_signs_are_told_to_be_packed(values):
-    with pytest.raises(TypeError, match="db_codes: expected packed uint8 codes, got int64; vtsearch.pack turns"):
+    with pytest.raises(TypeError, match=r"db_codes: expected packed uint8 codes, got int64; vtsearch\.pack turns"):
         ranking.rank(QUERIES, np.array([values * 2] * 3))
 
 
 def test_signs_of_features_that_are_exactly_0_are_refused():
     signs = np.sign([[0.5, -2.0, 0.0], [1.0, -1.0, 3.0]])
-    with pytest.raises(ValueError, match=r"values: expected features or signs, got -1, 0 and 1 only, where 0 is no sign"):
+    with pytest.raises(
+        ValueError, match=r"values: expected features or signs, got -1, 0 and 1 only, where 0 is no sign"
+    ):
         vtsearch.pack(signs)
     for values in (signs[1:], [[0.0, 1.0]], [[-1.0, 0.0, 0.3]], np.zeros((0, 3))):
         vtsearch.pack(values)
@@ -179,16 +185,22 @@ def test_signs_of_features_that_are_exactly_0_are_refused():
 @pytest.mark.parametrize("labels", [np.array([[0], [1], [0]]), np.array([[5], [7], [5]]), np.ones((3, 1))])
 def test_labels_of_one_column_are_refused_with_both_meanings(labels):
     for name, sides in [("query_labels", (labels, LABELS[1])), ("db_labels", (LABELS[0], labels))]:
-        with pytest.raises(ValueError, match=rf"{name}: expected .*, got \(3, 1\); use {name}\[:, 0\] for class numbers"):
+        with pytest.raises(
+            ValueError, match=rf"{name}: expected .*, got \(3, 1\); use {name}\[:, 0\] for class numbers"
+        ):
             metrics.average_precision(QUERIES, QUERIES if name == "db_labels" else CODES, *sides)
     with pytest.raises(ValueError, match=r"labels: expected .*, got \(3, 1\); use labels\[:, 0\]"):
         Database(QUERIES, labels=labels)
 
 
-@pytest.mark.parametrize("labels", [[0.0, np.nan, 1.0], np.array([0, 1, None], dtype=object), [[1, np.nan], [0, 1], [1, 0]]])
+@pytest.mark.parametrize(
+    "labels", [[0.0, np.nan, 1.0], np.array([0, 1, None], dtype=object), [[1, np.nan], [0, 1], [1, 0]]]
+)
 def test_labels_that_are_no_labels_are_refused(labels):
     with pytest.raises((TypeError, ValueError), match="query_labels: expected "):
-        metrics.average_precision(QUERIES, CODES, labels, LABELS[1] if np.ndim(labels) == 1 else np.eye(2, dtype=int)[LABELS[1] % 2])
+        metrics.average_precision(
+            QUERIES, CODES, labels, LABELS[1] if np.ndim(labels) == 1 else np.eye(2, dtype=int)[LABELS[1] % 2]
+        )
 
 
 def test_the_bits_of_an_evaluation_are_those_of_its_bytes():

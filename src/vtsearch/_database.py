@@ -63,7 +63,7 @@ class Database:
         labels: ArrayLike | None = None,
     ) -> None:
         alone = isinstance(parts, np.ndarray) or _validate.is_tensor(parts)
-        arrays = [parts] if alone else list(parts)
+        arrays: list[Any] = [parts] if alone else list(parts)
         if not arrays:
             raise ValueError("parts: expected at least one array of codes, got none")
         names = ["parts"] if alone else [f"parts[{number}]" for number in range(len(arrays))]
@@ -242,7 +242,9 @@ def scan_within(queries: Codes, scan: Scan, radius: int, threads: int) -> Lists:
     """All items within the radius of each query, ordered by (distance, index)."""
     found: list[Lists] = []
     for each in scan:
-        offsets, distances, indices = _native.within(queries, each.codes, radius, allowed_bits(scan.mask, each), threads)
+        offsets, distances, indices = _native.within(
+            queries, each.codes, radius, allowed_bits(scan.mask, each), threads
+        )
         each.renumber(indices)
         found.append((offsets, distances, indices))
     return found[0] if len(found) == 1 else _joined(found)

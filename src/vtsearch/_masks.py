@@ -47,7 +47,7 @@ class Mask:
         return int(np.bitwise_count(self.bits(0, self.items)).sum())
 
     def as_bool(self) -> NDArray[np.bool_]:
-        """Bool (n,); a copy."""
+        """One bool for each item, (n,); a copy."""
         if self.array.dtype == np.bool_:
             return np.array(self.array)
         return np.unpackbits(self.array, count=self.items).view(np.bool_)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -20,6 +20,7 @@ MOST_DROPPED = 16
 _PAIR_BYTES = 2**22
 
 Answer = TypeVar("Answer")
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 class Group(NamedTuple):
@@ -259,6 +260,6 @@ def _without(found: Lists, excluded: Excluded) -> Lists:
     return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)]), distances[kept], indices[kept]
 
 
-def stacked(parts: Any) -> Any:
+def stacked(parts: Sequence[NDArray[Scalar]]) -> NDArray[Scalar]:
     """The rows of several arrays as one array; a single one is not copied."""
     return parts[0] if len(parts) == 1 else np.concatenate(parts)

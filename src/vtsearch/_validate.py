@@ -118,7 +118,7 @@ def _rows(name: str, codes: NDArray[Any], *, copy_limit: int | None) -> Codes:
     if not codes.dtype.isnative:
         raise ValueError(
             f"{name}: expected words in the byte order of this machine, got {codes.dtype.str}; use "
-            f"{name}.astype({name}.dtype.newbyteorder('=')) for the same numbers, {name}.view(np.uint8) for the same bytes"
+            f"{name}.astype({name}.dtype.newbyteorder('=')) for the same numbers, {name}.view(np.uint8) for the bytes"
         )
     if codes.ndim != 2 or codes.shape[1] == 0:
         raise ValueError(f"{name}: expected (n, bytes) with at least 1 byte per code, got {codes.shape}")

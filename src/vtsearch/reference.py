@@ -4,8 +4,9 @@ Nothing here is fast and nothing here is shared with the engine; tests and bench
 Names and arguments are those of the public functions, less ``threads`` and the checks of arguments. Codes are
 (n, bytes) uint8; a result over distances has one column for each of 0 .. 8 * bytes.
 
-``mask`` is bool (n,) or (q, n), or uint8 as ``numpy.packbits`` makes it along the last axis; ``exclude`` is (q,) positions
-with -1 for none, q arrays of positions, or "self". Items outside the mask, or excluded, do not exist for that query.
+``mask`` is bool (n,) or (q, n), or uint8 as ``numpy.packbits`` makes it along the last axis; ``exclude`` is (q,)
+positions with -1 for none, q arrays of positions, or "self". Items outside the mask, or excluded, do not exist for
+that query.
 """
 
 from __future__ import annotations
@@ -78,7 +79,9 @@ def rank(
 ) -> Ranking:
     """The k nearest allowed items of each query, ordered by (distance, index); as many as every query has."""
     orders = _orders(query_codes, db_codes, mask, exclude)
-    columns = min([len(db_codes) if k is None else k, *(len(order.indices) for order in orders)])
+    n = len(db_codes)
+    shared = n if mask is None or mask.ndim == 2 else int(_allowed(mask, None, 1, n).sum())  # what no query bounds
+    columns = min([shared, shared if k is None else k, *(len(order.indices) for order in orders)])
     shape = len(query_codes), columns
     return Ranking(
         np.array([order.distances[:columns] for order in orders], dtype=np.int32).reshape(shape),
@@ -219,9 +222,7 @@ def relevance_histograms(
         relevant,
         gains=_sum_by_distance(query_codes, db_codes, shared),
         exponential_gains=_sum_by_distance(query_codes, db_codes, 2.0**shared - 1),
-        gain_counts=np.array(
-            [((shared == gain) & allowed).sum(axis=1) for gain in range(shared.max(initial=0) + 1)]
-        ).T,
+        gain_counts=np.array([((shared == gain) & allowed).sum(axis=1) for gain in range(shared.max(initial=0) + 1)]).T,
     )
 
 
@@ -243,15 +244,11 @@ def average_precision(
 ) -> Scores:
     """(q,) average precision at k; tied items in the order of their index, or in all orders at once."""
     if ties != "index":
-        histograms = relevance_histograms(
-            query_codes, db_codes, query_labels, db_labels, mask=mask, exclude=exclude
-        )
+        histograms = relevance_histograms(query_codes, db_codes, query_labels, db_labels, mask=mask, exclude=exclude)
         return average_precision_of(histograms, k, ties=ties, normalizer=normalizer)
     relevant = shared_labels(query_labels, db_labels) > 0
     orders = _orders(query_codes, db_codes, mask, exclude)
-    return np.array(
-        [_in_order(row[order.indices], k, normalizer) for row, order in zip(relevant, orders, strict=True)]
-    )
+    return np.array([_in_order(row[order.indices], k, normalizer) for row, order in zip(relevant, orders, strict=True)])
 
 
 def mean_average_precision(

@@ -95,7 +95,9 @@ def test_an_index_leaves_items_out_of_every_answer(indexes):
             assert len(answers) == 5
             assert NAMES[query] not in answers
         options = {"mask": mask, "exclude": positions}
-        assert np.array_equal(np.diff(index.within(CODES[ASKED], 3, **options).offsets), index.count(CODES[ASKED], 3, **options))
+        assert np.array_equal(
+            np.diff(index.within(CODES[ASKED], 3, **options).offsets), index.count(CODES[ASKED], 3, **options)
+        )
         assert index.histogram(CODES[ASKED], exclude=positions).sum(axis=1).tolist() == [39, 39, 40]
         found = index.evaluate(CODES[ASKED], LABELS[ASKED], 10, **options)
         assert found == evaluate(CODES[ASKED], CODES, LABELS[ASKED], LABELS, 10, **options)

@@ -178,9 +178,9 @@ def test_the_engine_itself_answers_anything_or_raises(pair, number, threads, dat
         (_native.within, (*pair, number, mask, threads)),
         (_native.histogram, (*pair, mask, threads)),
         (_native.distances, (*pair, threads)),
-        (_native.relevance_histograms, (*pair, *rows, classes, threads)),
-        (_native.gain_histograms, (*pair, *rows, classes, threads)),
-        (_native.average_precision_by_index, (*pair, *rows, classes, number, "min", threads)),
+        (_native.relevance_histograms, (*pair, *rows, classes, mask, threads)),
+        (_native.gain_histograms, (*pair, *rows, classes, mask, threads)),
+        (_native.average_precision_by_index, (*pair, *rows, classes, mask, number, "min", threads)),
     ]:
         try:
             call(*arguments)

@@ -88,7 +88,7 @@ def compare(
         permutations: arrangements of signs tried for the p-value, at least 1.
         seed: of both, at least 0.
         mask: (n,) bool, or (q, n) with a row for each query, or packed bits, as for ``rank``; of both sides.
-        exclude: positions in the database that a query ignores: (q,), a sequence of q arrays, or "self", as for ``rank``.
+        exclude: positions that a query ignores: (q,), a sequence of q arrays, or "self", as for ``rank``.
         threads: upper bound; by default the CPUs that this process may use.
 
     Returns:

@@ -179,7 +179,7 @@ def evaluate(
         bits: length of the codes, if their last byte has bits to spare; by default 8 per byte.
         mask: (n,) bool, or (q, n) with a row for each query, or packed bits, as for ``rank``; items whose mask is False
             are ignored.
-        exclude: positions in the database that a query ignores: (q,), a sequence of q arrays, or "self", as for ``rank``.
+        exclude: positions that a query ignores: (q,), a sequence of q arrays, or "self", as for ``rank``.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scans go on.
 

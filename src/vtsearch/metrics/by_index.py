@@ -31,11 +31,11 @@ def precision_by_index(
     The kernel needs all codes at once. A database that is scanned in ranges is ranked instead, a block of queries at a
     time, as only the top k and the number of relevant items count.
     """
-    settings = {"labels": labels, "k": k, "normalizer": normalizer, "threads": threads}
     queries, database = len(selection.queries), selection.database
     whole = _database.Scan(database, queries, progress).whole
     at_once = len(database.parts) == 1 and (whole or _RANKED_BYTES_PER_RESULT * k * queries > RANKED_BYTES)
-    answer = functools.partial(_counted if at_once else _ranked, **settings)
+    method = _counted if at_once else _ranked
+    answer = functools.partial(method, labels=labels, k=k, normalizer=normalizer, threads=threads)
     alone = at_once or selection.excludes_many()
     return stacked(list(each_group(selection, answer, progress, alone=alone)))
 

@@ -77,7 +77,7 @@ def relevance_histograms(
         gains: also sum the shared labels, as ``ndcg_at``, ``acg_at`` and ``wap_at`` need.
         mask: (n,) bool, or (q, n) with a row for each query, or packed bits, as for ``rank``; items whose mask is False
             are ignored.
-        exclude: positions in the database that a query ignores: (q,), a sequence of q arrays, or "self", as for ``rank``.
+        exclude: positions that a query ignores: (q,), a sequence of q arrays, or "self", as for ``rank``.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
 
@@ -87,8 +87,8 @@ def relevance_histograms(
     Raises:
         TypeError: codes that are not uint8; labels that are not numbers; a mask or positions of another dtype; threads
             that are not an int; progress that is not a function.
-        ValueError: shapes that do not fit; labels neither int (n,) nor 0/1 (n, classes); positions outside the database;
-            threads below 1.
+        ValueError: shapes that do not fit; labels neither int (n,) nor 0/1 (n, classes); positions outside the
+            database; threads below 1.
 
     Example:
         >>> import vtsearch
@@ -126,23 +126,26 @@ def histograms_of(
 def _of_range(
     group: Group, each: _database.Range, labels: _labels.Labels, gains: bool, threads: int
 ) -> RelevanceHistograms:
-    parts = _sides(group, each, labels)
-    items, relevant = _native.relevance_histograms(*parts, threads)
+    db_rows = labels.database(each.first, each.stop)
+    parts = _arguments(group, each, labels, db_rows, threads)
+    items, relevant = _native.relevance_histograms(*parts)
     if not gains:
         return RelevanceHistograms(items, relevant)
-    linear, exponential = _native.gain_histograms(*parts, threads)
-    db_rows, mask = labels.database(each.first, each.stop), parts[-1]
+    linear, exponential = _native.gain_histograms(*parts)
     if min(labels.queries.most(), db_rows.most()) <= 1:
         counts = np.stack([(items - relevant).sum(axis=1), relevant.sum(axis=1)], axis=1)
     else:
+        mask = _database.allowed_bits(group.database.mask, each)
         counts = _gain_counts(labels.queries, db_rows, labels.classes, mask, threads)
     return RelevanceHistograms(items, relevant, linear, exponential, counts)
 
 
-def _sides(group: Group, each: _database.Range, labels: _labels.Labels) -> Any:
-    """Codes, label rows, number of classes and mask, as the engine takes them."""
-    rows = *label_arrays(labels.queries), *label_arrays(labels.database(each.first, each.stop))
-    return group.queries, each.codes, *rows, labels.classes, _database.allowed_bits(group.database.mask, each)
+def _arguments(
+    group: Group, each: _database.Range, labels: _labels.Labels, db_rows: _labels.LabelRows, threads: int
+) -> Any:
+    """Codes, label rows, number of classes, mask and threads, as the engine takes them."""
+    rows = *label_arrays(labels.queries), *label_arrays(db_rows)
+    return group.queries, each.codes, *rows, labels.classes, _database.allowed_bits(group.database.mask, each), threads
 
 
 def _joined(parts: Sequence[RelevanceHistograms]) -> RelevanceHistograms:
@@ -199,10 +202,11 @@ def histogram_blocks(
         return
     step = max(1, _HISTOGRAM_BYTES // (16 * (8 * group.queries.shape[1] + 1)))
     for each in scan:
+        db_rows = labels.database(each.first, each.stop)
         for start in range(0, len(group.queries), step):
             block = group.part(start, min(start + step, len(group.queries)))
             mine = labels.of_queries(block.start, block.stop)
-            items, relevant = _native.relevance_histograms(*_sides(block, each, mine), threads)
+            items, relevant = _native.relevance_histograms(*_arguments(block, each, mine, db_rows, threads))
             leave_out.subtract(block, mine, items, relevant)
             yield items, relevant
 

@@ -43,9 +43,7 @@ def is_exact(labels: _labels.Labels, items: int) -> bool:
     return labels.queries.most() + math.log2(max(items, 1)) < _EXACT_BITS
 
 
-def _shared_labels(
-    labels: _labels.Labels, owners: NDArray[np.int64], items: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _shared_labels(labels: _labels.Labels, owners: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.int64]:
     """(pairs,) number of labels that a query and an item share."""
     shared = np.empty(len(items), dtype=np.int64)
     known = np.repeat(np.arange(len(labels.queries)), np.diff(labels.queries.offsets)) * labels.classes

@@ -62,7 +62,7 @@ def average_precision(
             literature); "relevant": all relevant items (trec_eval); "min": the smaller of all relevant items and k.
         mask: (n,) bool, or (q, n) with a row for each query, or packed bits, as for ``rank``; items whose mask is False
             are ignored.
-        exclude: positions in the database that a query ignores: (q,), a sequence of q arrays, or "self", as for ``rank``.
+        exclude: positions that a query ignores: (q,), a sequence of q arrays, or "self", as for ``rank``.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
 
@@ -131,7 +131,7 @@ def mean_average_precision(
         normalizer: "retrieved", "relevant" or "min", as for ``average_precision``.
         mask: (n,) bool, or (q, n) with a row for each query, or packed bits, as for ``rank``; items whose mask is False
             are ignored.
-        exclude: positions in the database that a query ignores: (q,), a sequence of q arrays, or "self", as for ``rank``.
+        exclude: positions that a query ignores: (q,), a sequence of q arrays, or "self", as for ``rank``.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
 
@@ -149,7 +149,7 @@ def mean_average_precision(
         1.0
     """
     data = query_codes, db_codes, query_labels, db_labels
-    choices = {"ties": ties, "normalizer": normalizer, "mask": mask, "exclude": exclude}
+    choices: dict[str, Any] = {"ties": ties, "normalizer": normalizer, "mask": mask, "exclude": exclude}
     scores = average_precision(*data, k, **choices, threads=threads, progress=progress)
     if not len(scores):
         raise ValueError("query_codes: expected at least 1 query to take a mean over, got none")
