@@ -11,6 +11,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 
 import pytest
@@ -22,8 +23,6 @@ from vtsearch.index import Index
 from vtsearch.models import save_model
 
 KILLS = int(os.environ.get("KILLS", "30"))
-LONGEST = 0.6
-"""Seconds after which a child is killed at the latest."""
 
 SERVER = """
 import os, signal, sys, time
@@ -71,11 +70,17 @@ class Server:
             list(map(str, words)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
         assert self._read() == "ready"
+        self.longest = 0.0
+        """Seconds of the last encoding that was not killed, and a third more: the latest moment of a kill."""
 
     def encode(self, model, *, overwrite, kill_after=None):
         """The exit code of an encoding; -9 if it was killed, 3 if it has raised."""
+        began = time.monotonic()
         self._process.stdin.write(f"{model} {overwrite} {kill_after}\n")
-        return int(self._read())
+        code = int(self._read())
+        if kill_after is None:
+            self.longest = 1.33 * (time.monotonic() - began)
+        return code
 
     def close(self):
         self._process.stdin.close()
@@ -128,7 +133,7 @@ def test_no_kill_loses_an_index_or_leaves_half_of_one(server, models, photos, tm
         model = models[number % 2]
         # as long as an encoding is killed, the same one is started again: it continues
         while True:
-            code = server.encode(model, overwrite=True, kill_after=draw.random() * LONGEST)
+            code = server.encode(model, overwrite=True, kill_after=draw.random() * server.longest)
             killed += code == -signal.SIGKILL
             found = content(output)
             assert found == expected[found[0]]
@@ -152,7 +157,7 @@ def test_killed_encodings_of_a_new_index_continue(server, models, tmp_path):
         output.rename(tmp_path / f"done {killed}") if output.exists() else None
         code = None
         while code != 0:
-            code = server.encode(models[0], overwrite=False, kill_after=draw.random() * LONGEST)
+            code = server.encode(models[0], overwrite=False, kill_after=draw.random() * server.longest)
             killed += code == -signal.SIGKILL
             outcomes[code] += 1
             if code == 3:  # the one before was killed after it had put the index in its place
@@ -184,3 +189,23 @@ def test_two_encodings_of_one_output_do_not_run_together(models, photos, tmp_pat
     assert f"another process (pid {both[winner].pid} on" in said[loser] or "exists" in said[loser]
     assert content(tmp_path / "index")[0] == Encoder(models[winner]).fingerprints["model"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["index", "one", "other", "photos"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_the_codes_and_says_that_the_same_command_continues(models, photos, tmp_path):
+    words = [sys.executable, "-m", "vtsearch", "encode", photos, "--output", tmp_path / "index", "--batch-size", "8"]
+    words = list(map(str, [*words, "--save-images", "8", "--model", models[0]]))
+    for number in range(50, 300):
+        Image.new("RGB", (24, 24), (number % 256, 3, 7)).save(photos / f"{number}.png")
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    chunks = tmp_path / ".index.encode/chunks"
+    while process.poll() is None and not (chunks.is_dir() and any(chunks.glob("0*.npz"))):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate()[1].splitlines()
+    assert process.returncode == 130
+    assert said[0].endswith("of 300 images are encoded; the same command continues")
+    assert said[1] == "vtsearch encode: interrupted"
+    done = subprocess.run(words, stderr=subprocess.PIPE, text=True, check=True)
+    assert "vtsearch encode: continuing: " in done.stderr
+    assert len(content(tmp_path / "index")[2]) == 300
