@@ -39,7 +39,7 @@ def test_the_current_folder_and_those_above_are_refused(tmp_path, monkeypatch, n
 
 @pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="needs a mount point")
 def test_a_mount_point_is_refused():
-    refused("/dev/shm", ValueError, r"output: expected a new folder, got /dev/shm, a mount point; name a folder insid")
+    refused("/dev/shm", ValueError, r"output: expected a new folder, got /dev/shm, a mount point; name")
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "y" * 256, "new/" + "ä" * 140])
@@ -65,7 +65,7 @@ def test_a_dangling_link_is_refused(tmp_path):
 
 
 def test_a_name_that_is_not_utf8_is_refused(tmp_path):
-    refused(tmp_path / os.fsdecode(b"caf\xe9"), ValueError, r"output: expected a name in UTF-8, got .*caf\\udce9")
+    refused(tmp_path / os.fsdecode(b"index \xe9"), ValueError, r"output: expected a name in UTF-8, got .*index \\udce9")
 
 
 @pytest.mark.skipif(not os.path.ismount("/proc"), reason="needs a folder that nobody can write to")

@@ -216,7 +216,7 @@ def test_an_index_that_appeared_meanwhile_is_not_replaced(encode, tmp_path, monk
         write(chunk_folder, chunk)
 
     monkeypatch.setattr("vtsearch.encoding.work_folder.write_chunk", made_by_another)
-    with pytest.raises(FileExistsError, match="made by another process meanwhile and is as it was; the codes are sav"):
+    with pytest.raises(FileExistsError, match="made by another process meanwhile and is as it was; the codes are"):
         encode()
     with Index.open(tmp_path / "index") as index:
         assert (len(index), index.bits) == (0, 8)

@@ -33,8 +33,8 @@ def damaged(photos):
     (photos / "03.png").write_bytes((photos / "03.png").read_bytes()[:300])
     (photos / "17.png").write_text("hello")
     (photos / "30.png").write_bytes(b"")
-    shutil.copy(photos / "00.png", photos / os.fsdecode(b"caf\xe9.png"))
-    return ["03.png", "17.png", "30.png", r"caf\xe9.png"]
+    shutil.copy(photos / "00.png", photos / os.fsdecode(b"photo \xe9.png"))
+    return ["03.png", "17.png", "30.png", r"photo \xe9.png"]
 
 
 def readable_codes(encoder, photos, damaged):
