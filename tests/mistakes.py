@@ -247,7 +247,11 @@ def _of_parser(
 
 def _takes_text(action: Any) -> bool:
     """Whether an option reads any text: a name, a path, or a file of values."""
-    return action.nargs != 0 and not action.choices and "str" in str(getattr(action, "_typehint", None) or action.type or str)
+    return (
+        action.nargs != 0
+        and not action.choices
+        and "str" in str(getattr(action, "_typehint", None) or action.type or str)
+    )
 
 
 def _replaced(base: list[str], place: int, flag: str, action: Any, value: str) -> list[str]:

@@ -54,7 +54,10 @@ def test_every_option_of_every_command_with_every_value_is_one_line(place, monke
 def test_a_process_answers_as_the_function_does(place):
     """A traceback at the exit of the interpreter, or a warning of a library, is seen here only."""
     quick = [each for each in mistakes.generate((), mistakes.FEW) if each.command in {*WITHOUT_TORCH, "data make"}]
-    for mistake in [*quick[::12], *[each for each in mistakes.generate((), mistakes.FEW) if each.command == "encode"][::20]]:
+    for mistake in [
+        *quick[::12],
+        *[each for each in mistakes.generate((), mistakes.FEW) if each.command == "encode"][::20],
+    ]:
         done = subprocess.run(
             [sys.executable, "-m", "vtsearch", *mistake.argv], cwd=place, capture_output=True, text=True, check=False
         )

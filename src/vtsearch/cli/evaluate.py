@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from vtsearch._printable import printable
 from vtsearch.cli.code_inputs import CodePair, LabelledCodes, given_ids, open_codes, open_others, refuse_mixing
 from vtsearch.cli.output import check_output_folder, json_text
 from vtsearch.cli.parser import CommandParser
@@ -135,7 +136,7 @@ def as_text(evaluation: Evaluation, context: ReportContext, comparison: Comparis
         choices(evaluation, context, "as said"),
         f"model {context.model[:12]}",
     ]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _interval(evaluation: Evaluation) -> list[str]:
@@ -178,7 +179,7 @@ def _warn_of_leakage(queries: LabelledCodes, database: LabelledCodes) -> None:
     if found:
         print(
             f"vtsearch evaluate: warning: {len(found):,} of {len(asked):,} queries are also in the database "
-            f"(such as {min(found)}): they find themselves, and the scores are too high",
+            f"(such as {printable(min(found))}): they find themselves, and the scores are too high",
             file=sys.stderr,
         )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vtsearch import _native
+from vtsearch._printable import printable
 from vtsearch.cli.output import json_text
 from vtsearch.cli.parser import CommandParser
 from vtsearch.errors import VtsearchError
@@ -146,8 +147,8 @@ def _text(facts: dict[str, Any]) -> str:
     width = max(map(len, facts))
     lines = []
     for name, value in facts.items():
-        first, *more = _lines(value)
-        lines += [f"{name:<{width}}  {first}".rstrip(), *(f"{'':<{width}}  {line}" for line in more)]
+        first, *more = map(printable, _lines(value))
+        lines += [f"{printable(name):<{width}}  {first}".rstrip(), *(f"{'':<{width}}  {line}" for line in more)]
     return "\n".join(lines)
 
 
