@@ -125,7 +125,7 @@ def test_memory_that_is_short_is_a_mistake(monkeypatch, capsys):
         (ImportError("cannot import name"), 70, "internal error"),
     ],
 )
-def test_a_module_that_cannot_be_imported(error, code, text, monkeypatch, tmp_path, capsys):
+def test_a_module_that_cannot_be_imported(error, code, text, monkeypatch, tmp_path, capsys):  # noqa: PLR0917
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("vtsearch.cli.importlib.import_module", raising(error))
     assert main(["info"]) == code
@@ -217,7 +217,7 @@ def test_names_in_messages_are_escaped(capsys):
 
 @pytest.mark.parametrize("value", ["", "  ", "a\0b", "x" * 5000, 2**63, -(2**64), float("nan"), [1, 2**70], ["a", ""]])
 def test_no_option_of_any_command_can_be_this(value):
-    with pytest.raises(ValueError, match="^name: expected"):
+    with pytest.raises(ValueError, match=r"^name: expected"):
         check_values([("name", value)])
 
 
@@ -226,9 +226,9 @@ def test_values_that_options_can_be():
 
 
 def test_a_long_text_is_refused_before_it_is_read():
-    with pytest.raises(ValueError, match="^--batch-size: expected at most 4,096 characters, got 5,000"):
+    with pytest.raises(ValueError, match=r"^--batch-size: expected at most 4,096 characters, got 5,000"):
         check_lengths(["--batch_size", "9" * 5000])
-    with pytest.raises(ValueError, match="^--k: "):
+    with pytest.raises(ValueError, match=r"^--k: "):
         check_lengths([f"--k={'9' * 5000}"])
 
 
@@ -253,7 +253,7 @@ def test_output_files_are_checked(tmp_path):
         (str(tmp_path / "file/new.png"), FileNotFoundError),
         (str(tmp_path / ("x" * 300)), OSError),
     ):
-        with pytest.raises(kind, match="^picture: "):
+        with pytest.raises(kind, match=r"^picture: "):
             check_output_file("picture", bad)
 
 
@@ -270,7 +270,7 @@ def test_output_folders_are_checked(tmp_path):
         (str(tmp_path / "dangling"), ValueError),
         (str(tmp_path / ("x" * 300)), OSError),
     ):
-        with pytest.raises(kind, match="^output: "):
+        with pytest.raises(kind, match=r"^output: "):
             check_output_folder("output", bad)
 
 
@@ -278,5 +278,5 @@ def test_output_folders_are_checked(tmp_path):
 def test_a_folder_without_the_right_to_write_is_refused(tmp_path):
     tmp_path.chmod(0o500)
     for check in (check_output_file, check_output_folder):
-        with pytest.raises(PermissionError, match="^output: "):
+        with pytest.raises(PermissionError, match=r"^output: "):
             check("output", str(tmp_path / "new"))

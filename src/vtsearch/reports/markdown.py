@@ -165,9 +165,8 @@ def _about(evaluation: Evaluation, context: ReportContext) -> list[list[str]]:
 
 
 def _warning(context: ReportContext) -> list[str]:
-    return (
-        [f"**This is {printable(context.remark)}.** Do not set it beside published numbers."] if context.remark else []
-    )
+    remark = printable(context.remark)
+    return [f"**This is {remark}.** Do not set it beside published numbers."] if remark else []
 
 
 def _scores(evaluation: Evaluation, context: ReportContext) -> list[list[str]]:
