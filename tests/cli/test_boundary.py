@@ -169,7 +169,7 @@ def test_a_full_disk_behind_standard_output_is_one_line(words, index):
 
 
 def test_messages_that_nobody_can_read_do_not_change_the_exit_code(index):
-    for target in ("/dev/full", ">(true)"):
+    for target in ("/dev/full", " >(true)"):
         assert shell(f"{COMMAND} info {index} 2>{target} >/dev/null; echo code $?").stdout == "code 0\n"
         assert shell(f"{COMMAND} info nowhere 2>{target}; echo code $?").stdout == "code 2\n"
 
