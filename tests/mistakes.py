@@ -100,6 +100,9 @@ VALUES = {
 }
 """What -> value."""
 
+FILES = tuple(what for what, value in VALUES.items() if Path(value).suffix or "/" in value or "in a file" in what)
+"""Values that only an option of text or of a path can read."""
+
 FEW = ("empty", "negative", "huge", "nan", "letters", "a list", "a folder", "a missing file", "garbage")
 """Those of the quick test."""
 
@@ -236,8 +239,19 @@ def _of_parser(
             yield Mistake(command, name, "no value", (*_without(base, flag), flag))
             yield Mistake(command, name, "an unknown spelling", (*_without(base, flag), f"{flag}x", "1"), f"{flag}x")
         for what in values:
+            if what in FILES[1:] and not _takes_text(action):
+                continue
             yield Mistake(command, name, what, tuple(_replaced(base, place, flag, action, VALUES[what])), VALUES[what])
         place += not flag
+
+
+def _takes_text(action: Any) -> bool:
+    """Whether an option reads any text: a name, a path, or a file of values."""
+    return (
+        action.nargs != 0
+        and not action.choices
+        and "str" in str(getattr(action, "_typehint", None) or action.type or str)
+    )
 
 
 def _replaced(base: list[str], place: int, flag: str, action: Any, value: str) -> list[str]:

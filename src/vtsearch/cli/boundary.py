@@ -148,5 +148,5 @@ def _version(package: str) -> str:
 
 def _print(name: str, text: str, code: int) -> int:
     line = _shortened(" ".join(printable(text).split()))
-    print(f"vtsearch {name}: {line}".replace("vtsearch : ", "vtsearch: "), file=sys.stderr)
+    print(f"{f'vtsearch {name}'.strip()}: {line}", file=sys.stderr)
     return code

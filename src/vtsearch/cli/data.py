@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from vtsearch._printable import printable
 from vtsearch.cli.output import check_output_folder, json_text
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import scanning, show_remarks
@@ -146,7 +148,7 @@ def _lines(found: Inspection) -> str:
         lines.append(f"{found.title} is offered by its publisher at {found.page}")
     levels = [finding.level for finding in found.findings]
     lines.append(f"errors: {levels.count('error')}, warnings: {levels.count('warn')}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def is_listed_whole(finding: Finding) -> bool:
@@ -181,6 +183,6 @@ def _run_make(argv: list[str]) -> int:
     show_remarks(made.remarks)
     split = made.split
     counts = ", ".join(f"{len(getattr(split, part)):,} {part}" for part in ("query", "train", "database"))
-    print(f"{args['output']}: {counts} (seed {args['seed']}, split {split.fingerprint[:12]})")
-    print(f"vtsearch train --protocol {args['output']}")
+    print(f"{printable(args['output'])}: {counts} (seed {args['seed']}, split {split.fingerprint[:12]})")
+    print(f"vtsearch train --protocol {shlex.quote(printable(args['output']))}")
     return 0

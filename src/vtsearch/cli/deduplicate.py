@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vtsearch._printable import printable
 from vtsearch.cli.output import json_text
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import scanning
@@ -40,6 +41,6 @@ def run(argv: list[str]) -> int:
         print(json_text({"index": args.index, **sizes, "groups": groups}))
         return 0
     for group in groups:
-        print("\n".join(group), end="\n\n")
+        print("\n".join(map(printable, group)), end="\n\n")
     print(f"{len(groups):,} groups (radius {args.radius}, {bits} bits); {redundant:,} of {len(ids):,} items could go")
     return 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vtsearch._printable import printable
 from vtsearch.cli import format_error
 from vtsearch.cli.code_inputs import (
     CodePair,
@@ -167,7 +168,7 @@ def as_text(evaluation: Evaluation, context: ReportContext, comparison: Comparis
         choices(evaluation, context, "as said"),
         f"model {context.model[:12]}",
     ]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _interval(evaluation: Evaluation) -> list[str]:
@@ -208,7 +209,7 @@ def _self_matches(pair: CodePair) -> str:
     first = pair.queries.index.ids()[int(np.argmax(positions >= 0))]
     return (
         f"{np.count_nonzero(positions >= 0):,} of {len(positions):,} queries are also in the database "
-        f"(such as {first}): they find themselves, and the scores are too high; --exclude ids leaves them out"
+        f"(such as {printable(first)}): they find themselves, and the scores are too high; --exclude ids leaves them out"
     )
 
 

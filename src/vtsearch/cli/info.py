@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vtsearch import _native
+from vtsearch._printable import printable
 from vtsearch.cli.output import json_text
 from vtsearch.cli.parser import CommandParser
 from vtsearch.data.skipped import SKIPPED, skipped_images
@@ -124,13 +125,21 @@ def _run_folder(folder: Path) -> dict[str, Any]:
     facts |= {name: (folder / name).is_dir() for name in ("last", "best", "final", "codes")}
     if (folder / "report.json").is_file():
         facts |= _report(folder)
-    facts["configuration"] = (folder / "config.yaml").read_text().splitlines()
+    facts["configuration"] = _read_text(folder / "config.yaml").splitlines()
     return facts
 
 
 def _report(folder: Path) -> dict[str, Any]:
     report = _read_json(folder / "report.json")
-    evaluation, context = report["evaluation"], report["context"]
+    try:
+        return _scores(folder, report["evaluation"], report["context"])
+    except (KeyError, TypeError) as error:
+        raise VtsearchError(
+            f"{folder / 'report.json'}: expected a report of vtsearch, got another JSON file"
+        ) from error
+
+
+def _scores(folder: Path, evaluation: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
     return {
         "report": str(folder / "report.json"),
         **{name: context[name] for name in ("protocol", "split", "model", "framework", "backbone")},
@@ -139,10 +148,17 @@ def _report(folder: Path) -> dict[str, Any]:
     }
 
 
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise VtsearchError(f"{path}: expected text in UTF-8, got something else") from error
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text())
-    except ValueError as error:
+        values = json.loads(_read_text(path))
+    except (ValueError, RecursionError) as error:
         raise VtsearchError(f"{path}: expected JSON, got {error}") from error
     if not isinstance(values, dict):
         raise VtsearchError(f"{path}: expected a JSON object, got {type(values).__name__}")
@@ -168,8 +184,8 @@ def _text(facts: dict[str, Any]) -> str:
     width = max(map(len, facts))
     lines = []
     for name, value in facts.items():
-        first, *more = _lines(value)
-        lines += [f"{name:<{width}}  {first}".rstrip(), *(f"{'':<{width}}  {line}" for line in more)]
+        first, *more = map(printable, _lines(value))
+        lines += [f"{printable(name):<{width}}  {first}".rstrip(), *(f"{'':<{width}}  {line}" for line in more)]
     return "\n".join(lines)
 
 

@@ -8,6 +8,8 @@ import re
 import sys
 from argparse import HelpFormatter, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
@@ -58,8 +60,17 @@ class CommandParser(ArgumentParser):
         except Exception as reason:
             if os.environ.get("VTSEARCH_DEBUG"):
                 raise
-            self.error(str(reason))
+            self.error(self._unread_file(argv) or str(reason))
         return args
+
+    def _unread_file(self, argv: Sequence[str]) -> str | None:
+        """The message about a file of values that could not be read, if one was given."""
+        words = [part for word in argv for part in word.split("=", 1)]
+        for flag, value in pairwise(words):
+            action = self._option_string_actions.get(flag)
+            if type(action).__name__ == "_ActionConfigLoad" and Path(value).is_file():
+                return f"{action.dest}: expected names and values in YAML, or a file of them, got {value!r}"
+        return None
 
     def format_help(self, formatter: HelpFormatter | None = None) -> str:
         """The help text, with hyphenated flags."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from vtsearch._atomic_io import write_file
+from vtsearch._printable import printable
 from vtsearch.cli.output import check_output_file, json_text
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import scanning
@@ -120,6 +121,7 @@ def _labels(index: Index, answers: Answers) -> list[str]:
 
 
 def _print(rows: list[tuple[int, str, str]]) -> None:
+    rows = [(distance, printable(name), printable(label)) for distance, name, label in rows]
     width = max([2, *(len(name) for _, name, _ in rows)])
     print(f"rank  distance  {'id':<{width}}  label")
     for rank, (distance, name, label) in enumerate(rows, start=1):
@@ -142,7 +144,7 @@ def _draw(args: Namespace, query: Query, index: Index, answers: Answers) -> None
     labels = index.labels()
     row = RetrievalRow(
         query=_image(query, load),
-        title=Path(args.query).name,
+        title=printable(Path(args.query).name),
         answers=[load(item) for item in items],
         distances=answers.distances[0].tolist(),
         relevant=None if labels is None or query.item is None else are_relevant(labels[query.item], labels[items]),

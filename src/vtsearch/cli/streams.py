@@ -20,6 +20,7 @@ class Output:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._error: OSError | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -39,9 +40,11 @@ class Output:
         return len(text)
 
     def flush(self) -> None:
-        """Hand the text to the system; errors as of ``write``."""
+        """Hand the text to the system; errors as of ``write``, also an earlier one: argparse catches those of help."""
         with self._guarded():
             self._stream.flush()
+        if self._error is not None:
+            raise self._error
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -49,7 +52,8 @@ class Output:
             yield
         except OSError as error:
             discard(self._stream)
-            raise OSError(error.errno, error.strerror, STDOUT) from error
+            self._error = OSError(error.errno, error.strerror, STDOUT)
+            raise self._error from error
 
 
 class Messages(Output):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtsearch._atomic_io import write_file
+from vtsearch._printable import printable
 from vtsearch.evaluation.evaluation import map_name
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def write_report(
 
 def choices(evaluation: Evaluation, context: ReportContext, ties: str = "expected") -> str:
     """The line under every table: all that the numbers depend on."""
-    protocol = f"{context.protocol} (not as published)" if context.remark else context.protocol
+    protocol = printable(f"{context.protocol} (not as published)" if context.remark else context.protocol)
     excluded = f", {evaluation.excluded:,} excluded pairs" if evaluation.excluded else ""
     return (
         f"protocol {protocol}, split {context.split[:12]}, k = {evaluation.k or 'all'}, "
@@ -125,7 +126,7 @@ def markdown(
     """The report as Markdown."""
     note = f"*{choices(evaluation, context)}*"
     parts = [
-        f"# Retrieval report: {context.protocol}",
+        f"# Retrieval report: {printable(context.protocol)}",
         *_warning(context),
         markdown_table(["what", "value"], _about(evaluation, context)),
         f"## {map_name(evaluation.k)}",
@@ -167,8 +168,9 @@ def _about(evaluation: Evaluation, context: ReportContext) -> list[list[str]]:
 
 
 def _warning(context: ReportContext) -> list[str]:
-    remark = f"**This is {context.remark}.** Do not set it beside published numbers."
-    return ([remark] if context.remark else []) + ([f"**Warning: {context.warning}.**"] if context.warning else [])
+    remark, warning = printable(context.remark), printable(context.warning)
+    lines = [f"**This is {remark}.** Do not set it beside published numbers."] if remark else []
+    return [*lines, f"**Warning: {warning}.**"] if warning else lines
 
 
 def _scores(evaluation: Evaluation, context: ReportContext) -> list[list[str]]:
@@ -212,7 +214,7 @@ def _comparison(comparison: Comparison, evaluation: Evaluation, context: ReportC
         f"{choices(evaluation, context, comparison.ties)}; interval: paired {_bootstrap(difference)}; "
         f"p: paired permutation test, {test.permutations:,} arrangements of signs ({tried}), seed {test.seed}"
     )
-    return [f"## Against {context.against}", markdown_table(["", map_name(comparison.k)], rows), f"*{note}*"]
+    return [f"## Against {printable(context.against)}", markdown_table(["", map_name(comparison.k)], rows), f"*{note}*"]
 
 
 def _bootstrap(interval: Interval) -> str:
@@ -232,9 +234,9 @@ def _gains(evaluation: Evaluation, note: str) -> list[str]:
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; pipes in cells are escaped."""
+    """A Markdown table; pipes and control characters in cells are escaped."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(printable(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def _write_figures(
