@@ -130,7 +130,12 @@ def _run_check(argv: list[str]) -> int:
     root = None if args.root is None else Path(args.root)
     with scanning("checking") as progress:
         found = check_dataset(
-            args.protocol, root, quick=args.quick, seed=args.seed, strip_prefix=args.strip_prefix or "", progress=progress
+            args.protocol,
+            root,
+            quick=args.quick,
+            seed=args.seed,
+            strip_prefix=args.strip_prefix or "",
+            progress=progress,
         )
     print(json_text(asdict(found) | {"is_clean": found.is_clean}) if args.json else _lines(found))
     return 0 if found.is_clean else FINDINGS
