@@ -208,8 +208,8 @@ def _self_matches(pair: CodePair) -> str:
         return ""
     first = pair.queries.index.ids()[int(np.argmax(positions >= 0))]
     return (
-        f"{np.count_nonzero(positions >= 0):,} of {len(positions):,} queries are also in the database "
-        f"(such as {printable(first)}): they find themselves, and the scores are too high; --exclude ids leaves them out"
+        f"{np.count_nonzero(positions >= 0):,} of {len(positions):,} queries are also in the database (such as "
+        f"{printable(first)}): they find themselves, and the scores are too high; --exclude ids leaves them out"
     )
 
 

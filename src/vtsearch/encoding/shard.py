@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from vtsearch._atomic_io import place_folder, swap_folder, temporary
-from vtsearch.data.loading.tolerant_dataset import printable
+from vtsearch.data.loading.tolerant_dataset import utf8_text
 from vtsearch.data.skipped import SkippedImage, skipped_entry
 from vtsearch.encoding.chunked_encoding import ChunkedEncoding, NoProgress, SavePolicy, describe_fault
 from vtsearch.encoding.output import check_output, claimed, is_occupied, output_folder, refuse_existing
@@ -93,7 +93,7 @@ def encode_shard(
             chunks = encoding.run()
             faults = [fault for chunk in chunks for fault in chunk.faults]
             _refuse_nothing_readable(ids, faults, work)
-            skipped = [SkippedImage(printable(ids[fault.row]), fault.reason) for fault in faults]
+            skipped = [SkippedImage(utf8_text(ids[fault.row]), fault.reason) for fault in faults]
             about = {**images.description, **(description or {}), **skipped_entry(skipped)}
             write = partial(
                 _write_readable,
@@ -133,7 +133,7 @@ def _different_ids(images: ImageSelection) -> list[str]:
     seen: set[str] = set()
     for name in ids:
         if name in seen:
-            raise ValueError(f"images: expected different images, got {printable(name)} twice")
+            raise ValueError(f"images: expected different images, got {utf8_text(name)} twice")
         seen.add(name)
     return ids
 

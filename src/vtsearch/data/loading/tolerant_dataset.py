@@ -103,7 +103,7 @@ class TolerantDataset(Dataset[TolerantBatch]):
 
     def _check_name(self, row: int) -> None:
         name = self._items.source.id(int(self._items.positions[row]))
-        if printable(name) != name:
+        if utf8_text(name) != name:
             raise VtsearchError("expected a file name in UTF-8, got other bytes; rename the file")
 
 
@@ -118,7 +118,7 @@ def stamp(source: ImageSource, position: int) -> Stamp | None:
     return Stamp(found.st_size, found.st_mtime_ns)
 
 
-def printable(name: str) -> str:
+def utf8_text(name: str) -> str:
     """A name, with the bytes that are not UTF-8 as hexadecimal escapes."""
     return os.fsencode(name).decode(errors="backslashreplace")
 
@@ -127,7 +127,7 @@ def _reason(error: BaseException) -> str:
     """The message of an error on one line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(printable(str(error)).split()) or type(error).__name__
+    return " ".join(utf8_text(str(error)).split()) or type(error).__name__
 
 
 def _errno(error: BaseException) -> int | None:
