@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from vtsearch.data.loading.tolerant_dataset import Fault, printable, stamp
+from vtsearch.data.loading.tolerant_dataset import Fault, stamp, utf8_text
 from vtsearch.encoding.chunks import Chunk, gaps, images_digest
 from vtsearch.encoding.encoder import CPU_SHAPE
 from vtsearch.encoding.work_folder import folder_identity
@@ -201,7 +201,7 @@ class _ChunkWriter:
 
 def describe_fault(ids: Sequence[str], fault: Fault) -> str:
     """``NAME: REASON``, without the name where the reason has it."""
-    name, reason = printable(ids[fault.row]), fault.reason.removeprefix("images: ")
+    name, reason = utf8_text(ids[fault.row]), fault.reason.removeprefix("images: ")
     return reason if name in reason else f"{name}: {reason}"
 
 
