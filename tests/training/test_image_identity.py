@@ -44,9 +44,7 @@ def test_the_same_images_are_accepted_wherever_and_whenever_they_were_written(im
 def test_an_image_with_another_pixel_is_refused_with_its_name(images):
     saved = image_identity(images)
     change_a_pixel(file_of(images))
-    with pytest.raises(
-        VtsearchError, match=rf"{file_of(images)}: .* of another content \(1 in all\)"
-    ):
+    with pytest.raises(VtsearchError, match=rf"{file_of(images)}: .* of another content \(1 in all\)"):
         compare_images(images, saved, image_identity(images))
 
 
