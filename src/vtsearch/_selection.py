@@ -136,9 +136,11 @@ def select(
 
 def rank(selection: Selection, k: Any, threads: int, progress: Progress | None) -> Rows:
     """The k nearest of each query, ordered by (distance, index)."""
+    queries, database, masks, excluded = selection
+    if masks is None and excluded is None:  # the common case, without the calls of the others: it takes microseconds
+        scan = _database.Scan(database, len(queries), progress)
+        return _database.scan_rank(queries, scan, cut_off(k, len(database)), threads)
     columns = selection.columns(k)
-    if selection.shared:
-        return _database.scan_rank(selection.queries, _scan(selection, progress), columns, threads)
 
     def answer(group: Group, report: Progress | None) -> Rows:
         distances, indices, kept = ranked(group, columns, threads, report)

@@ -113,13 +113,8 @@ def codes_of_bits(codes: Any, bits: Any, *, bitorder: str = "big") -> tuple[Code
 
 
 def _rows(name: str, codes: NDArray[Any], *, copy_limit: int | None) -> Codes:
-    if codes.dtype != np.uint8 and not (codes.dtype.kind == "u" and codes.ndim == 2):
+    if codes.dtype != np.uint8:
         _refuse_kind(name, codes)
-    if not codes.dtype.isnative:
-        raise ValueError(
-            f"{name}: expected words in the byte order of this machine, got {codes.dtype.str}; use "
-            f"{name}.astype({name}.dtype.newbyteorder('=')) for the same numbers, {name}.view(np.uint8) for the bytes"
-        )
     if codes.ndim != 2 or codes.shape[1] == 0:
         raise ValueError(f"{name}: expected (n, bytes) with at least 1 byte per code, got {codes.shape}")
     if not codes.flags.c_contiguous:
@@ -138,6 +133,14 @@ def _refuse_wider(name: str, codes: Codes) -> None:
 
 
 def _refuse_kind(name: str, codes: NDArray[Any]) -> None:
+    """Raise unless these are (n, words) of unsigned words in the byte order of the machine."""
+    if codes.dtype.kind == "u" and not codes.dtype.isnative:
+        raise ValueError(
+            f"{name}: expected words in the byte order of this machine, got {codes.dtype.str}; use "
+            f"{name}.astype({name}.dtype.newbyteorder('=')) for the same numbers, {name}.view(np.uint8) for the bytes"
+        )
+    if codes.dtype.kind == "u" and codes.ndim == 2:
+        return
     if codes.dtype.kind == "u":
         raise ValueError(
             f"{name}: expected (n, words) for {codes.dtype} words, got {codes.shape}, which may be one code or many; "
