@@ -23,6 +23,7 @@ import torch
 from PIL import Image
 
 from vtsearch.cli import format_error, main
+from vtsearch.cli.boundary import ISSUES
 from vtsearch.codes import pack
 from vtsearch.data import (
     draw_dataset,
@@ -379,7 +380,7 @@ COMMANDS = [
     Mistake(
         "a report where a file is",
         f"evaluate {SIDES} --database codes.npy --database-labels labels.npy --report list.txt",
-        r"list\.txt: File exists",
+        r"report: expected a folder to write, got 'list\.txt'",
     ),
     Mistake("an unknown task", "data verify digits", "task: expected one of list, check, make, got 'verify'"),
     Mistake("no task", "data", "task: expected a value"),
@@ -530,6 +531,11 @@ def page(outcomes) -> str:
         "Every message names the argument or the file, what was expected and what came. A command prints one line on",
         "standard error and ends with code 2; `VTSEARCH_DEBUG=1` shows where it was raised. The tests run all of this:",
         "`VTSEARCH_WRITE_DOCS=1 pytest tests/cli/test_bad_input.py` writes the page.",
+        "",
+        "An exception that vtsearch did not expect is one line too, with code 70: `internal error` and the name of a",
+        "file with the traceback, the versions and the command. It holds nothing of the environment; please send it",
+        f"with the command to <{ISSUES}>. Control characters in names and paths are printed as",
+        "escape sequences such as `\\x1b`; `--json` keeps them exact.",
         "",
         "## Commands",
         "",
