@@ -202,7 +202,7 @@ LIBRARY = [
         "a truncated segment",
         lambda p: Index.open(p / "truncated-index"),
         VtsearchError,
-        r"codes/[0-9a-f]{32}\.npy: expected 176 bytes, got 150",
+        r"codes/NAME\.npy: expected 176 bytes, got 150",
     ),
     call("an unknown protocol", lambda _: get_protocol("cifar10"), ValueError, "protocol.*cifar10@54000"),
     call(
@@ -475,7 +475,7 @@ def outcome(mistake: Mistake, place: TrainState) -> tuple[object, str]:
             kind, text = type(error), format_error(error)
         else:
             kind, text = None, ""
-    text = text.replace(f"{place.root}/", "").strip()
+    text = re.sub(r"\b[0-9a-f]{32}\.npy", "NAME.npy", text.replace(f"{place.root}/", "").strip())
     return kind, re.sub(r"\b(?!0{12})[0-9a-f]{12}\b", "5f3a...", text)
 
 

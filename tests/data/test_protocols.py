@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -95,8 +97,11 @@ def test_list_files_in_a_folder_are_its_split(tmp_path):
 
 
 def test_a_missing_extra_is_named():
-    with pytest.raises(ModuleNotFoundError, match=r"needs no_such_module: pip install 'vtsearch\[train\]'"):
-        require_extra("no_such_module.inner")
+    with (
+        patch.dict(sys.modules, {"pyarrow": None}),
+        pytest.raises(ModuleNotFoundError, match=r"needs pyarrow: pip install 'vtsearch\[train\]'"),
+    ):
+        require_extra("pyarrow.parquet")
 
 
 @pytest.mark.skipif(not COCO.is_dir(), reason="VTSEARCH_DATA has no coco736")

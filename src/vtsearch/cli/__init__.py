@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from vtsearch import _native
 from vtsearch._printable import printable
 from vtsearch.cli.boundary import INTERNAL_ERROR, INTERRUPTED, USAGE_ERROR, conclude, format_error
 from vtsearch.cli.streams import standard_streams
-from vtsearch.errors import did_you_mean
+from vtsearch.errors import VtsearchError, did_you_mean
 
 __all__ = ["COMMANDS", "INTERNAL_ERROR", "INTERRUPTED", "USAGE_ERROR", "format_error", "main"]
 
@@ -64,11 +66,25 @@ def _run(name: str, argv: list[str]) -> int:
     if name not in COMMANDS:
         print(f"vtsearch: {_unknown(name)}", file=sys.stderr)
         return USAGE_ERROR
+    _check_forced_isa()
     try:
         code: int = importlib.import_module(f"vtsearch.cli.{name}").run(argv)
     except SystemExit as stop:  # how argparse ends --help and usage errors
         return stop.code if isinstance(stop.code, int) else 0
     return code
+
+
+def _check_forced_isa() -> None:
+    """Refuse a ``VTSEARCH_ISA`` that this machine cannot run before the work begins.
+
+    Raises:
+        VtsearchError: naming those that it can run.
+    """
+    if os.environ.get("VTSEARCH_ISA"):
+        try:
+            _native.active_isa()
+        except ValueError as reason:
+            raise VtsearchError(str(reason)) from reason
 
 
 def _help() -> str:

@@ -68,7 +68,7 @@ class CommandParser(ArgumentParser):
         words = [part for word in argv for part in word.split("=", 1)]
         for flag, value in pairwise(words):
             action = self._option_string_actions.get(flag)
-            if type(action).__name__ == "_ActionConfigLoad" and Path(value).is_file():
+            if action is not None and type(action).__name__ == "_ActionConfigLoad" and Path(value).is_file():
                 return f"{action.dest}: expected names and values in YAML, or a file of them, got {value!r}"
         return None
 

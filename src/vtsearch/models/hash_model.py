@@ -76,7 +76,8 @@ class ModelConfig:
         for name, allowed in RANGES.items():
             if not (name == "image_size" and self.image_size is None):
                 allowed.check(name, getattr(self, name))
-        if not isinstance(self.backbone, str) or not isinstance(self.weights, str | None):
+        texts: tuple[object, object] = self.backbone, self.weights
+        if not isinstance(texts[0], str) or not isinstance(texts[1], str | None):
             raise TypeError(f"backbone, weights: expected text, got {self.backbone!r} and {self.weights!r}")
         if not isinstance(self.pretrained, bool):
             raise TypeError(f"pretrained: expected true or false, got {self.pretrained!r}")

@@ -122,8 +122,9 @@ class TrainConfig:
         for name, kind in (("baselines", bool), ("compile", bool), ("framework", str), ("protocol", str)):
             if not isinstance(getattr(self, name), kind):
                 raise TypeError(f"{name}: expected {_KINDS[kind]}, got {getattr(self, name)!r}")
-        if self.data is not None and not isinstance(self.data, str):
-            raise TypeError(f"data: expected text or nothing, got {self.data!r}")
+        for name in ("data", "strip_prefix"):
+            if not isinstance(getattr(self, name), str | None):
+                raise TypeError(f"{name}: expected text or nothing, got {getattr(self, name)!r}")
 
 
 RANGES = {
