@@ -137,7 +137,8 @@ def test_every_format_is_trained_on_and_a_small_copy_is_never_called_published(c
         FORMATS[form].build(data)
         name = PROTOCOL.get(form, str(data) if form == "folders" else "mscoco@5000")
     run = tmp_path / "run"
-    assert main(["train", "--protocol", name, "--data", str(data), *TINY, "--output", str(run)]) == 0
+    where = [] if form == "folders" else ["--data", str(data)]
+    assert main(["train", "--protocol", name, *where, *TINY, "--output", str(run)]) == 0
     seen = capsys.readouterr()
     report = (run / "report.md").read_text()
     result = json.loads((run / "result.json").read_text())
