@@ -1,12 +1,11 @@
 """An encoding that is killed at random moments: the index under the name is the old one or the new one, and complete.
 
 A server process imports everything once and forks a child for each encoding, so that hundreds of kills are affordable.
-``KILLS=1000 pytest tests/encoding/test_kills.py -m "" -s`` prints the counts.
+``VTSEARCH_THOROUGH=1 pytest tests/encoding/test_kills.py -m "" -s`` prints the counts of 300 kills in each test.
 """
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -16,13 +15,14 @@ from collections import Counter
 
 import pytest
 from PIL import Image
+from thorough import amount
 
 from vtsearch.data.skipped import skipped_images
 from vtsearch.encoding import Encoder
 from vtsearch.index import Index
 from vtsearch.models import save_model
 
-KILLS = int(os.environ.get("KILLS", "30"))
+KILLS = amount(30, 300)
 
 SERVER = """
 import hashlib, os, signal, sys, time

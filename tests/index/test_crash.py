@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 import pytest
+from thorough import amount
 
 from vtsearch import reference
 from vtsearch.errors import VtsearchError
@@ -284,7 +285,7 @@ def test_no_kill_loses_or_halves_an_index(tmp_path):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_none_of_many_kills_loses_or_halves_an_index(tmp_path):
-    outcomes = kill_often(tmp_path, 400, seed=1)
+    outcomes = kill_often(tmp_path, amount(80, 800), seed=1)
     print(f"\nkills by what was there afterwards: {outcomes}; 0 lost, 0 half, 0 folders that need a person")  # noqa: T201
     assert min(outcomes.values()) > 0
 

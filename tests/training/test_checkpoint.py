@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import resource
 import sys
 from dataclasses import replace
@@ -8,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from thorough import amount
 
 from vtsearch._atomic_io import aside, temporary
 from vtsearch.errors import VtsearchError
@@ -109,7 +109,7 @@ def test_a_state_that_was_changed_is_refused(tmp_path, kind, share):
 
 @pytest.mark.slow
 def test_bits_and_cuts_all_over_a_runs_state_are_refused(tiny_config, tmp_path):
-    step = int(os.environ.get("VTSEARCH_FLIP_STEP", "100000"))  # with 1000 it takes ten minutes
+    step = amount(100_000, 1_000)
     train(replace(tiny_config, epochs=1, baselines=False), tmp_path / "run")
     folder = tmp_path / "run" / "last"
     content = (folder / STATE_FILE).read_bytes()

@@ -12,6 +12,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from thorough import amount
 
 from vtsearch.data import Split
 from vtsearch.training import run_folder as files
@@ -73,7 +74,7 @@ def test_every_kill_leaves_a_folder_that_a_fresh_start_or_a_resume_takes(tiny_co
     random_, counts, fork = random.Random(0), Counter(), multiprocessing.get_context("fork")
     train_in_miniature(tiny_config, tmp_path / "whole", resume=False)
     whole = content_of(tmp_path / "whole")
-    while counts["kills"] < 300:
+    while counts["kills"] < amount(60, 600):
         folder = tmp_path / f"run {counts['runs']}"
         while read_result(folder) is None:
             claimed = files.is_claimed(folder)

@@ -14,6 +14,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
+from thorough import amount
 
 from vtsearch.frameworks import FRAMEWORKS, framework_class
 from vtsearch.training import loop
@@ -24,7 +25,7 @@ from vtsearch.training.metrics_log import read_metrics
 from vtsearch.training.result import read_result
 
 KILLS = 4
-ANYWHERE = int(os.environ.get("VTSEARCH_KILLS", "40"))
+ANYWHERE = amount(15, 300)
 OPERATIONS = frozenset({"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.listdir", "os.truncate"})
 TIMES = ("seconds", "images_per_second")
 SHORT = {
