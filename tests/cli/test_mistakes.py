@@ -45,7 +45,7 @@ def test_a_few_mistakes_in_each_option_of_the_quick_commands_are_one_line(place)
 @pytest.mark.slow
 def test_every_option_of_every_command_with_every_value_is_one_line(place, monkeypatch):
     mistakes.stub_training(monkeypatch)
-    commands = list(mistakes.generate(FRAMEWORKS))[:: amount(5, 1)]
+    commands = list(mistakes.generate(FRAMEWORKS))[:: amount(8, 1)]
     bad, counts = faults(commands, place)
     print(f"\n{mistakes.table(counts)}")  # noqa: T201 (with -s)
     assert bad == []

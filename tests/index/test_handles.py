@@ -332,10 +332,10 @@ def served_while_added(folder, added, threads):
         writer.stdout.readline()
         began = time.monotonic()
         asking = [pool.submit(ask, number) for number in range(threads)]
-        assert writer.wait() == 0
-        seconds = time.monotonic() - began
+        code, seconds = writer.wait(), time.monotonic() - began
         time.sleep(0.2)
-        stop.set()
+        stop.set()  # before the first assertion: the threads end with it alone
+        assert code == 0
         for each in asking:
             each.result()
     with Index.open(folder) as index:

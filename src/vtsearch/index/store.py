@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import tempfile
+import threading
 from contextlib import closing, contextmanager
 from dataclasses import astuple, replace
 from pathlib import Path
@@ -50,6 +51,26 @@ class Contents(NamedTuple):
     segments: list[Segment]
 
 
+class _OneReader:
+    """Lets one thread of this process read at a time.
+
+    SQLite gives a process that reads further shared locks without asking whether a writer waits. Threads that overlap
+    without a gap would keep the writer of another process waiting for ever.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self) -> None:
+        """Replace the lock in a forked child, where nobody would release it."""
+        self.lock = threading.Lock()
+
+
+_ONE_READER = _OneReader()
+
+
 class Store:
     """The file ``index.sqlite``, opened for each reading and writing alone: nothing stays open between them."""
 
@@ -62,7 +83,7 @@ class Store:
         Raises:
             VtsearchError: another file, another format, a damaged file.
         """
-        with _connected(self.path) as db:
+        with _ONE_READER.lock, _connected(self.path) as db:
             db.execute("BEGIN")
             contents = _contents(db, self.path)
             db.execute("COMMIT")
