@@ -306,13 +306,20 @@ def fault(mistake: Mistake, outcome: Outcome) -> str:
         return ""
     if outcome.code != 2:
         return "internal error" if outcome.code == 70 else f"exit code {outcome.code}"
-    line, *others = outcome.err.removeprefix(DEMO_STARTS).split("\n")
+    line, *others = _without_warnings(outcome.err.removeprefix(DEMO_STARTS)).split("\n")
     starts = (f"vtsearch {mistake.command}: ", f"vtsearch {mistake.argv[0]}: ")
     if others != [""] or not line.startswith(starts):
         return "not one line"
     if line != printable(line):
         return "control characters"
     return "" if _names(mistake, line) else "the option is not named"
+
+
+def _without_warnings(text: str) -> str:
+    """The lines of a text that are no warnings: these may come before the one about the mistake."""
+    return "".join(
+        line for line in text.splitlines(keepends=True) if not re.match(r"vtsearch [a-z ]+: warning: ", line)
+    )
 
 
 def _names(mistake: Mistake, line: str) -> bool:

@@ -185,7 +185,7 @@ def _run_make(argv: list[str]) -> int:
     args = make_parser().parse_args(argv).as_dict()
     check_output_folder("output", args["output"])
     made = make_split(**args)
-    show_remarks(made.remarks)
+    show_remarks("data make", made.remarks)
     split = made.split
     counts = ", ".join(f"{len(getattr(split, part)):,} {part}" for part in ("query", "train", "database"))
     print(f"{printable(args['output'])}: {counts} (seed {args['seed']}, split {split.fingerprint[:12]})")

@@ -70,7 +70,7 @@ def run(argv: list[str]) -> int:
         split=args.split,
         strip_prefix=args.strip_prefix or "",
     )
-    show_remarks(images.remarks)
+    show_remarks("encode", images.remarks)
     from vtsearch.encoding import Encoder
 
     encoder = Encoder(args.model, device=args.device, precision=args.precision, batch_size=args.batch_size)

@@ -17,10 +17,10 @@ SHOWN_AFTER_S = 1.0
 LINE_EVERY_S = 60.0
 
 
-def show_remarks(remarks: Iterable[str]) -> None:
-    """Print sentences about what was left out or taken in doubt, a line each, on stderr."""
+def show_remarks(command: str, remarks: Iterable[str]) -> None:
+    """Print sentences about what a command left out or took in doubt, a line each, on stderr."""
     for remark in remarks:
-        print(f"warning: {remark}", file=sys.stderr)
+        print(f"vtsearch {command}: warning: {remark}", file=sys.stderr)
 
 
 class EncodingReport:
