@@ -161,6 +161,7 @@ def test_the_scores_of_the_best_epoch_stand_beside_those_of_the_last(tiny_config
     assert (result.best == result.chosen["expected"]) == (share == 0.0)
 
 
+@pytest.mark.slow
 def test_the_last_epoch_may_be_the_best(tiny_config, tmp_path):
     result = train(replace(tiny_config, baselines=False), tmp_path / "run")
     assert result.best_epoch == result.epochs
@@ -175,6 +176,7 @@ def test_a_finished_run_is_not_run_again(finished):
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [files.FINAL, files.CODES])
 def test_a_finished_run_without_a_part_writes_it_again(finished, tmp_path, name):
     config, folder, result, _ = finished
@@ -225,6 +227,7 @@ def test_values_that_do_nothing_are_announced(tiny_config, tmp_path):
     assert line in seen.getvalue().splitlines()
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_while_it_wrote_its_report_concludes_again(finished, tmp_path):
     config, folder, result, _ = finished
     shutil.copytree(folder, tmp_path / "run")
@@ -255,6 +258,7 @@ def test_a_started_folder_is_refused_without_resume(finished):
         train(config, folder)
 
 
+@pytest.mark.slow
 def test_validation_chooses_the_best_epoch_on_held_out_training_images(tiny_config, tmp_path):
     config = replace(tiny_config, validation=0.2, evaluate_every=1, epochs=2, baselines=False)
     result = train(config, tmp_path / "run")
@@ -273,6 +277,7 @@ def test_held_out_images_are_not_trained_on():
     np.testing.assert_array_equal(hold_out(train_positions, 0.0, seed=0)[0], train_positions)
 
 
+@pytest.mark.slow
 def test_too_few_images_to_choose_an_epoch_by_are_trained_on_instead(tiny_config, tmp_path):
     fit, held_out = hold_out(np.arange(1000), 0.049, seed=0)
     assert (len(fit), len(held_out)) == (1000, 0)
