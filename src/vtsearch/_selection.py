@@ -52,13 +52,17 @@ class Selection(NamedTuple):
         """Whether all queries may find the same items: one scan answers all, and nothing is dropped."""
         return self.masks is None and self.excluded is None
 
+    def is_split(self, *, alone: bool) -> bool:
+        """Whether each query is a group of its own: masks differ, or exclusions are to become masks."""
+        return self.masks is not None or (alone and self.excluded is not None)
+
     def groups(self, *, alone: bool = False) -> Iterator[Group]:
         """Queries in order, in groups of one database: one group in all, unless masks differ between queries.
 
         ``alone``: no group has exclusions; they become masks, and each query a group of its own.
         """
         count = len(self.queries)
-        if count == 0 or (self.masks is None and (self.excluded is None or not alone)):
+        if count == 0 or not self.is_split(alone=alone):
             yield Group(0, count, self.queries, self.database, self.excluded)
             return
         for q in range(count):
@@ -183,8 +187,7 @@ def within(selection: Selection, radius: int, threads: int, progress: Progress |
     found = list(each_group(selection, answer, progress, alone=selection.excludes_many()))
     if len(found) == 1:
         return found[0]
-    lengths = np.concatenate([np.diff(offsets) for offsets, _, _ in found])
-    offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+    offsets = _offsets(np.concatenate([np.diff(offsets) for offsets, _, _ in found]))
     return offsets, stacked([each[1] for each in found]), stacked([each[2] for each in found])
 
 
@@ -228,8 +231,7 @@ def each_group(
     alone: bool = False,
 ) -> Iterator[Answer]:
     """The answers of all groups, each of which reports its share of the progress."""
-    several = selection.masks is not None or (alone and selection.excluded is not None)
-    groups = len(selection.queries) if several else 1
+    groups = len(selection.queries) if selection.is_split(alone=alone) else 1
     for number, group in enumerate(selection.groups(alone=alone)):
         yield answer(group, progress if groups <= 1 else _database.stage(progress, number, groups))
 
@@ -259,7 +261,12 @@ def _without(found: Lists, excluded: Excluded) -> Lists:
     for items in excluded.columns():
         kept &= indices != items[owners]
     lengths = np.bincount(owners[kept], minlength=len(offsets) - 1)
-    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)]), distances[kept], indices[kept]
+    return _offsets(lengths), distances[kept], indices[kept]
+
+
+def _offsets(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each of several lists begins that stand one after the other, and where the last one ends."""
+    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
 
 
 def stacked(parts: Sequence[NDArray[Scalar]]) -> NDArray[Scalar]:
