@@ -134,8 +134,8 @@ class Encoder:
 
         Your own images are read upright whatever the rule of the index: both rules give pictures for the same model.
         """
-        published = self.fingerprints_by("published")
-        return published if indexed.get("preprocessing") == published["preprocessing"] else self.fingerprints
+        is_published = indexed.get("preprocessing") == self._model.preprocessing.fingerprint("published")
+        return self.fingerprints_by("published" if is_published else "upright")
 
     @property
     def fingerprint(self) -> str:
