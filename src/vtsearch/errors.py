@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 
@@ -52,6 +53,19 @@ def require_extra(module: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as missing:
         raise missing_extra(module) from missing
+
+
+def installed_version(package: str) -> str | None:
+    """The version of an installed package, or None."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, or else its class: the errors of libraries may have many lines."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def did_you_mean(name: str, known: Iterable[str], *, most: int = 1) -> str:

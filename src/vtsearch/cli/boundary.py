@@ -9,12 +9,11 @@ import shlex
 import sys
 import tempfile
 import traceback
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from vtsearch._printable import printable
 from vtsearch.cli.streams import STDOUT
-from vtsearch.errors import VtsearchError, extra_of, missing_extra
+from vtsearch.errors import VtsearchError, extra_of, first_line, installed_version, missing_extra
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +42,7 @@ def conclude(error: BaseException, name: str, argv: Sequence[str]) -> int:
         raise error
     if is_expected(error):
         return _print(name, format_error(error), USAGE_ERROR)
-    return _print(name, _internal_error(error, name, argv), INTERNAL_ERROR)
+    return _print(name, _one_line(_internal_error(error, name, argv)), INTERNAL_ERROR)
 
 
 def is_expected(error: BaseException) -> bool:
@@ -52,7 +51,7 @@ def is_expected(error: BaseException) -> bool:
     It is if the system refused something, a package is missing, memory is short, or a ``raise`` statement of vtsearch
     raised it. What a library or the interpreter raises was not expected, whatever its class.
     """
-    if isinstance(error, (VtsearchError, OSError, MemoryError)) or is_out_of_memory(error):
+    if isinstance(error, (VtsearchError, OSError)) or is_out_of_memory(error):
         return True
     if isinstance(error, ImportError):
         return not (error.name or "vtsearch").startswith("vtsearch")
@@ -68,29 +67,27 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def format_error(error: BaseException) -> str:
     """The message of an error on one line: a system error as ``path: reason``, a missing module with its extra."""
-    return _shortened(" ".join(printable(_message(error)).split()))
+    return _one_line(_message(error))
 
 
 def _message(error: BaseException) -> str:
     if is_out_of_memory(error):
-        return f"needs more memory than there is ({_first_line(error) or type(error).__name__})"
+        return f"needs more memory than there is ({first_line(error)})"
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
     if isinstance(error, ModuleNotFoundError) and error.name and extra_of(error.name):
         error = missing_extra(error.name)
     elif isinstance(error, ImportError) and error.name:
-        return f"cannot import {error.name.partition('.')[0]} ({_first_line(error)}); reinstall that package"
+        return f"cannot import {error.name.partition('.')[0]} ({first_line(error)}); reinstall that package"
     if isinstance(error, KeyError) and error.args:
         return str(error.args[0])
     # a line break in a message is layout, and in a name it is escaped
     return " ".join(str(error).split("\n")) or type(error).__name__
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0]
-
-
-def _shortened(line: str) -> str:
+def _one_line(text: str) -> str:
+    """A text that may be printed, on one line without its middle if it is long."""
+    line = " ".join(printable(text).split())
     if len(line) <= LONGEST_LINE:
         return line
     half = LONGEST_LINE // 2
@@ -110,7 +107,8 @@ def _is_raised_here(error: BaseException) -> bool:
 
 
 def _internal_error(error: BaseException, name: str, argv: Sequence[str]) -> str:
-    what = f"internal error: {type(error).__name__}: {_first_line(error)}"
+    said = str(error).partition("\n")[0]
+    what = f"internal error: {type(error).__name__}: {said}"
     try:
         file = write_details(error, name, argv)
     except OSError as reason:
@@ -129,7 +127,7 @@ def write_details(error: BaseException, name: str, argv: Sequence[str]) -> str:
     lines = [
         shlex.join(["vtsearch", name, *argv]),
         f"python {platform.python_version()}, {platform.platform()}",
-        ", ".join(f"{package} {_version(package)}" for package in PACKAGES),
+        ", ".join(f"{package} {installed_version(package) or 'not installed'}" for package in PACKAGES),
         "",
         "".join(traceback.format_exception(error)),
     ]
@@ -139,14 +137,6 @@ def write_details(error: BaseException, name: str, argv: Sequence[str]) -> str:
     return path
 
 
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
-
-
 def _print(name: str, text: str, code: int) -> int:
-    line = _shortened(" ".join(printable(text).split()))
-    print(f"{f'vtsearch {name}'.strip()}: {line}", file=sys.stderr)
+    print(f"{f'vtsearch {name}'.strip()}: {text}", file=sys.stderr)
     return code

@@ -206,7 +206,8 @@ def _self_matches(pair: CodePair) -> str:
     positions = shared_positions(pair)
     if positions is None or (positions < 0).all() or pair.queries.index is None:
         return ""
-    first = pair.queries.index.ids()[int(np.argmax(positions >= 0))]
+    row = int(np.argmax(positions >= 0))
+    first = pair.queries.index.ids_at([row])[row]
     return (
         f"{np.count_nonzero(positions >= 0):,} of {len(positions):,} queries are also in the database (such as "
         f"{printable(first)}): they find themselves, and the scores are too high; --exclude ids leaves them out"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from vtsearch._printable import printable
 from vtsearch.cli.output import json_text
 from vtsearch.cli.parser import CommandParser
 from vtsearch.data.skipped import SKIPPED, skipped_images
-from vtsearch.errors import VtsearchError
+from vtsearch.errors import VtsearchError, installed_version
 from vtsearch.index import Index
 
 EXAMPLE = """  vtsearch info
@@ -57,13 +56,13 @@ def _verify(folder: str | None) -> dict[str, Any]:
 def installation() -> dict[str, Any]:
     """The first lines of every bug report."""
     return {
-        "vtsearch": _version("vtsearch"),
+        "vtsearch": installed_version("vtsearch"),
         "python": f"{platform.python_version()} ({platform.system()} {platform.machine()})",
         "instruction sets": _native.isas(),
         "active": _native.active_isa(),
         "VTSEARCH_ISA": os.environ.get("VTSEARCH_ISA", "not set"),
         "threads": _native.default_threads(),
-        **{name: _version(name) for name in PACKAGES},
+        **{name: installed_version(name) or "not installed" for name in PACKAGES},
         "devices": _devices(),
         "VTSEARCH_DATA": os.environ.get("VTSEARCH_DATA", "not set"),
     }
@@ -171,13 +170,6 @@ def _devices() -> list[str]:
     import torch
 
     return ["cpu", *(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))]
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _text(facts: dict[str, Any]) -> str:

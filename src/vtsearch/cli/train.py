@@ -11,6 +11,7 @@ from jsonargparse import ActionYesNo, set_parsing_settings
 
 from vtsearch.cli.output import check_output_folder, json_text
 from vtsearch.cli.parser import CommandParser, FirstParser, check_lengths, check_values
+from vtsearch.errors import VtsearchError, first_line
 from vtsearch.evaluation import map_name
 from vtsearch.frameworks import FRAMEWORKS, framework_class
 from vtsearch.models import ModelConfig
@@ -134,18 +135,13 @@ def _read_config(path: str) -> dict[str, Any]:
     """
     check_values([("config", path)])
     try:
-        tree = files.read_yaml(Path(path))
+        return files.read_yaml(Path(path))
     except OSError as error:
         raise OSError(f"config: {error.strerror or error}: {path}") from error
-    except Exception as reason:  # YAML, its encoding and its depth have no common class
+    except (VtsearchError, TypeError) as reason:
         raise ValueError(
-            f"config: expected a YAML file of names and values, got {path!r} ({_first(reason)})"
+            f"config: expected a YAML file of names and values, got {path!r} ({first_line(reason)})"
         ) from reason
-    return tree
-
-
-def _first(reason: Exception) -> str:
-    return (str(reason) or type(reason).__name__).partition("\n")[0]
 
 
 def check_options(framework: str, argv: list[str]) -> None:

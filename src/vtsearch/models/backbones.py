@@ -15,7 +15,7 @@ import timm
 import torch
 from timm.data.config import resolve_data_config
 
-from vtsearch.errors import VtsearchError, suggestion
+from vtsearch.errors import VtsearchError, first_line, suggestion
 from vtsearch.models.alexnet import SMALLEST_IMAGE, AlexNet
 from vtsearch.tensors.preprocessing import Preprocessing
 
@@ -155,8 +155,8 @@ def _create(name: str, **arguments: Any) -> Any:
     try:
         return timm.create_model(name, pretrained=False, **arguments)
     except Exception as reason:  # each architecture has its own assertions
-        text = str(reason).strip().partition("\n")[0] or type(reason).__name__
-        raise ValueError(f"backbone: {name} cannot be built without its classifier at this size ({text})") from reason
+        text = f"backbone: {name} cannot be built without its classifier at this size ({first_line(reason)})"
+        raise ValueError(text) from reason
 
 
 def _try_size(name: str, image_size: int, arguments: dict[str, Any]) -> None:

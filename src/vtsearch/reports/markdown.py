@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import platform
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtsearch._atomic_io import write_file
 from vtsearch._printable import printable
+from vtsearch.errors import installed_version
 from vtsearch.evaluation.evaluation import map_name
 
 if TYPE_CHECKING:
@@ -257,13 +257,6 @@ def _environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "vtsearch": _version("vtsearch"),
-        "numpy": _version("numpy"),
+        "vtsearch": installed_version("vtsearch"),
+        "numpy": installed_version("numpy"),
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

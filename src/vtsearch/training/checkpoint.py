@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 
 from vtsearch._atomic_io import recover_folder, replaced_folder
-from vtsearch.errors import VtsearchError
+from vtsearch.errors import VtsearchError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,11 +107,6 @@ def load_state(folder: Path) -> dict[str, Any] | None:
     if not isinstance(state, dict):
         raise VtsearchError(f"{path}: not a checkpoint: expected names and values, got {type(state).__name__}")
     return state
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text: torch's errors have many."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _checksum(path: Path) -> str:

@@ -17,10 +17,10 @@ import torch
 from accelerate.utils import set_seed
 
 from vtsearch.encoding.precision import resolve_precision
-from vtsearch.errors import VtsearchError
+from vtsearch.errors import VtsearchError, first_line
 from vtsearch.training import run_folder as files
 from vtsearch.training.artifacts import write_artifacts
-from vtsearch.training.checkpoint import STATE_FILE, TrainState, first_line, load_state, save_state
+from vtsearch.training.checkpoint import STATE_FILE, TrainState, load_state, save_state
 from vtsearch.training.devices import this_process
 from vtsearch.training.ignored import ignored_values
 from vtsearch.training.image_identity import compare_images

@@ -20,7 +20,6 @@ import json
 import os
 import platform
 from contextlib import contextmanager, suppress
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -30,7 +29,7 @@ from vtsearch import _native
 from vtsearch._atomic_io import put_back, remove_leftovers, write_file, writer_lock
 from vtsearch._file_lock import FileLock
 from vtsearch.data import Split, save_split
-from vtsearch.errors import VtsearchError
+from vtsearch.errors import VtsearchError, installed_version
 from vtsearch.training.config import FREE_ON_RESUME, TrainConfig, differing_keys, flat, look_up
 
 if TYPE_CHECKING:
@@ -218,15 +217,8 @@ def environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": {name: installed_version(name) for name in _PACKAGES},
         "isa": _native.active_isa(),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name() if gpu else torch.backends.cpu.get_cpu_capability(),
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
