@@ -35,6 +35,12 @@ def save_model(model: HashModel, folder: str | Path) -> None:
     folder = Path(folder)
     if folder.exists() and not (folder / CONFIG).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"folder: expected a new or empty folder or a model to replace, got {folder}")
+    with replaced_folder(folder) as fresh:
+        write_model(model, fresh)
+
+
+def write_model(model: HashModel, folder: Path) -> None:
+    """Write the files of a model into an empty folder, one after another; ``save_model`` does it in one step."""
     content = {
         "format": FORMAT,
         "version": 1,
@@ -43,10 +49,9 @@ def save_model(model: HashModel, folder: str | Path) -> None:
         "preprocessing": model.preprocessing.to_dict(),
     }
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with replaced_folder(folder) as fresh:
-        (fresh / CONFIG).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        save_file(state, fresh / WEIGHTS, metadata={"format": "pt"})
-        shutil.copymode(fresh / CONFIG, fresh / WEIGHTS)  # safetensors gives 0600, other files follow the umask
+    (folder / CONFIG).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
+    shutil.copymode(folder / CONFIG, folder / WEIGHTS)  # safetensors gives 0600, other files follow the umask
 
 
 def load_model(folder: str | Path) -> HashModel:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vtsearch.data.locate import ImageSelection
 from vtsearch.encoding.encoder import Encoder
 from vtsearch.encoding.shard import write_index
-from vtsearch.models import save_model
+from vtsearch.models import write_model
 from vtsearch.reports import PicturedSide, ReportContext, retrieval_rows, spread_over_classes, write_report
 from vtsearch.training import run_folder as files
 from vtsearch.training.checkpoint import replace_folder
@@ -47,7 +47,7 @@ def write_artifacts(run: Path, components: RunComponents, outcome: Outcome) -> N
     """Write model, codes, report and scores to the run folder; result.json comes last."""
     config, model, data = components.config, components.model, components.data
     result, sides = outcome.result, outcome.sides
-    replace_folder(run / files.FINAL, lambda fresh: save_model(model, fresh))
+    replace_folder(run / files.FINAL, lambda fresh: write_model(model, fresh))
     write_codes(run, config, model, data, sides=sides, database_codes=result.database_codes)
     write_run_report(run, config, model, data, sides=sides, evaluation=outcome.evaluation, result=result)
     write_best(run, result.best_epoch, outcome.best)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vtsearch.models import load_model, save_model
+from vtsearch.models import load_model, write_model
 from vtsearch.training import run_folder as files
 from vtsearch.training.artifacts import Outcome
 from vtsearch.training.checkpoint import replace_folder
@@ -106,7 +106,7 @@ class BestModelTracker:
         if found["expected"] > state.best:
             state.best, state.best_epoch = found["expected"], epoch
             if components.accelerator.is_main_process:
-                replace_folder(self._folder / files.BEST, lambda fresh: save_model(components.model, fresh))
+                replace_folder(self._folder / files.BEST, lambda fresh: write_model(components.model, fresh))
                 if on == "query":
                     write_best(self._folder, epoch, evaluation)
 
