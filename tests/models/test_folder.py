@@ -13,7 +13,7 @@ from vtsearch.models import ModelConfig, build_model, load_model, save_model
 
 def build(seed=0, **fields):
     torch.manual_seed(seed)
-    options = {"backbone": "vit_tiny_patch16_224.augreg_in21k", "bits": 12, "image_size": 32, "pretrained": False}
+    options = {"backbone": "test_vit", "bits": 12, "image_size": 32, "pretrained": False}
     return build_model(ModelConfig(**{**options, "hidden": 16, **fields}))
 
 

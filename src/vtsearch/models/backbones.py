@@ -17,6 +17,7 @@ from timm.data.config import resolve_data_config
 
 from vtsearch.errors import VtsearchError, first_line, suggestion
 from vtsearch.models.alexnet import SMALLEST_IMAGE, AlexNet
+from vtsearch.models.meta_device import meta_device
 from vtsearch.tensors.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def published_preprocessing(image_size: int) -> Preprocessing:
 
 def _arguments(name: str, image_size: int | None, dropout: float) -> dict[str, Any]:
     """Arguments of timm.create_model; a network on the meta device shows which of them it accepts."""
-    with torch.device("meta"):
+    with meta_device():
         probe = _create(architecture(name), num_classes=0)
     arguments: dict[str, Any] = {"num_classes": 0}
     if image_size is not None and "img_size" in inspect.signature(type(probe)).parameters:
@@ -162,8 +163,10 @@ def _create(name: str, **arguments: Any) -> Any:
 def _try_size(name: str, image_size: int, arguments: dict[str, Any]) -> None:
     """Send an image without memory through the network: some have one input size, and all have a smallest."""
     try:
+        with meta_device():
+            network = timm.create_model(architecture(name), **arguments).eval()
         with torch.device("meta"), torch.inference_mode():
-            timm.create_model(architecture(name), **arguments).eval()(torch.empty(1, 3, image_size, image_size))
+            network(torch.empty(1, 3, image_size, image_size))
     except (RuntimeError, AssertionError, ValueError) as reason:
         raise ValueError(f"image_size: expected one that {name} can take, got {image_size} ({reason})") from reason
 

@@ -26,6 +26,7 @@ from vtsearch.models.backbones import (
     suit_attention,
 )
 from vtsearch.models.heads import ClassTokenHead, FeatureNorm, HeadInit, PooledHead, TokensHead, initialize
+from vtsearch.models.meta_device import meta_device
 from vtsearch.models.weights import load_backbone_weights, state_bytes
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ def outline(config: ModelConfig) -> nn.ModuleDict:
     Raises:
         ValueError: as ``build_model``.
     """
-    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+    with meta_device(), torch.random.fork_rng(devices=[]):
         backbone = create_backbone(
             config.backbone, image_size=config.image_size, pretrained=False, dropout=config.backbone_dropout
         )
