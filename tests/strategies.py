@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -29,6 +31,11 @@ def seeded_codes(seed, n, bits, kind="random"):
 
 def seeded_near_duplicates(seed, n, bits, most_flips=3):
     """(n, ceil(bits / 8)) codes, random ones and, half of them, copies of earlier ones with a few bits flipped."""
+    return _near_duplicates(seed, n, bits, most_flips).copy()
+
+
+@functools.cache
+def _near_duplicates(seed, n, bits, most_flips):
     rng = np.random.default_rng([seed, n, bits])
     codes = rng.integers(0, 2, (n, bits), dtype=np.uint8)
     for i in range(1, n):

@@ -63,7 +63,7 @@ def test_random_codes_that_find_themselves_look_good():
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_average_precision_is_that_of_a_plain_loop(parts, kind, masked, seed):
     rng = np.random.default_rng(seed)
-    n = 37
+    n = 21
     codes, labels = seeded_codes(seed, n, 8), labels_of(rng, n, kind)
     shapes = {"no mask": None, "mask": n, "mask per query": (n, n)}
     mask = None if masked == "no mask" else rng.random(shapes[masked]) < 0.5

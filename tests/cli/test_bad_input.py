@@ -54,7 +54,7 @@ NONE = np.zeros((0, 8), np.uint8)
 
 
 @dataclass(frozen=True)
-class TrainState:
+class Place:
     """A folder with models, indexes, arrays and pictures, good and bad ones."""
 
     root: Path
@@ -63,7 +63,7 @@ class TrainState:
         return self.root / name
 
 
-def build(root: Path) -> TrainState:
+def build(root: Path) -> Place:
     for name, seed in (("model", 0), ("other-model", 1)):
         torch.manual_seed(seed)
         save_model(build_model(ModelConfig("test_vit", 64, image_size=32, pretrained=False, hidden=16)), root / name)
@@ -111,7 +111,7 @@ def build(root: Path) -> TrainState:
     np.save(root / "nan.npy", np.full((6, 64), np.nan))
     np.save(root / "ints.npy", np.zeros((6, 8), np.int64))
     (root / "words.npy").write_text("these are no codes")
-    return TrainState(root)
+    return Place(root)
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Mistake:
     """Something a user does: a call that raises, or words of a command that ends with code 2."""
 
     what: str
-    act: Callable[[TrainState], object] | str
+    act: Callable[[Place], object] | str
     says: str
     """Regular expression; names the argument or the file."""
     kind: type[Exception] | None = None
@@ -461,7 +461,7 @@ def model_of(**changes):
     )
 
 
-def outcome(mistake: Mistake, place: TrainState) -> tuple[object, str]:
+def outcome(mistake: Mistake, place: Place) -> tuple[object, str]:
     """Class of the error, or exit code, and the message, without what differs from machine to machine."""
     if isinstance(mistake.act, str):
         err = io.StringIO()
@@ -556,6 +556,7 @@ def cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_named_and_leaves_the_old_report(place, tmp_path):
     words = [sys.executable, "-m", "vtsearch", "evaluate", "--queries", str(place / "index")]
     words += ["--database", str(place / "index"), "--report", str(tmp_path)]

@@ -287,7 +287,7 @@ def other_codes(codes, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("suffix", ["", ".npy"])
+@pytest.mark.parametrize("suffix", ["", pytest.param(".npy", marks=pytest.mark.slow)])
 def test_codes_are_compared_with_others_of_the_same_items(codes, other_codes, tmp_path, capsys, suffix):
     words = ["evaluate", "--queries", codes / "query", "--database", codes / "database", "-k", "50"]
     against = [other_codes / f"{part}{suffix}" for part in ("query", "database")]

@@ -84,7 +84,7 @@ def test_an_interrupt_is_code_130(tmp_path):
 
 
 def test_a_reader_that_leaves_early_is_no_error():
-    script = f"{sys.executable} -m vtsearch info --json | true; echo ${{PIPESTATUS[0]}}"
+    script = f"{sys.executable} -m vtsearch data list --json | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("0\n", "")
 

@@ -36,10 +36,10 @@ def faults(commands, place):
 
 
 def test_a_few_mistakes_in_each_option_of_the_quick_commands_are_one_line(place):
-    commands = [each for each in mistakes.generate((), mistakes.FEW) if each.command in WITHOUT_TORCH]
+    commands = [each for each in mistakes.generate((), mistakes.FEW) if each.command in WITHOUT_TORCH][::3]
     bad, counts = faults(commands, place)
     assert bad == []
-    assert counts.total() > 250
+    assert counts.total() > 80
 
 
 @pytest.mark.slow

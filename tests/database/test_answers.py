@@ -6,9 +6,10 @@ import itertools
 
 import numpy as np
 import pytest
+from known_answers import reference
 from strategies import seeded_codes, seeded_queries
 
-from vtsearch import _database, metrics, ranking, reference
+from vtsearch import _database, metrics, ranking
 from vtsearch.index import Index
 from vtsearch.metrics import by_index
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from known_answers import reference
 from strategies import FEW_AND_MANY, KINDS, retrievals, seeded_codes, seeded_queries
 
-from vtsearch import metrics, reference
+from vtsearch import metrics
 
 TIES = ("expected", "index", "best", "worst")
 NORMALIZERS = ("retrieved", "relevant", "min")

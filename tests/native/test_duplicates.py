@@ -6,9 +6,10 @@ import functools
 
 import numpy as np
 import pytest
+from known_answers import reference
 from strategies import EDGE_BITS, EDGES, KINDS, seeded_codes, seeded_near_duplicates
 
-from vtsearch import ranking, reference
+from vtsearch import ranking
 from vtsearch.duplicates import deduplicate
 
 SIZES = (511, 512, 513, 2049, 2561)

@@ -42,7 +42,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", [pytest.param(name, marks=[pytest.mark.slow] * (name != "rank")) for name in CALLS])
 def test_ctrl_c_ends_a_long_call_with_keyboard_interrupt(call, threads):
     program = LONG_CALL.format(call=CALLS[call].format(threads=threads))
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from known_answers import reference
 from strategies import EDGE_BITS, EDGES, FEW_AND_MANY, KINDS, seeded_codes, seeded_queries
 
-from vtsearch import ranking, reference
+from vtsearch import ranking
 
 
 def cut_offs(n):

@@ -110,7 +110,11 @@ def test_a_person_sees_that_images_are_decoded(tiny_config, folder):
 
 
 @pytest.mark.parametrize(
-    ("framework", "backbone"), [*((name, "test_vit") for name in FRAMEWORKS), ("csq", "test_resnet")]
+    ("framework", "backbone"),
+    [
+        *(pytest.param(name, "test_vit", marks=[pytest.mark.slow] * (name != "dpsh")) for name in FRAMEWORKS),
+        ("csq", "test_resnet"),
+    ],
 )
 def test_a_step_asks_the_device_for_nothing(framework, backbone, monkeypatch):
     monkeypatch.setattr(torch, "autocast", lambda *_args, **_options: nullcontext())  # which has no such device

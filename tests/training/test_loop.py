@@ -219,6 +219,7 @@ def test_a_configuration_that_was_changed_is_refused(finished, tmp_path):
         train(other, run, resume=True)
 
 
+@pytest.mark.slow
 def test_values_that_do_nothing_are_announced(tiny_config, tmp_path):
     seen = io.StringIO()
     config = replace(tiny_config, optimizer=OptimizerConfig(momentum=0.5), epochs=1, baselines=False)

@@ -108,9 +108,8 @@ def wait_for_log(process, log, size):
         time.sleep(0.001)
 
 
-@pytest.mark.parametrize(
-    "framework", [name if name == "csq" else pytest.param(name, marks=pytest.mark.slow) for name in FRAMEWORKS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_every_framework_goes_on_from_between_two_checkpoints_of_its_second_epoch(
     processes, tiny_config, tmp_path, framework
 ):
