@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -50,6 +51,33 @@ def test_json_is_one_object_with_the_scores(run, capsys):
     result = json.loads(capsys.readouterr().out)
     assert result["run"] == str(run)
     assert {"expected", "index", "best", "worst"} == result["final"].keys()
+
+
+def test_a_run_is_verified(run, capsys):
+    assert main(["info", str(run), "--verify"]) == 0
+    parts = "last, best, final, codes/query, codes/database, result.json, best.json"
+    assert capsys.readouterr().out.endswith(f" {parts}: as written\n")
+
+
+@pytest.mark.parametrize(
+    "name", ["last/state.pt", "final/model.safetensors", "best/model.safetensors", "codes/query/codes", "result.json"]
+)
+def test_a_damaged_file_of_a_run_is_named(run, tmp_path, capsys, name):
+    shutil.copytree(run, tmp_path / "run")
+    path = tmp_path / "run" / name
+    path = min(path.iterdir()) if path.is_dir() else path
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 1
+    path.write_bytes(content)
+    assert main(["info", str(tmp_path / "run"), "--verify"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(path.parent) in line
+
+
+def test_a_run_without_its_model_is_not_as_it_was_written(run, tmp_path, capsys):
+    shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("final"))
+    assert main(["info", str(tmp_path / "run"), "--verify"]) == 2
+    assert capsys.readouterr().err.endswith("run: expected final of a finished run, there is none\n")
 
 
 def test_a_started_folder_needs_resume(run, capsys):

@@ -1,4 +1,4 @@
-"""``vtsearch info INDEX --verify``: exit code 0, or 2 with one line that names the damaged file."""
+"""``vtsearch info FOLDER --verify``: exit code 0, or 2 with one line that names the damaged file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_an_index_as_it_was_written_is_verified(index, capsys):
     assert "verified" in capsys.readouterr().out
     assert main(["info", str(index), "--verify", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert (facts["items"], facts["verified"]) == (8, "index.sqlite and 4 files are as they were written")
+    assert (facts["items"], facts["verified"]) == (8, "index.sqlite and 4 files: as written")
 
 
 @pytest.mark.parametrize(("part", "behind"), [("codes", 1), ("items", 129)])
@@ -50,7 +50,7 @@ def test_a_damaged_database_is_named_without_verify(index, capsys):
 
 
 @pytest.mark.parametrize("words", [[], ["."]], ids=["nothing", "a folder of another kind"])
-def test_only_an_index_is_verified(words, tmp_path, monkeypatch, capsys):
+def test_other_folders_are_not_verified(words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["info", *words, "--verify"]) == 2
     assert "expected" in capsys.readouterr().err

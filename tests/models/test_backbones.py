@@ -210,6 +210,12 @@ def test_pooled_is_the_mean_token():
     assert torch.equal(pooled(tokens[:, 0]), tokens[:, 0])
 
 
+def test_a_patch_may_be_given_by_one_side():
+    model = build("xcit_nano_12_p16_224", image_size=32).eval()
+    assert model.config.head == "tokens"
+    assert model(torch.zeros(2, 3, 32, 32)).shape == (2, model.bits)
+
+
 @pytest.mark.parametrize("head", ["tokens", "cls"])
 def test_a_cnn_has_no_tokens(head):
     with pytest.raises(ValueError, match=f"head: resnet18 is no Vision Transformer; expected 'pooled', got '{head}'"):
@@ -226,6 +232,8 @@ def test_a_cnn_has_no_tokens(head):
             1,
             "image_size: expected one that swin_tiny_patch4_window7_224 can take, got 1",
         ),
+        ("xcit_nano_12_p16_224", 65, "backbone: xcit_nano_12_p16_224 cannot be built .*should divide image dimensions"),
+        ("deit_tiny_distilled_patch16_224", 224, "backbone: deit_tiny_distilled_patch16_224 cannot be built"),
     ],
 )
 def test_sizes_that_a_network_cannot_take_are_refused(name, size, message):

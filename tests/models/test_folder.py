@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import stat
 
 import pytest
 import torch
@@ -110,6 +113,51 @@ def test_another_config_is_refused(saved, text, message):
     (saved / "config.json").write_text(text)
     with pytest.raises(VtsearchError, match=message):
         load_model(saved)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden": 1_000_000},
+        {"hidden": 10**30},
+        {"bits": "12"},
+        {"image_size": 10**6},
+        {"image_size": None},
+        {"backbone": "vit_giant_patch14_224"},
+        {"backbone": ["test_vit"]},
+        {"backbone": "../../etc/passwd"},
+        {"dropout": float("nan")},
+        {"weights": 5},
+        {"surprise": 1},
+    ],
+    ids=str,
+)
+def test_a_hostile_config_is_refused_before_it_takes_memory(saved, changes):
+    content = json.loads((saved / "config.json").read_text())
+    content["config"] |= changes
+    (saved / "config.json").write_text(json.dumps(content))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(VtsearchError, match=r"model: damaged model folder \(") as refused:
+        load_model(saved)
+    assert "\n" not in str(refused.value)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "9" * 10_000, " " * (2**20 + 1), "\0"])
+def test_hostile_json_is_one_line(saved, text):
+    (saved / "config.json").write_text(text)
+    with pytest.raises(VtsearchError, match=r"config\.json: ") as refused:
+        load_model(saved)
+    assert len(str(refused.value)) < 400
+
+
+def test_weights_have_the_permissions_of_any_new_file(model, tmp_path):
+    before = os.umask(0o027)
+    try:
+        save_model(model, tmp_path / "model")
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "model").iterdir()} == {0o640}
 
 
 def test_a_changed_config_is_refused(saved):

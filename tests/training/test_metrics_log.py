@@ -34,3 +34,10 @@ def test_other_processes_than_the_main_one_keep_nothing():
         journal.write("step", step=1)
         journal.cut(10)
         assert journal.sync() == 0
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, "\xff\xfe", "5", "{", "9" * 10_000])
+def test_a_damaged_line_is_named(tmp_path, line):
+    (tmp_path / "metrics.jsonl").write_text(f'{{"event": "step"}}\n{line}\n', encoding="latin-1")
+    with pytest.raises(VtsearchError, match=r"metrics\.jsonl"):
+        read_metrics(tmp_path / "metrics.jsonl")

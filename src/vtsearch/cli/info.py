@@ -13,6 +13,7 @@ from vtsearch import _native
 from vtsearch._printable import printable
 from vtsearch.cli.output import json_text
 from vtsearch.cli.parser import CommandParser
+from vtsearch.cli.verification import verify
 from vtsearch.data.skipped import SKIPPED, skipped_images
 from vtsearch.errors import VtsearchError, installed_version
 from vtsearch.index import Index
@@ -30,7 +31,7 @@ def parser() -> CommandParser:
     command.add_argument(
         "--verify",
         action="store_true",
-        help="read every file of an index and compare it with its checksum; exit code 2 names the first damaged one",
+        help="read every file of an index, a model or a run that has a checksum; exit code 2 names a damaged one",
     )
     command.add_argument("--json", action="store_true", help="print JSON")
     return command
@@ -39,18 +40,12 @@ def parser() -> CommandParser:
 def run(argv: list[str]) -> int:
     """Describe; prints one line per fact."""
     args = parser().parse_args(argv)
-    verified = _verify(args.folder) if args.verify else {}
+    if args.verify and args.folder is None:
+        raise ValueError("verify: expected the folder of an index, a model or a run, got none")
+    verified = {"verified": verify(Path(args.folder))} if args.verify else {}
     facts = (installation() if args.folder is None else describe(Path(args.folder))) | verified
     print(json_text(facts) if args.json else _text(facts))
     return 0
-
-
-def _verify(folder: str | None) -> dict[str, Any]:
-    if folder is None:
-        raise ValueError("verify: expected the folder of an index, got none")
-    with Index.open(folder) as index:
-        index.verify()
-        return {"verified": f"index.sqlite and {2 * len(index.segments)} files are as they were written"}
 
 
 def installation() -> dict[str, Any]:

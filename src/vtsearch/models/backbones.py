@@ -11,6 +11,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 import huggingface_hub
+import numpy as np
 import timm
 import torch
 from timm.data.config import resolve_data_config
@@ -87,8 +88,9 @@ def create_backbone(name: str, *, image_size: int | None, pretrained: bool, drop
 
 
 def gives_tokens(backbone: Any) -> bool:
-    """Whether it is a Vision Transformer, which gives all its tokens and not pooled features."""
-    return hasattr(backbone, "num_prefix_tokens") and hasattr(backbone, "blocks") and hasattr(backbone, "patch_embed")
+    """Whether it is a Vision Transformer of timm's plan, which gives all its tokens; others give pooled features."""
+    has_parts = all(hasattr(backbone, name) for name in ("num_prefix_tokens", "blocks", "patch_embed"))
+    return has_parts and isinstance(getattr(backbone.patch_embed, "img_size", None), tuple)
 
 
 def suit_attention(backbone: nn.Module, device: torch.device) -> None:
@@ -201,9 +203,9 @@ def _check_name(name: str, pretrained: bool) -> None:
 
 
 def _check_size(backbone: Any, name: str, image_size: int | None) -> None:
-    patch = backbone.patch_embed.patch_size if gives_tokens(backbone) else (1,)
-    if image_size is not None and (image_size < 1 or any(image_size % side for side in patch)):
-        raise ValueError(f"image_size: expected a multiple of {max(patch)}, the patch of {name}, got {image_size}")
+    patch = int(np.max(backbone.patch_embed.patch_size)) if gives_tokens(backbone) else 1  # a side, or two equal ones
+    if image_size is not None and (image_size < 1 or image_size % patch):
+        raise ValueError(f"image_size: expected a multiple of {patch}, the patch of {name}, got {image_size}")
 
 
 def _fetch(name: str, arguments: dict[str, Any]) -> nn.Module:
