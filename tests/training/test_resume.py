@@ -25,7 +25,7 @@ from vtsearch.training.metrics_log import read_metrics
 from vtsearch.training.result import read_result
 
 KILLS = 4
-ANYWHERE = amount(15, 300)
+ANYWHERE, KILLS_OF_A_RUN = amount(15, 300), 9
 OPERATIONS = frozenset({"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.listdir", "os.truncate"})
 TIMES = ("seconds", "images_per_second")
 SHORT = {
@@ -204,11 +204,14 @@ def test_runs_killed_at_random_end_like_one_that_was_not(processes, tiny_config,
     duration = time.monotonic() - began
     while counts["kills"] < ANYWHERE:
         folder = tmp_path / f"run {counts['runs']}"
-        while True:
-            by_time = moments.random() < 0.3
-            limit = (
-                {"seconds": moments.uniform(0.02, 0.7 * duration)} if by_time else {"operation": moments.randint(1, 40)}
-            )
+        for number in range(KILLS_OF_A_RUN + 1):
+            by_time = number % 3 == 0
+            if number == KILLS_OF_A_RUN:
+                limit = {}
+            elif by_time:
+                limit = {"seconds": moments.uniform(0.02, 0.7 * duration)}
+            else:
+                limit = {"operation": moments.randint(1, 80)}
             code, claimed = attempt(processes, config, folder, **limit)
             assert code in (0, -signal.SIGKILL), f"needs a person after {counts}"
             if code == 0:
