@@ -33,6 +33,13 @@ if TYPE_CHECKING:
     from vtsearch.index.labels import Labels
     from vtsearch.index.segments import Segment
 
+REMEDIES = {
+    "arithmetic": "; encode with --precision {0}, or Encoder(..., precision={0!r}), for equal codes",
+    "model": "; encode both with one model",
+    "preprocessing": "; encode both at one image size, and both as images of a protocol or both as your own",
+}
+"""What makes fingerprints equal; {0} is the index's."""
+
 
 class Index(Queries):
     """Codes on disk, with the ids, labels and metadata of their items.
@@ -266,10 +273,9 @@ class Index(Queries):
         for name in sorted({*own, *fingerprints}, key=lambda name: (name == "arithmetic", name)):
             ours, theirs = own.get(name), fingerprints.get(name)
             if ours != theirs and not (name in ("split", "arithmetic") and None in (ours, theirs)):
-                remedy = f"; encode with --precision {ours}, or Encoder(..., precision={ours!r}), for equal codes"
                 raise VtsearchError(
                     f"fingerprints: {self._path} has {name} {_short(ours)}, {whose} {name} {_short(theirs)}: "
-                    f"they do not belong together{remedy if name == 'arithmetic' else ''}"
+                    f"they do not belong together{REMEDIES.get(name, '').format(ours)}"
                 )
 
     def verify(self) -> None:
