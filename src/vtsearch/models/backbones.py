@@ -169,8 +169,9 @@ def _try_size(name: str, image_size: int, arguments: dict[str, Any]) -> None:
             network = timm.create_model(architecture(name), **arguments).eval()
         with torch.device("meta"), torch.inference_mode():
             network(torch.empty(1, 3, image_size, image_size))
-    except (RuntimeError, AssertionError, ValueError) as reason:
-        raise ValueError(f"image_size: expected one that {name} can take, got {image_size} ({reason})") from reason
+    except Exception as reason:  # each architecture has its own assertions
+        text = f"image_size: expected one that {name} can take, got {image_size} ({first_line(reason)})"
+        raise ValueError(text) from reason
 
 
 def _alexnet(name: str, image_size: int | None, pretrained: bool) -> nn.Module:
