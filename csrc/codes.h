@@ -32,19 +32,38 @@ struct CodeView {
   CodeView part(Range range) const { return {code(range.begin), range.count(), width}; }
 };
 
-// One bit per item: item i is bit i % 8 of byte i / 8. A null pointer allows every item.
+// One bit per item, in the order of numpy.packbits: item i is bit 7 - i % 8 of byte i / 8. A null pointer allows every
+// item. Words have them in the order of items: item i is bit i % 64.
 struct MaskView {
   const std::uint8_t* data = nullptr;
 
-  bool allows(std::size_t i) const { return data == nullptr || ((data[i / 8] >> (i % 8)) & 1) != 0; }
+  bool allows(std::size_t i) const { return data == nullptr || ((data[i / 8] >> (7 - i % 8)) & 1) != 0; }
 
-  // The bits of items begin .. end - 1, all in one group of 64, at positions i % 64. `data` must not be null.
+  // The bits of the 64 items from `begin`, a multiple of 64. `data` must not be null.
+  std::uint64_t whole_word(std::size_t begin) const { return in_order(whole_word_in_any_order(begin)); }
+
+  // The same, for those who only count.
+  std::uint64_t whole_word_in_any_order(std::size_t begin) const {
+    std::uint64_t bits;
+    std::memcpy(&bits, data + begin / 8, 8);
+    return bits;
+  }
+
+  // The bits of items begin .. end - 1, all in one group of 64; the others are 0. `data` must not be null.
   std::uint64_t word(std::size_t begin, std::size_t end) const {
     std::uint64_t bits = 0;
     const std::size_t first = begin / 64 * 8, last = (end + 7) / 8;
     std::memcpy(&bits, data + first, last - first);
     const std::uint64_t below_end = end % 64 == 0 ? ~std::uint64_t{0} : (std::uint64_t{1} << (end % 64)) - 1;
-    return bits & below_end & (~std::uint64_t{0} << (begin % 64));
+    return in_order(bits) & below_end & (~std::uint64_t{0} << (begin % 64));
+  }
+
+ private:
+  // Reverses the bits of each byte.
+  static std::uint64_t in_order(std::uint64_t bits) {
+    bits = ((bits >> 1) & 0x5555555555555555u) | (bits & 0x5555555555555555u) << 1;
+    bits = ((bits >> 2) & 0x3333333333333333u) | (bits & 0x3333333333333333u) << 2;
+    return ((bits >> 4) & 0x0f0f0f0f0f0f0f0fu) | (bits & 0x0f0f0f0f0f0f0f0fu) << 4;
   }
 };
 

@@ -79,6 +79,7 @@ void BitSlicedBlock::set(const BitSlicedWidthKernels& kernels, const Tile& tile,
   for (std::size_t w = 0; w < block_words; ++w) {
     const std::size_t here = std::clamp<std::size_t>(count, 64 * w, 64 * w + 64) - 64 * w;
     items_.word[w] = here == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << here) - 1;
+    if (tile.allowed != nullptr) items_.word[w] &= tile.allowed[first / 64 + w];
   }
 }
 

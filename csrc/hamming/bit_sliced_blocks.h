@@ -52,7 +52,7 @@ class BitSlicedBlock {
   void set(const BitSlicedWidthKernels& kernels, const Tile& tile, std::size_t first);
 
   const std::uint8_t* rows() const { return rows_.data(); }
-  const BlockItems& items() const { return items_; }  // the items present, as bits
+  const BlockItems& items() const { return items_; }  // the items present and allowed, as bits
 
  private:
   std::size_t units_;

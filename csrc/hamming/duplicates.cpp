@@ -66,7 +66,7 @@ std::vector<std::uint8_t> distinct_items(std::size_t count, const std::int64_t* 
   for (std::size_t i = 0; i < count; ++i) {
     const bool is_first = first[i] == static_cast<std::int64_t>(i);
     distinct += is_first;
-    bits[i / 8] = static_cast<std::uint8_t>(bits[i / 8] | is_first << i % 8);
+    bits[i / 8] = static_cast<std::uint8_t>(bits[i / 8] | is_first << (7 - i % 8));
   }
   return distinct == count ? std::vector<std::uint8_t>() : bits;
 }
@@ -106,7 +106,7 @@ class Uniter {
     Scanner scanner(kernels_, {codes.data(), queries.size(), codes_.width});
     for (std::size_t q = 0; q < queries.size(); ++q) scanner.set_threshold(q, radius_ + 1);
     HitLists hits(queries.size());
-    TileReader reader(codes_, distinct_, range, scanner.items_per_tile());
+    TileReader reader = scanner.tiles(codes_, distinct_, range, allowed_items(distinct_, range));
     for (Tile tile; reader.next(tile); cancellation_point()) {
       scanner.scan(tile, hits, [&](std::size_t q, std::size_t count) {
         for (std::size_t i = 0; i < count; ++i) {

@@ -76,6 +76,7 @@ struct Work {
   CodeView database;
   MaskView mask;
   Range range;
+  std::size_t items;  // of the range, allowed by the mask
   std::size_t k;
   HitLists& hits;  // reused by all blocks of a thread
   CancellationPoint& cancellation_point;
@@ -110,7 +111,7 @@ std::vector<std::size_t> guess_ceilings(const Work& work) {
   }
   // The number of the k nearest items in the sample is about Poisson distributed; with a margin of 2.5 standard
   // deviations the estimate is rarely too low.
-  const double share = static_cast<double>(sampled) / static_cast<double>(allowed_items(work.mask, work.range));
+  const double share = static_cast<double>(sampled) / static_cast<double>(work.items);
   const double expected = static_cast<double>(work.k) * share;
   const auto needed = static_cast<std::size_t>(expected + 2.5 * std::sqrt(expected) + 2.0);
   return ceilings_of(counter.finish(), work.queries.count, needed);
@@ -129,7 +130,7 @@ std::vector<std::size_t> select_below(const Work& work, const std::vector<std::s
     hits[q].clear();
     hits[q].reserve(hits_reserved(work.k));
   }
-  TileReader reader(work.database, work.mask, work.range, scanner.items_per_tile());
+  TileReader reader = scanner.tiles(work.database, work.mask, work.range, work.items);
   for (Tile tile; reader.next(tile); work.cancellation_point()) {
     scanner.scan(tile, hits, [&](std::size_t q, std::size_t count) {
       if (selections[q].add(hits[q], count)) scanner.set_threshold(q, selections[q].threshold());
@@ -161,7 +162,7 @@ class RangeSorter {
  public:
   explicit RangeSorter(const Work& work)
       : work_(work),
-        items_(allowed_items(work.mask, work.range)),
+        items_(work.items),
         rows_(std::min(queries_per_call, work.queries.count) * items_),
         numbers_(work.mask.data == nullptr ? 0 : items_) {}
 
@@ -208,7 +209,7 @@ class RangeSorter {
 };
 
 void rank_range(const Work& work, Results results) {
-  if (!sorts(work.k, allowed_items(work.mask, work.range))) return select_range(work, results);
+  if (!sorts(work.k, work.items)) return select_range(work, results);
   with_distance_type(work.database.width, [&](auto distance) { RangeSorter<decltype(distance)>(work).sort(results); });
 }
 
@@ -277,9 +278,16 @@ void rank(const Kernels& kernels, CodeView queries, CodeView database, std::size
   const auto rank_task = [&](std::size_t task, CancellationPoint& cancellation_point, Results results) {
     const Range block = plan.query_block(task);
     const CodeView codes = queries.part(block);
-    const Work work{
-        kernels,           codes, database, mask, plan.range(task), results.columns, hits[cancellation_point.thread()],
-        cancellation_point};
+    const Range range = plan.range(task);
+    const Work work{kernels,
+                    codes,
+                    database,
+                    mask,
+                    range,
+                    allowed_items(mask, range),
+                    results.columns,
+                    hits[cancellation_point.thread()],
+                    cancellation_point};
     rank_range(work, results.from_row(block.begin));
   };
   const Results all{distances, indices, columns};

@@ -48,12 +48,27 @@ class RowScanner {
   template <class Visit>
   void count(const Tile& tile, Visit&& visit) {
     for (std::size_t q = 0; q < thresholds_.size(); ++q) {
-      visit(q, scan_(codes_.data() + q * padded_, tile.codes, tile.count, padded_, thresholds_[q], positions_.data(),
-                     distances_.data()));
+      const std::size_t found = scan_(codes_.data() + q * padded_, tile.codes, tile.count, padded_, thresholds_[q],
+                                      positions_.data(), distances_.data());
+      visit(q, tile.allowed == nullptr ? found : keep_allowed(tile.allowed, found));
     }
   }
 
  private:
+  // Removes those of the first `count` hits that are not allowed; returns how many remain.
+  std::size_t keep_allowed(const std::uint64_t* allowed, std::size_t count) {
+    std::uint32_t* positions = positions_.data();
+    std::uint16_t* distances = distances_.data();
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::uint32_t position = positions[i];
+      positions[kept] = position;
+      distances[kept] = distances[i];
+      kept += (allowed[position / 64] >> (position % 64)) & 1;
+    }
+    return kept;
+  }
+
   std::size_t padded_;
   ScanKernel scan_;
   std::vector<std::uint8_t> codes_;  // the queries
@@ -128,9 +143,12 @@ class BitSlicedScanner {
   std::vector<std::uint8_t> any_;
 };
 
+// The time to gather a code, often one that memory has to send, in scans of a code by one query.
+inline constexpr std::size_t scans_per_gathered = 64;
+
 class Scanner {
  public:
-  Scanner(const Kernels& kernels, CodeView queries) : form_(make(kernels, queries)) {}
+  Scanner(const Kernels& kernels, CodeView queries) : queries_(queries.count), form_(make(kernels, queries)) {}
 
   // The tile length with the best speed.
   std::size_t items_per_tile() const {
@@ -139,6 +157,12 @@ class Scanner {
 
   void set_threshold(std::size_t q, std::size_t threshold) {
     std::visit([&](auto& form) { form.set_threshold(q, threshold); }, form_);
+  }
+
+  // The tiles of a range of which a mask allows `allowed` items, in the form that suits this scanner.
+  TileReader tiles(CodeView database, MaskView mask, Range range, std::size_t allowed) const {
+    return {database, mask, range, items_per_tile(),
+            gathers(range.count(), allowed) ? Masked::gathered : Masked::marked};
   }
 
   // Appends the items of the tile below each query's threshold, in order, and calls visit(query, count) if there are
@@ -162,6 +186,12 @@ class Scanner {
     return RowScanner(kernels, queries);
   }
 
+  // Whether it takes less time to gather the allowed items and to scan them than to scan all.
+  bool gathers(std::size_t items, std::size_t allowed) const {
+    return allowed * (scans_per_gathered + queries_) < items * queries_;
+  }
+
+  std::size_t queries_;
   Form form_;
 };
 

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "hamming/bits.h"
 #include "simd/kernels.h"
 
 namespace vtsearch {
@@ -15,6 +16,22 @@ constexpr std::size_t max_items = 4096;
 constexpr std::size_t max_streamed_items = 16384;
 constexpr std::size_t streamed_tile_bytes = max_streamed_items * 8;
 static_assert(max_items <= max_blocks * block_items);
+
+// The groups of 64 items, from multiples of 64, that lie in a range; empty at its end if there is none.
+Range whole_words(Range range) {
+  const std::size_t begin = std::min((range.begin + 63) / 64 * 64, range.end);
+  return {begin, std::max(begin, range.end / 64 * 64)};
+}
+
+// Calls visit(first, word) for each group of 64 items, from a multiple of 64, that the range meets; the bits of items
+// outside it are 0.
+template <class Visit>
+void for_each_word(MaskView mask, Range range, Visit&& visit) {
+  const Range whole = whole_words(range);
+  if (range.begin < whole.begin) visit(range.begin / 64 * 64, mask.word(range.begin, whole.begin));
+  for (std::size_t first = whole.begin; first < whole.end; first += 64) visit(first, mask.whole_word(first));
+  if (whole.end < range.end) visit(whole.end, mask.word(whole.end, range.end));
+}
 
 }  // namespace
 
@@ -29,31 +46,52 @@ std::size_t items_per_streamed_tile(std::size_t padded_width) {
 
 std::size_t allowed_items(MaskView mask, Range range) {
   if (mask.data == nullptr) return range.count();
+  const Range whole = whole_words(range);
   std::size_t count = 0;
-  for (std::size_t i = range.begin; i < range.end; i += 64 - i % 64) {
-    count += static_cast<std::size_t>(std::popcount(mask.word(i, std::min(i - i % 64 + 64, range.end))));
-  }
+  if (range.begin < whole.begin) count += count_bits(mask.word(range.begin, whole.begin));
+  for (std::size_t i = whole.begin; i < whole.end; i += 64) count += count_bits(mask.whole_word_in_any_order(i));
+  if (whole.end < range.end) count += count_bits(mask.word(whole.end, range.end));
   return count;
 }
 
-TileReader::TileReader(CodeView codes, MaskView mask, Range range, std::size_t items_per_tile)
+TileReader::TileReader(CodeView codes, MaskView mask, Range range, std::size_t items_per_tile, Masked masked)
     : codes_(codes),
       mask_(mask),
       range_(range),
       position_(range.begin),
       width_(padded_width(codes.width)),
-      items_(items_per_tile) {
-  if (mask.data != nullptr || width_ != codes.width) buffer_.resize(items_ * width_);
-  if (mask.data != nullptr) numbers_.resize(items_);
+      items_(items_per_tile),
+      masked_(masked) {
+  const bool masks = mask.data != nullptr, gathers = masks && masked == Masked::gathered;
+  if (gathers || width_ != codes.width) buffer_.resize(items_ * width_);
+  if (gathers) numbers_.resize(items_);
+  if (masks && !gathers) {
+    allowed_.resize((items_ + block_items - 1) / block_items * block_words);
+    position_ -= position_ % 64;  // with the words of the mask; the numbers of items before the range wrap around
+  }
 }
 
 bool TileReader::next(Tile& tile) {
-  if (mask_.data != nullptr) return next_masked(tile);
-  if (position_ == range_.end) return false;
-  const std::size_t count = std::min(items_, range_.end - position_);
-  tile = {padded(position_, count), count, nullptr, static_cast<std::uint32_t>(position_ - range_.begin)};
-  position_ += count;
-  return true;
+  if (mask_.data != nullptr && masked_ == Masked::gathered) return next_gathered(tile);
+  while (position_ < range_.end) {
+    const std::size_t first = position_, count = std::min(items_, range_.end - position_);
+    position_ += count;
+    if (mask_.data != nullptr && !mark(first, count)) continue;
+    tile = {padded(first, count), count, nullptr, static_cast<std::uint32_t>(first - range_.begin),
+            mask_.data == nullptr ? nullptr : allowed_.data()};
+    return true;
+  }
+  return false;
+}
+
+// Sets the bitmap of items first .. first + count - 1; returns whether one of them is allowed.
+bool TileReader::mark(std::size_t first, std::size_t count) {
+  std::uint64_t any = 0;
+  for_each_word(mask_, {std::max(first, range_.begin), first + count}, [&](std::size_t item, std::uint64_t word) {
+    allowed_[(item - first) / 64] = word;
+    any |= word;
+  });
+  return any != 0;
 }
 
 const std::uint8_t* TileReader::padded(std::size_t first, std::size_t count) {
@@ -65,7 +103,7 @@ const std::uint8_t* TileReader::padded(std::size_t first, std::size_t count) {
 }
 
 // Gathers allowed codes until the tile is full. Runs of masked items are skipped 64 at a time.
-bool TileReader::next_masked(Tile& tile) {
+bool TileReader::next_gathered(Tile& tile) {
   std::size_t count = 0;
   while (position_ < range_.end && count < items_) {
     const std::size_t end = std::min(position_ - position_ % 64 + 64, range_.end);

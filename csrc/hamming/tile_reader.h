@@ -1,5 +1,5 @@
-// The database as tiles: pieces that usually fit the first-level cache, padded to a width that has kernels, without
-// masked items.
+// The database as tiles: pieces that usually fit the first-level cache, padded to a width that has kernels. Items that
+// a mask excludes are left out, or stay and are told apart by a bitmap.
 #pragma once
 
 #include <cstddef>
@@ -26,24 +26,32 @@ struct Tile {
   std::size_t count;
   const std::uint32_t* items;  // item numbers inside the range; null if consecutive from `first`
   std::uint32_t first;
+  const std::uint64_t* allowed = nullptr;  // bitmap by position, a whole number of blocks long; null if all are allowed
 
   std::uint32_t item(std::size_t position) const {
     return items == nullptr ? first + static_cast<std::uint32_t>(position) : items[position];
   }
 };
 
+// The form of tiles under a mask.
+enum class Masked {
+  gathered,  // allowed codes only, copied: for a small share, and for readers that know no bitmaps
+  marked,    // all codes of the tiles that have an allowed one, and a bitmap
+};
+
 // Reads the allowed items of a range, in order.
 class TileReader {
  public:
   TileReader(CodeView codes, MaskView mask, Range range)
-      : TileReader(codes, mask, range, items_per_tile(padded_width(codes.width))) {}
-  TileReader(CodeView codes, MaskView mask, Range range, std::size_t items_per_tile);
+      : TileReader(codes, mask, range, items_per_tile(padded_width(codes.width)), Masked::gathered) {}
+  TileReader(CodeView codes, MaskView mask, Range range, std::size_t items_per_tile, Masked masked);
 
-  // Sets `tile` to the next nonempty tile, valid until the next call; returns false at the end.
+  // Sets `tile` to the next tile with an allowed item, valid until the next call; returns false at the end.
   bool next(Tile& tile);
 
  private:
-  bool next_masked(Tile& tile);
+  bool next_gathered(Tile& tile);
+  bool mark(std::size_t first, std::size_t count);
   const std::uint8_t* padded(std::size_t first, std::size_t count);
 
   CodeView codes_;
@@ -52,8 +60,10 @@ class TileReader {
   std::size_t position_;
   std::size_t width_;
   std::size_t items_;
+  Masked masked_;
   std::vector<std::uint8_t> buffer_;
   std::vector<std::uint32_t> numbers_;
+  std::vector<std::uint64_t> allowed_;
 };
 
 }  // namespace vtsearch

@@ -44,7 +44,8 @@ Neighbors within(const Kernels& kernels, CodeView queries, CodeView database, st
     const Range block = plan.query_block(task);
     found[task].resize(block.count());
     Scanner scanner = scanner_of(kernels, queries.part(block), radius);
-    TileReader reader(database, mask, plan.range(task), scanner.items_per_tile());
+    const Range range = plan.range(task);
+    TileReader reader = scanner.tiles(database, mask, range, allowed_items(mask, range));
     for (Tile tile; reader.next(tile); cancellation_point()) {
       scanner.scan(tile, found[task], [](std::size_t, std::size_t) {});
     }
@@ -85,7 +86,8 @@ void count_within(const Kernels& kernels, CodeView queries, CodeView database, s
     const Range block = plan.query_block(task);
     Scanner scanner = scanner_of(kernels, queries.part(block), radius);
     std::vector<std::int64_t> here(block.count());
-    TileReader reader(database, mask, plan.range(task), scanner.items_per_tile());
+    const Range range = plan.range(task);
+    TileReader reader = scanner.tiles(database, mask, range, allowed_items(mask, range));
     for (Tile tile; reader.next(tile); cancellation_point()) {
       scanner.count(tile, [&](std::size_t q, std::size_t count) { here[q] += static_cast<std::int64_t>(count); });
     }

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vtsearch import _pages
-from vtsearch._validate import as_array, reverse_bits
+from vtsearch._validate import as_array
 
 
 @dataclass(frozen=True)
@@ -20,19 +20,16 @@ class Mask:
     items: int
 
     def bits(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Packed bits of items start .. stop - 1, the first in the lowest bit, padding bits 0."""
+        """Packed bits of items start .. stop - 1, as of ``numpy.packbits``; perhaps a view, with any padding."""
         if self.array.dtype == np.bool_:
             part = self.array[start:stop]
-            packed = np.packbits(part, bitorder="little")
+            packed = np.packbits(part)
         else:
             part = self.array[start // 8 : (stop + 7) // 8]
-            if start % 8:  # a part of a database may begin anywhere
-                bits = np.unpackbits(part)[start % 8 : start % 8 + stop - start]
-                packed = np.packbits(bits, bitorder="little")
-            else:
-                packed = reverse_bits(part)
-            if (stop - start) % 8:
-                packed[-1] &= (1 << (stop - start) % 8) - 1
+            if start % 8 == 0 and not _pages.is_mapped(part):
+                return np.ascontiguousarray(part)
+            bits = slice(start % 8, start % 8 + stop - start)
+            packed = np.array(part) if start % 8 == 0 else np.packbits(np.unpackbits(part)[bits])
         _pages.release(part)
         return packed
 
@@ -44,7 +41,9 @@ class Mask:
 
     def count(self) -> int:
         """The number of allowed items."""
-        return int(np.bitwise_count(self.bits(0, self.items)).sum())
+        packed = self.bits(0, self.items)
+        padding = packed[-1:] & (0xFF >> (self.items % 8 or 8))
+        return int(np.bitwise_count(packed).sum(dtype=np.int64) - np.bitwise_count(padding).sum())
 
     def as_bool(self) -> NDArray[np.bool_]:
         """One bool for each item, (n,); a copy."""

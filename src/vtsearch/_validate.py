@@ -23,8 +23,6 @@ COPY_LIMIT = 64 * 2**20
 WIDEST = 8191
 """Bytes of the widest code whose distances the engine counts, in 16 bits."""
 
-_REVERSED_BITS = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little"), axis=1)
-
 
 def as_array(name: str, value: Any) -> NDArray[Any]:
     """An array-like as an array; tensors of torch are detached and copied to memory, bfloat16 becomes float32.
@@ -62,11 +60,6 @@ def is_tensor(value: Any) -> bool:
 
 
 # Codes
-
-
-def reverse_bits(codes: Codes) -> Codes:
-    """The same bytes with the order of the bits in each reversed; a copy."""
-    return np.asarray(_REVERSED_BITS[codes, 0])
 
 
 def code_pair(

@@ -79,7 +79,7 @@ void fill_mask(Fenced<std::uint8_t>& mask, MaskKind kind, Random& random) {
 
 // Bits beyond the last item must be ignored, so they are set.
 void set_bits_behind(Fenced<std::uint8_t>& mask, std::size_t items) {
-  if (items % 8 != 0) mask.data()[items / 8] |= static_cast<std::uint8_t>(0xff << (items % 8));
+  if (items % 8 != 0) mask.data()[items / 8] |= static_cast<std::uint8_t>(0xff >> (items % 8));
 }
 
 Labels random_labels(std::size_t items, const Shape& shape, Random& random) {

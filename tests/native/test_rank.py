@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 from known_answers import reference
@@ -61,6 +63,31 @@ def test_rank_is_the_reference_under_masks(isa, agree, bits, n, q):
             expected = reference.rank(queries, database, k, mask=mask)
             for form in (mask, np.packbits(mask)):
                 agree(ranking.rank(queries, database, k, mask=form), expected)
+
+
+@functools.cache
+def long_masks(n):
+    """Masks of every share, and of whole runs: the engine leaves masked codes out, or scans them and drops them."""
+    rng, runs = np.random.default_rng(n), np.zeros(n, dtype=bool)
+    runs[n // 3 + 5 : n // 3 + 9000] = runs[-3:] = True
+    return [*(rng.random(n) < share for share in (0.001, 0.03, 0.3, 0.95)), runs, ~runs]
+
+
+@pytest.mark.parametrize("q", [1, 4, 16])
+@pytest.mark.parametrize(
+    "bits", [pytest.param(16, marks=pytest.mark.slow), 64, pytest.param(96, marks=pytest.mark.slow)]
+)
+def test_searches_under_masks_longer_than_a_tile_are_the_reference(isa, agree, q, bits):
+    queries, database = seeded_queries(bits, q, bits), seeded_codes(bits, 41_003, bits)
+    for mask in long_masks(len(database)):
+        for threads in (1, 5):
+            options = {"mask": mask, "threads": threads}
+            for k in (9, 2000):
+                agree(ranking.rank(queries, database, k, **options), reference.rank(queries, database, k, mask=mask))
+            radius = bits // 4
+            found = ranking.within(queries, database, radius, **options)
+            agree(found, reference.within(queries, database, radius, mask=mask))
+            agree(ranking.count(queries, database, radius, **options), np.diff(found.offsets))
 
 
 @pytest.mark.parametrize("q", [0, 1, 2, 3, 4, 5, 7, 8, 9, 31, 64, 65])

@@ -247,7 +247,7 @@ def _gain_counts(
     most = min(query_rows.most(), db_rows.most())
     counts = np.zeros((len(queries), most + 1), dtype=np.int64)
     if mask is not None:
-        db_sizes = np.where(np.unpackbits(mask, count=len(db_sizes), bitorder="little"), db_sizes, -1)
+        db_sizes = np.where(np.unpackbits(mask, count=len(db_sizes)), db_sizes, -1)
     for size in np.unique(db_sizes[db_sizes >= 0]).tolist():
         by_distance = _native.histogram(queries, database[db_sizes == size], None, threads)
         gain = np.arange(min(size, most) + 1)
