@@ -6,6 +6,7 @@
 
 #include "hamming/exact_duplicates.h"
 #include "hamming/scanner.h"
+#include "hamming/substring_duplicates.h"
 #include "hamming/tile_reader.h"
 #include "hamming/union_find.h"
 
@@ -71,11 +72,12 @@ std::vector<std::uint8_t> distinct_items(std::size_t count, const std::int64_t* 
   return distinct == count ? std::vector<std::uint8_t>() : bits;
 }
 
-std::vector<std::size_t> allowed_in(Range range, MaskView mask) {
-  std::vector<std::size_t> items;
+template <class Item>
+std::vector<Item> allowed_in(Range range, MaskView mask) {
+  std::vector<Item> items;
   items.reserve(range.count());
   for (std::size_t i = range.begin; i < range.end; ++i) {
-    if (mask.allows(i)) items.push_back(i);
+    if (mask.allows(i)) items.push_back(static_cast<Item>(i));
   }
   return items;
 }
@@ -86,7 +88,7 @@ class Uniter {
       : kernels_(kernels), codes_(codes), radius_(radius), distinct_(distinct), groups_(representatives) {}
 
   void unite(const Piece& piece, std::size_t threads, Cancellation& cancellation) {
-    const std::vector<std::size_t> queries = allowed_in(piece.queries, distinct_);
+    const std::vector<std::size_t> queries = allowed_in<std::size_t>(piece.queries, distinct_);
     const Plan plan = plan_work(queries.size(), piece.items.count(), threads, queries_per_block);
     parallel_for(plan.tasks(), plan.threads, cancellation,
                  [&](std::size_t task, CancellationPoint& cancellation_point) {
@@ -98,6 +100,7 @@ class Uniter {
                  });
   }
 
+  UnionFind& groups() { return groups_; }
   void finish() { groups_.flatten(codes_.count); }
 
  private:
@@ -132,6 +135,23 @@ class Uniter {
   UnionFind groups_;
 };
 
+// Compares only codes that agree in a substring, if that takes less time; returns whether it did. Their order in memory
+// is not that of a file, so that a file that is released window by window is scanned.
+bool unite_by_substrings(const Kernels& kernels, CodeView codes, std::size_t radius, MaskView distinct,
+                         UnionFind& groups, const ReadWindows& windows, std::size_t threads,
+                         Cancellation& cancellation) {
+  if (windows.release || codes.count > max_substring_items) return false;
+  CancellationPoint cancellation_point(cancellation, 0);
+  const std::vector<std::uint32_t> items = allowed_in<std::uint32_t>({0, codes.count}, distinct);
+  const SubstringTables tables(codes, radius, items, cancellation_point);
+  if (!tables.pay()) return false;
+  const auto report = [&](double share) {
+    if (windows.report) windows.report(static_cast<std::size_t>(static_cast<double>(codes.count) * share));
+  };
+  tables.unite(kernels, groups, threads, cancellation, report);
+  return true;
+}
+
 }  // namespace
 
 void deduplicate(const Kernels& kernels, CodeView codes, std::size_t radius, const ReadWindows& windows,
@@ -143,12 +163,15 @@ void deduplicate(const Kernels& kernels, CodeView codes, std::size_t radius, con
   find_exact_duplicates(codes, windows, threads, cancellation, representatives);
   if (radius == 0) return;
   const std::vector<std::uint8_t> distinct = distinct_items(codes.count, representatives);
-  Uniter uniter(kernels, codes, radius, {distinct.empty() ? nullptr : distinct.data()}, representatives);
-  Progress progress(codes.count, windows);
-  for_each_piece(codes.count, windows, [&](const Piece& piece) {
-    uniter.unite(piece, threads, cancellation);
-    progress.add(piece);
-  });
+  const MaskView mask{distinct.empty() ? nullptr : distinct.data()};
+  Uniter uniter(kernels, codes, radius, mask, representatives);
+  if (!unite_by_substrings(kernels, codes, radius, mask, uniter.groups(), windows, threads, cancellation)) {
+    Progress progress(codes.count, windows);
+    for_each_piece(codes.count, windows, [&](const Piece& piece) {
+      uniter.unite(piece, threads, cancellation);
+      progress.add(piece);
+    });
+  }
   uniter.finish();
 }
 

@@ -25,6 +25,9 @@ class UnionFind {
     }
   }
 
+  // The smallest item of the group so far.
+  std::int64_t find(std::int64_t item) { return root(item); }
+
   // Sets each parent to the root. Call it from one thread after all unions.
   void flatten(std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) parents_[i] = parents_[parents_[i]];

@@ -15,17 +15,22 @@ from vtsearch.duplicates import deduplicate
 SIZES = (511, 512, 513, 2049, 2561)
 
 
-@functools.cache
-def many_codes(radius):
-    """Codes, and their groups: what the reference does, over lists of neighbours instead of all pairs."""
-    codes = seeded_near_duplicates(2, 20_000, 64)
+def groups_by_lists(codes, radius):
+    """What the reference does, over lists of neighbours instead of all pairs."""
     found = ranking.within(codes, codes, radius)
     groups = np.arange(len(codes))
     while True:
         smallest = np.minimum.reduceat(groups[found.indices], found.offsets[:-1])
         if np.array_equal(smallest, groups):
-            return codes, groups
+            return groups
         groups = smallest[smallest]
+
+
+@functools.cache
+def many_codes(radius, bits=64):
+    """Codes and their groups."""
+    codes = seeded_near_duplicates(2, 20_000, bits)
+    return codes, groups_by_lists(codes, radius)
 
 
 @pytest.mark.parametrize("bits", EDGE_BITS)
@@ -66,6 +71,33 @@ def test_groups_of_sorted_equal_and_few_codes_are_the_reference(isa, agree, kind
 def test_many_codes_give_the_same_groups_on_any_number_of_threads(isa, agree, threads, radius):
     codes, groups = many_codes(radius)
     agree(deduplicate(codes, radius, threads=threads).representatives, groups)
+
+
+@pytest.mark.parametrize(
+    ("bits", "radius"), [(16, 1), (24, 2), (56, 3), (64, 6), (100, 4), (264, 5), (64, 1), (1024, 9)]
+)
+def test_codes_that_agree_in_a_substring_are_all_compared(isa, agree, bits, radius):
+    codes, groups = many_codes(radius, bits)
+    agree(deduplicate(codes, radius, threads=2).representatives, groups)
+
+
+@functools.cache
+def codes_with_large_buckets():
+    """Random codes of which a third have equal bits at their beginning, and in all of which the end is one of few."""
+    rng = np.random.default_rng(3)
+    codes = rng.integers(0, 256, (60_000, 8), dtype=np.uint8)
+    codes[::3, :2] = 7
+    codes[:, -1] %= 16
+    near = codes[rng.integers(0, len(codes), 20_000)]
+    near[np.arange(20_000), rng.integers(0, 8, 20_000)] ^= np.uint8(1) << rng.integers(0, 8, 20_000, dtype=np.uint8)
+    codes = np.concatenate([codes, near])
+    return codes, groups_by_lists(codes, 4)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_large_buckets_of_equal_substrings_are_compared_in_blocks(isa, agree, threads):
+    codes, groups = codes_with_large_buckets()
+    agree(deduplicate(codes, 4, threads=threads).representatives, groups)
 
 
 @pytest.mark.parametrize("threads", [1, 4])

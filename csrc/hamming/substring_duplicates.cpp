@@ -1,0 +1,239 @@
+#include "hamming/substring_duplicates.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <span>
+#include <utility>
+
+#include "hamming/aligned_array.h"
+#include "hamming/padding.h"
+#include "hamming/scanner.h"
+#include "hamming/tile_reader.h"
+#include "hamming/width_kernels.h"
+
+namespace vtsearch {
+namespace {
+
+constexpr std::size_t word_bytes = 8;
+
+// Longer substrings get keys of their first bits only: buckets of a few items need no more.
+constexpr unsigned max_key_bits = 22;
+
+// Buckets up to this size are compared code by code, larger ones in blocks of queries.
+constexpr std::size_t small_bucket = 2048;
+
+// From this size on, the blocks of a bucket are shared by all threads.
+constexpr std::size_t shared_bucket = 16384;
+
+// Items of the buckets of a task, approximately.
+constexpr std::size_t items_per_task = 16384;
+
+// Times in units of a comparison of a pair in a scan of the whole database.
+constexpr double pair_in_small_bucket = 3.0;
+constexpr double pair_in_large_bucket = 2.5;
+constexpr double item_of_table = 1000.0;
+
+double time_of_bucket(std::size_t size) {
+  const double pairs = static_cast<double>(size) * static_cast<double>(size) / 2;
+  return pairs * (size <= small_bucket ? pair_in_small_bucket : pair_in_large_bucket);
+}
+
+// The codes of one table, bucket after bucket.
+struct Table {
+  std::vector<std::uint32_t> ends;   // of the buckets
+  std::vector<std::uint32_t> items;  // item numbers
+  std::vector<std::uint8_t> codes;   // padded
+
+  Range bucket(std::size_t number) const { return {number == 0 ? 0 : ends[number - 1], ends[number]}; }
+};
+
+// Compares the items of buckets.
+class BucketUniter {
+ public:
+  BucketUniter(const Kernels& kernels, const Table& table, std::size_t padded, std::size_t radius, UnionFind& groups)
+      : kernels_(kernels),
+        table_(table),
+        padded_(padded),
+        threshold_(radius + 1),
+        groups_(groups),
+        positions_(small_bucket + items_per_group),
+        distances_(small_bucket + items_per_group) {}
+
+  void unite(Range bucket, CancellationPoint& cancellation_point) {
+    if (bucket.count() <= small_bucket) return unite_small(bucket);
+    const Members members = by_group(bucket);
+    for (std::size_t first = 0; first < bucket.count(); first += queries_per_block) {
+      unite_block(members, first, cancellation_point);
+    }
+  }
+
+  // The items of a large bucket with those of one group next to each other: they need not be compared.
+  struct Members {
+    std::vector<std::uint8_t> codes;  // padded
+    std::vector<std::uint32_t> items;
+    std::vector<std::uint32_t> ends;  // of the group of each
+  };
+
+  Members by_group(Range bucket) {
+    std::vector<std::pair<std::int64_t, std::uint32_t>> order;
+    order.reserve(bucket.count());
+    for (std::size_t i = bucket.begin; i < bucket.end; ++i) {
+      order.emplace_back(groups_.find(table_.items[i]), static_cast<std::uint32_t>(i));
+    }
+    std::sort(order.begin(), order.end());
+    Members members;
+    members.codes.reserve(order.size() * padded_);
+    members.items.reserve(order.size());
+    members.ends.resize(order.size());
+    for (const auto& [group, i] : order) {
+      const std::uint8_t* code = table_.codes.data() + i * padded_;
+      members.codes.insert(members.codes.end(), code, code + padded_);
+      members.items.push_back(table_.items[i]);
+    }
+    for (std::size_t i = order.size(), end = i; i-- > 0;) {
+      if (i + 1 < order.size() && order[i].first != order[i + 1].first) end = i + 1;
+      members.ends[i] = static_cast<std::uint32_t>(end);
+    }
+    return members;
+  }
+
+  // Compares a block of members with all behind the group of its first one.
+  void unite_block(const Members& members, std::size_t first, CancellationPoint& cancellation_point) {
+    const std::size_t count = std::min(queries_per_block, members.items.size() - first);
+    const CodeView all{members.codes.data(), members.items.size(), padded_};
+    const Range others{members.ends[first], all.count};
+    if (others.count() == 0) return;
+    Scanner scanner(kernels_, all.part({first, first + count}));
+    for (std::size_t q = 0; q < count; ++q) scanner.set_threshold(q, threshold_);
+    HitLists hits(count);
+    TileReader reader = scanner.tiles(all, {}, others, others.count());
+    for (Tile tile; reader.next(tile); cancellation_point()) {
+      scanner.scan(tile, hits, [&](std::size_t q, std::size_t found) {
+        for (std::size_t i = 0; i < found; ++i) {
+          groups_.unite(members.items[first + q], members.items[others.begin + hits[q].items()[i]]);
+        }
+        hits[q].clear();
+      });
+    }
+  }
+
+ private:
+  void unite_small(Range bucket) {
+    const ScanKernel scan = kernels_.scan[width_form(padded_)];
+    for (std::size_t i = bucket.begin; i + 1 < bucket.end; ++i) {
+      const std::uint8_t* code = table_.codes.data() + i * padded_;
+      const std::size_t found =
+          scan(code, code + padded_, bucket.end - i - 1, padded_, threshold_, positions_.data(), distances_.data());
+      for (std::size_t j = 0; j < found; ++j) {
+        groups_.unite(table_.items[i], table_.items[i + 1 + positions_.data()[j]]);
+      }
+    }
+  }
+
+  const Kernels& kernels_;
+  const Table& table_;
+  std::size_t padded_;
+  std::size_t threshold_;
+  UnionFind& groups_;
+  AlignedArray<std::uint32_t> positions_;
+  AlignedArray<std::uint16_t> distances_;
+};
+
+}  // namespace
+
+SubstringTables::SubstringTables(CodeView codes, std::size_t radius, const std::vector<std::uint32_t>& items,
+                                 CancellationPoint& cancellation_point)
+    : codes_(codes), radius_(radius), items_(items) {
+  const std::size_t bits = 8 * codes.width, tables = radius + 1;
+  const double all_pairs = static_cast<double>(items.size()) * static_cast<double>(items.size()) / 2;
+  double time = static_cast<double>(tables) * static_cast<double>(items.size()) * item_of_table;
+  if (tables > bits || time > all_pairs) return;
+  const auto useful_bits = std::min(static_cast<unsigned>(std::bit_width(items.size())), max_key_bits);
+  for (std::size_t t = 0; t < tables; ++t) {
+    const std::size_t begin = t * bits / tables, length = (t + 1) * bits / tables - begin;
+    const std::size_t last_word = codes.width > word_bytes ? codes.width - word_bytes : 0;
+    const std::size_t byte = std::min(begin / 8, last_word);
+    const std::uint64_t mask = (std::uint64_t{1} << std::min<std::size_t>(length, useful_bits)) - 1;
+    parts_.push_back({byte, static_cast<unsigned>(begin - 8 * byte), mask});
+    std::size_t before = 0;
+    for (const std::size_t end : bucket_ends(parts_.back(), cancellation_point)) {
+      time += time_of_bucket(end - before);
+      before = end;
+    }
+    if (time > all_pairs) return;
+  }
+  pay_ = true;
+}
+
+std::uint32_t SubstringTables::key(const Substring& part, std::size_t item) const {
+  std::uint64_t word = 0;
+  if (codes_.width >= word_bytes) {
+    std::memcpy(&word, codes_.code(item) + part.byte, word_bytes);
+  } else {
+    std::memcpy(&word, codes_.code(item), codes_.width);
+  }
+  return static_cast<std::uint32_t>((word >> part.shift) & part.mask);
+}
+
+std::vector<std::uint32_t> SubstringTables::bucket_ends(const Substring& part,
+                                                        CancellationPoint& cancellation_point) const {
+  constexpr std::size_t items_per_check = 65536;
+  std::vector<std::uint32_t> ends(part.mask + 1);
+  for (std::size_t i = 0; i < items_.size(); ++i) {
+    if (i % items_per_check == 0) cancellation_point();
+    ++ends[key(part, items_[i])];
+  }
+  for (std::size_t b = 1; b < ends.size(); ++b) ends[b] += ends[b - 1];
+  return ends;
+}
+
+void SubstringTables::unite(const Kernels& kernels, UnionFind& groups, std::size_t threads, Cancellation& cancellation,
+                            const std::function<void(double)>& report) const {
+  const std::size_t padded = padded_width(codes_.width);
+  Table table;
+  table.items.resize(items_.size());
+  table.codes.resize(items_.size() * padded);
+  for (std::size_t t = 0; t < parts_.size(); ++t) {
+    CancellationPoint here(cancellation, 0);
+    table.ends = bucket_ends(parts_[t], here);
+    std::vector<std::uint32_t> next(table.ends.size());
+    std::copy(table.ends.begin(), table.ends.end() - 1, next.begin() + 1);
+    for (const std::uint32_t item : items_) {
+      const std::uint32_t place = next[key(parts_[t], item)]++;
+      table.items[place] = item;
+      std::memcpy(table.codes.data() + place * padded, codes_.code(item), codes_.width);
+    }
+    here();
+    // Tasks are runs of buckets; those of large buckets, each by itself, are its blocks.
+    std::vector<Range> tasks;
+    std::vector<std::size_t> large;
+    for (std::size_t b = 0, begin = 0, items = 0; b < table.ends.size(); ++b) {
+      if (table.bucket(b).count() >= shared_bucket) large.push_back(b);
+      items += table.bucket(b).count();
+      if (items < items_per_task && b + 1 < table.ends.size()) continue;
+      tasks.push_back({begin, b + 1});
+      begin = b + 1;
+      items = 0;
+    }
+    parallel_for(tasks.size(), threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
+      BucketUniter uniter(kernels, table, padded, radius_, groups);
+      for (std::size_t b = tasks[task].begin; b < tasks[task].end; ++b) {
+        const Range bucket = table.bucket(b);
+        if (bucket.count() >= 2 && bucket.count() < shared_bucket) uniter.unite(bucket, cancellation_point);
+      }
+      cancellation_point();
+    });
+    for (const std::size_t b : large) {
+      BucketUniter uniter(kernels, table, padded, radius_, groups);
+      const auto members = uniter.by_group(table.bucket(b));
+      const std::size_t blocks = (members.items.size() + queries_per_block - 1) / queries_per_block;
+      parallel_for(blocks, threads, cancellation, [&](std::size_t block, CancellationPoint& cancellation_point) {
+        uniter.unite_block(members, block * queries_per_block, cancellation_point);
+      });
+    }
+    report(static_cast<double>(t + 1) / static_cast<double>(parts_.size()));
+  }
+}
+
+}  // namespace vtsearch
