@@ -48,7 +48,37 @@ struct Table {
   Range bucket(std::size_t number) const { return {number == 0 ? 0 : ends[number - 1], ends[number]}; }
 };
 
-// Compares the items of buckets.
+// The items of a large bucket, with those that belong together already next to each other: they need not be compared.
+struct Members {
+  std::vector<std::uint8_t> codes;  // padded
+  std::vector<std::uint32_t> items;
+  std::vector<std::uint32_t> ends;  // of the group of each
+};
+
+Members by_group(const Table& table, Range bucket, std::size_t padded, UnionFind& groups) {
+  std::vector<std::pair<std::int64_t, std::uint32_t>> order;
+  order.reserve(bucket.count());
+  for (std::size_t i = bucket.begin; i < bucket.end; ++i) {
+    order.emplace_back(groups.find(table.items[i]), static_cast<std::uint32_t>(i));
+  }
+  std::sort(order.begin(), order.end());
+  Members members;
+  members.codes.reserve(order.size() * padded);
+  members.items.reserve(order.size());
+  members.ends.resize(order.size());
+  for (const auto& [group, i] : order) {
+    const std::uint8_t* code = table.codes.data() + i * padded;
+    members.codes.insert(members.codes.end(), code, code + padded);
+    members.items.push_back(table.items[i]);
+  }
+  for (std::size_t i = order.size(), end = i; i-- > 0;) {
+    if (i + 1 < order.size() && order[i].first != order[i + 1].first) end = i + 1;
+    members.ends[i] = static_cast<std::uint32_t>(end);
+  }
+  return members;
+}
+
+// Unites the pairs of a bucket that are within the radius.
 class BucketUniter {
  public:
   BucketUniter(const Kernels& kernels, const Table& table, std::size_t padded, std::size_t radius, UnionFind& groups)
@@ -62,46 +92,16 @@ class BucketUniter {
 
   void unite(Range bucket, CancellationPoint& cancellation_point) {
     if (bucket.count() <= small_bucket) return unite_small(bucket);
-    const Members members = by_group(bucket);
+    const Members members = by_group(table_, bucket, padded_, groups_);
     for (std::size_t first = 0; first < bucket.count(); first += queries_per_block) {
       unite_block(members, first, cancellation_point);
     }
   }
 
-  // The items of a large bucket with those of one group next to each other: they need not be compared.
-  struct Members {
-    std::vector<std::uint8_t> codes;  // padded
-    std::vector<std::uint32_t> items;
-    std::vector<std::uint32_t> ends;  // of the group of each
-  };
-
-  Members by_group(Range bucket) {
-    std::vector<std::pair<std::int64_t, std::uint32_t>> order;
-    order.reserve(bucket.count());
-    for (std::size_t i = bucket.begin; i < bucket.end; ++i) {
-      order.emplace_back(groups_.find(table_.items[i]), static_cast<std::uint32_t>(i));
-    }
-    std::sort(order.begin(), order.end());
-    Members members;
-    members.codes.reserve(order.size() * padded_);
-    members.items.reserve(order.size());
-    members.ends.resize(order.size());
-    for (const auto& [group, i] : order) {
-      const std::uint8_t* code = table_.codes.data() + i * padded_;
-      members.codes.insert(members.codes.end(), code, code + padded_);
-      members.items.push_back(table_.items[i]);
-    }
-    for (std::size_t i = order.size(), end = i; i-- > 0;) {
-      if (i + 1 < order.size() && order[i].first != order[i + 1].first) end = i + 1;
-      members.ends[i] = static_cast<std::uint32_t>(end);
-    }
-    return members;
-  }
-
   // Compares a block of members with all behind the group of its first one.
   void unite_block(const Members& members, std::size_t first, CancellationPoint& cancellation_point) {
-    const std::size_t count = std::min(queries_per_block, members.items.size() - first);
     const CodeView all{members.codes.data(), members.items.size(), padded_};
+    const std::size_t count = std::min(queries_per_block, all.count - first);
     const Range others{members.ends[first], all.count};
     if (others.count() == 0) return;
     Scanner scanner(kernels_, all.part({first, first + count}));
@@ -139,6 +139,38 @@ class BucketUniter {
   AlignedArray<std::uint32_t> positions_;
   AlignedArray<std::uint16_t> distances_;
 };
+
+// Unites the pairs of all buckets of a table: tasks are runs of buckets, and blocks of those that all threads share.
+void unite_buckets(const Kernels& kernels, const Table& table, std::size_t padded, std::size_t radius,
+                   UnionFind& groups, std::size_t threads, Cancellation& cancellation) {
+  std::vector<Range> tasks;
+  std::vector<Range> shared;
+  for (std::size_t b = 0, begin = 0, items = 0; b < table.ends.size(); ++b) {
+    const Range bucket = table.bucket(b);
+    if (bucket.count() >= shared_bucket) shared.push_back(bucket);
+    items += bucket.count();
+    if (items < items_per_task && b + 1 < table.ends.size()) continue;
+    tasks.push_back({begin, b + 1});
+    begin = b + 1;
+    items = 0;
+  }
+  parallel_for(tasks.size(), threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
+    BucketUniter uniter(kernels, table, padded, radius, groups);
+    for (std::size_t b = tasks[task].begin; b < tasks[task].end; ++b) {
+      const Range bucket = table.bucket(b);
+      if (bucket.count() >= 2 && bucket.count() < shared_bucket) uniter.unite(bucket, cancellation_point);
+    }
+    cancellation_point();
+  });
+  for (const Range bucket : shared) {
+    BucketUniter uniter(kernels, table, padded, radius, groups);
+    const Members members = by_group(table, bucket, padded, groups);
+    const std::size_t blocks = (bucket.count() + queries_per_block - 1) / queries_per_block;
+    parallel_for(blocks, threads, cancellation, [&](std::size_t block, CancellationPoint& cancellation_point) {
+      uniter.unite_block(members, block * queries_per_block, cancellation_point);
+    });
+  }
+}
 
 }  // namespace
 
@@ -197,41 +229,14 @@ void SubstringTables::unite(const Kernels& kernels, UnionFind& groups, std::size
   for (std::size_t t = 0; t < parts_.size(); ++t) {
     CancellationPoint here(cancellation, 0);
     table.ends = bucket_ends(parts_[t], here);
-    std::vector<std::uint32_t> next(table.ends.size());
+    std::vector<std::uint32_t> next(table.ends.size());  // place of the next item of each bucket
     std::copy(table.ends.begin(), table.ends.end() - 1, next.begin() + 1);
     for (const std::uint32_t item : items_) {
       const std::uint32_t place = next[key(parts_[t], item)]++;
       table.items[place] = item;
       std::memcpy(table.codes.data() + place * padded, codes_.code(item), codes_.width);
     }
-    here();
-    // Tasks are runs of buckets; those of large buckets, each by itself, are its blocks.
-    std::vector<Range> tasks;
-    std::vector<std::size_t> large;
-    for (std::size_t b = 0, begin = 0, items = 0; b < table.ends.size(); ++b) {
-      if (table.bucket(b).count() >= shared_bucket) large.push_back(b);
-      items += table.bucket(b).count();
-      if (items < items_per_task && b + 1 < table.ends.size()) continue;
-      tasks.push_back({begin, b + 1});
-      begin = b + 1;
-      items = 0;
-    }
-    parallel_for(tasks.size(), threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
-      BucketUniter uniter(kernels, table, padded, radius_, groups);
-      for (std::size_t b = tasks[task].begin; b < tasks[task].end; ++b) {
-        const Range bucket = table.bucket(b);
-        if (bucket.count() >= 2 && bucket.count() < shared_bucket) uniter.unite(bucket, cancellation_point);
-      }
-      cancellation_point();
-    });
-    for (const std::size_t b : large) {
-      BucketUniter uniter(kernels, table, padded, radius_, groups);
-      const auto members = uniter.by_group(table.bucket(b));
-      const std::size_t blocks = (members.items.size() + queries_per_block - 1) / queries_per_block;
-      parallel_for(blocks, threads, cancellation, [&](std::size_t block, CancellationPoint& cancellation_point) {
-        uniter.unite_block(members, block * queries_per_block, cancellation_point);
-      });
-    }
+    unite_buckets(kernels, table, padded, radius_, groups, threads, cancellation);
     report(static_cast<double>(t + 1) / static_cast<double>(parts_.size()));
   }
 }
