@@ -184,5 +184,8 @@ def test_masks_of_another_length_or_dtype_are_refused(call):
         call(QUERIES, DATABASE, mask=np.ones(19, dtype=bool))
     with pytest.raises(ValueError, match=r"mask: expected 3 bytes of packed bits .* use mask.astype\(bool\)"):
         call(QUERIES, DATABASE, mask=np.ones(20, dtype=np.uint8))
-    with pytest.raises(TypeError, match=r"mask: expected bool \(20,\) or uint8 .*, got int64"):
-        call(QUERIES, DATABASE, mask=np.ones(20, dtype=np.int64))
+    with pytest.raises(TypeError, match=r"mask: expected bool \(20,\), uint8 .*, got float64"):
+        call(QUERIES, DATABASE, mask=np.ones(20))
+    for positions in (np.ones(20, dtype=np.int64), [-1, 3], [3, 20], [3, 2], [3, 3]):
+        with pytest.raises(ValueError, match=r"mask: expected "):
+            call(QUERIES, DATABASE, mask=np.array(positions))

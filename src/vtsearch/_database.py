@@ -41,7 +41,7 @@ class Database:
 
     Args:
         parts: (n, bytes) uint8, or a sequence of such arrays of one width; a ``np.memmap`` is scanned in place.
-        mask: (n,) bool over all parts, or its ``numpy.packbits``; items whose mask is False are ignored.
+        mask: (n,) bool over all parts, or its ``numpy.packbits``, or the positions of the allowed items, ascending.
         labels: (n,) integers, or (n, classes) of 0 and 1, of all parts, as metrics take them.
 
     Raises:

@@ -73,14 +73,31 @@ def checked_mask(mask: ArrayLike | None, n: int) -> Mask | None:
         if array.shape != (n,):
             raise ValueError(f"mask: expected bool ({n},), one for each database code, got {array.shape}")
         return Mask(array, n)
+    if array.dtype.kind in "iu" and array.dtype != np.uint8:
+        return Mask(_of_positions(array, n), n)
     if array.dtype != np.uint8:
-        raise TypeError(f"mask: expected bool ({n},) or uint8 as numpy.packbits makes it, got {array.dtype}")
+        raise TypeError(
+            f"mask: expected bool ({n},), uint8 as numpy.packbits makes it, or positions as integers, got {array.dtype}"
+        )
     if array.shape != ((n + 7) // 8,):
         raise ValueError(
             f"mask: expected {(n + 7) // 8} bytes of packed bits for {n} database codes, got {array.shape}; "
             "use mask.astype(bool) if it holds one byte for each item"
         )
     return Mask(array, n)
+
+
+def _of_positions(positions: NDArray[Any], n: int) -> NDArray[np.bool_]:
+    if positions.ndim != 1:
+        raise ValueError(f"mask: expected positions in one dimension, got {positions.shape}; a mask per query is bool")
+    if len(positions) and (positions[0] < 0 or positions[-1] >= n or (positions[1:] <= positions[:-1]).any()):
+        raise ValueError(
+            f"mask: expected positions from 0 to {n - 1}, ascending and each once, as of numpy.flatnonzero; "
+            "use mask.astype(bool) if it holds a number for each item"
+        )
+    allowed = np.zeros(n, dtype=np.bool_)
+    allowed[positions] = True
+    return allowed
 
 
 def checked_query_masks(array: NDArray[Any], queries: int, n: int) -> QueryMasks:

@@ -50,8 +50,9 @@ def rank(
             are copied up to 64 MiB and refused beyond. (n, words) of uint16, uint32 or uint64 is read as its bytes.
             Or a ``Database`` of several arrays.
         k: results per query, at least 1; None, or more than there are, means all.
-        mask: (n,) bool, or (q, n) with a row for each query, or its ``numpy.packbits`` along the last axis; items whose
-            mask is False are ignored. Rows that differ are searched query by query, each of which reads a file anew.
+        mask: (n,) bool, or (q, n) with a row for each query, or its ``numpy.packbits`` along the last axis, or the
+            positions of the allowed items, ascending integers; others are ignored. Rows that differ are searched query
+            by query, each of which reads a file anew.
         exclude: positions in the database that a query ignores: (q,) integers, -1 for none; a sequence of q arrays
             where a query has several; or "self" where query i is item i.
         threads: upper bound; by default the CPUs that this process may use.
@@ -95,8 +96,9 @@ def within(
         query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
         db_codes: (n, bytes) uint8 of the same width, as for ``rank``.
         radius: largest distance that counts, in bits; at least 0.
-        mask: (n,) bool, or (q, n) with a row for each query, or its ``numpy.packbits`` along the last axis; items whose
-            mask is False are ignored. Rows that differ are searched query by query, each of which reads a file anew.
+        mask: (n,) bool, or (q, n) with a row for each query, or its ``numpy.packbits`` along the last axis, or the
+            positions of the allowed items, ascending integers; others are ignored. Rows that differ are searched query
+            by query, each of which reads a file anew.
         exclude: positions in the database that a query ignores: (q,) integers, -1 for none; a sequence of q arrays
             where a query has several; or "self" where query i is item i.
         threads: upper bound; by default the CPUs that this process may use.
@@ -142,8 +144,9 @@ def count(
         query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
         db_codes: (n, bytes) uint8 of the same width, as for ``rank``.
         radius: largest distance that counts, in bits; at least 0.
-        mask: (n,) bool, or (q, n) with a row for each query, or its ``numpy.packbits`` along the last axis; items whose
-            mask is False are ignored. Rows that differ are searched query by query, each of which reads a file anew.
+        mask: (n,) bool, or (q, n) with a row for each query, or its ``numpy.packbits`` along the last axis, or the
+            positions of the allowed items, ascending integers; others are ignored. Rows that differ are searched query
+            by query, each of which reads a file anew.
         exclude: positions in the database that a query ignores: (q,) integers, -1 for none; a sequence of q arrays
             where a query has several; or "self" where query i is item i.
         threads: upper bound; by default the CPUs that this process may use.
@@ -213,8 +216,9 @@ def histogram(
     Args:
         query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
         db_codes: (n, bytes) uint8 of the same width, as for ``rank``.
-        mask: (n,) bool, or (q, n) with a row for each query, or its ``numpy.packbits`` along the last axis; items whose
-            mask is False are ignored. Rows that differ are searched query by query, each of which reads a file anew.
+        mask: (n,) bool, or (q, n) with a row for each query, or its ``numpy.packbits`` along the last axis, or the
+            positions of the allowed items, ascending integers; others are ignored. Rows that differ are searched query
+            by query, each of which reads a file anew.
         exclude: positions in the database that a query ignores: (q,) integers, -1 for none; a sequence of q arrays
             where a query has several; or "self" where query i is item i.
         threads: upper bound; by default the CPUs that this process may use.

@@ -4,9 +4,9 @@ Nothing here is fast and nothing here is shared with the engine; tests and bench
 Names and arguments are those of the public functions, less ``threads`` and the checks of arguments. Codes are
 (n, bytes) uint8; a result over distances has one column for each of 0 .. 8 * bytes.
 
-``mask`` is bool (n,) or (q, n), or uint8 as ``numpy.packbits`` makes it along the last axis; ``exclude`` is (q,)
-positions with -1 for none, q arrays of positions, or "self". Items outside the mask, or excluded, do not exist for
-that query.
+``mask`` is bool (n,) or (q, n), uint8 as ``numpy.packbits`` makes it along the last axis, or positions (m,);
+``exclude`` is (q,) positions with -1 for none, q arrays of positions, or "self". Items outside the mask, or excluded,
+do not exist for that query.
 """
 
 from __future__ import annotations
@@ -156,8 +156,12 @@ def _allowed(mask: Array | None, exclude: Exclude | None, q: int, n: int) -> NDA
     """(q, n): whether an item exists for a query."""
     if mask is None:
         bits = np.ones(n, dtype=np.bool_)
+    elif mask.dtype == np.bool_:
+        bits = mask
+    elif mask.dtype == np.uint8:
+        bits = np.unpackbits(mask, axis=-1, count=n) == 1
     else:
-        bits = mask if mask.dtype == np.bool_ else np.unpackbits(mask, axis=-1, count=n) == 1
+        bits = np.isin(np.arange(n), mask)
     allowed = np.array(np.broadcast_to(bits, (q, n)))
     if exclude is None:
         return allowed

@@ -287,7 +287,7 @@ def test_labels_of_another_form_are_refused(tmp_path, labels):
         ({"query_codes": np.zeros((1, 2), np.uint8)}, ValueError, "query_codes"),
         ({"query_codes": np.zeros((1, 3), np.float32)}, TypeError, "query_codes"),
         ({"mask": np.ones(2, bool)}, ValueError, r"mask: expected bool \(3,\), one for each database code, got \(2,\)"),
-        ({"mask": np.ones(3, np.int64)}, TypeError, r"mask: expected bool \(3,\) or uint8"),
+        ({"mask": np.ones(3, np.int64)}, ValueError, r"mask: expected positions from 0 to 2, ascending"),
     ],
 )
 def test_a_wrong_search_is_named(index, arguments, kind, message):

@@ -207,7 +207,7 @@ class Index(Queries):
         """The codes of all segments, mapped and not joined, as every function with ``db_codes`` takes them.
 
         Args:
-            mask: (n,) bool, or its ``numpy.packbits``; items whose mask is False are ignored.
+            mask: (n,) bool, or its ``numpy.packbits``, or the positions of the allowed items, ascending.
 
         Raises:
             TypeError: a mask of another dtype.
