@@ -55,7 +55,8 @@ def test_modern_weighs_pairs_and_normalizes_features_where_codes_would_collapse(
 
 def test_modern_normalizes_features_that_nothing_bounds():
     config = preset("modern", "hashnet", "digits")
-    assert (config.options, config.model.head_norm) == (framework_class("hashnet").Options(), "batch")
+    expected = framework_class("hashnet").Options(alpha="10/bits", continuation=2)
+    assert (config.options, config.model.head_norm) == (expected, "batch")
 
 
 def test_modern_takes_the_published_scale_of_idhn_beside_the_norm():
