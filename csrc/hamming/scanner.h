@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "codes.h"
+#include "compiler.h"
 #include "hamming/aligned_array.h"
 #include "hamming/bit_sliced_blocks.h"
 #include "hamming/hit_list.h"
@@ -56,7 +57,7 @@ class RowScanner {
 
  private:
   // Removes those of the first `count` hits that are not allowed; returns how many remain.
-  std::size_t keep_allowed(const std::uint64_t* allowed, std::size_t count) {
+  VTSEARCH_NOINLINE std::size_t keep_allowed(const std::uint64_t* allowed, std::size_t count) {
     std::uint32_t* positions = positions_.data();
     std::uint16_t* distances = distances_.data();
     std::size_t kept = 0;

@@ -142,6 +142,8 @@ def _single_rows(name: str, labels: NDArray[Any], classes: NDArray[np.int64]) ->
         return LabelRows(np.zeros(len(labels) + 1, dtype=np.int64), np.empty(0, dtype=np.int32))
     position = _positions(labels, classes)
     known = position >= 0
+    if known.all():
+        return LabelRows(np.arange(len(labels) + 1), position)
     offsets = np.zeros(len(labels) + 1, dtype=np.int64)
     np.cumsum(known, out=offsets[1:])
     return LabelRows(offsets, position[known])
