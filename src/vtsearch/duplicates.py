@@ -58,7 +58,7 @@ def deduplicate(
     radius is too large, many items come together that are not alike.
 
     Codes that agree in one of radius + 1 substrings are compared, or all pairs where that takes less time: a million
-    codes of 64 bits take a second at radius 4 on one core with AVX-512, and half a minute at radius 12; up to 25 times
+    codes of 64 bits take half a second at radius 4 on one core with AVX-512, half a minute at radius 12; up to 25 times
     as long where most of the pairs are near. Equal codes cost nothing. Memory is 8 bytes an item for the result and
     about 16 more on the way, and a copy of the codes, however many pairs are near. Of a ``np.memmap`` of more than 256
     MiB all pairs are compared, in windows of that size, two at a time, and without a copy; opened with mode "r", a
