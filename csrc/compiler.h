@@ -7,6 +7,7 @@
 #if defined(_MSC_VER) && !defined(__clang__)
 
 #include <intrin.h>
+#include <stdlib.h>
 
 #define VTSEARCH_ALWAYS_INLINE __forceinline
 #define VTSEARCH_NOINLINE __declspec(noinline)
@@ -33,6 +34,10 @@ VTSEARCH_ALWAYS_INLINE int popcount(std::uint64_t x) {
 #else
   return static_cast<int>(__popcnt64(x));
 #endif
+}
+
+VTSEARCH_ALWAYS_INLINE std::uint64_t reversed_bytes(std::uint64_t x) {
+  return _byteswap_uint64(x);
 }
 
 // Prefetches a cache line for reading, to the second-level cache.
@@ -66,6 +71,10 @@ VTSEARCH_ALWAYS_INLINE int trailing_zeros(std::uint64_t x) {
 // Only for instruction sets that have popcount: without one it is a library call.
 VTSEARCH_ALWAYS_INLINE int popcount(std::uint64_t x) {
   return __builtin_popcountll(x);
+}
+
+VTSEARCH_ALWAYS_INLINE std::uint64_t reversed_bytes(std::uint64_t x) {
+  return __builtin_bswap64(x);
 }
 
 // Prefetches a cache line for reading, to the second-level cache.

@@ -5,9 +5,8 @@
 #include <vector>
 
 #include "hamming/exact_duplicates.h"
-#include "hamming/scanner.h"
+#include "hamming/near_pairs.h"
 #include "hamming/substring_duplicates.h"
-#include "hamming/tile_reader.h"
 #include "hamming/union_find.h"
 
 namespace vtsearch {
@@ -106,19 +105,10 @@ class Uniter {
  private:
   void unite_block(std::span<const std::size_t> queries, Range range, CancellationPoint& cancellation_point) {
     const std::vector<std::uint8_t> codes = gathered(queries);
-    Scanner scanner(kernels_, {codes.data(), queries.size(), codes_.width});
-    for (std::size_t q = 0; q < queries.size(); ++q) scanner.set_threshold(q, radius_ + 1);
-    HitLists hits(queries.size());
-    TileReader reader = scanner.tiles(codes_, distinct_, range, allowed_items(distinct_, range));
-    for (Tile tile; reader.next(tile); cancellation_point()) {
-      scanner.scan(tile, hits, [&](std::size_t q, std::size_t count) {
-        for (std::size_t i = 0; i < count; ++i) {
-          groups_.unite(static_cast<std::int64_t>(queries[q]),
-                        static_cast<std::int64_t>(range.begin + hits[q].items()[i]));
-        }
-        hits[q].clear();
-      });
-    }
+    for_each_near_pair(kernels_, {codes.data(), queries.size(), codes_.width}, codes_, distinct_, range, radius_,
+                       cancellation_point, [&](std::size_t q, std::size_t item) {
+                         groups_.unite(static_cast<std::int64_t>(queries[q]), static_cast<std::int64_t>(item));
+                       });
   }
 
   std::vector<std::uint8_t> gathered(std::span<const std::size_t> items) const {

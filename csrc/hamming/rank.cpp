@@ -162,9 +162,8 @@ class RangeSorter {
  public:
   explicit RangeSorter(const Work& work)
       : work_(work),
-        items_(work.items),
-        rows_(std::min(queries_per_call, work.queries.count) * items_),
-        numbers_(work.mask.data == nullptr ? 0 : items_) {}
+        rows_(std::min(queries_per_call, work.queries.count) * work.items),
+        numbers_(work.mask.data == nullptr ? 0 : work.items) {}
 
   void sort(Results results) {
     for (std::size_t first = 0; first < work_.queries.count; first += queries_per_call) {
@@ -182,7 +181,7 @@ class RangeSorter {
     for (Tile tile; reader.next(tile); work_.cancellation_point()) {
       if (tile.items != nullptr) std::copy_n(tile.items, tile.count, numbers_.data() + filled);
       tile_distances.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
-        std::copy_n(distances, tile.count, rows_.data() + q * items_ + filled);
+        std::copy_n(distances, tile.count, rows_.data() + q * work_.items + filled);
       });
       filled += tile.count;
     }
@@ -191,8 +190,8 @@ class RangeSorter {
   // Inlined, GCC 12 runs out of registers in the sorting loops: a whole ranking took 5 to 10 % longer.
   VTSEARCH_NOINLINE void sort_row(std::size_t q, Results out) const {
     const auto sort = [&](auto index) {
-      const auto distance = [row = rows_.data() + q * items_](std::size_t i) { return std::size_t{row[i]}; };
-      sort_by_distance(items_, work_.database.bins(), work_.k, distance, index, out.distances, out.indices);
+      const auto distance = [row = rows_.data() + q * work_.items](std::size_t i) { return std::size_t{row[i]}; };
+      sort_by_distance(work_.items, work_.database.bins(), work_.k, distance, index, out.distances, out.indices);
     };
     const auto begin = static_cast<std::int64_t>(work_.range.begin);
     if (numbers_.empty()) {
@@ -203,7 +202,6 @@ class RangeSorter {
   }
 
   const Work& work_;
-  std::size_t items_;
   std::vector<Distance> rows_;
   std::vector<std::uint32_t> numbers_;
 };

@@ -7,18 +7,17 @@
 #include <utility>
 
 #include "hamming/aligned_array.h"
+#include "hamming/near_pairs.h"
 #include "hamming/padding.h"
-#include "hamming/scanner.h"
-#include "hamming/tile_reader.h"
 #include "hamming/width_kernels.h"
 
 namespace vtsearch {
 namespace {
 
-constexpr std::size_t word_bytes = 8;
-
 // Longer substrings get keys of their first bits only: buckets of a few items need no more.
-constexpr unsigned max_key_bits = 22;
+constexpr unsigned most_key_bits = 22;
+
+constexpr std::size_t items_per_check = 65536;  // between two looks at whether to stop
 
 // Buckets up to this size are compared code by code, larger ones in blocks of queries.
 constexpr std::size_t small_bucket = 2048;
@@ -39,15 +38,6 @@ double time_of_bucket(std::size_t size) {
   return pairs * (size <= small_bucket ? pair_in_small_bucket : pair_in_large_bucket);
 }
 
-// The codes of one table, bucket after bucket.
-struct Table {
-  std::vector<std::uint32_t> ends;   // of the buckets
-  std::vector<std::uint32_t> items;  // item numbers
-  std::vector<std::uint8_t> codes;   // padded
-
-  Range bucket(std::size_t number) const { return {number == 0 ? 0 : ends[number - 1], ends[number]}; }
-};
-
 // The items of a large bucket, with those that belong together already next to each other: they need not be compared.
 struct Members {
   std::vector<std::uint8_t> codes;  // padded
@@ -55,7 +45,7 @@ struct Members {
   std::vector<std::uint32_t> ends;  // of the group of each
 };
 
-Members by_group(const Table& table, Range bucket, std::size_t padded, UnionFind& groups) {
+Members by_group(const SubstringTable& table, Range bucket, std::size_t padded, UnionFind& groups) {
   std::vector<std::pair<std::int64_t, std::uint32_t>> order;
   order.reserve(bucket.count());
   for (std::size_t i = bucket.begin; i < bucket.end; ++i) {
@@ -67,7 +57,7 @@ Members by_group(const Table& table, Range bucket, std::size_t padded, UnionFind
   members.items.reserve(order.size());
   members.ends.resize(order.size());
   for (const auto& [group, i] : order) {
-    const std::uint8_t* code = table.codes.data() + i * padded;
+    const std::uint8_t* code = table.codes + i * padded;
     members.codes.insert(members.codes.end(), code, code + padded);
     members.items.push_back(table.items[i]);
   }
@@ -81,11 +71,12 @@ Members by_group(const Table& table, Range bucket, std::size_t padded, UnionFind
 // Unites the pairs of a bucket that are within the radius.
 class BucketUniter {
  public:
-  BucketUniter(const Kernels& kernels, const Table& table, std::size_t padded, std::size_t radius, UnionFind& groups)
+  BucketUniter(const Kernels& kernels, const SubstringTable& table, std::size_t padded, std::size_t radius,
+               UnionFind& groups)
       : kernels_(kernels),
         table_(table),
         padded_(padded),
-        threshold_(radius + 1),
+        radius_(radius),
         groups_(groups),
         positions_(small_bucket + items_per_group),
         distances_(small_bucket + items_per_group) {}
@@ -101,30 +92,21 @@ class BucketUniter {
   // Compares a block of members with all behind the group of its first one.
   void unite_block(const Members& members, std::size_t first, CancellationPoint& cancellation_point) {
     const CodeView all{members.codes.data(), members.items.size(), padded_};
-    const std::size_t count = std::min(queries_per_block, all.count - first);
+    const CodeView queries = all.part({first, std::min(first + queries_per_block, all.count)});
     const Range others{members.ends[first], all.count};
     if (others.count() == 0) return;
-    Scanner scanner(kernels_, all.part({first, first + count}));
-    for (std::size_t q = 0; q < count; ++q) scanner.set_threshold(q, threshold_);
-    HitLists hits(count);
-    TileReader reader = scanner.tiles(all, {}, others, others.count());
-    for (Tile tile; reader.next(tile); cancellation_point()) {
-      scanner.scan(tile, hits, [&](std::size_t q, std::size_t found) {
-        for (std::size_t i = 0; i < found; ++i) {
-          groups_.unite(members.items[first + q], members.items[others.begin + hits[q].items()[i]]);
-        }
-        hits[q].clear();
-      });
-    }
+    for_each_near_pair(
+        kernels_, queries, all, {}, others, radius_, cancellation_point,
+        [&](std::size_t q, std::size_t other) { groups_.unite(members.items[first + q], members.items[other]); });
   }
 
  private:
   void unite_small(Range bucket) {
     const ScanKernel scan = kernels_.scan[width_form(padded_)];
     for (std::size_t i = bucket.begin; i + 1 < bucket.end; ++i) {
-      const std::uint8_t* code = table_.codes.data() + i * padded_;
+      const std::uint8_t* code = table_.codes + i * padded_;
       const std::size_t found =
-          scan(code, code + padded_, bucket.end - i - 1, padded_, threshold_, positions_.data(), distances_.data());
+          scan(code, code + padded_, bucket.end - i - 1, padded_, radius_ + 1, positions_.data(), distances_.data());
       for (std::size_t j = 0; j < found; ++j) {
         groups_.unite(table_.items[i], table_.items[i + 1 + positions_.data()[j]]);
       }
@@ -132,24 +114,25 @@ class BucketUniter {
   }
 
   const Kernels& kernels_;
-  const Table& table_;
+  const SubstringTable& table_;
   std::size_t padded_;
-  std::size_t threshold_;
+  std::size_t radius_;
   UnionFind& groups_;
   AlignedArray<std::uint32_t> positions_;
   AlignedArray<std::uint16_t> distances_;
 };
 
 // Unites the pairs of all buckets of a table: tasks are runs of buckets, and blocks of those that all threads share.
-void unite_buckets(const Kernels& kernels, const Table& table, std::size_t padded, std::size_t radius,
+void unite_buckets(const Kernels& kernels, const SubstringTable& table, std::size_t padded, std::size_t radius,
                    UnionFind& groups, std::size_t threads, Cancellation& cancellation) {
   std::vector<Range> tasks;
   std::vector<Range> shared;
-  for (std::size_t b = 0, begin = 0, items = 0; b < table.ends.size(); ++b) {
+  const std::size_t buckets = table.part.buckets();
+  for (std::size_t b = 0, begin = 0, items = 0; b < buckets; ++b) {
     const Range bucket = table.bucket(b);
     if (bucket.count() >= shared_bucket) shared.push_back(bucket);
     items += bucket.count();
-    if (items < items_per_task && b + 1 < table.ends.size()) continue;
+    if (items < items_per_task && b + 1 < buckets) continue;
     tasks.push_back({begin, b + 1});
     begin = b + 1;
     items = 0;
@@ -181,62 +164,47 @@ SubstringTables::SubstringTables(CodeView codes, std::size_t radius, const std::
   const double all_pairs = static_cast<double>(items.size()) * static_cast<double>(items.size()) / 2;
   double time = static_cast<double>(tables) * static_cast<double>(items.size()) * item_of_table;
   if (tables > bits || time > all_pairs) return;
-  const auto useful_bits = std::min(static_cast<unsigned>(std::bit_width(items.size())), max_key_bits);
-  for (std::size_t t = 0; t < tables; ++t) {
-    const std::size_t begin = t * bits / tables, length = (t + 1) * bits / tables - begin;
-    const std::size_t last_word = codes.width > word_bytes ? codes.width - word_bytes : 0;
-    const std::size_t byte = std::min(begin / 8, last_word);
-    const std::uint64_t mask = (std::uint64_t{1} << std::min<std::size_t>(length, useful_bits)) - 1;
-    parts_.push_back({byte, static_cast<unsigned>(begin - 8 * byte), mask});
-    std::size_t before = 0;
-    for (const std::size_t end : bucket_ends(parts_.back(), cancellation_point)) {
-      time += time_of_bucket(end - before);
-      before = end;
-    }
+  const auto useful_bits = static_cast<unsigned>(std::bit_width(items.size()));
+  parts_ = partition(codes.width, bits, tables, std::min(useful_bits, most_key_bits));
+  for (const Substring& part : parts_) {
+    const std::vector<std::uint32_t> ends = bucket_ends(part, cancellation_point);
+    for (std::size_t b = 0; b < part.buckets(); ++b) time += time_of_bucket(ends[b] - (b == 0 ? 0 : ends[b - 1]));
     if (time > all_pairs) return;
   }
   pay_ = true;
 }
 
-std::uint32_t SubstringTables::key(const Substring& part, std::size_t item) const {
-  std::uint64_t word = 0;
-  if (codes_.width >= word_bytes) {
-    std::memcpy(&word, codes_.code(item) + part.byte, word_bytes);
-  } else {
-    std::memcpy(&word, codes_.code(item), codes_.width);
-  }
-  return static_cast<std::uint32_t>((word >> part.shift) & part.mask);
-}
-
+// The ends of the buckets, from which a builder goes on to place items.
 std::vector<std::uint32_t> SubstringTables::bucket_ends(const Substring& part,
                                                         CancellationPoint& cancellation_point) const {
-  constexpr std::size_t items_per_check = 65536;
-  std::vector<std::uint32_t> ends(part.mask + 1);
+  std::vector<std::uint32_t> ends(part.buckets() + 1);
+  TableBuilder builder(part, ends.data());
   for (std::size_t i = 0; i < items_.size(); ++i) {
     if (i % items_per_check == 0) cancellation_point();
-    ++ends[key(part, items_[i])];
+    builder.count(codes_.code(items_[i]));
   }
-  for (std::size_t b = 1; b < ends.size(); ++b) ends[b] += ends[b - 1];
+  builder.close();
   return ends;
 }
 
 void SubstringTables::unite(const Kernels& kernels, UnionFind& groups, std::size_t threads, Cancellation& cancellation,
                             const std::function<void(double)>& report) const {
   const std::size_t padded = padded_width(codes_.width);
-  Table table;
-  table.items.resize(items_.size());
-  table.codes.resize(items_.size() * padded);
+  std::vector<std::uint32_t> items(items_.size());
+  std::vector<std::uint8_t> codes(items_.size() * padded);
   for (std::size_t t = 0; t < parts_.size(); ++t) {
     CancellationPoint here(cancellation, 0);
-    table.ends = bucket_ends(parts_[t], here);
-    std::vector<std::uint32_t> next(table.ends.size());  // place of the next item of each bucket
-    std::copy(table.ends.begin(), table.ends.end() - 1, next.begin() + 1);
-    for (const std::uint32_t item : items_) {
-      const std::uint32_t place = next[key(parts_[t], item)]++;
-      table.items[place] = item;
-      std::memcpy(table.codes.data() + place * padded, codes_.code(item), codes_.width);
+    std::vector<std::uint32_t> begins = bucket_ends(parts_[t], here);
+    TableBuilder builder(parts_[t], begins.data());
+    for (std::size_t i = items_.size(); i-- > 0;) {
+      if (i % items_per_check == 0) here();
+      const std::uint8_t* code = codes_.code(items_[i]);
+      const std::size_t place = builder.place(code);
+      items[place] = items_[i];
+      std::memcpy(codes.data() + place * padded, code, codes_.width);
     }
-    unite_buckets(kernels, table, padded, radius_, groups, threads, cancellation);
+    unite_buckets(kernels, {parts_[t], begins.data(), items.data(), codes.data()}, padded, radius_, groups, threads,
+                  cancellation);
     report(static_cast<double>(t + 1) / static_cast<double>(parts_.size()));
   }
 }

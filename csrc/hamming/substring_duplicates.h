@@ -8,6 +8,7 @@
 
 #include "codes.h"
 #include "hamming/parallel.h"
+#include "hamming/substrings.h"
 #include "hamming/union_find.h"
 #include "simd/kernels.h"
 
@@ -31,13 +32,6 @@ class SubstringTables {
              const std::function<void(double)>& report) const;
 
  private:
-  struct Substring {
-    std::size_t byte;  // a word is loaded from here, shifted and masked
-    unsigned shift;
-    std::uint64_t mask;
-  };
-
-  std::uint32_t key(const Substring& part, std::size_t item) const;
   std::vector<std::uint32_t> bucket_ends(const Substring& part, CancellationPoint& cancellation_point) const;
 
   CodeView codes_;

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Codes: TypeAlias = NDArray[np.uint8]  # (n, bytes), C-contiguous
-PackedMask: TypeAlias = NDArray[np.uint8]  # (ceil(n / 8),), item i is bit i % 8 (little) of byte i // 8
+PackedMask: TypeAlias = NDArray[np.uint8]  # (ceil(n / 8),), as numpy.packbits makes it
 Offsets: TypeAlias = NDArray[np.int64]  # (n + 1,)
 Classes: TypeAlias = NDArray[np.int32]  # (nnz,)
 Histogram: TypeAlias = NDArray[np.int64]  # (q, 8 * bytes + 1)

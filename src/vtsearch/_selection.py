@@ -34,8 +34,6 @@ class Group(NamedTuple):
 
     def part(self, start: int, stop: int) -> Group:
         """Queries start .. stop - 1 of the group."""
-        if (start, stop) == (0, len(self.queries)):
-            return self
         excluded = None if self.excluded is None else self.excluded.rows(start, stop)
         return Group(self.start + start, self.start + stop, self.queries[start:stop], self.database, excluded)
 

@@ -15,6 +15,7 @@ from vtsearch._validate import codes_of_bits
 from vtsearch.errors import VtsearchError
 from vtsearch.index.about import About, checked_bits, checked_names, checked_texts
 from vtsearch.index.create import is_vacant, place
+from vtsearch.index.fingerprints import refuse_mixing
 from vtsearch.index.generation import Generation
 from vtsearch.index.items import checked_ids, checked_metadata, item_columns
 from vtsearch.index.labels import LabelForm, same_form
@@ -32,13 +33,6 @@ if TYPE_CHECKING:
 
     from vtsearch.index.labels import Labels
     from vtsearch.index.segments import Segment
-
-REMEDIES = {
-    "arithmetic": "; encode with --precision {0}, or Encoder(..., precision={0!r}), for equal codes",
-    "model": "; encode both with one model",
-    "preprocessing": "; encode both at one image size, and both as images of a protocol or both as your own",
-}
-"""What makes fingerprints equal; {0} is the index's."""
 
 
 class Index(Queries):
@@ -269,14 +263,7 @@ class Index(Queries):
         Raises:
             VtsearchError: naming both fingerprints.
         """
-        own = self.fingerprints
-        for name in sorted({*own, *fingerprints}, key=lambda name: (name == "arithmetic", name)):
-            ours, theirs = own.get(name), fingerprints.get(name)
-            if ours != theirs and not (name in ("split", "arithmetic") and None in (ours, theirs)):
-                raise VtsearchError(
-                    f"fingerprints: {self._path} has {name} {_short(ours)}, {whose} {name} {_short(theirs)}: "
-                    f"they do not belong together{REMEDIES.get(name, '').format(ours)}"
-                )
+        refuse_mixing(self._path, self.fingerprints, fingerprints, whose)
 
     def verify(self) -> None:
         """Read every byte that decides an answer and compare it with the checksums written with it.
@@ -328,7 +315,3 @@ class Index(Queries):
         known = before.known(names, table)
         if known is not None:
             raise ValueError(f"ids: expected new ids, got {known!r}, which is in {self._path}")
-
-
-def _short(fingerprint: str | None) -> str:
-    return "(none)" if fingerprint is None else fingerprint[:12]

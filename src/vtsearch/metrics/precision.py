@@ -102,8 +102,6 @@ def average_precision(
         scores = [_native.average_precision(items, relevant, top, ties, normalizer) for items, relevant in blocks]
         return _selection.stacked(scores) if scores else np.empty(0)
 
-    if selection.shared:
-        return answer(next(selection.groups()), report)
     return _selection.stacked(list(_selection.each_group(selection, answer, report)))
 
 

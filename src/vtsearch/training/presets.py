@@ -31,7 +31,7 @@ UNBOUNDED = ("hashnet",)
 """Frameworks that bound their features by nothing, so that tanh saturates unless each feature is normalized."""
 
 MODERN_OPTIONS: dict[str, dict[str, Any]] = {
-    "hashnet": {"alpha": "10/bits", "continuation": 2},  # in ten epochs, the papers' 20 never take a step
+    "hashnet": {"alpha": "10/bits", "continuation": 2},  # in ten epochs, the paper's 20 never take a step
     "idhn": {"scale": 0.5},
 }
 """Options beside the batch norm that differ from a framework's defaults."""
@@ -50,7 +50,7 @@ def modern(framework: str, protocol: str) -> TrainConfig:  # noqa: ARG001 (the t
     if framework in (*COLLAPSING, *UNBOUNDED):
         # cifar10@54000, 64 bits, 96 pixels, HashNet: mAP 0.755, and 0.677 without the norm
         model = replace(model, head_norm="batch")
-    # HashNet: 0.784; IDHN: mAP 0.776 with the published scale, and 0.648 with 5 / bits and no norm
+    # the same with its options: HashNet 0.784, and IDHN 0.776, which has 0.648 with 5 / bits and no norm
     options = replace(options, **MODERN_OPTIONS.get(framework, {}))
     return TrainConfig(
         framework=framework,
