@@ -46,7 +46,7 @@ class DatabaseLabels:
     def rows(self, labels: NDArray[Any]) -> LabelRows:
         if self.known is None:
             return _multi_rows("db_labels", labels)
-        return _single_rows("db_labels", labels, self.known)
+        return _single_rows(labels, self.known)
 
     def all_rows(self) -> LabelRows:
         """The rows of all items, converted once."""
@@ -100,8 +100,10 @@ def label_pair(query_labels: ArrayLike, db_labels: ArrayLike, queries: int, item
         query_rows = _multi_rows("query_labels", query_array)
         return Labels(query_rows, query_array.shape[1], DatabaseLabels(db_array, None))
     # only the classes of the queries can make an item relevant
-    known = np.unique(_class_numbers("query_labels", query_array))
-    return Labels(_single_rows("query_labels", query_array, known), len(known), DatabaseLabels(db_array, known))
+    numbers = _class_numbers("query_labels", query_array)
+    known = np.unique(numbers)
+    query_rows = LabelRows(np.arange(queries + 1), np.searchsorted(known, numbers).astype(np.int32))
+    return Labels(query_rows, len(known), DatabaseLabels(db_array, known))
 
 
 def checked_labels(name: str, labels: ArrayLike, count: int, codes: str) -> NDArray[np.int64] | NDArray[np.uint8]:
@@ -136,8 +138,8 @@ def _class_numbers(name: str, labels: NDArray[Any]) -> NDArray[np.int64]:
     return labels.astype(np.int64, copy=False)
 
 
-def _single_rows(name: str, labels: NDArray[Any], classes: NDArray[np.int64]) -> LabelRows:
-    labels = _class_numbers(name, labels)
+def _single_rows(labels: NDArray[Any], classes: NDArray[np.int64]) -> LabelRows:
+    labels = _class_numbers("db_labels", labels)
     if not len(classes):
         return LabelRows(np.zeros(len(labels) + 1, dtype=np.int64), np.empty(0, dtype=np.int32))
     position = _positions(labels, classes)
