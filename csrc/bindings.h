@@ -35,11 +35,13 @@ using Sums = py::array_t<double, py::array::c_style>;
 using Scores = py::array_t<double, py::array::c_style>;
 using Distances = py::array_t<std::int32_t, py::array::c_style>;
 using Indices = py::array_t<std::int64_t, py::array::c_style>;
+using TableArray = py::array_t<std::uint32_t, py::array::c_style>;
 
 // Each adds the functions of one bind_*.cpp file to the module.
 void register_isa(py::module_& module);
 void register_rank(py::module_& module);
 void register_duplicates(py::module_& module);
+void register_multi_index(py::module_& module);
 void register_metrics(py::module_& module);
 
 // The kernels in use. Chosen at the first call and not at import, so that an invalid VTSEARCH_ISA raises an exception

@@ -54,6 +54,15 @@ std::size_t allowed_items(MaskView mask, Range range) {
   return count;
 }
 
+std::size_t count_allowed_up_to(std::size_t most, MaskView mask, Range range) {
+  constexpr std::size_t piece = 4096;
+  std::size_t count = 0;
+  for (std::size_t begin = range.begin; begin < range.end && count < most; begin += piece) {
+    count += allowed_items(mask, {begin, std::min(begin + piece, range.end)});
+  }
+  return std::min(count, most);
+}
+
 TileReader::TileReader(CodeView codes, MaskView mask, Range range, std::size_t items_per_tile, Masked masked)
     : codes_(codes),
       mask_(mask),

@@ -21,6 +21,9 @@ std::size_t items_per_streamed_tile(std::size_t padded_width);
 // The number of items of the range that the mask allows.
 std::size_t allowed_items(MaskView mask, Range range);
 
+// The smaller of `most` and that number, after reading no more of the mask than it takes.
+std::size_t count_allowed_up_to(std::size_t most, MaskView mask, Range range);
+
 struct Tile {
   const std::uint8_t* codes;  // padded
   std::size_t count;

@@ -26,6 +26,7 @@ from vtsearch.evaluation import (
 )
 from vtsearch.index import Index
 from vtsearch.metrics import average_precision, mean_average_precision
+from vtsearch.multi_index import Explanation, MultiIndex
 from vtsearch.ranking import Neighbors, Ranking, count, distances, histogram, rank, within
 
 if TYPE_CHECKING:
@@ -49,12 +50,14 @@ __all__ = [
     "bootstrap_interval",
     "permutation_test",
     "Database",
+    "MultiIndex",
     "Index",
     "Encoder",
     "load_model",
     "Ranking",
     "Neighbors",
     "Duplicates",
+    "Explanation",
     "Evaluation",
     "Comparison",
     "Interval",

@@ -20,6 +20,8 @@ Sums: TypeAlias = NDArray[np.float64]  # (q, 8 * bytes + 1)
 Scores: TypeAlias = NDArray[np.float64]  # (q,)
 Distances: TypeAlias = NDArray[np.int32]
 Indices: TypeAlias = NDArray[np.int64]
+Table: TypeAlias = tuple[NDArray[np.uint32], NDArray[np.uint32], Codes | None]  # begins of buckets, items, their codes
+Work: TypeAlias = NDArray[np.int64]  # (q, 4): finished, keys, candidates, radius
 
 __version__: str
 
@@ -45,6 +47,19 @@ def deduplicate(
     release: Callable[[int, int], object] | None,
     threads: int,
 ) -> Indices: ...
+
+class Tables:
+    def __init__(self, tables: list[Table], codes: Codes | None, width: int, bits: int, key_bits: int) -> None: ...
+    def rank(
+        self, query_codes: Codes, k: int, mask: PackedMask | None, may_scan: bool, threads: int
+    ) -> tuple[tuple[Distances, Indices], Work, int]: ...
+    def within(
+        self, query_codes: Codes, radius: int, mask: PackedMask | None, may_scan: bool, threads: int
+    ) -> tuple[tuple[Offsets, Distances, Indices], Work, int]: ...
+
+def build_tables(
+    arrays: list[Codes], bits: int, tables: int, key_bits: int, first: int, last: int, copies: bool, threads: int
+) -> list[Table]: ...
 def relevance_histograms(
     query_codes: Codes,
     db_codes: Codes,

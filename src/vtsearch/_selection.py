@@ -154,8 +154,7 @@ def rank(selection: Selection, k: Any, threads: int, progress: Progress | None) 
         shape = len(kept), columns
         return distances[kept].reshape(shape), indices[kept].reshape(shape)
 
-    distances, indices = zip(*each_group(selection, answer, progress, alone=selection.excludes_many()), strict=True)
-    return stacked(distances), stacked(indices)
+    return stacked_rows(list(each_group(selection, answer, progress, alone=selection.excludes_many())))
 
 
 def ranked(
@@ -184,11 +183,7 @@ def within(selection: Selection, radius: int, threads: int, progress: Progress |
         found = _database.scan_within(group.queries, scan, radius, threads)
         return found if group.excluded is None else _without(found, group.excluded)
 
-    found = list(each_group(selection, answer, progress, alone=selection.excludes_many()))
-    if len(found) == 1:
-        return found[0]
-    offsets = _offsets(np.concatenate([np.diff(offsets) for offsets, _, _ in found]))
-    return offsets, stacked([each[1] for each in found]), stacked([each[2] for each in found])
+    return joined(list(each_group(selection, answer, progress, alone=selection.excludes_many())))
 
 
 def count(selection: Selection, radius: int, threads: int, progress: Progress | None) -> NDArray[np.int64]:
@@ -261,10 +256,25 @@ def _without(found: Lists, excluded: Excluded) -> Lists:
     for items in excluded.columns():
         kept &= indices != items[owners]
     lengths = np.bincount(owners[kept], minlength=len(offsets) - 1)
-    return _offsets(lengths), distances[kept], indices[kept]
+    return offsets_of(lengths), distances[kept], indices[kept]
 
 
-def _offsets(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+def stacked_rows(found: Sequence[Rows]) -> Rows:
+    """The rankings of several groups of queries, one after the other; those of a single one are not copied."""
+    if len(found) == 1:
+        return found[0]
+    return stacked([distances for distances, _ in found]), stacked([indices for _, indices in found])
+
+
+def joined(found: Sequence[Lists]) -> Lists:
+    """The lists of several groups of queries, one after the other; those of a single one are not copied."""
+    if len(found) == 1:
+        return found[0]
+    offsets = offsets_of(np.concatenate([np.diff(offsets) for offsets, _, _ in found]))
+    return offsets, stacked([each[1] for each in found]), stacked([each[2] for each in found])
+
+
+def offsets_of(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     """Where each of several lists begins that stand one after the other, and where the last one ends."""
     return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
 

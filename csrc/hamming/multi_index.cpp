@@ -1,0 +1,314 @@
+#include "hamming/multi_index.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <memory>
+
+#include "hamming/candidates.h"
+#include "hamming/key_probes.h"
+#include "hamming/nearest_found.h"
+#include "hamming/padding.h"
+
+namespace vtsearch {
+namespace {
+
+constexpr std::size_t items_per_check = 65536;  // between two looks at whether to stop
+constexpr std::size_t queries_per_task = 16;
+
+// Nanoseconds, measured with AVX-512, where a scan is fastest and tables pay least: those of tables are of an index in
+// no cache, those of a scan the least ones.
+constexpr double query_ns = 500.0;         // whatever the query
+constexpr double step_ns = 100.0;          // whatever the step
+constexpr double key_ns = 16.0;            // to look up a key
+constexpr double bucket_ns = 60.0;         // to go to a bucket that is not empty
+constexpr double copied_byte_ns = 0.1;     // of codes next to each other
+constexpr double gathered_code_ns = 16.0;  // of a code somewhere in the database
+constexpr double kept_ns = 40.0;           // to keep one of the nearest
+constexpr double found_ns = 7.0;           // for an item within a radius, more than in a scan
+constexpr double repeated_ns = 5.0;        // each time that it is found again
+constexpr double scanned_byte_ns = 0.04;   // of a scan that is limited by the bandwidth of memory
+constexpr double few_byte_ns = 0.0125;     // for each of a few queries
+constexpr double many_byte_ns = 0.0052;    // for each of many queries
+constexpr double mask_byte_ns = 0.04;
+constexpr std::size_t many_queries = 16;
+constexpr double cached_bytes = 4e6;     // a scan of fewer is not limited by memory
+constexpr double least_scan_ns = 200e3;  // a shorter one is over before tables are of use
+
+// Parts of the time of a scan that a search may take: before it is known to end; together with the keys that are looked
+// up to find out whether it will; if it will; and for more items within a radius than a scan finds in the same time.
+constexpr double explored_share = 0.04;
+constexpr double lookup_share = 0.06;
+constexpr double committed_share = 0.6;
+constexpr double surplus_share = 0.08;
+
+// About the part of the items that a mask allows.
+double allowed_share(MaskView mask, std::size_t items) {
+  constexpr std::size_t sampled = 64;
+  if (mask.data == nullptr || items < sampled) return 1.0;
+  const std::size_t step = items / sampled;
+  std::size_t allowed = 0;
+  for (std::size_t i = 0; i < sampled; ++i) allowed += mask.allows(i * step + i * 2654435761u % step);
+  return static_cast<double>(allowed + 1) / static_cast<double>(sampled);
+}
+
+// The least time that a scan takes for each of the queries.
+double scan_ns(std::size_t queries, const MultiIndexView& index, MaskView mask, std::size_t threads) {
+  const auto count = static_cast<double>(queries), items = static_cast<double>(index.items);
+  const double bytes = items * static_cast<double>(padded_width(index.width));
+  const double of_query = bytes * (queries < many_queries ? few_byte_ns : many_byte_ns);
+  const double of_memory = bytes < cached_bytes ? 0.0 : bytes * scanned_byte_ns / count;
+  const double share = std::min(1.0, 3.0 * allowed_share(mask, index.items));
+  const double of_mask = mask.data == nullptr ? 0.0 : items / 8 * mask_byte_ns / count;
+  const double threads_of_query = std::max(1.0, static_cast<double>(threads) / count);
+  return (std::max(of_query, of_memory) * share + of_mask) / threads_of_query;
+}
+
+// The searches of one thread, one after the other.
+class Searcher {
+ public:
+  // `scan`: the time of a scan for each query, in nanoseconds.
+  Searcher(const Kernels& kernels, const MultiIndexView& index, MaskView mask, double scan)
+      : index_(index),
+        mask_(mask),
+        scan_ns_(scan),
+        item_ns_(index.codes == nullptr ? copied_byte_ns * static_cast<double>(padded_width(index.width))
+                                        : gathered_code_ns),
+        probes_(index.tables),
+        candidates_(kernels, index) {}
+
+  // Finds the k nearest items of a query, unless a scan takes less time.
+  TableSearch nearest(const std::uint8_t* query, std::size_t k, CancellationPoint& cancellation_point) {
+    const auto never = [] { return false; };
+    start(query, k, bins());
+    for (std::size_t step = 0; k > 0 && step <= bins(); ++step, cancellation_point()) {
+      if (found_.full() && found_.threshold() <= step) return finished();
+      if (affordable(step, step + 1, explored_share)) {
+        search(step, never);
+      } else if (found_.full() && affordable(step, found_.threshold(), committed_share)) {
+        for (; step < found_.threshold(); ++step, cancellation_point()) search(step, never);
+        return finished();
+      } else {
+        break;
+      }
+    }
+    return work_;
+  }
+
+  // Finds all items within a radius, unless a scan takes less time. Their number is not known before; most of them are
+  // in the first steps, which have the nearest keys.
+  TableSearch within(const std::uint8_t* query, std::size_t radius, CancellationPoint& cancellation_point) {
+    start(query, unlimited, radius + 1);
+    if (!affordable(0, radius + 1, committed_share)) return work_;
+    const double all = time_of_buckets(0, radius + 1);
+    for (std::size_t step = 0; step <= radius; ++step, cancellation_point()) {
+      const double left = time_of_buckets(step, radius + 1);
+      const auto stop = [&, this] {
+        const auto found = static_cast<double>(found_.count()), repeated = static_cast<double>(repeated_);
+        const double surplus = found * found_ns + repeated * repeated_ns;
+        if (surplus < surplus_share * scan_ns_) return false;
+        return left == all || left + surplus * left / (all - left) > scan_ns_;  // that are still to come
+      };
+      if (!search(step, stop)) return work_;
+    }
+    return finished();
+  }
+
+  NearestFound& found() { return found_; }
+
+ private:
+  // The buckets that a step searches.
+  struct Step {
+    std::vector<Bucket> buckets;
+    std::size_t items = 0;
+  };
+
+  static constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
+
+  std::size_t bins() const { return 8 * index_.width + 1; }
+
+  void start(const std::uint8_t* query, std::size_t k, std::size_t threshold) {
+    probes_.start(query);
+    candidates_.start(query);
+    found_.start(k, threshold);
+    wanted_ = k == unlimited ? 0 : k;
+    work_ = {0, 0, 0, -1};
+    spent_ns_ = query_ns;
+    repeated_ = 0;
+    planned_ = 0;
+  }
+
+  TableSearch finished() {
+    work_.finished = 1;
+    return work_;
+  }
+
+  // Whether steps first .. last - 1, of which the first is the next one, end within a part of the time of a scan. Their
+  // keys are looked up, unless these alone or buckets of the mean size take too long.
+  bool affordable(std::size_t first, std::size_t last, double share) {
+    double lookups = spent_ns_, mean = 0.0;
+    for (std::size_t step = std::max(first, planned_); step < last; ++step) {
+      lookups += time_of_keys(step);
+      mean += mean_time_of_items(step);
+    }
+    if (lookups > lookup_share * scan_ns_ || lookups + mean > share * scan_ns_) return false;
+    while (planned_ < last) {
+      plan(planned_);
+      if (spent_ns_ + time_of_buckets(first, planned_) > share * scan_ns_) return false;
+    }
+    return spent_ns_ + time_of_buckets(first, last) <= share * scan_ns_;
+  }
+
+  double time_of_keys(std::size_t step) const { return step_ns + probes_.keys(step) * key_ns; }
+
+  double mean_time_of_items(std::size_t step) const {
+    const double share = probes_.keys(step) / static_cast<double>(probes_.table(step).part.buckets());
+    return static_cast<double>(index_.items) * share * item_ns_;
+  }
+
+  // Of steps first .. last - 1, whose keys have been looked up.
+  double time_of_buckets(std::size_t first, std::size_t last) const {
+    double buckets = 0.0, items = 0.0;
+    for (std::size_t step = first; step < last; ++step) {
+      buckets += static_cast<double>(steps_[step].buckets.size());
+      items += static_cast<double>(steps_[step].items);
+    }
+    return buckets * bucket_ns + items * item_ns_ + kept(items) * kept_ns;
+  }
+
+  // About how many of the next items will be among the nearest so far.
+  double kept(double items) const {
+    const auto wanted = static_cast<double>(wanted_), before = static_cast<double>(work_.candidates);
+    return std::min(items, found_.full() ? wanted * items / before : 2.0 * wanted);
+  }
+
+  void plan(std::size_t step) {
+    if (steps_.size() == step) steps_.emplace_back();
+    steps_[step].buckets.clear();
+    steps_[step].items = probes_.append(step, steps_[step].buckets);
+    work_.keys += static_cast<std::int64_t>(probes_.keys(step));
+    spent_ns_ += time_of_keys(step);
+    ++planned_;
+  }
+
+  template <class Stop>
+  bool search(std::size_t step, Stop&& stop) {
+    probes_.enter(step);
+    spent_ns_ += time_of_buckets(step, step + 1);
+    work_.candidates += static_cast<std::int64_t>(steps_[step].items);
+    work_.radius = static_cast<std::int64_t>(step);
+    return candidates_.compare(
+        probes_.table(step), steps_[step].buckets, found_,
+        [&](std::uint32_t item, const std::uint8_t* code, std::size_t distance) {
+          if (!found_.accepts(item, distance) || !mask_.allows(item)) return;
+          if (probes_.seen_before(code)) {
+            ++repeated_;
+          } else {
+            found_.add(item, distance);
+          }
+        },
+        stop);
+  }
+
+  const MultiIndexView& index_;
+  MaskView mask_;
+  double scan_ns_;
+  double item_ns_;
+  KeyProbes probes_;
+  Candidates candidates_;
+  NearestFound found_;
+  TableSearch work_{};
+  std::size_t wanted_ = 0;    // items, if their number is limited
+  std::size_t repeated_ = 0;  // items that have been found again
+  double spent_ns_ = 0.0;
+  std::size_t planned_ = 0;  // steps
+  std::vector<Step> steps_;
+};
+
+// Sets work[q] = search(searcher, q, cancellation_point) for all queries; returns how many are not finished.
+template <class Search>
+std::size_t search_all(const Kernels& kernels, CodeView queries, const MultiIndexView& index, MaskView mask,
+                       bool may_scan, std::size_t threads, Cancellation& cancellation, TableSearch* work,
+                       Search&& search) {
+  const double scan = may_scan ? scan_ns(queries.count, index, mask, threads) : std::numeric_limits<double>::infinity();
+  std::fill_n(work, queries.count, TableSearch{0, 0, 0, -1});
+  if (scan * static_cast<double>(queries.count) < least_scan_ns) return queries.count;
+  const std::size_t tasks = (queries.count + queries_per_task - 1) / queries_per_task;
+  std::vector<std::unique_ptr<Searcher>> searchers(threads);
+  parallel_for(tasks, threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
+    std::unique_ptr<Searcher>& searcher = searchers[cancellation_point.thread()];
+    if (!searcher) searcher = std::make_unique<Searcher>(kernels, index, mask, scan);
+    const std::size_t end = std::min((task + 1) * queries_per_task, queries.count);
+    for (std::size_t q = task * queries_per_task; q < end; ++q, cancellation_point()) {
+      work[q] = search(*searcher, q, cancellation_point);
+    }
+  });
+  return static_cast<std::size_t>(std::count_if(work, work + queries.count, [](auto each) { return !each.finished; }));
+}
+
+}  // namespace
+
+void build_table(const std::vector<CodeView>& arrays, const Substring& part, CancellationPoint& cancellation_point,
+                 std::uint32_t* begins, std::uint32_t* items, std::uint8_t* codes) {
+  std::fill_n(begins, part.buckets() + 1, 0u);
+  TableBuilder builder(part, begins);
+  std::size_t item = 0;
+  for (const CodeView& array : arrays) {
+    for (std::size_t i = 0; i < array.count; ++i, ++item) {
+      if (i % items_per_check == 0) cancellation_point();
+      builder.count(array.code(i));
+    }
+  }
+  builder.close();
+  for (auto array = arrays.rbegin(); array != arrays.rend(); ++array) {
+    const std::size_t padded = padded_width(array->width);
+    for (std::size_t i = array->count; i-- > 0;) {
+      if (i % items_per_check == 0) cancellation_point();
+      const std::size_t place = builder.place(array->code(i));
+      items[place] = static_cast<std::uint32_t>(--item);
+      if (codes == nullptr) continue;
+      std::memcpy(codes + place * padded, array->code(i), array->width);
+      std::fill_n(codes + place * padded + array->width, padded - array->width, std::uint8_t{0});
+    }
+  }
+}
+
+std::size_t rank_by_tables(const Kernels& kernels, CodeView queries, const MultiIndexView& index, std::size_t k,
+                           MaskView mask, bool may_scan, std::size_t threads, Cancellation& cancellation,
+                           std::int32_t* distances, std::int64_t* indices, TableSearch* work) {
+  return search_all(kernels, queries, index, mask, may_scan, threads, cancellation, work,
+                    [&](Searcher& searcher, std::size_t q, CancellationPoint& cancellation_point) {
+                      const TableSearch done = searcher.nearest(queries.code(q), k, cancellation_point);
+                      if (done.finished) searcher.found().write(distances + q * k, indices + q * k);
+                      return done;
+                    });
+}
+
+std::size_t within_by_tables(const Kernels& kernels, CodeView queries, const MultiIndexView& index, std::size_t radius,
+                             MaskView mask, bool may_scan, std::size_t threads, Cancellation& cancellation,
+                             Neighbors& neighbors, TableSearch* work) {
+  struct List {
+    std::vector<std::int32_t> distances;
+    std::vector<std::int64_t> indices;
+  };
+  std::vector<List> lists(queries.count);
+  const std::size_t left = search_all(kernels, queries, index, mask, may_scan, threads, cancellation, work,
+                                      [&](Searcher& searcher, std::size_t q, CancellationPoint& cancellation_point) {
+                                        const TableSearch done =
+                                            searcher.within(queries.code(q), radius, cancellation_point);
+                                        if (!done.finished) return done;
+                                        lists[q].distances.resize(searcher.found().count());
+                                        lists[q].indices.resize(searcher.found().count());
+                                        searcher.found().write(lists[q].distances.data(), lists[q].indices.data());
+                                        return done;
+                                      });
+  neighbors.offsets.push_back(0);
+  for (const List& list : lists) {
+    neighbors.offsets.push_back(neighbors.offsets.back() + static_cast<std::int64_t>(list.indices.size()));
+    neighbors.distances.insert(neighbors.distances.end(), list.distances.begin(), list.distances.end());
+    neighbors.indices.insert(neighbors.indices.end(), list.indices.begin(), list.indices.end());
+  }
+  return left;
+}
+
+}  // namespace vtsearch

@@ -1,0 +1,55 @@
+// Exact search by substring tables: rank() and within() with the same results, from a small part of the codes.
+//
+// Steps of growing radius: step r looks up, in table r % m, the keys that differ from the query's in r / m bits. After
+// steps 0 .. r every item within radius r has been seen (Norouzi, Punjani and Fleet, CVPR 2012). A query for which a
+// scan takes less time is left to one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "codes.h"
+#include "hamming/parallel.h"
+#include "hamming/substrings.h"
+#include "hamming/within.h"
+#include "simd/kernels.h"
+
+namespace vtsearch {
+
+// Largest number of items: they are numbered by 32 bits.
+inline constexpr std::size_t max_multi_index_items = range_limit;
+
+// Items 0 .. items - 1 in every table.
+struct MultiIndexView {
+  std::size_t items;
+  std::size_t width;
+  std::vector<SubstringTable> tables;
+  const std::uint8_t* codes;  // of all items; null if the tables have copies of them
+};
+
+// What became of a query.
+struct TableSearch {
+  std::int64_t finished;    // 1, or 0 if it is left to a scan: it has no results then
+  std::int64_t keys;        // that were looked up
+  std::int64_t candidates;  // codes that were compared
+  std::int64_t radius;      // within which all items have been seen; -1 for none
+};
+
+// Sorts the items of several arrays of codes, one after the other, into a table.
+void build_table(const std::vector<CodeView>& arrays, const Substring& part, CancellationPoint& cancellation_point,
+                 std::uint32_t* begins, std::uint32_t* items, std::uint8_t* codes);
+
+// Rows of k results for the queries that are finished; k is at most the number of items that the mask allows. `work`
+// has one element for each query; returns how many are not finished. With `may_scan` false all are, unless k is 0,
+// however long it takes.
+std::size_t rank_by_tables(const Kernels& kernels, CodeView queries, const MultiIndexView& index, std::size_t k,
+                           MaskView mask, bool may_scan, std::size_t threads, Cancellation& cancellation,
+                           std::int32_t* distances, std::int64_t* indices, TableSearch* work);
+
+// The same for all items within a radius; queries that are not finished have empty lists.
+std::size_t within_by_tables(const Kernels& kernels, CodeView queries, const MultiIndexView& index, std::size_t radius,
+                             MaskView mask, bool may_scan, std::size_t threads, Cancellation& cancellation,
+                             Neighbors& neighbors, TableSearch* work);
+
+}  // namespace vtsearch
