@@ -9,6 +9,7 @@ FAISS = ("FAISS heap", "FAISS count")
 RANKERS = ("vtsearch", *FAISS, "usearch", "numpy", "argpartition")
 READS = ("read: sum uint64", "read: sum uint32", "read: xor", "read: max int64")
 SCORERS = ("vtsearch", "literature")
+SEARCHERS = ("vtsearch", "scan", *FAISS)
 SHUFFLED, RANDOM = "vtsearch, shuffled items", "vtsearch, random codes"
 
 
@@ -16,7 +17,7 @@ SHUFFLED, RANDOM = "vtsearch, shuffled items", "vtsearch, random codes"
 class Case:
     """One row. ``required`` bounds figures (see results.Row.figure) for one thread on AVX-512 with VPOPCNTDQ."""
 
-    operation: str  # rank, or map for mean average precision
+    operation: str  # rank, tables (rank by a MultiIndex), or map for mean average precision
     bits: int
     queries: int
     items: int
@@ -29,7 +30,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        what = "k = " if self.operation == "rank" else "mAP@"
+        what = {"rank": "k = ", "tables": "tables, k = ", "map": "mAP@"}[self.operation]
         k = "all" if self.k is None else f"{self.k:,}"
         words = f"{self.bits} bits", f"{self.queries:,} x {self.items:,}", what + k
         return ", ".join([*words, *filter(None, [self.isa, "" if self.codes == "random" else self.codes])])
@@ -47,6 +48,10 @@ class Case:
 
 def rank(bits: int, queries: int, items: int, k: int | None, required: Mapping[str, float] | None = None, **more):
     return Case("rank", bits, queries, items, k, required or {}, **more)
+
+
+def tables(queries: int, codes: str, required: Mapping[str, float] | None = None):
+    return Case("tables", 64, queries, 10_000_000, 10, required or {}, codes=codes, contenders=SEARCHERS)
 
 
 def ordered(codes: str, *others: str):
@@ -96,6 +101,12 @@ SECTIONS = {
             {"FAISS": 2, "read": 0.85, "one thread": 1},
             contenders=("vtsearch", *FAISS, "usearch", "numpy", *READS),
         ),
+    ],
+    "Tables instead of a scan": [
+        tables(1, "clusters", {"scan": 50}),
+        tables(64, "clusters", {"scan": 10}),
+        tables(1, "random", {"scan": 0.91}),
+        tables(64, "random", {"scan": 0.91}),
     ],
     "Codes in an order that could hurt": [
         ordered("by class", SHUFFLED, RANDOM),

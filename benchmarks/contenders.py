@@ -13,7 +13,7 @@ import numpy as np
 from numpy_contenders import precision_literature, precision_numpy, rank_all_numpy, rank_argpartition, rank_numpy
 from synthetic_codes import CLASSES, Sample, random_like, shuffled
 
-from vtsearch import metrics, ranking, reference
+from vtsearch import MultiIndex, metrics, ranking, reference
 
 CHECKED = 3  # queries that are held to the slow reference; all are held to the engine
 
@@ -46,6 +46,10 @@ class Contender:
 
 def rank_vtsearch(sample, k, threads):
     return functools.partial(ranking.rank, sample.queries, sample.database, k, threads=threads)
+
+
+def rank_by_tables(sample, k, threads):
+    return functools.partial(MultiIndex(sample.database).rank, sample.queries, k, threads=threads)
 
 
 def rank_faiss(sample, k, threads, *, heap):
@@ -177,6 +181,12 @@ CONTENDERS = {
         "read: sum uint32": read(np.uint32, functools.partial(np.add.reduce, dtype=np.uint32)),
         "read: xor": read(np.uint64, np.bitwise_xor.reduce),
         "read: max int64": read(np.int64, np.maximum.reduce),
+    },
+    "tables": {
+        "vtsearch": Contender(rank_by_tables, check_order),
+        "scan": Contender(rank_vtsearch, check_order),
+        "FAISS heap": Contender(functools.partial(rank_faiss, heap=True), check_distances, package="faiss"),
+        "FAISS count": Contender(functools.partial(rank_faiss, heap=False), check_distances, package="faiss"),
     },
     "map": {
         "vtsearch": Contender(map_vtsearch, check_expected),

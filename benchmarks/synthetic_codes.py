@@ -47,6 +47,15 @@ def by_class(rng, bits, queries, items):
     return sample._replace(database=sample.database[order], db_labels=sample.db_labels[order])
 
 
+def clusters(rng, bits, queries, items):
+    """About a thousand codes around each center, 3 % of their bits flipped, as photographs of one object have them."""
+    centers = random_codes(rng, bits, max(items // 1000, 1))
+    codes = centers[rng.integers(0, len(centers), queries + items)]
+    for bit in range(8):
+        codes ^= (rng.random(codes.shape, dtype=np.float32) < 0.03).astype(np.uint8) << np.uint8(bit)
+    return Sample(codes[:queries], codes[queries:])
+
+
 def eighty_labels(rng, bits, queries, items):
     """Multi-label: few labels are on most items, as in COCO; a code has the majority of its labels' centers."""
     chances = 1 / np.arange(2, LABELS + 2)
@@ -77,6 +86,7 @@ KINDS = {
     "random": random,
     "ten classes": ten_classes,
     "80 labels": eighty_labels,
+    "clusters": clusters,
     "by class": by_class,
     "far to near": far_to_near,
     "all equal": functools.partial(few_codes, distinct=1),

@@ -128,6 +128,7 @@ def test_a_pickle_answers_the_same(codes, copies):
 
 def test_the_longest_code_has_no_more_tables_than_pay():
     assert default_tables(10_000_000, 64) == 4
+    assert default_tables(10_000_000, 64, copies=False) == 3
     assert default_tables(100_000_000, 64) == 3
     assert default_tables(0, 64) == 8
     assert default_tables(10, 4) == 1

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <numeric>
 
 #include "hamming/candidates.h"
 #include "hamming/key_probes.h"
@@ -67,11 +68,9 @@ double scan_ns(std::size_t queries, const MultiIndexView& index, MaskView mask, 
 // The searches of one thread, one after the other.
 class Searcher {
  public:
-  // `scan`: the time of a scan for each query, in nanoseconds.
-  Searcher(const Kernels& kernels, const MultiIndexView& index, MaskView mask, double scan)
+  Searcher(const Kernels& kernels, const MultiIndexView& index, MaskView mask)
       : index_(index),
         mask_(mask),
-        scan_ns_(scan),
         item_ns_(index.codes == nullptr ? copied_byte_ns * static_cast<double>(padded_width(index.width))
                                         : gathered_code_ns),
         probes_(index.tables),
@@ -115,6 +114,9 @@ class Searcher {
   }
 
   NearestFound& found() { return found_; }
+
+  // The time of a scan for each query, in nanoseconds.
+  void set_scan(double time) { scan_ns_ = time; }
 
  private:
   // The buckets that a step searches.
@@ -212,7 +214,7 @@ class Searcher {
 
   const MultiIndexView& index_;
   MaskView mask_;
-  double scan_ns_;
+  double scan_ns_ = 0.0;
   double item_ns_;
   KeyProbes probes_;
   Candidates candidates_;
@@ -225,25 +227,34 @@ class Searcher {
   std::vector<Step> steps_;
 };
 
-// Sets work[q] = search(searcher, q, cancellation_point) for all queries; returns how many are not finished.
+// Sets work[q] = search(searcher, q, cancellation_point) for all queries; returns how many are not finished. If few are
+// left of a batch, a scan would take longer for each of them, and tables may as well: they are searched again.
 template <class Search>
 std::size_t search_all(const Kernels& kernels, CodeView queries, const MultiIndexView& index, MaskView mask,
                        bool may_scan, std::size_t threads, Cancellation& cancellation, TableSearch* work,
                        Search&& search) {
-  const double scan = may_scan ? scan_ns(queries.count, index, mask, threads) : std::numeric_limits<double>::infinity();
+  constexpr std::size_t few_share = 4;
   std::fill_n(work, queries.count, TableSearch{0, 0, 0, -1});
-  if (scan * static_cast<double>(queries.count) < least_scan_ns) return queries.count;
-  const std::size_t tasks = (queries.count + queries_per_task - 1) / queries_per_task;
+  std::vector<std::size_t> left(queries.count);
+  std::iota(left.begin(), left.end(), std::size_t{0});
   std::vector<std::unique_ptr<Searcher>> searchers(threads);
-  parallel_for(tasks, threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
-    std::unique_ptr<Searcher>& searcher = searchers[cancellation_point.thread()];
-    if (!searcher) searcher = std::make_unique<Searcher>(kernels, index, mask, scan);
-    const std::size_t end = std::min((task + 1) * queries_per_task, queries.count);
-    for (std::size_t q = task * queries_per_task; q < end; ++q, cancellation_point()) {
-      work[q] = search(*searcher, q, cancellation_point);
-    }
-  });
-  return static_cast<std::size_t>(std::count_if(work, work + queries.count, [](auto each) { return !each.finished; }));
+  for (std::size_t searched = 0; !left.empty() && (searched == 0 || few_share * left.size() <= searched);) {
+    const double scan = may_scan ? scan_ns(left.size(), index, mask, threads) : std::numeric_limits<double>::infinity();
+    if (scan * static_cast<double>(left.size()) < least_scan_ns) break;
+    const std::size_t tasks = (left.size() + queries_per_task - 1) / queries_per_task;
+    parallel_for(tasks, threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
+      std::unique_ptr<Searcher>& searcher = searchers[cancellation_point.thread()];
+      if (!searcher) searcher = std::make_unique<Searcher>(kernels, index, mask);
+      searcher->set_scan(scan);
+      const std::size_t end = std::min((task + 1) * queries_per_task, left.size());
+      for (std::size_t i = task * queries_per_task; i < end; ++i, cancellation_point()) {
+        work[left[i]] = search(*searcher, left[i], cancellation_point);
+      }
+    });
+    searched = left.size();
+    std::erase_if(left, [=](std::size_t q) { return work[q].finished != 0; });
+  }
+  return left.size();
 }
 
 }  // namespace

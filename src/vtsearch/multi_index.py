@@ -22,8 +22,9 @@ _PLANS = ("auto", "tables", "scan")
 
 MOST_ITEMS = 2**31
 
-ITEMS_PER_BUCKET = 256
-"""Items with one key, at most, if all keys were equally frequent: they are compared in less time than a key takes."""
+ITEMS_PER_BUCKET = {True: 256, False: 8}
+"""Items with one key, at most, if all keys were equally frequent, with and without copies of the codes: they are
+compared in about the time that a key takes."""
 
 MOST_TABLES = 32
 """Unless more are asked for."""
@@ -120,7 +121,8 @@ class MultiIndex:
                 f"copies: expected True for a database of {len(self.database.parts)} arrays, got False; join them first"
             )
         self.bits = _at_most("bits", 8 * width if bits is None else bits, 8 * width)
-        self.tables = _at_most("tables", default_tables(items, self.bits) if tables is None else tables, self.bits)
+        tables = default_tables(items, self.bits, copies=copies) if tables is None else tables
+        self.tables = _at_most("tables", tables, self.bits)
         count, report = _validate.thread_count(threads), _validate.checked_progress(progress)
         self._key_bits = min(max(items.bit_length(), 1), MOST_KEY_BITS)
         self._arrays = self._build(copies, count, report)
@@ -325,9 +327,9 @@ def _at_most(name: str, value: Any, most: int) -> int:
     return number
 
 
-def default_tables(items: int, bits: int) -> int:
+def default_tables(items: int, bits: int, *, copies: bool = True) -> int:
     """The most substrings, up to MOST_TABLES, that are so long that a bucket has ITEMS_PER_BUCKET items at the mean."""
-    least = min(max(math.log2(max(items, 1) / ITEMS_PER_BUCKET), LEAST_KEY_BITS), MOST_KEY_BITS)
+    least = min(max(math.log2(max(items, 1) / ITEMS_PER_BUCKET[copies]), LEAST_KEY_BITS), MOST_KEY_BITS)
     return min(max(int(bits / least), 1), MOST_TABLES)
 
 
