@@ -40,15 +40,27 @@ def test_the_version_is_written_once():
 
 def stub_signatures() -> dict[str, list[str]]:
     tree = ast.parse((PACKAGE / "_native.pyi").read_text())
-    return {node.name: [a.arg for a in node.args.args] for node in tree.body if isinstance(node, ast.FunctionDef)}
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    named = [("", tree), *((f"{node.name}.", node) for node in classes)]
+    return {
+        prefix + node.name: [a.arg for a in node.args.args]
+        for prefix, place in named
+        for node in place.body
+        if isinstance(node, ast.FunctionDef)
+    }
 
 
 def compiled_signatures() -> dict[str, list[str]]:
+    public = {name: value for name, value in vars(_native).items() if not name.startswith("_")}
+    functions = {name: value for name, value in public.items() if callable(value) and not isinstance(value, type)}
+    for name, kind in public.items():
+        if isinstance(kind, type):
+            methods = [method for method in vars(kind) if method == "__init__" or not method.startswith("_")]
+            functions |= {f"{name}.{method}": getattr(kind, method) for method in methods}
     signatures = {}
-    for name, function in vars(_native).items():
-        if callable(function) and not name.startswith("_"):
-            arguments = function.__doc__.splitlines()[0].split("(", 1)[1].split(") ->")[0]
-            signatures[name] = re.findall(r"(\w+):", arguments)
+    for name, function in functions.items():
+        arguments = function.__doc__.splitlines()[0].split("(", 1)[1].split(") ->")[0]
+        signatures[name] = re.findall(r"(\w+):", arguments)
     return signatures
 
 
