@@ -28,9 +28,9 @@ VTSEARCH_ALWAYS_INLINE void for_each_in_lanes(std::size_t count, Visit&& visit) 
 }
 
 // Sorts `count` items and writes the distance(i) and index(i) of the first `limit`. distance(i) must be below `bins`.
-template <class Distance, class Index>
+template <class Distance, class Index, class Number>
 void sort_by_distance(std::size_t count, std::size_t bins, std::size_t limit, Distance distance, Index index,
-                      std::int32_t* distances, std::int64_t* indices) {
+                      std::int32_t* distances, Number* indices) {
   std::vector<std::uint32_t> places(sort_lanes * bins);
   std::uint32_t* const table = places.data();
   for_each_in_lanes(count, [=](std::size_t lane, std::size_t i) { ++table[lane * bins + distance(i)]; });
@@ -45,7 +45,7 @@ void sort_by_distance(std::size_t count, std::size_t bins, std::size_t limit, Di
     return for_each_in_lanes(
         count, [=](std::size_t lane, std::size_t i) { indices[table[lane * bins + distance(i)]++] = index(i); });
   }
-  std::int64_t beyond;  // dummy target for items beyond the limit: a branch would often be mispredicted
+  Number beyond;  // dummy target for items beyond the limit: a branch would often be mispredicted
   for_each_in_lanes(count, [=, &beyond](std::size_t lane, std::size_t i) {
     const std::uint32_t place = table[lane * bins + distance(i)]++;
     *(place < limit ? indices + place : &beyond) = index(i);

@@ -156,6 +156,9 @@ void select_range(const Work& work, Results results) {
   }
 }
 
+// Up to this number of items, indices are scattered to the result: it fits a second-level cache.
+constexpr std::size_t scattered_items = 65536;
+
 // Computes all distances of a range, for the queries of one kernel call at a time, and sorts them.
 template <class Distance>
 class RangeSorter {
@@ -188,22 +191,36 @@ class RangeSorter {
   }
 
   // Inlined, GCC 12 runs out of registers in the sorting loops: a whole ranking took 5 to 10 % longer.
-  VTSEARCH_NOINLINE void sort_row(std::size_t q, Results out) const {
-    const auto sort = [&](auto index) {
-      const auto distance = [row = rows_.data() + q * work_.items](std::size_t i) { return std::size_t{row[i]}; };
-      sort_by_distance(work_.items, work_.database.bins(), work_.k, distance, index, out.distances, out.indices);
-    };
+  VTSEARCH_NOINLINE void sort_row(std::size_t q, Results out) {
     const auto begin = static_cast<std::int64_t>(work_.range.begin);
-    if (numbers_.empty()) {
-      sort([begin](std::size_t i) { return begin + static_cast<std::int64_t>(i); });
+    if (!numbers_.empty()) {
+      sort_in_cache(q, out, [begin, numbers = numbers_.data()](std::uint32_t i) { return begin + numbers[i]; });
+    } else if (work_.items > scattered_items) {
+      sort_in_cache(q, out, [begin](std::uint32_t i) { return begin + std::int64_t{i}; });
     } else {
-      sort([begin, numbers = numbers_.data()](std::size_t i) { return begin + numbers[i]; });
+      sort_row(q, out.distances, out.indices, [begin](std::size_t i) { return begin + static_cast<std::int64_t>(i); });
     }
+  }
+
+  // Positions are half as long as indices, and are scattered; the indices then go to memory one after the other.
+  template <class Index>
+  void sort_in_cache(std::size_t q, Results out, Index index) {
+    positions_.resize(work_.items);
+    std::uint32_t* positions = positions_.data();
+    sort_row(q, out.distances, positions, [](std::size_t i) { return static_cast<std::uint32_t>(i); });
+    for (std::size_t i = 0; i < work_.k; ++i) out.indices[i] = index(positions[i]);
+  }
+
+  template <class Number, class Index>
+  void sort_row(std::size_t q, std::int32_t* distances, Number* indices, Index index) const {
+    const auto distance = [row = rows_.data() + q * work_.items](std::size_t i) { return std::size_t{row[i]}; };
+    sort_by_distance(work_.items, work_.database.bins(), work_.k, distance, index, distances, indices);
   }
 
   const Work& work_;
   std::vector<Distance> rows_;
   std::vector<std::uint32_t> numbers_;
+  std::vector<std::uint32_t> positions_;
 };
 
 void rank_range(const Work& work, Results results) {
