@@ -43,6 +43,7 @@ void register_rank(py::module_& module);
 void register_duplicates(py::module_& module);
 void register_multi_index(py::module_& module);
 void register_metrics(py::module_& module);
+void register_pack(py::module_& module);
 
 // The kernels in use. Chosen at the first call and not at import, so that an invalid VTSEARCH_ISA raises an exception
 // that the caller can catch.

@@ -9,4 +9,5 @@ PYBIND11_MODULE(_native, module, vtsearch::py::mod_gil_not_used()) {
   vtsearch::register_duplicates(module);
   vtsearch::register_multi_index(module);
   vtsearch::register_metrics(module);
+  vtsearch::register_pack(module);
 }

@@ -87,3 +87,60 @@ def test_codes_of_another_kind_are_refused():
         unpack(np.zeros((1, 1)), 8)
     with pytest.raises(ValueError, match=r"codes: expected \(n, bytes\)"):
         unpack(np.zeros(1, dtype=np.uint8), 8)
+
+
+DTYPES = pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.bool_, np.int8, np.uint8, np.int64])
+
+
+def values_of(dtype, n, bits):
+    features = np.random.default_rng([n, bits]).normal(size=(n, bits))
+    features[features > 2] = 0.0
+    return features.astype(dtype) if np.dtype(dtype).kind == "f" else (features > 0).astype(dtype)
+
+
+@BITORDERS
+@DTYPES
+def test_codes_of_every_length_are_the_reference_on_every_instruction_set(isa, agree, dtype, bitorder):
+    for bits in (1, 7, 8, 9, 48, 50, 63, 64, 65, 100, 128, 129, 300):
+        for n in (0, 1, 2, 3, 70):
+            values = values_of(dtype, n, bits)
+            agree(pack(values, bitorder=bitorder), reference.pack(values, bitorder=bitorder))
+
+
+@DTYPES
+def test_values_in_any_memory_layout_give_the_same_codes(dtype):
+    values = values_of(dtype, 40, 70)
+    expected = pack(values)
+    unaligned = np.frombuffer(b"x" + values.tobytes(), dtype=np.uint8)[1:].view(values.dtype).reshape(values.shape)
+    swapped = values.astype(values.dtype.newbyteorder(">"))
+    for layout in (np.asfortranarray(values), np.repeat(values, 2, axis=0)[::2], unaligned, swapped):
+        np.testing.assert_array_equal(pack(layout), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("bits", [5, 64, 70])
+def test_a_missing_value_is_found_wherever_it_is(isa, dtype, bits):
+    values = values_of(dtype, 3, bits)
+    for place in range(values.size):
+        broken = values.copy()
+        broken.flat[place] = np.nan
+        with pytest.raises(ValueError, match="values: expected features without NaN"):
+            pack(broken)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8])
+@pytest.mark.parametrize("bits", [5, 64, 70])
+def test_another_integer_is_found_wherever_it_is(isa, dtype, bits):
+    values = values_of(dtype, 3, bits)
+    for place in range(values.size):
+        broken = values.copy()
+        broken.flat[place] = 2
+        with pytest.raises(ValueError, match="values: expected integers 0 and 1"):
+            pack(broken)
+
+
+def test_infinities_and_the_smallest_numbers_keep_their_signs(isa):
+    for dtype in (np.float16, np.float32, np.float64):
+        tiny = np.finfo(dtype).smallest_subnormal
+        values = np.array([[np.inf, -np.inf, tiny, -tiny, 0.0, -0.0, np.finfo(dtype).max, np.finfo(dtype).min]], dtype)
+        assert pack(values).tolist() == [[0b10100010]]

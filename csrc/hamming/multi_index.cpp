@@ -30,7 +30,8 @@ constexpr double found_ns = 7.0;           // for an item within a radius, more 
 constexpr double repeated_ns = 5.0;        // each time that it is found again
 constexpr double scanned_byte_ns = 0.04;   // of a scan that is limited by the bandwidth of memory
 constexpr double few_byte_ns = 0.0125;     // for each of a few queries
-constexpr double many_byte_ns = 0.0052;    // for each of many queries
+constexpr double many_byte_ns = 0.0045;    // for each of many queries, of codes that have been
+constexpr double sliced_byte_ns = 0.11;    // laid out for that
 constexpr double mask_byte_ns = 0.04;
 constexpr std::size_t many_queries = 16;
 constexpr double cached_bytes = 4e6;     // a scan of fewer is not limited by memory
@@ -43,6 +44,9 @@ constexpr double lookup_share = 0.06;
 constexpr double committed_share = 0.6;
 constexpr double surplus_share = 0.08;
 
+// Part of the time of scans that searches with another way to the same end may take.
+constexpr double cheaper_share = 0.9;
+
 // About the part of the items that a mask allows.
 double allowed_share(MaskView mask, std::size_t items) {
   constexpr std::size_t sampled = 64;
@@ -53,17 +57,44 @@ double allowed_share(MaskView mask, std::size_t items) {
   return static_cast<double>(allowed + 1) / static_cast<double>(sampled);
 }
 
-// The least time that a scan takes for each of the queries.
-double scan_ns(std::size_t queries, const MultiIndexView& index, MaskView mask, std::size_t threads) {
-  const auto count = static_cast<double>(queries), items = static_cast<double>(index.items);
-  const double bytes = items * static_cast<double>(padded_width(index.width));
-  const double of_query = bytes * (queries < many_queries ? few_byte_ns : many_byte_ns);
-  const double of_memory = bytes < cached_bytes ? 0.0 : bytes * scanned_byte_ns / count;
-  const double share = std::min(1.0, 3.0 * allowed_share(mask, index.items));
-  const double of_mask = mask.data == nullptr ? 0.0 : items / 8 * mask_byte_ns / count;
-  const double threads_of_query = std::max(1.0, static_cast<double>(threads) / count);
-  return (std::max(of_query, of_memory) * share + of_mask) / threads_of_query;
-}
+// The least times of scans of an index under a mask.
+class ScanTimes {
+ public:
+  ScanTimes(const MultiIndexView& index, MaskView mask, std::size_t threads)
+      : bytes_(static_cast<double>(index.items * padded_width(index.width))),
+        share_(std::min(1.0, 3.0 * allowed_share(mask, index.items))),
+        mask_ns_(mask.data == nullptr ? 0.0 : static_cast<double>(index.items) / 8 * mask_byte_ns),
+        threads_(static_cast<double>(threads)) {}
+
+  // Of one scan for so many queries, in nanoseconds of one thread; of none, no time.
+  double operator()(std::size_t queries) const {
+    if (queries == 0) return 0.0;
+    const auto count = static_cast<double>(queries);
+    const double few = std::max(count * few_byte_ns, bytes_ < cached_bytes ? 0.0 : scanned_byte_ns);
+    const double time = queries < many_queries ? few : sliced_byte_ns + count * many_byte_ns;
+    return bytes_ * time * share_ + mask_ns_;
+  }
+
+  // Of each of the queries, if other threads take their part of a query.
+  double of_query(std::size_t queries) const {
+    const auto count = static_cast<double>(queries);
+    return (*this)(queries) / std::max(count, threads_);
+  }
+
+ private:
+  double bytes_;
+  double share_;
+  double mask_ns_;
+  double threads_;
+};
+
+// What became of a query that has been explored: its search is finished, or would take this time, or too much.
+struct Outcome {
+  TableSearch search;
+  double wanted_ns;
+};
+
+constexpr double too_much = std::numeric_limits<double>::infinity();
 
 // The searches of one thread, one after the other.
 class Searcher {
@@ -76,30 +107,32 @@ class Searcher {
         probes_(index.tables),
         candidates_(kernels, index) {}
 
-  // Finds the k nearest items of a query, unless a scan takes less time.
-  TableSearch nearest(const std::uint8_t* query, std::size_t k, CancellationPoint& cancellation_point) {
+  // Finds the k nearest items of a query. One that takes longer than exploring is only searched to its end if it
+  // `may_commit`.
+  Outcome nearest(const std::uint8_t* query, std::size_t k, bool may_commit, CancellationPoint& cancellation_point) {
     const auto never = [] { return false; };
     start(query, k, bins());
     for (std::size_t step = 0; k > 0 && step <= bins(); ++step, cancellation_point()) {
       if (found_.full() && found_.threshold() <= step) return finished();
-      if (affordable(step, step + 1, explored_share)) {
-        search(step, never);
-      } else if (found_.full() && affordable(step, found_.threshold(), committed_share)) {
+      if (!affordable(step, step + 1, explored_share)) {
+        if (!found_.full() || !affordable(step, found_.threshold(), committed_share)) break;
+        if (!may_commit) return {search_, spent_ns_ + time_of_buckets(step, found_.threshold())};
         for (; step < found_.threshold(); ++step, cancellation_point()) search(step, never);
         return finished();
-      } else {
-        break;
       }
+      search(step, never);
     }
-    return work_;
+    return {search_, too_much};
   }
 
-  // Finds all items within a radius, unless a scan takes less time. Their number is not known before; most of them are
-  // in the first steps, which have the nearest keys.
-  TableSearch within(const std::uint8_t* query, std::size_t radius, CancellationPoint& cancellation_point) {
+  // The same for all items within a radius. Their number is not known before; most of them are in the first steps,
+  // which have the nearest keys.
+  Outcome within(const std::uint8_t* query, std::size_t radius, bool may_commit,
+                 CancellationPoint& cancellation_point) {
     start(query, unlimited, radius + 1);
-    if (!affordable(0, radius + 1, committed_share)) return work_;
+    if (!affordable(0, radius + 1, committed_share)) return {search_, too_much};
     const double all = time_of_buckets(0, radius + 1);
+    if (!may_commit && spent_ns_ + all > explored_share * scan_ns_) return {search_, spent_ns_ + all};
     for (std::size_t step = 0; step <= radius; ++step, cancellation_point()) {
       const double left = time_of_buckets(step, radius + 1);
       const auto stop = [&, this] {
@@ -108,7 +141,7 @@ class Searcher {
         if (surplus < surplus_share * scan_ns_) return false;
         return left == all || left + surplus * left / (all - left) > scan_ns_;  // that are still to come
       };
-      if (!search(step, stop)) return work_;
+      if (!search(step, stop)) return {search_, too_much};
     }
     return finished();
   }
@@ -134,15 +167,15 @@ class Searcher {
     candidates_.start(query);
     found_.start(k, threshold);
     wanted_ = k == unlimited ? 0 : k;
-    work_ = {0, 0, 0, -1};
+    search_ = {0, 0, 0, -1};
     spent_ns_ = query_ns;
     repeated_ = 0;
     planned_ = 0;
   }
 
-  TableSearch finished() {
-    work_.finished = 1;
-    return work_;
+  Outcome finished() {
+    search_.finished = 1;
+    return {search_, 0.0};
   }
 
   // Whether steps first .. last - 1, of which the first is the next one, end within a part of the time of a scan. Their
@@ -180,7 +213,7 @@ class Searcher {
 
   // About how many of the next items will be among the nearest so far.
   double kept(double items) const {
-    const auto wanted = static_cast<double>(wanted_), before = static_cast<double>(work_.candidates);
+    const auto wanted = static_cast<double>(wanted_), before = static_cast<double>(search_.candidates);
     return std::min(items, found_.full() ? wanted * items / before : 2.0 * wanted);
   }
 
@@ -188,7 +221,7 @@ class Searcher {
     if (steps_.size() == step) steps_.emplace_back();
     steps_[step].buckets.clear();
     steps_[step].items = probes_.append(step, steps_[step].buckets);
-    work_.keys += static_cast<std::int64_t>(probes_.keys(step));
+    search_.keys += static_cast<std::int64_t>(probes_.keys(step));
     spent_ns_ += time_of_keys(step);
     ++planned_;
   }
@@ -197,8 +230,8 @@ class Searcher {
   bool search(std::size_t step, Stop&& stop) {
     probes_.enter(step);
     spent_ns_ += time_of_buckets(step, step + 1);
-    work_.candidates += static_cast<std::int64_t>(steps_[step].items);
-    work_.radius = static_cast<std::int64_t>(step);
+    search_.candidates += static_cast<std::int64_t>(steps_[step].items);
+    search_.radius = static_cast<std::int64_t>(step);
     return candidates_.compare(
         probes_.table(step), steps_[step].buckets, found_,
         [&](std::uint32_t item, const std::uint8_t* code, std::size_t distance) {
@@ -219,7 +252,7 @@ class Searcher {
   KeyProbes probes_;
   Candidates candidates_;
   NearestFound found_;
-  TableSearch work_{};
+  TableSearch search_{};
   std::size_t wanted_ = 0;    // items, if their number is limited
   std::size_t repeated_ = 0;  // items that have been found again
   double spent_ns_ = 0.0;
@@ -227,34 +260,99 @@ class Searcher {
   std::vector<Step> steps_;
 };
 
-// Sets work[q] = search(searcher, q, cancellation_point) for all queries; returns how many are not finished. If few are
-// left of a batch, a scan would take longer for each of them, and tables may as well: they are searched again.
+// The searches of a batch: `search(searcher, q, may_commit, cancellation_point)` gives the outcome of query q.
 template <class Search>
-std::size_t search_all(const Kernels& kernels, CodeView queries, const MultiIndexView& index, MaskView mask,
-                       bool may_scan, std::size_t threads, Cancellation& cancellation, TableSearch* work,
-                       Search&& search) {
-  constexpr std::size_t few_share = 4;
-  std::fill_n(work, queries.count, TableSearch{0, 0, 0, -1});
-  std::vector<std::size_t> left(queries.count);
-  std::iota(left.begin(), left.end(), std::size_t{0});
-  std::vector<std::unique_ptr<Searcher>> searchers(threads);
-  for (std::size_t searched = 0; !left.empty() && (searched == 0 || few_share * left.size() <= searched);) {
-    const double scan = may_scan ? scan_ns(left.size(), index, mask, threads) : std::numeric_limits<double>::infinity();
-    if (scan * static_cast<double>(left.size()) < least_scan_ns) break;
-    const std::size_t tasks = (left.size() + queries_per_task - 1) / queries_per_task;
-    parallel_for(tasks, threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
-      std::unique_ptr<Searcher>& searcher = searchers[cancellation_point.thread()];
-      if (!searcher) searcher = std::make_unique<Searcher>(kernels, index, mask);
+class Batch {
+ public:
+  Batch(const Kernels& kernels, const MultiIndexView& index, MaskView mask, std::size_t threads, Search search,
+        TableSearch* work)
+      : kernels_(kernels),
+        index_(index),
+        mask_(mask),
+        threads_(threads),
+        search_(std::move(search)),
+        work_(work),
+        scan_ns_(index, mask, threads),
+        searchers_(threads) {}
+
+  // Searches for queries 0 .. count - 1; returns how many are not finished. If few are left, a scan takes longer for
+  // each of them than in the whole batch, and so may tables: they are searched again.
+  std::size_t run(std::size_t count, Cancellation& cancellation) {
+    constexpr std::size_t few_share = 4;
+    std::fill_n(work_, count, TableSearch{0, 0, 0, -1});
+    wanted_ns_.assign(count, too_much);
+    std::vector<std::size_t> left(count);
+    std::iota(left.begin(), left.end(), std::size_t{0});
+    for (std::size_t searched = 0; !left.empty() && (searched == 0 || few_share * left.size() <= searched);) {
+      if (scan_ns_(left.size()) < least_scan_ns) break;
+      searched = left.size();
+      search_all(left, scan_ns_.of_query(searched), false, cancellation);
+      const auto is_finished = [this](std::size_t q) { return work_[q].finished != 0; };
+      std::erase_if(left, is_finished);
+      const std::vector<std::size_t> chosen = worth_committing(left);
+      search_all(chosen, scan_ns_.of_query(searched), true, cancellation);
+      std::erase_if(left, is_finished);
+    }
+    return left.size();
+  }
+
+  // Searches for all queries to the end, whatever it takes.
+  void run_to_end(std::size_t count, Cancellation& cancellation) {
+    wanted_ns_.assign(count, too_much);
+    std::vector<std::size_t> all(count);
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    search_all(all, std::numeric_limits<double>::infinity(), true, cancellation);
+  }
+
+ private:
+  void search_all(const std::vector<std::size_t>& queries, double scan, bool may_commit, Cancellation& cancellation) {
+    const std::size_t tasks = (queries.size() + queries_per_task - 1) / queries_per_task;
+    parallel_for(tasks, threads_, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
+      std::unique_ptr<Searcher>& searcher = searchers_[cancellation_point.thread()];
+      if (!searcher) searcher = std::make_unique<Searcher>(kernels_, index_, mask_);
       searcher->set_scan(scan);
-      const std::size_t end = std::min((task + 1) * queries_per_task, left.size());
+      const std::size_t end = std::min((task + 1) * queries_per_task, queries.size());
       for (std::size_t i = task * queries_per_task; i < end; ++i, cancellation_point()) {
-        work[left[i]] = search(*searcher, left[i], cancellation_point);
+        const Outcome outcome = search_(*searcher, queries[i], may_commit, cancellation_point);
+        work_[queries[i]] = outcome.search;
+        wanted_ns_[queries[i]] = outcome.wanted_ns;
       }
     });
-    searched = left.size();
-    std::erase_if(left, [=](std::size_t q) { return work[q].finished != 0; });
   }
-  return left.size();
+
+  // Of the queries that are left, those whose searches would end, if all of them and a scan for the others take less
+  // time than a scan for all.
+  std::vector<std::size_t> worth_committing(const std::vector<std::size_t>& left) const {
+    std::vector<std::size_t> chosen;
+    double time = 0.0;
+    for (const std::size_t q : left) {
+      if (wanted_ns_[q] == too_much) continue;
+      chosen.push_back(q);
+      time += wanted_ns_[q];
+    }
+    time += scan_ns_(left.size() - chosen.size());
+    return time < cheaper_share * scan_ns_(left.size()) ? chosen : std::vector<std::size_t>();
+  }
+
+  const Kernels& kernels_;
+  const MultiIndexView& index_;
+  MaskView mask_;
+  std::size_t threads_;
+  Search search_;
+  TableSearch* work_;
+  ScanTimes scan_ns_;
+  std::vector<std::unique_ptr<Searcher>> searchers_;  // by thread
+  std::vector<double> wanted_ns_;                     // by query
+};
+
+template <class Search>
+std::size_t search_batch(const Kernels& kernels, std::size_t queries, const MultiIndexView& index, MaskView mask,
+                         bool may_scan, std::size_t threads, Cancellation& cancellation, TableSearch* work,
+                         Search search) {
+  Batch batch(kernels, index, mask, threads, std::move(search), work);
+  if (may_scan) return batch.run(queries, cancellation);
+  batch.run_to_end(queries, cancellation);
+  return static_cast<std::size_t>(std::count_if(work, work + queries, [](auto each) { return each.finished == 0; }));
 }
 
 }  // namespace
@@ -287,12 +385,12 @@ void build_table(const std::vector<CodeView>& arrays, const Substring& part, Can
 std::size_t rank_by_tables(const Kernels& kernels, CodeView queries, const MultiIndexView& index, std::size_t k,
                            MaskView mask, bool may_scan, std::size_t threads, Cancellation& cancellation,
                            std::int32_t* distances, std::int64_t* indices, TableSearch* work) {
-  return search_all(kernels, queries, index, mask, may_scan, threads, cancellation, work,
-                    [&](Searcher& searcher, std::size_t q, CancellationPoint& cancellation_point) {
-                      const TableSearch done = searcher.nearest(queries.code(q), k, cancellation_point);
-                      if (done.finished) searcher.found().write(distances + q * k, indices + q * k);
-                      return done;
-                    });
+  const auto search = [=](Searcher& searcher, std::size_t q, bool may_commit, CancellationPoint& cancellation_point) {
+    const Outcome outcome = searcher.nearest(queries.code(q), k, may_commit, cancellation_point);
+    if (outcome.search.finished) searcher.found().write(distances + q * k, indices + q * k);
+    return outcome;
+  };
+  return search_batch(kernels, queries.count, index, mask, may_scan, threads, cancellation, work, search);
 }
 
 std::size_t within_by_tables(const Kernels& kernels, CodeView queries, const MultiIndexView& index, std::size_t radius,
@@ -303,16 +401,17 @@ std::size_t within_by_tables(const Kernels& kernels, CodeView queries, const Mul
     std::vector<std::int64_t> indices;
   };
   std::vector<List> lists(queries.count);
-  const std::size_t left = search_all(kernels, queries, index, mask, may_scan, threads, cancellation, work,
-                                      [&](Searcher& searcher, std::size_t q, CancellationPoint& cancellation_point) {
-                                        const TableSearch done =
-                                            searcher.within(queries.code(q), radius, cancellation_point);
-                                        if (!done.finished) return done;
-                                        lists[q].distances.resize(searcher.found().count());
-                                        lists[q].indices.resize(searcher.found().count());
-                                        searcher.found().write(lists[q].distances.data(), lists[q].indices.data());
-                                        return done;
-                                      });
+  const auto search = [&lists, queries, radius](Searcher& searcher, std::size_t q, bool may_commit,
+                                                CancellationPoint& cancellation_point) {
+    const Outcome outcome = searcher.within(queries.code(q), radius, may_commit, cancellation_point);
+    if (!outcome.search.finished) return outcome;
+    lists[q].distances.resize(searcher.found().count());
+    lists[q].indices.resize(searcher.found().count());
+    searcher.found().write(lists[q].distances.data(), lists[q].indices.data());
+    return outcome;
+  };
+  const std::size_t left =
+      search_batch(kernels, queries.count, index, mask, may_scan, threads, cancellation, work, search);
   neighbors.offsets.push_back(0);
   for (const List& list : lists) {
     neighbors.offsets.push_back(neighbors.offsets.back() + static_cast<std::int64_t>(list.indices.size()));

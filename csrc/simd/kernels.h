@@ -1,5 +1,5 @@
 // The kernels of an instruction set, as a table of function pointers: distances, scans and counts over rows of codes,
-// and scans and counts over bit-sliced blocks of codes (bit_sliced.h).
+// scans and counts over bit-sliced blocks of codes (bit_sliced.h), and codes of features.
 #pragma once
 
 #include <cstddef>
@@ -34,6 +34,17 @@ using ScanKernel = std::size_t (*)(const std::uint8_t* query, const std::uint8_t
 template <class Distance>
 using CountKernel = void (*)(const Distance* distances, std::size_t count, std::size_t bins, std::uint32_t* histogram);
 
+// A 16-bit floating-point number as numpy has them.
+struct Half {
+  std::uint16_t bits;
+};
+
+// Writes a bit for each of `count` values, 1 if it is above 0; with `big`, the first is the highest of a byte. The bits
+// after the last one are 0. Returns false if a value is NaN, or a byte neither 0 nor 1; of the `readable` values from
+// the first one on, some after the last may be judged too.
+template <class Value>
+using PackKernel = bool (*)(const Value* values, std::size_t count, std::size_t readable, bool big, std::uint8_t* out);
+
 struct Kernels {
   const char* name;
   DistancesKernel<std::uint8_t> narrow[4];  // one per narrow_widths
@@ -43,6 +54,12 @@ struct Kernels {
   CountKernel<std::uint8_t> count_bytes;
   CountKernel<std::uint16_t> count_shorts;
   BitSlicedKernels bit_sliced;
+  struct Pack {
+    PackKernel<float> floats;
+    PackKernel<double> doubles;
+    PackKernel<Half> halves;
+    PackKernel<std::uint8_t> bytes;
+  } pack;
 };
 
 extern const Kernels kernels_scalar;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "simd/bit_sliced.inl"
+#include "simd/pack.inl"
 #include "simd/rows.inl"
 
 namespace vtsearch {
@@ -15,7 +16,8 @@ constexpr Kernels table_of(const char* name) {
           {scan_rows<2, u8>, scan_rows<4, u8>, scan_rows<8, u8>, scan_rows<16, u8>, scan_rows<32, u16>, scan_words},
           count_bytes,
           count_shorts,
-          bit_sliced_kernels()};
+          bit_sliced_kernels(),
+          {pack_values<float>, pack_values<double>, pack_values<Half>, pack_values<std::uint8_t>}};
 }
 
 }  // namespace

@@ -5,7 +5,7 @@ rows (CSR): ``offsets`` (n + 1,) and ``classes`` (nnz,), ascending within a row.
 """
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,3 +102,4 @@ def average_precision_by_index(
     normalizer: Literal["retrieved", "relevant", "min"],
     threads: int,
 ) -> Scores: ...
+def pack(values: NDArray[Any], big: bool) -> tuple[Codes, bool]: ...

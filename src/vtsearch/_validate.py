@@ -153,16 +153,21 @@ def _way_to_codes(name: str, values: NDArray[Any]) -> str:
     return signed
 
 
-def pack_values(values: ArrayLike) -> NDArray[Any]:
-    """(n, bits) floats without NaN, bools, or integers 0 and 1."""
+def matrix_of_values(values: ArrayLike) -> NDArray[Any]:
+    """(n, bits) numbers."""
     array = as_array("values", values)
     if array.dtype.kind not in "fbiu":
         raise TypeError(f"values: expected float, bool or 0/1 integers, got {array.dtype}")
     if array.ndim != 2 or array.shape[1] == 0:
         raise ValueError(f"values: expected (n, bits) with at least 1 bit, got {array.shape}")
+    return array
+
+
+def check_values(array: NDArray[Any]) -> None:
+    """Refuse NaN, signs of which some are 0, and integers other than 0 and 1."""
     if array.dtype.kind == "f" and np.isnan(array).any():
         raise ValueError("values: expected features without NaN, got NaN; a model that gives NaN did not train")
-    if array.dtype.kind == "f" and _are_signs_and_zeros(array):
+    if are_signs_and_zeros(array):
         raise ValueError(
             "values: expected features or signs, got -1, 0 and 1 only, where 0 is no sign; "
             "use vtsearch.pack(values > 0) for 0 as bit 0, vtsearch.pack(values >= 0) for 0 as bit 1"
@@ -171,12 +176,11 @@ def pack_values(values: ArrayLike) -> NDArray[Any]:
         signs = array.dtype.kind == "i" and np.isin(array, (-1, 1)).all()
         repair = "signs -1 and 1" if signs else f"integers from {array.min()} to {array.max()}"
         raise ValueError(f"values: expected integers 0 and 1, got {repair}; use vtsearch.pack(values > 0)")
-    return array
 
 
-def _are_signs_and_zeros(array: NDArray[Any]) -> bool:
-    """Whether -1 and 0 both occur and nothing else but 1: the sign of features of which some are exactly 0."""
-    if len(array) == 0 or not np.isin(array[0], (-1, 0, 1)).all():
+def are_signs_and_zeros(array: NDArray[Any]) -> bool:
+    """Whether floats are -1, 0 and 1 only, with both -1 and 0: signs of features of which some are exactly 0."""
+    if array.dtype.kind != "f" or len(array) == 0 or not (np.sign(array[0]) == array[0]).all():
         return False
     return bool((array == 0).any() and (array == -1).any() and np.isin(array, (-1, 0, 1)).all())
 

@@ -7,10 +7,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _validate
+from vtsearch import _native, _validate
 
 BitOrder = Literal["big", "little"]
 _BIT_ORDERS = ("big", "little")
+_PACKED_DTYPES = (np.float32, np.float64, np.float16, np.bool_, np.uint8, np.int8)
 
 
 def pack(values: ArrayLike, *, bitorder: BitOrder = "big") -> NDArray[np.uint8]:
@@ -35,7 +36,13 @@ def pack(values: ArrayLike, *, bitorder: BitOrder = "big") -> NDArray[np.uint8]:
                [192]], dtype=uint8)
     """
     _validate.choice("bitorder", bitorder, _BIT_ORDERS)
-    return np.packbits(_validate.pack_values(values) > 0, axis=1, bitorder=bitorder)
+    array = _validate.matrix_of_values(values)
+    if array.dtype in _PACKED_DTYPES:
+        codes, is_valid = _native.pack(np.require(array, requirements=["C", "A"]), bitorder == "big")
+        if is_valid and not _validate.are_signs_and_zeros(array):
+            return codes
+    _validate.check_values(array)  # integers of several bytes, or an error
+    return np.packbits(array > 0, axis=1, bitorder=bitorder)
 
 
 def unpack(codes: NDArray[Any], bits: int, *, bitorder: BitOrder = "big") -> NDArray[np.uint8]:
