@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "bindings.h"
@@ -51,13 +52,17 @@ std::pair<Histogram, Histogram> relevance(const LabelledCodes& data, py::ssize_t
   return {std::move(items), std::move(relevant)};
 }
 
-std::pair<Sums, Sums> gains(const LabelledCodes& data, py::ssize_t threads) {
-  auto sums = zeros<Sums>(data.queries.codes.count, data.database.codes.bins());
-  auto exponential = zeros<Sums>(data.queries.codes.count, data.database.codes.bins());
-  run([&, s = sums.mutable_data(), e = exponential.mutable_data()](const Kernels& kernels, Cancellation& cancellation) {
-    gain_histograms(kernels, data, at_least_one(threads), cancellation, s, e);
+std::tuple<Sums, Sums, Histogram> gains(const LabelledCodes& data, py::ssize_t threads) {
+  const std::size_t queries = data.queries.codes.count, items = data.database.codes.count;
+  const std::size_t most = std::min(data.queries.labels.most(queries), data.database.labels.most(items));
+  auto linear = zeros<Sums>(queries, data.database.codes.bins());
+  auto exponential = zeros<Sums>(queries, data.database.codes.bins());
+  auto counts = zeros<Histogram>(queries, most + 1);
+  run([&, sums = Gains{most, linear.mutable_data(), exponential.mutable_data(), counts.mutable_data()}](
+          const Kernels& kernels, Cancellation& cancellation) {
+    gain_histograms(kernels, data, at_least_one(threads), cancellation, sums);
   });
-  return {std::move(sums), std::move(exponential)};
+  return {std::move(linear), std::move(exponential), std::move(counts)};
 }
 
 Scores scores_by_index(const LabelledCodes& data, py::ssize_t k, const std::string& normalizer, py::ssize_t threads) {

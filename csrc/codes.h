@@ -74,6 +74,14 @@ struct LabelView {
 
   const std::int32_t* begin(std::size_t i) const { return classes + offsets[i]; }
   const std::int32_t* end(std::size_t i) const { return classes + offsets[i + 1]; }
+  std::size_t count(std::size_t i) const { return static_cast<std::size_t>(offsets[i + 1] - offsets[i]); }
+
+  // The largest number of classes of one of the first items.
+  std::size_t most(std::size_t items) const {
+    std::size_t most = 0;
+    for (std::size_t i = 0; i < items; ++i) most = count(i) > most ? count(i) : most;
+    return most;
+  }
 };
 
 // Codes and their labels.

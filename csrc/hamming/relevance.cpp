@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <mutex>
+#include <numeric>
+#include <utility>
 #include <vector>
 
 #include "hamming/bits.h"
 #include "hamming/counter.h"
 #include "hamming/padding.h"
+#include "hamming/scanner.h"
 #include "hamming/tile_distances.h"
 #include "hamming/tile_reader.h"
 #include "hamming/width_kernels.h"
@@ -83,22 +87,6 @@ class ClassBitmaps {
   std::vector<std::uint64_t> bits_;
 };
 
-// Calls visit(q, tile, distances, bitmaps, kernels) for each tile of a range and each query q of the block.
-template <class Distance, class Visit>
-void walk(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
-          CancellationPoint& cancellation_point, Visit&& visit) {
-  const CodeView codes = data.queries.codes.part(block);
-  TileDistances<Distance> tile_distances(kernels, codes);
-  ClassBitmaps bitmaps(data.database.labels, data.classes, items_per_tile(padded_width(codes.width)));
-  TileReader reader(data.database.codes, data.mask, range);
-  for (Tile tile; reader.next(tile); cancellation_point()) {
-    bitmaps.set_tile(tile, range.begin);
-    tile_distances.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
-      visit(q, tile, distances, bitmaps, tile_distances.kernels());
-    });
-  }
-}
-
 // Histograms of one block of queries over one range.
 DistanceCounts count_block(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
                            CancellationPoint& cancellation_point) {
@@ -118,76 +106,250 @@ DistanceCounts count_block(const Kernels& kernels, const LabelledCodes& data, Ra
   return counter.finish();
 }
 
-template <class Distance>
+// For each number of shared classes, bitmaps of the items of a tile that share so many with a query.
+class SharedClasses {
+ public:
+  explicit SharedClasses(std::size_t words) : words_(words) {}
+
+  // Sets the number of shared classes of each item, as binary numbers: bit j of all items is one bitmap.
+  void set(const ClassBitmaps& bitmaps, const std::int32_t* begin, const std::int32_t* end) {
+    planes_.clear();
+    bitmaps.for_each(begin, end, [&](const std::uint64_t* bitmap) {
+      carry_.assign(bitmap, bitmap + words_);
+      for (std::size_t first = 0; any(carry_); first += words_) {
+        if (planes_.size() == first) planes_.resize(first + words_);
+        for (std::size_t w = 0; w < words_; ++w) {
+          const std::uint64_t both = planes_[first + w] & carry_[w];
+          planes_[first + w] ^= carry_[w];
+          carry_[w] = both;
+        }
+      }
+    });
+  }
+
+  // Writes the bitmap of the items that share `count` classes, at least one; returns whether there are any.
+  bool items_with(std::size_t count, std::uint64_t* items) const {
+    const std::size_t planes = planes_.size() / words_;
+    if (count >> planes != 0) return false;
+    std::uint64_t found = 0;
+    for (std::size_t w = 0; w < words_; ++w) {
+      std::uint64_t word = ~std::uint64_t{0};
+      for (std::size_t j = 0; j < planes; ++j) {
+        const std::uint64_t plane = planes_[j * words_ + w];
+        word &= (count >> j & 1) != 0 ? plane : ~plane;
+      }
+      items[w] = word;
+      found |= word;
+    }
+    return found != 0;
+  }
+
+ private:
+  static bool any(const std::vector<std::uint64_t>& words) {
+    return std::any_of(words.begin(), words.end(), [](std::uint64_t word) { return word != 0; });
+  }
+
+  std::size_t words_;
+  std::vector<std::uint64_t> planes_;
+  std::vector<std::uint64_t> carry_;
+};
+
+// Counts, for the queries of a block, the items at each distance that share a given number of classes.
+class GainLevel {
+ public:
+  // `queries`: those with at least so many classes; empty if there are none.
+  GainLevel(const Kernels& kernels, CodeView codes, std::vector<std::size_t> queries, std::size_t words)
+      : queries_(std::move(queries)),
+        words_(words),
+        counter_(kernels, gathered(codes, queries_)),
+        bitmaps_(queries_.size() * words),
+        relevant_(queries_.size()) {}
+
+  // The place of a bitmap of the next tile, for the i-th query.
+  std::uint64_t* bitmap(std::size_t i) { return bitmaps_.data() + i * words_; }
+  void set(std::size_t i, bool has_items) { relevant_[i] = has_items ? bitmap(i) : nullptr; }
+  void add(const Tile& tile) { counter_.add(tile, &relevant_); }
+
+  // Calls visit(query, items at each distance) for each query.
+  template <class Visit>
+  void finish(Visit&& visit) {
+    const DistanceCounts counts = counter_.finish();
+    for (std::size_t i = 0; i < queries_.size(); ++i) visit(queries_[i], counts.relevant.data() + i * counts.bins);
+  }
+
+  const std::vector<std::size_t>& queries() const { return queries_; }
+
+ private:
+  CodeView gathered(CodeView codes, const std::vector<std::size_t>& queries) {
+    for (const std::size_t q : queries) codes_.insert(codes_.end(), codes.code(q), codes.code(q) + codes.width);
+    return {codes_.data(), queries.size(), codes.width};
+  }
+
+  std::vector<std::size_t> queries_;
+  std::size_t words_;
+  std::vector<std::uint8_t> codes_;
+  Counter counter_;
+  std::vector<std::uint64_t> bitmaps_;
+  RelevantItems relevant_;
+};
+
 void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
-                CancellationPoint& cancellation_point, double* gains, double* exponential_gains) {
-  const std::size_t bins = data.database.codes.bins();
-  std::vector<std::uint32_t> shared;
-  walk<Distance>(kernels, data, block, range, cancellation_point,
-                 [&](std::size_t q, const Tile& tile, const Distance* distances, const ClassBitmaps& bitmaps,
-                     const WidthKernels<Distance>&) {
-                   const std::size_t query = block.begin + q;
-                   shared.assign(bitmaps.words() * 64, 0);
-                   bitmaps.for_each(data.queries.labels.begin(query), data.queries.labels.end(query),
-                                    [&](const std::uint64_t* bitmap) {
-                                      for_each_bit(bitmap, bitmaps.words(), [&](std::size_t i) { ++shared[i]; });
-                                    });
-                   for (std::size_t i = 0; i < tile.count; ++i) {
-                     if (shared[i] == 0) continue;
-                     const std::size_t place = q * bins + distances[i];
-                     gains[place] += shared[i];
-                     exponential_gains[place] += std::ldexp(1.0, static_cast<int>(shared[i])) - 1.0;
-                   }
-                 });
+                CancellationPoint& cancellation_point, Gains gains) {
+  const CodeView codes = data.queries.codes.part(block);
+  const LabelView labels = data.queries.labels;
+  const std::size_t bins = codes.bins();
+  ClassBitmaps bitmaps(data.database.labels, data.classes, items_per_tile(padded_width(codes.width)));
+  SharedClasses shared(bitmaps.words());
+  std::vector<std::unique_ptr<GainLevel>> levels;  // one shared class, two, ...
+  for (std::size_t count = 1; count <= gains.most; ++count) {
+    std::vector<std::size_t> queries;
+    for (std::size_t q = 0; q < block.count(); ++q) {
+      if (labels.count(block.begin + q) >= count) queries.push_back(q);
+    }
+    if (queries.empty()) break;
+    levels.push_back(std::make_unique<GainLevel>(kernels, codes, std::move(queries), bitmaps.words()));
+  }
+  std::vector<std::size_t> next(levels.size());
+  TileReader reader(data.database.codes, data.mask, range);
+  for (Tile tile; reader.next(tile); cancellation_point()) {
+    bitmaps.set_tile(tile, range.begin);
+    std::fill(next.begin(), next.end(), 0);
+    for (std::size_t q = 0; q < block.count(); ++q) {
+      shared.set(bitmaps, labels.begin(block.begin + q), labels.end(block.begin + q));
+      for (std::size_t l = 0; l < std::min(levels.size(), labels.count(block.begin + q)); ++l) {
+        const std::size_t i = next[l]++;
+        levels[l]->set(i, shared.items_with(l + 1, levels[l]->bitmap(i)));
+      }
+    }
+    for (const auto& level : levels) level->add(tile);
+  }
+  for (std::size_t l = 0; l < levels.size(); ++l) {
+    const auto gain = static_cast<double>(l + 1), exponential = std::ldexp(1.0, static_cast<int>(l + 1)) - 1.0;
+    levels[l]->finish([&](std::size_t q, const std::uint32_t* items) {
+      const std::size_t row = (block.begin + q) * bins;
+      for (std::size_t d = 0; d < bins; ++d) {
+        gains.linear[row + d] += gain * items[d];
+        gains.exponential[row + d] += exponential * items[d];
+        gains.items[(block.begin + q) * (gains.most + 1) + l + 1] += items[d];
+      }
+    });
+  }
 }
 
-// Average precision of a block of queries, in two passes: the first computes histograms, which give the rank at which
-// each distance begins; the second visits items in order of the index and assigns ranks.
-template <class Distance>
-void score_block(const Kernels& kernels, const LabelledCodes& data, Range block, std::size_t k, Normalizer normalizer,
-                 CancellationPoint& cancellation_point, double* scores) {
-  const std::size_t bins = data.database.codes.bins();
-  const Range all{0, data.database.codes.count};
-  const DistanceCounts counts = count_block(kernels, data, block, all, cancellation_point);
+// Average precision of one query by visiting items in order of the index: histograms give the rank at which each
+// distance begins.
+class IndexOrder {
+ public:
+  IndexOrder(const std::uint32_t* items, const std::uint32_t* relevant, std::size_t bins, std::size_t k)
+      : places_(bins), k_(k) {
+    Place next{0, 0};
+    for (std::size_t d = 0; d < bins; ++d) {
+      if (next.position < k) threshold_ = d + 1;
+      places_[d] = next;
+      next.position += items[d];
+      next.relevant += relevant[d];
+    }
+    relevant_ = next.relevant;
+  }
 
+  // Items at this distance and beyond are behind rank k.
+  std::size_t threshold() const { return threshold_; }
+
+  // Without branches, because relevance is hard to predict.
+  void visit(std::size_t distance, bool is_relevant) {
+    Place& here = places_[distance];
+    ++here.position;
+    here.relevant += is_relevant;
+    const std::size_t counts = is_relevant & (here.position <= k_);
+    const double precision = static_cast<double>(here.relevant) / static_cast<double>(here.position);
+    sum_ += counts != 0 ? precision : 0.0;
+    retrieved_ += counts;
+  }
+
+  double score(Normalizer normalizer) const { return normalized(sum_, normalizer, retrieved_, relevant_, k_); }
+
+ private:
   struct Place {
     std::uint32_t position;  // rank - 1 of the next item at this distance
     std::uint32_t relevant;  // relevant items before that rank
   };
-  std::vector<Place> places(block.count() * bins);
-  std::vector<double> sums(block.count(), 0.0);
-  std::vector<std::size_t> retrieved(block.count(), 0);
-  for (std::size_t q = 0; q < block.count(); ++q) {
-    Place next{0, 0};
-    for (std::size_t d = 0; d < bins; ++d) {
-      places[q * bins + d] = next;
-      next.position += counts.items[q * bins + d];
-      next.relevant += counts.relevant[q * bins + d];
-    }
-  }
+
+  std::vector<Place> places_;
+  std::size_t k_;
+  std::size_t threshold_ = 0;
+  std::size_t relevant_ = 0;
+  double sum_ = 0.0;
+  std::size_t retrieved_ = 0;
+};
+
+// Visits all items: for a k that is a large part of them.
+template <class Distance>
+void visit_all(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
+               CancellationPoint& cancellation_point, std::vector<IndexOrder>& orders) {
   std::vector<std::uint64_t> scratch;
-  walk<Distance>(kernels, data, block, all, cancellation_point,
-                 [&](std::size_t q, const Tile& tile, const Distance* distances, const ClassBitmaps& bitmaps,
-                     const WidthKernels<Distance>&) {
-                   const std::size_t query = block.begin + q;
-                   const std::uint64_t* relevant =
-                       bitmaps.relevant(data.queries.labels.begin(query), data.queries.labels.end(query), scratch);
-                   Place* place = places.data() + q * bins;
-                   for (std::size_t i = 0; i < tile.count; ++i) {
-                     Place& here = place[distances[i]];
-                     ++here.position;
-                     if (relevant == nullptr || ((relevant[i / 64] >> (i % 64)) & 1) == 0) continue;
-                     ++here.relevant;
-                     if (here.position > k) continue;
-                     sums[q] += static_cast<double>(here.relevant) / static_cast<double>(here.position);
-                     ++retrieved[q];
-                   }
-                 });
-  for (std::size_t q = 0; q < block.count(); ++q) {
-    std::size_t relevant = 0;
-    for (std::size_t d = 0; d < bins; ++d) relevant += counts.relevant[q * bins + d];
-    scores[block.begin + q] = normalized(sums[q], normalizer, retrieved[q], relevant, k);
+  const CodeView codes = data.queries.codes.part(block);
+  TileDistances<Distance> tile_distances(kernels, codes);
+  ClassBitmaps bitmaps(data.database.labels, data.classes, items_per_tile(padded_width(codes.width)));
+  TileReader reader(data.database.codes, data.mask, range);
+  for (Tile tile; reader.next(tile); cancellation_point()) {
+    bitmaps.set_tile(tile, range.begin);
+    tile_distances.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
+      const std::size_t query = block.begin + q;
+      const std::uint64_t* relevant =
+          bitmaps.relevant(data.queries.labels.begin(query), data.queries.labels.end(query), scratch);
+      IndexOrder& order = orders[q];
+      for (std::size_t i = 0; i < tile.count; ++i) {
+        order.visit(distances[i], relevant != nullptr && ((relevant[i / 64] >> (i % 64)) & 1) != 0);
+      }
+    });
   }
+}
+
+// Visits those that can have rank k or less.
+void visit_near(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
+                CancellationPoint& cancellation_point, std::vector<IndexOrder>& orders) {
+  const LabelView labels = data.queries.labels;
+  const CodeView codes = data.queries.codes.part(block);
+  Scanner scanner(kernels, codes);
+  for (std::size_t q = 0; q < block.count(); ++q) scanner.set_threshold(q, orders[q].threshold());
+  ClassBitmaps bitmaps(data.database.labels, data.classes, scanner.items_per_tile());
+  std::vector<std::uint64_t> scratch;
+  HitLists hits(block.count());
+  TileReader reader = scanner.tiles(data.database.codes, data.mask, range, allowed_items(data.mask, range));
+  for (Tile tile; reader.next(tile); cancellation_point()) {
+    bitmaps.set_tile(tile, range.begin);
+    scanner.scan(tile, hits, [&](std::size_t q, std::size_t count) {
+      const std::size_t query = block.begin + q;
+      const std::uint64_t* relevant = bitmaps.relevant(labels.begin(query), labels.end(query), scratch);
+      for (std::size_t i = 0, position = 0; i < count; ++i) {
+        position = tile.position(hits[q].items()[i], position);
+        orders[q].visit(hits[q].distances()[i],
+                        relevant != nullptr && ((relevant[position / 64] >> (position % 64)) & 1) != 0);
+      }
+      hits[q].clear();
+    });
+  }
+}
+
+void score_block(const Kernels& kernels, const LabelledCodes& data, Range block, std::size_t k, Normalizer normalizer,
+                 CancellationPoint& cancellation_point, double* scores) {
+  constexpr std::size_t all_share = 4;
+  const Range all{0, data.database.codes.count};
+  const DistanceCounts counts = count_block(kernels, data, block, all, cancellation_point);
+  std::vector<IndexOrder> orders;
+  orders.reserve(block.count());
+  for (std::size_t q = 0; q < block.count(); ++q) {
+    const std::size_t row = q * counts.bins;
+    orders.emplace_back(counts.items.data() + row, counts.relevant.data() + row, counts.bins, k);
+  }
+  if (k < all.count() / all_share) {
+    visit_near(kernels, data, block, all, cancellation_point, orders);
+  } else {
+    with_distance_type(data.database.codes.width, [&](auto distance) {
+      visit_all<decltype(distance)>(kernels, data, block, all, cancellation_point, orders);
+    });
+  }
+  for (std::size_t q = 0; q < block.count(); ++q) scores[block.begin + q] = orders[q].score(normalizer);
 }
 
 }  // namespace
@@ -209,31 +371,28 @@ void relevance_histograms(const Kernels& kernels, const LabelledCodes& data, std
 }
 
 void gain_histograms(const Kernels& kernels, const LabelledCodes& data, std::size_t threads, Cancellation& cancellation,
-                     double* gains, double* exponential_gains) {
-  // Floating-point sums must not depend on the number of threads: each query is summed in database order.
-  const std::size_t bins = data.database.codes.bins();
-  const Plan plan = plan_queries(data.queries.codes.count, data.database.codes.count, threads, queries_per_block);
+                     Gains gains) {
+  const Plan plan = plan_queries(data.queries.codes.count, data.database.codes.count, threads, queries_per_counter);
   parallel_for(plan.queries.size(), plan.threads, cancellation,
                [&](std::size_t task, CancellationPoint& cancellation_point) {
-                 const Range block = plan.queries[task];
-                 with_distance_type(data.database.codes.width, [&](auto distance) {
-                   for (const Range range : plan.ranges) {
-                     gain_block<decltype(distance)>(kernels, data, block, range, cancellation_point,
-                                                    gains + block.begin * bins, exponential_gains + block.begin * bins);
-                   }
-                 });
+                 for (const Range range : plan.ranges) {
+                   gain_block(kernels, data, plan.queries[task], range, cancellation_point, gains);
+                 }
                });
+  const auto allowed = static_cast<std::int64_t>(allowed_items(data.mask, {0, data.database.codes.count}));
+  for (std::size_t q = 0; q < data.queries.codes.count; ++q) {
+    std::int64_t* row = gains.items + q * (gains.most + 1);
+    row[0] = allowed - std::accumulate(row + 1, row + gains.most + 1, std::int64_t{0});
+  }
 }
 
 void average_precision_by_index(const Kernels& kernels, const LabelledCodes& data, std::size_t k, Normalizer normalizer,
                                 std::size_t threads, Cancellation& cancellation, double* scores) {
   const Plan plan = plan_queries(data.queries.codes.count, data.database.codes.count, threads, queries_per_block);
-  parallel_for(
-      plan.queries.size(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
-        with_distance_type(data.database.codes.width, [&](auto distance) {
-          score_block<decltype(distance)>(kernels, data, plan.queries[task], k, normalizer, cancellation_point, scores);
-        });
-      });
+  parallel_for(plan.queries.size(), plan.threads, cancellation,
+               [&](std::size_t task, CancellationPoint& cancellation_point) {
+                 score_block(kernels, data, plan.queries[task], k, normalizer, cancellation_point, scores);
+               });
 }
 
 }  // namespace vtsearch

@@ -24,10 +24,16 @@ struct LabelledCodes {
 void relevance_histograms(const Kernels& kernels, const LabelledCodes& data, std::size_t threads,
                           Cancellation& cancellation, std::int64_t* items, std::int64_t* relevant);
 
-// Fills `gains` and `exponential_gains`, both of shape (queries, bins) and zero on entry: sums over the items at each
-// distance of g and of 2^g - 1, where g is the number of classes shared with the query.
+// Sums over items of what they are worth to a query with which they share g classes; all zero on entry.
+struct Gains {
+  std::size_t most;     // at least the largest g
+  double* linear;       // (queries, bins): g of the items at each distance
+  double* exponential;  // (queries, bins): 2^g - 1
+  std::int64_t* items;  // (queries, most + 1): how many items share 0, 1, 2, ... classes
+};
+
 void gain_histograms(const Kernels& kernels, const LabelledCodes& data, std::size_t threads, Cancellation& cancellation,
-                     double* gains, double* exponential_gains);
+                     Gains gains);
 
 // Fills `scores`, of shape (queries,): average precision at k with ties broken by index.
 void average_precision_by_index(const Kernels& kernels, const LabelledCodes& data, std::size_t k, Normalizer normalizer,

@@ -34,6 +34,13 @@ struct Tile {
   std::uint32_t item(std::size_t position) const {
     return items == nullptr ? first + static_cast<std::uint32_t>(position) : items[position];
   }
+
+  // The position of an item that is at `from` or behind.
+  std::size_t position(std::uint32_t item, std::size_t from) const {
+    if (items == nullptr) return item - first;
+    while (items[from] != item) ++from;
+    return from;
+  }
 };
 
 // The form of tiles under a mask.

@@ -81,7 +81,7 @@ def gain_histograms(
     classes: int,
     mask: PackedMask | None,
     threads: int,
-) -> tuple[Sums, Sums]: ...
+) -> tuple[Sums, Sums, Counts]: ...
 def average_precision(
     items: Histogram,
     relevant: Histogram,

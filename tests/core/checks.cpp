@@ -131,10 +131,12 @@ void check_relevance_histograms(const Call& call, const Answers& answers) {
 
 void check_gain_histograms(const Call& call, const Answers& answers) {
   Fenced<double> gains(answers.gains.size()), exponential(answers.exponential_gains.size());
-  gain_histograms(call.kernels, call.problem.labelled(), call.options.threads, call.cancellation, gains.data(),
-                  exponential.data());
+  Fenced<std::int64_t> items(answers.gain_items.size());
+  gain_histograms(call.kernels, call.problem.labelled(), call.options.threads, call.cancellation,
+                  {answers.most_shared, gains.data(), exponential.data(), items.data()});
   call.require(equal(gains, answers.gains), "gain_histograms' gains");
   call.require(equal(exponential, answers.exponential_gains), "gain_histograms' exponential gains");
+  call.require(equal(items, answers.gain_items), "gain_histograms' items");
 }
 
 bool is_close(double actual, double expected) {

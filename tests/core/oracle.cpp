@@ -59,6 +59,9 @@ Answers::Answers(const Problem& problem)
       relevant(problem.shape.queries * bins),
       gains(problem.shape.queries * bins),
       exponential_gains(problem.shape.queries * bins),
+      most_shared(std::min(problem.query_labels.view().most(problem.shape.queries),
+                           problem.db_labels.view().most(problem.shape.items))),
+      gain_items(problem.shape.queries * (most_shared + 1)),
       items_per_query_(problem.shape.items) {
   for (std::size_t q = 0; q < problem.shape.queries; ++q) answer(problem, q);
 }
@@ -77,6 +80,7 @@ void Answers::answer(const Problem& problem, std::size_t q) {
     ++items[bin];
     relevant[bin] += both > 0;
     gains[bin] += static_cast<double>(both);
+    ++gain_items[q * (most_shared + 1) + both];
     exponential_gains[bin] += std::exp2(static_cast<double>(both)) - 1.0;
   }
   for (std::size_t d = 0; d < bins; ++d) {

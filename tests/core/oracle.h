@@ -43,6 +43,9 @@ struct Answers {
   std::vector<double> gains;
   std::vector<double> exponential_gains;
 
+  std::size_t most_shared;
+  std::vector<std::int64_t> gain_items;  // (queries, most_shared + 1): allowed items by the number of shared classes
+
  private:
   void answer(const Problem& problem, std::size_t query);
 

@@ -25,7 +25,6 @@ ROW_BYTES = 32
 """What the labels of one item take as rows, about, and on the way to them."""
 
 _HISTOGRAM_BYTES = 8 * 2**20
-_DENSE_ELEMENTS = 2**20
 
 
 @dataclass(frozen=True)
@@ -131,13 +130,7 @@ def _of_range(
     items, relevant = _native.relevance_histograms(*parts)
     if not gains:
         return RelevanceHistograms(items, relevant)
-    linear, exponential = _native.gain_histograms(*parts)
-    if min(labels.queries.most(), db_rows.most()) <= 1:
-        counts = np.stack([(items - relevant).sum(axis=1), relevant.sum(axis=1)], axis=1)
-    else:
-        mask = _database.allowed_bits(group.database.mask, each)
-        counts = _gain_counts(labels.queries, db_rows, labels.classes, mask, threads)
-    return RelevanceHistograms(items, relevant, linear, exponential, counts)
+    return RelevanceHistograms(items, relevant, *_native.gain_histograms(*parts))
 
 
 def _arguments(
@@ -229,42 +222,3 @@ def top_sum(histograms: RelevanceHistograms, sums: NDArray[Any], k: int) -> Scor
 def label_arrays(rows: _labels.LabelRows) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Label rows as the engine takes them."""
     return rows.offsets, rows.classes
-
-
-def _gain_counts(
-    query_rows: _labels.LabelRows,
-    db_rows: _labels.LabelRows,
-    classes: int,
-    mask: NDArray[np.uint8] | None,
-    threads: int,
-) -> Counts:
-    """(q, most shared labels + 1), counted as codes, since label rows are bits too.
-
-    A query with s labels that lies at distance d from an item with t labels shares (s + t - d) / 2 of them with it.
-    """
-    queries, database = _label_codes(query_rows, classes), _label_codes(db_rows, classes)
-    query_sizes, db_sizes = np.diff(query_rows.offsets), np.diff(db_rows.offsets)
-    most = min(query_rows.most(), db_rows.most())
-    counts = np.zeros((len(queries), most + 1), dtype=np.int64)
-    if mask is not None:
-        db_sizes = np.where(np.unpackbits(mask, count=len(db_sizes)), db_sizes, -1)
-    for size in np.unique(db_sizes[db_sizes >= 0]).tolist():
-        by_distance = _native.histogram(queries, database[db_sizes == size], None, threads)
-        gain = np.arange(min(size, most) + 1)
-        distance = query_sizes[:, None] + size - 2 * gain
-        possible = (distance >= 0) & (distance < by_distance.shape[1])
-        found = np.take_along_axis(by_distance, np.where(possible, distance, 0), axis=1)
-        counts[:, : len(gain)] += np.where(possible, found, 0)
-    return counts
-
-
-def _label_codes(rows: _labels.LabelRows, classes: int) -> _validate.Codes:
-    """(n, ceil(classes / 8)) packed label rows."""
-    codes = np.empty((len(rows), (classes + 7) // 8), dtype=np.uint8)
-    step = max(1, _DENSE_ELEMENTS // classes)
-    for start in range(0, len(rows), step):
-        block = rows.rows(start, min(start + step, len(rows)))
-        dense = np.zeros((len(block), classes), dtype=np.bool_)
-        dense[np.repeat(np.arange(len(block)), np.diff(block.offsets)), block.classes] = True
-        codes[start : start + len(block)] = np.packbits(dense, axis=1)
-    return codes
