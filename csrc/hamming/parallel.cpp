@@ -110,14 +110,14 @@ void parallel_for(std::size_t count, std::size_t threads, Cancellation& cancella
   if (failure != nullptr) std::rethrow_exception(failure);
 }
 
-Plan plan_work(std::size_t queries, std::size_t items, std::size_t threads, std::size_t max_queries) {
+Plan plan_work(std::size_t queries, std::size_t items, std::size_t threads, std::size_t max_queries, bool few_ranges) {
   const std::size_t useful = useful_threads(queries, items, threads);
   const std::size_t wanted = useful == 1 ? 1 : useful * tasks_per_thread;
   const std::size_t max_ranges = std::max<std::size_t>(items / min_range_items, 1);
   std::size_t length = block_length(queries, wanted, shared_queries, max_queries);
   if (divide_up(queries, length) * max_ranges < useful) length = block_length(queries, useful, 0, max_queries);
   const std::size_t blocks = std::max<std::size_t>(divide_up(queries, length), 1);
-  const std::size_t ranges = std::clamp<std::size_t>(divide_up(wanted, blocks), 1, max_ranges);
+  const std::size_t ranges = std::clamp<std::size_t>(divide_up(few_ranges ? useful : wanted, blocks), 1, max_ranges);
   return {cut(queries, length), cut(items, std::clamp<std::size_t>(divide_up(items, ranges), 1, range_limit)), useful};
 }
 

@@ -65,8 +65,10 @@ struct Plan {
 };
 
 // Splits the queries first, as long as blocks stay large enough, then the database. A small problem gets one thread. A
-// block has at most `max_queries` queries.
-Plan plan_work(std::size_t queries, std::size_t items, std::size_t threads, std::size_t max_queries);
+// block has at most `max_queries` queries. Where results of ranges have to be merged, fewer of them take less time, of
+// which `few_ranges` makes one for each thread.
+Plan plan_work(std::size_t queries, std::size_t items, std::size_t threads, std::size_t max_queries,
+               bool few_ranges = false);
 
 // Like plan_work, but splits the database only at range_limit, for results that depend on the order of all items.
 Plan plan_queries(std::size_t queries, std::size_t items, std::size_t threads, std::size_t max_queries);

@@ -1,6 +1,7 @@
 #include "hamming/rank.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <vector>
 
@@ -117,8 +118,8 @@ std::vector<std::size_t> guess_ceilings(const Work& work) {
   return ceilings_of(counter.finish(), work.queries.count, needed);
 }
 
-// Top-k selection below the given ceilings. Returns the queries whose ceiling was too low; their rows are not filled.
-std::vector<std::size_t> select_below(const Work& work, const std::vector<std::size_t>& ceilings, Results results) {
+// Top-k selection below the given ceilings, of the hits that it collects in `work.hits`.
+std::vector<TopK> scan_below(const Work& work, const std::vector<std::size_t>& ceilings) {
   Scanner scanner(work.kernels, work.queries);
   HitLists& hits = work.hits;
   if (hits.size() < work.queries.count) hits.resize(work.queries.count);
@@ -136,11 +137,17 @@ std::vector<std::size_t> select_below(const Work& work, const std::vector<std::s
       if (selections[q].add(hits[q], count)) scanner.set_threshold(q, selections[q].threshold());
     });
   }
+  return selections;
+}
+
+// Returns the queries whose ceiling was too low; their rows are not filled.
+std::vector<std::size_t> select_below(const Work& work, const std::vector<std::size_t>& ceilings, Results results) {
+  const std::vector<TopK> selections = scan_below(work, ceilings);
   std::vector<std::size_t> missed;
   for (std::size_t q = 0; q < work.queries.count; ++q) {
     const Results row = results.from_row(q);
     if (selections[q].complete()) {
-      selections[q].finish(hits[q], work.range.begin, row.distances, row.indices);
+      selections[q].finish(work.hits[q], work.range.begin, row.distances, row.indices);
     } else {
       missed.push_back(q);
     }
@@ -223,58 +230,173 @@ class RangeSorter {
   std::vector<std::uint32_t> positions_;
 };
 
-void rank_range(const Work& work, Results results) {
-  if (!sorts(work.k, work.items)) return select_range(work, results);
+void sort_range(const Work& work, Results results) {
   with_distance_type(work.database.width, [&](auto distance) { RangeSorter<decltype(distance)>(work).sort(results); });
 }
 
-// The results of each range, merged by a counting sort on the distance. Ranges are visited in order of the index, so
-// the stable sort breaks ties by index.
-class PartialResults {
+// For each query a distance that none of its k nearest items reaches, if the first estimate was not too low. A range in
+// which k items are at a distance or below lowers it to the next one, since items of other ranges may tie with them.
+class SharedCeilings {
  public:
-  PartialResults(const Plan& plan, std::size_t queries, CodeView database, MaskView mask, std::size_t k)
-      : bins_(database.bins()) {
-    for (Range range : plan.ranges) {
-      Part& part = parts_.emplace_back();
-      part.columns = std::min(k, allowed_items(mask, range));
-      part.distances.resize(queries * part.columns);
-      part.indices.resize(queries * part.columns);
+  SharedCeilings(std::size_t queries, std::size_t k) : k_(k), ceilings_(queries) {}
+
+  std::size_t k() const { return k_; }
+  void set(std::size_t first, const std::vector<std::size_t>& ceilings) {
+    std::copy(ceilings.begin(), ceilings.end(), ceilings_.begin() + static_cast<std::ptrdiff_t>(first));
+  }
+
+  std::vector<std::size_t> of(Range queries) const {
+    std::vector<std::size_t> ceilings;
+    for (std::size_t q = queries.begin; q < queries.end; ++q) {
+      ceilings.push_back(ceilings_[q].load(std::memory_order_relaxed));
+    }
+    return ceilings;
+  }
+
+  void lower(std::size_t q, std::size_t ceiling) {
+    std::size_t before = ceilings_[q].load(std::memory_order_relaxed);
+    while (ceiling < before && !ceilings_[q].compare_exchange_weak(before, ceiling, std::memory_order_relaxed)) {
     }
   }
 
-  Results of_range(std::size_t number) {
-    Part& part = parts_[number];
-    return {part.distances.data(), part.indices.data(), part.columns};
+ private:
+  std::size_t k_;
+  std::vector<std::atomic<std::size_t>> ceilings_;
+};
+
+// The results of one range: for each query up to `columns` of its nearest items, all that are below the ceiling.
+struct PartialResults {
+  std::size_t columns;
+  std::vector<std::int32_t> distances;
+  std::vector<std::int64_t> indices;
+  std::vector<std::size_t> counts;
+
+  PartialResults(std::size_t queries, std::size_t columns_)
+      : columns(columns_), distances(queries * columns), indices(queries * columns), counts(queries) {}
+
+  // Ranks a block of queries that begins with `first`, under ceilings that it lowers for the ranges after it.
+  void rank(const Work& work, std::size_t first, SharedCeilings& ceilings) {
+    const Results rows = Results{distances.data(), indices.data(), columns}.from_row(first);
+    if (sorts(work.k, work.items)) {
+      sort_range(work, rows);
+      std::fill_n(counts.begin() + static_cast<std::ptrdiff_t>(first), work.queries.count, columns);
+      return;
+    }
+    const std::vector<TopK> selections = scan_below(work, ceilings.of({first, first + work.queries.count}));
+    for (std::size_t q = 0; q < work.queries.count; ++q) {
+      const Results row = rows.from_row(q);
+      if (work.k == ceilings.k()) ceilings.lower(first + q, selections[q].threshold() + 1);
+      selections[q].finish(work.hits[q], work.range.begin, row.distances, row.indices);
+      counts[first + q] = std::min(columns, work.hits[q].size());
+    }
   }
 
-  void merge(std::size_t q, Results row) const {
-    std::vector<std::size_t> offsets(bins_ + 1, 0);
-    for_each(q, [&](std::int32_t distance, std::int64_t) { ++offsets[static_cast<std::size_t>(distance) + 1]; });
-    for (std::size_t d = 0; d < bins_; ++d) offsets[d + 1] += offsets[d];
-    for_each(q, [&](std::int32_t distance, std::int64_t index) {
+  template <class Visit>
+  void for_each(std::size_t q, Visit&& visit) const {
+    for (std::size_t i = q * columns; i < q * columns + counts[q]; ++i) visit(distances[i], indices[i]);
+  }
+};
+
+// Merges the results of all ranges for one query by a counting sort on the distance. Ranges are in the order of the
+// index, so the stable sort breaks ties by index. Returns whether the row is full, and of items below the ceiling.
+bool merge(const std::vector<PartialResults>& parts, std::size_t q, std::size_t bins, std::size_t ceiling,
+           Results row) {
+  std::vector<std::size_t> offsets(bins + 1, 0);
+  for (const PartialResults& part : parts) {
+    part.for_each(q, [&](std::int32_t distance, std::int64_t) { ++offsets[static_cast<std::size_t>(distance) + 1]; });
+  }
+  for (std::size_t d = 0; d < bins; ++d) offsets[d + 1] += offsets[d];
+  if (offsets[ceiling] < row.columns) return false;
+  for (const PartialResults& part : parts) {
+    part.for_each(q, [&](std::int32_t distance, std::int64_t index) {
       const std::size_t place = offsets[static_cast<std::size_t>(distance)]++;
       if (place >= row.columns) return;
       row.distances[place] = distance;
       row.indices[place] = index;
     });
   }
+  return true;
+}
 
- private:
-  struct Part {
-    std::size_t columns;
-    std::vector<std::int32_t> distances;
-    std::vector<std::int64_t> indices;
-  };
+// A ranking of all queries, in the tasks of a plan.
+class Ranker {
+ public:
+  Ranker(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, const Plan& plan, Results results)
+      : kernels_(kernels),
+        queries_(queries),
+        database_(database),
+        mask_(mask),
+        plan_(plan),
+        results_(results),
+        hits_(plan.threads) {}
 
-  template <class Visit>
-  void for_each(std::size_t q, Visit&& visit) const {
-    for (const Part& part : parts_) {
-      for (std::size_t i = q * part.columns; i < (q + 1) * part.columns; ++i) visit(part.distances[i], part.indices[i]);
-    }
+  // One range: every block of queries fills its rows.
+  void rank_whole(Cancellation& cancellation) {
+    parallel_for(plan_.tasks(), plan_.threads, cancellation,
+                 [&](std::size_t task, CancellationPoint& cancellation_point) {
+                   const Range block = plan_.query_block(task);
+                   const Work work = work_of(block, plan_.range(task), results_.columns, cancellation_point);
+                   const Results rows = results_.from_row(block.begin);
+                   if (sorts(work.k, work.items)) {
+                     sort_range(work, rows);
+                   } else {
+                     select_range(work, rows);
+                   }
+                 });
   }
 
-  std::vector<Part> parts_;
-  std::size_t bins_;
+  // Several ranges, under ceilings that are estimated once for all of them: together they have few items below.
+  void rank_ranges(Cancellation& cancellation) {
+    const Range all{0, database_.count};
+    const std::size_t blocks = plan_.queries.size(), columns = results_.columns;
+    std::vector<std::vector<std::size_t>> guesses(blocks);
+    SharedCeilings ceilings(queries_.count, columns);
+    parallel_for(blocks, plan_.threads, cancellation, [&](std::size_t b, CancellationPoint& cancellation_point) {
+      guesses[b] = guess_ceilings(work_of(plan_.queries[b], all, columns, cancellation_point));
+      ceilings.set(plan_.queries[b].begin, guesses[b]);
+    });
+    std::vector<PartialResults> parts;
+    for (const Range range : plan_.ranges) {
+      parts.emplace_back(queries_.count, std::min(columns, allowed_items(mask_, range)));
+    }
+    parallel_for(plan_.tasks(), plan_.threads, cancellation,
+                 [&](std::size_t task, CancellationPoint& cancellation_point) {
+                   PartialResults& part = parts[plan_.range_number(task)];
+                   if (part.columns == 0) return;
+                   const Range block = plan_.query_block(task);
+                   const Work work = work_of(block, plan_.range(task), part.columns, cancellation_point);
+                   part.rank(work, block.begin, ceilings);
+                 });
+    parallel_for(blocks, plan_.threads, cancellation, [&](std::size_t b, CancellationPoint& cancellation_point) {
+      const Range block = plan_.queries[b];
+      for (std::size_t q = block.begin; q < block.end; ++q, cancellation_point()) {
+        const Results row = results_.from_row(q);
+        if (merge(parts, q, database_.bins(), guesses[b][q - block.begin], row)) continue;
+        select_below(work_of({q, q + 1}, all, columns, cancellation_point), {database_.bins()}, row);
+      }
+    });
+  }
+
+ private:
+  Work work_of(Range block, Range range, std::size_t k, CancellationPoint& cancellation_point) {
+    return {kernels_,
+            queries_.part(block),
+            database_,
+            mask_,
+            range,
+            allowed_items(mask_, range),
+            k,
+            hits_[cancellation_point.thread()],
+            cancellation_point};
+  }
+
+  const Kernels& kernels_;
+  CodeView queries_;
+  CodeView database_;
+  MaskView mask_;
+  const Plan& plan_;
+  Results results_;
+  std::vector<HitLists> hits_;  // by thread
 };
 
 }  // namespace
@@ -288,35 +410,13 @@ void rank(const Kernels& kernels, CodeView queries, CodeView database, std::size
   if (columns == 0 || queries.count == 0) return;
   const std::size_t bytes_per_query = hits_reserved(columns) * (sizeof(std::uint32_t) + sizeof(std::uint16_t));
   const std::size_t max_queries = std::min(queries_per_block, selection_bytes / bytes_per_query);
-  const Plan plan = plan_work(queries.count, database.count, threads, max_queries);
-  std::vector<HitLists> hits(plan.threads);
-  const auto rank_task = [&](std::size_t task, CancellationPoint& cancellation_point, Results results) {
-    const Range block = plan.query_block(task);
-    const CodeView codes = queries.part(block);
-    const Range range = plan.range(task);
-    const Work work{kernels,
-                    codes,
-                    database,
-                    mask,
-                    range,
-                    allowed_items(mask, range),
-                    results.columns,
-                    hits[cancellation_point.thread()],
-                    cancellation_point};
-    rank_range(work, results.from_row(block.begin));
-  };
-  const Results all{distances, indices, columns};
+  const Plan plan = plan_work(queries.count, database.count, threads, max_queries, true);
+  Ranker ranker(kernels, queries, database, mask, plan, {distances, indices, columns});
   if (plan.ranges.size() == 1) {
-    return parallel_for(
-        plan.tasks(), plan.threads, cancellation,
-        [&](std::size_t task, CancellationPoint& cancellation_point) { rank_task(task, cancellation_point, all); });
+    ranker.rank_whole(cancellation);
+  } else {
+    ranker.rank_ranges(cancellation);
   }
-  PartialResults partial(plan, queries.count, database, mask, columns);
-  parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
-    const Results results = partial.of_range(plan.range_number(task));
-    if (results.columns != 0) rank_task(task, cancellation_point, results);
-  });
-  for (std::size_t q = 0; q < queries.count; ++q) partial.merge(q, all.from_row(q));
 }
 
 }  // namespace vtsearch

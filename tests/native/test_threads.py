@@ -108,3 +108,18 @@ def test_calls_from_several_threads_at_once_are_the_reference(agree):
         _native.use_isa(before)
     for operation, actual in answers:
         agree(actual, expected(operation, shape), rtol=1e-12 if operation == "precision by index" else 0.0)
+
+
+@pytest.mark.parametrize("k", [10, 100])
+@pytest.mark.parametrize("q", [1, 20])
+def test_a_sample_of_near_items_alone_misleads_no_range(isa, k, q):
+    n, sampled = 300_000, 512 * max(k // 25, 1)
+    places = np.arange(sampled)
+    places = places * (n // sampled) + places * 2654435761 % (n // sampled)  # where the engine looks for an estimate
+    queries = np.repeat(seeded_codes(0, 1, 64), q, axis=0)
+    database = seeded_codes(1, n, 64)
+    database[places[: k // 2]] = queries[0]
+    expected = ranking.rank(queries, database, k, threads=1)
+    found = ranking.rank(queries, database, k, threads=4)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
