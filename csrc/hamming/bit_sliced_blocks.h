@@ -12,8 +12,12 @@
 
 namespace vtsearch {
 
-// With fewer queries the row kernels are faster: transposing a block takes about as long as a dozen scans of it.
-inline constexpr std::size_t min_bit_sliced_queries = 16;
+// Whether the bit-sliced kernels are faster than those for rows: transposing a block takes about as long as a dozen
+// scans of it, and a part of a block as long as a whole one.
+inline bool is_bit_sliced(std::size_t queries, std::size_t items) {
+  constexpr std::size_t few_queries = 16, many_queries = 128;
+  return queries >= (items < block_items ? many_queries : few_queries);
+}
 
 // The bit-sliced kernels for codes of one width.
 struct BitSlicedWidthKernels {

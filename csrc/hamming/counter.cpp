@@ -70,8 +70,8 @@ void BitSlicedCounter::spill() {
   blocks_ = 0;
 }
 
-Counter::Form Counter::make(const Kernels& kernels, CodeView queries) {
-  if (kernels.bit_sliced.counts && queries.count >= min_bit_sliced_queries) return BitSlicedCounter(kernels, queries);
+Counter::Form Counter::make(const Kernels& kernels, CodeView queries, std::size_t items) {
+  if (kernels.bit_sliced.counts && is_bit_sliced(queries.count, items)) return BitSlicedCounter(kernels, queries);
   if (has_byte_distances(queries.width)) return RowCounter<std::uint8_t>(kernels, queries);
   return RowCounter<std::uint16_t>(kernels, queries);
 }

@@ -67,7 +67,8 @@ inline constexpr std::size_t queries_per_counter = 512;
 
 class Counter {
  public:
-  Counter(const Kernels& kernels, CodeView queries) : form_(make(kernels, queries)) {}
+  // For about so many items.
+  Counter(const Kernels& kernels, CodeView queries, std::size_t items) : form_(make(kernels, queries, items)) {}
 
   // Counts all items of a tile, and the relevant ones of each query if `relevant` is given.
   void add(const Tile& tile, const RelevantItems* relevant = nullptr) {
@@ -81,7 +82,7 @@ class Counter {
 
  private:
   using Form = std::variant<RowCounter<std::uint8_t>, RowCounter<std::uint16_t>, BitSlicedCounter>;
-  static Form make(const Kernels& kernels, CodeView queries);
+  static Form make(const Kernels& kernels, CodeView queries, std::size_t items);
 
   Form form_;
 };

@@ -14,8 +14,9 @@ void histogram(const Kernels& kernels, CodeView queries, CodeView database, Mask
   std::mutex mutex;
   parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
     const Range block = plan.query_block(task);
-    Counter counter(kernels, queries.part(block));
-    TileReader reader(database, mask, plan.range(task));
+    const Range range = plan.range(task);
+    Counter counter(kernels, queries.part(block), allowed_items(mask, range));
+    TileReader reader(database, mask, range);
     for (Tile tile; reader.next(tile); cancellation_point()) counter.add(tile);
     const DistanceCounts counts = counter.finish();
     const std::lock_guard lock(mutex);

@@ -16,10 +16,11 @@ namespace vtsearch {
 template <class Visit>
 void for_each_near_pair(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, Range range,
                         std::size_t radius, CancellationPoint& cancellation_point, Visit&& visit) {
-  Scanner scanner(kernels, queries);
+  const std::size_t allowed = allowed_items(mask, range);
+  Scanner scanner(kernels, queries, allowed);
   for (std::size_t q = 0; q < queries.count; ++q) scanner.set_threshold(q, radius + 1);
   HitLists hits(queries.count);
-  TileReader reader = scanner.tiles(database, mask, range, allowed_items(mask, range));
+  TileReader reader = scanner.tiles(database, mask, range, allowed);
   for (Tile tile; reader.next(tile); cancellation_point()) {
     scanner.scan(tile, hits, [&](std::size_t q, std::size_t count) {
       for (std::size_t i = 0; i < count; ++i) visit(q, range.begin + hits[q].items()[i]);

@@ -35,11 +35,12 @@ std::size_t hits_reserved(std::size_t k) {
   return 2 * k + 256;
 }
 
-// For k >= items / 4, sorting all items is faster than top-k selection.
+// For k >= items / 4, and of few items, sorting all is faster than top-k selection.
 constexpr std::size_t sorted_share = 4;
+constexpr std::size_t sorted_items = 192;
 
 bool sorts(std::size_t k, std::size_t items) {
-  return k * sorted_share >= items;
+  return k * sorted_share >= items || items <= sorted_items;
 }
 
 // Size of the sample from which the distance of the k-th item is estimated. The sampled items are spread over the
@@ -98,8 +99,8 @@ std::vector<std::size_t> ceilings_of(const DistanceCounts& counts, std::size_t q
 
 // For each query a distance with at least k items below it: certainly in a short range, probably in a long one.
 std::vector<std::size_t> guess_ceilings(const Work& work) {
-  Counter counter(work.kernels, work.queries);
   const std::size_t size = sample_size(work.range.count(), work.k);
+  Counter counter(work.kernels, work.queries, size == 0 ? work.items : size);
   if (size == 0) {
     TileReader reader(work.database, work.mask, work.range);
     for (Tile tile; reader.next(tile);) counter.add(tile);
@@ -120,7 +121,7 @@ std::vector<std::size_t> guess_ceilings(const Work& work) {
 
 // Top-k selection below the given ceilings, of the hits that it collects in `work.hits`.
 std::vector<TopK> scan_below(const Work& work, const std::vector<std::size_t>& ceilings) {
-  Scanner scanner(work.kernels, work.queries);
+  Scanner scanner(work.kernels, work.queries, work.items);
   HitLists& hits = work.hits;
   if (hits.size() < work.queries.count) hits.resize(work.queries.count);
   std::vector<TopK> selections;

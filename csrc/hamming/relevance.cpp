@@ -90,7 +90,7 @@ class ClassBitmaps {
 // Histograms of one block of queries over one range.
 DistanceCounts count_block(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
                            CancellationPoint& cancellation_point) {
-  Counter counter(kernels, data.queries.codes.part(block));
+  Counter counter(kernels, data.queries.codes.part(block), allowed_items(data.mask, range));
   ClassBitmaps bitmaps(data.database.labels, data.classes, items_per_tile(padded_width(data.queries.codes.width)));
   RelevantItems relevant(block.count());
   std::vector<std::vector<std::uint64_t>> unions(block.count());
@@ -158,10 +158,11 @@ class SharedClasses {
 class GainLevel {
  public:
   // `queries`: those with at least so many classes; empty if there are none.
-  GainLevel(const Kernels& kernels, CodeView codes, std::vector<std::size_t> queries, std::size_t words)
+  GainLevel(const Kernels& kernels, CodeView codes, std::vector<std::size_t> queries, std::size_t items,
+            std::size_t words)
       : queries_(std::move(queries)),
         words_(words),
-        counter_(kernels, gathered(codes, queries_)),
+        counter_(kernels, gathered(codes, queries_), items),
         bitmaps_(queries_.size() * words),
         relevant_(queries_.size()) {}
 
@@ -200,6 +201,7 @@ void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, 
   const std::size_t bins = codes.bins();
   ClassBitmaps bitmaps(data.database.labels, data.classes, items_per_tile(padded_width(codes.width)));
   SharedClasses shared(bitmaps.words());
+  const std::size_t allowed = allowed_items(data.mask, range);
   std::vector<std::unique_ptr<GainLevel>> levels;  // one shared class, two, ...
   for (std::size_t count = 1; count <= gains.most; ++count) {
     std::vector<std::size_t> queries;
@@ -207,7 +209,7 @@ void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, 
       if (labels.count(block.begin + q) >= count) queries.push_back(q);
     }
     if (queries.empty()) break;
-    levels.push_back(std::make_unique<GainLevel>(kernels, codes, std::move(queries), bitmaps.words()));
+    levels.push_back(std::make_unique<GainLevel>(kernels, codes, std::move(queries), allowed, bitmaps.words()));
   }
   std::vector<std::size_t> next(levels.size());
   TileReader reader(data.database.codes, data.mask, range);
@@ -310,12 +312,13 @@ void visit_near(const Kernels& kernels, const LabelledCodes& data, Range block, 
                 CancellationPoint& cancellation_point, std::vector<IndexOrder>& orders) {
   const LabelView labels = data.queries.labels;
   const CodeView codes = data.queries.codes.part(block);
-  Scanner scanner(kernels, codes);
+  const std::size_t allowed = allowed_items(data.mask, range);
+  Scanner scanner(kernels, codes, allowed);
   for (std::size_t q = 0; q < block.count(); ++q) scanner.set_threshold(q, orders[q].threshold());
   ClassBitmaps bitmaps(data.database.labels, data.classes, scanner.items_per_tile());
   std::vector<std::uint64_t> scratch;
   HitLists hits(block.count());
-  TileReader reader = scanner.tiles(data.database.codes, data.mask, range, allowed_items(data.mask, range));
+  TileReader reader = scanner.tiles(data.database.codes, data.mask, range, allowed);
   for (Tile tile; reader.next(tile); cancellation_point()) {
     bitmaps.set_tile(tile, range.begin);
     scanner.scan(tile, hits, [&](std::size_t q, std::size_t count) {

@@ -149,7 +149,9 @@ inline constexpr std::size_t scans_per_gathered = 64;
 
 class Scanner {
  public:
-  Scanner(const Kernels& kernels, CodeView queries) : queries_(queries.count), form_(make(kernels, queries)) {}
+  // For about so many items.
+  Scanner(const Kernels& kernels, CodeView queries, std::size_t items)
+      : queries_(queries.count), form_(make(kernels, queries, items)) {}
 
   // The tile length with the best speed.
   std::size_t items_per_tile() const {
@@ -182,8 +184,8 @@ class Scanner {
  private:
   using Form = std::variant<RowScanner, BitSlicedScanner>;
 
-  static Form make(const Kernels& kernels, CodeView queries) {
-    if (queries.count >= min_bit_sliced_queries) return BitSlicedScanner(kernels, queries);
+  static Form make(const Kernels& kernels, CodeView queries, std::size_t items) {
+    if (is_bit_sliced(queries.count, items)) return BitSlicedScanner(kernels, queries);
     return RowScanner(kernels, queries);
   }
 

@@ -10,8 +10,8 @@ namespace vtsearch {
 namespace {
 
 // A scanner for items at a distance of at most `radius`.
-Scanner scanner_of(const Kernels& kernels, CodeView queries, std::size_t radius) {
-  Scanner scanner(kernels, queries);
+Scanner scanner_of(const Kernels& kernels, CodeView queries, std::size_t items, std::size_t radius) {
+  Scanner scanner(kernels, queries, items);
   for (std::size_t q = 0; q < queries.count; ++q) scanner.set_threshold(q, std::min(radius + 1, queries.bins()));
   return scanner;
 }
@@ -43,9 +43,10 @@ Neighbors within(const Kernels& kernels, CodeView queries, CodeView database, st
   parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
     const Range block = plan.query_block(task);
     found[task].resize(block.count());
-    Scanner scanner = scanner_of(kernels, queries.part(block), radius);
     const Range range = plan.range(task);
-    TileReader reader = scanner.tiles(database, mask, range, allowed_items(mask, range));
+    const std::size_t allowed = allowed_items(mask, range);
+    Scanner scanner = scanner_of(kernels, queries.part(block), allowed, radius);
+    TileReader reader = scanner.tiles(database, mask, range, allowed);
     for (Tile tile; reader.next(tile); cancellation_point()) {
       scanner.scan(tile, found[task], [](std::size_t, std::size_t) {});
     }
@@ -84,10 +85,11 @@ void count_within(const Kernels& kernels, CodeView queries, CodeView database, s
   std::mutex mutex;
   parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
     const Range block = plan.query_block(task);
-    Scanner scanner = scanner_of(kernels, queries.part(block), radius);
     std::vector<std::int64_t> here(block.count());
     const Range range = plan.range(task);
-    TileReader reader = scanner.tiles(database, mask, range, allowed_items(mask, range));
+    const std::size_t allowed = allowed_items(mask, range);
+    Scanner scanner = scanner_of(kernels, queries.part(block), allowed, radius);
+    TileReader reader = scanner.tiles(database, mask, range, allowed);
     for (Tile tile; reader.next(tile); cancellation_point()) {
       scanner.count(tile, [&](std::size_t q, std::size_t count) { here[q] += static_cast<std::int64_t>(count); });
     }

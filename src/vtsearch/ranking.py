@@ -73,8 +73,12 @@ def rank(
         >>> vtsearch.rank(vtsearch.pack([[1, 1, 0, 0]]), vtsearch.pack([[1, 0, 0, 0], [1, 1, 0, 0]]), k=1).indices
         array([[1]])
     """
-    selection = _selection.select(query_codes, db_codes, mask, exclude)
     most = _validate.thread_count(threads)
+    if mask is None and exclude is None and progress is None:
+        plain = _native.rank_plain(query_codes, db_codes, k, most, _database.RANGE_BYTES)
+        if plain is not None:
+            return Ranking(*plain)
+    selection = _selection.select(query_codes, db_codes, mask, exclude)
     return Ranking(*_selection.rank(selection, k, most, _validate.checked_progress(progress)))
 
 
