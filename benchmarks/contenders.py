@@ -13,7 +13,8 @@ import numpy as np
 from numpy_contenders import precision_literature, precision_numpy, rank_all_numpy, rank_argpartition, rank_numpy
 from synthetic_codes import CLASSES, Sample, random_like, shuffled
 
-from vtsearch import MultiIndex, metrics, ranking, reference
+import vtsearch
+from vtsearch import metrics, ranking, reference
 
 CHECKED = 3  # queries that are held to the slow reference; all are held to the engine
 
@@ -49,7 +50,7 @@ def rank_vtsearch(sample, k, threads):
 
 
 def rank_by_tables(sample, k, threads):
-    return functools.partial(MultiIndex(sample.database).rank, sample.queries, k, threads=threads)
+    return functools.partial(vtsearch.MultiIndex(sample.database).rank, sample.queries, k, threads=threads)
 
 
 def rank_faiss(sample, k, threads, *, heap):
