@@ -36,11 +36,6 @@ void sort_by_distance(std::size_t count, std::size_t bins, std::size_t limit, Di
   for_each_in_lanes(count, [=](std::size_t lane, std::size_t i) { ++table[lane * bins + distance(i)]; });
   std::uint32_t next = 0;
   for (std::size_t d = 0; d < bins; ++d) {
-    if (next >= limit && limit < count) {  // this distance and all farther ones are beyond the limit
-      for (std::size_t lane = 0; lane < sort_lanes; ++lane)
-        std::fill(table + lane * bins + d, table + (lane + 1) * bins, next);
-      break;
-    }
     const std::uint32_t first = next;
     for (std::size_t lane = 0; lane < sort_lanes; ++lane) next += std::exchange(table[lane * bins + d], next);
     std::fill(distances + std::min<std::size_t>(first, limit), distances + std::min<std::size_t>(next, limit),
