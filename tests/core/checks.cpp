@@ -9,6 +9,8 @@
 #include "hamming/distances.h"
 #include "hamming/duplicates.h"
 #include "hamming/histogram.h"
+#include "hamming/multi_index.h"
+#include "hamming/padding.h"
 #include "hamming/parallel.h"
 #include "hamming/rank.h"
 #include "hamming/relevance.h"
@@ -62,13 +64,11 @@ void check_rank(const Call& call, const Answers& answers) {
   }
 }
 
-void check_within(const Call& call, const Answers& answers) {
-  const Problem& problem = call.problem;
-  const Neighbors found = within(call.kernels, problem.query_view(), problem.database_view(), call.options.radius,
-                                 problem.mask_view(), call.options.threads, call.cancellation);
-  call.require(found.offsets.size() == problem.shape.queries + 1 && found.offsets[0] == 0, "within's offsets");
+// The neighbors within a radius, query after query.
+void require_within(const Call& call, const Answers& answers, const Neighbors& found) {
+  call.require(found.offsets.size() == call.problem.shape.queries + 1 && found.offsets[0] == 0, "within's offsets");
   std::size_t place = 0;
-  for (std::size_t q = 0; q < problem.shape.queries; ++q) {
+  for (std::size_t q = 0; q < call.problem.shape.queries; ++q) {
     for (const Found& expected : answers.rankings[q]) {
       if (static_cast<std::size_t>(expected.distance) > call.options.radius) break;
       call.require(place < found.indices.size() && place < found.distances.size(), "within's length");
@@ -78,6 +78,68 @@ void check_within(const Call& call, const Answers& answers) {
     call.require(static_cast<std::size_t>(found.offsets[q + 1]) == place, "within's offsets");
   }
   call.require(found.indices.size() == place && found.distances.size() == place, "within's length");
+}
+
+void check_within(const Call& call, const Answers& answers) {
+  const Problem& problem = call.problem;
+  const Neighbors found = within(call.kernels, problem.query_view(), problem.database_view(), call.options.radius,
+                                 problem.mask_view(), call.options.threads, call.cancellation);
+  require_within(call, answers, found);
+}
+
+// The tables of a database, with or without copies of the codes.
+class Tables {
+ public:
+  explicit Tables(const Call& call) : codes_(call.problem.database_view()) {
+    constexpr std::size_t most_tables = 5;
+    constexpr unsigned most_key_bits = 6;
+    const std::uint64_t seed = call.problem.shape.seed;
+    const std::size_t bits = 8 * codes_.width, padded = padded_width(codes_.width);
+    const bool copies = seed % 2 == 0;
+    index = {codes_.count, codes_.width, {}, copies ? nullptr : codes_.data};
+    CancellationPoint here(call.cancellation, 0);
+    for (const Substring& part : partition(codes_.width, bits, 1 + seed % most_tables, most_key_bits)) {
+      Fenced<std::uint32_t>& begins = begins_.emplace_back(part.buckets() + 1);
+      Fenced<std::uint32_t>& items = items_.emplace_back(codes_.count);
+      Fenced<std::uint8_t>& codes = copies_.emplace_back(copies ? codes_.count * padded : 0);
+      const std::size_t half = codes_.count / 2;
+      build_table({codes_.part({0, half}), codes_.part({half, codes_.count})}, part, here, begins.data(), items.data(),
+                  copies ? codes.data() : nullptr);
+      index.tables.push_back({part, begins.data(), items.data(), copies ? codes.data() : nullptr});
+    }
+  }
+
+  MultiIndexView index;
+
+ private:
+  CodeView codes_;
+  std::vector<Fenced<std::uint32_t>> begins_;
+  std::vector<Fenced<std::uint32_t>> items_;
+  std::vector<Fenced<std::uint8_t>> copies_;
+};
+
+void check_tables(const Call& call, const Answers& answers) {
+  const Problem& problem = call.problem;
+  const Tables tables(call);
+  const std::size_t columns = rank_columns(problem.database_view(), call.options.k, problem.mask_view());
+  Fenced<std::int32_t> distances(problem.shape.queries * columns, -1);
+  Fenced<std::int64_t> indices(problem.shape.queries * columns, -1);
+  std::vector<TableSearch> work(problem.shape.queries);
+  const std::size_t left =
+      rank_by_tables(call.kernels, problem.query_view(), tables.index, columns, problem.mask_view(), false,
+                     call.options.threads, call.cancellation, distances.data(), indices.data(), work.data());
+  call.require(left == (columns == 0 ? problem.shape.queries : 0), "rank_by_tables' queries that are left");
+  for (std::size_t q = 0; q < problem.shape.queries; ++q) {
+    for (std::size_t i = 0; i < columns; ++i) {
+      const Found found{distances.data()[q * columns + i], indices.data()[q * columns + i]};
+      call.require(found == answers.rankings[q][i], "rank_by_tables");
+    }
+  }
+  Neighbors found;
+  const std::size_t reach = std::min(call.options.radius, 8 * problem.shape.width);
+  within_by_tables(call.kernels, problem.query_view(), tables.index, reach, problem.mask_view(), false,
+                   call.options.threads, call.cancellation, found, work.data());
+  require_within(call, answers, found);
 }
 
 void check_count_within(const Call& call, const Answers& answers) {
@@ -172,6 +234,7 @@ void check_average_precision(const Call& call, const Answers& answers) {
 using Check = void (*)(const Call&, const Answers&);
 constexpr Check on_both_sides[] = {check_rank,
                                    check_within,
+                                   check_tables,
                                    check_count_within,
                                    check_distances,
                                    check_histogram,

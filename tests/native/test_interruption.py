@@ -14,7 +14,7 @@ from vtsearch import ranking
 
 LONG_CALL = """
 import numpy as np
-from vtsearch import duplicates, metrics, ranking
+from vtsearch import MultiIndex, duplicates, metrics, ranking
 rng = np.random.default_rng(0)
 codes = rng.integers(0, 256, (400_000, 64), dtype=np.uint8)
 queries = codes[:50_000]
@@ -36,6 +36,8 @@ CALLS = {
     "within": "ranking.within(*pair, 3, threads={threads})",
     "deduplicate": "duplicates.deduplicate(codes, 120, threads={threads})",
     "deduplicate by substrings": "duplicates.deduplicate(codes, 40, threads={threads})",
+    "tables": "MultiIndex(codes, tables=400, copies=False, threads={threads})",
+    "search by tables": "MultiIndex(codes, tables=8).within(queries, 250, plan='tables', threads={threads})",
     "count": "ranking.count(*pair, 3, threads={threads})",
     "average precision": "metrics.average_precision(*labelled, threads={threads})",
     "average precision by index": "metrics.average_precision(*labelled, ties='index', threads={threads})",
