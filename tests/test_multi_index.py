@@ -175,3 +175,9 @@ def test_the_engine_refuses_tables_that_would_lead_it_astray(codes, change):
         tables[1] = (*tables[1][:2], None)
     with pytest.raises(ValueError, match="tables: expected"):
         vtsearch._native.Tables(tables, None, 8, 64, 11)
+
+
+def test_a_radius_of_all_bits_is_answered_for_wide_codes():
+    codes = seeded_codes(5, 600, 8 * 8191)
+    index = MultiIndex(codes)
+    same(index.within(codes[:2], 8 * 8191), vtsearch.within(codes[:2], codes, 8 * 8191))

@@ -34,6 +34,7 @@ class KeyProbes {
   // The number of keys of a step; a double, as it may be larger than any integer.
   double keys(std::size_t step) const {
     const unsigned bits = table(step).part.bits();
+    if (radius(step) > bits) return 0.0;
     double count = 1.0;
     for (std::size_t i = 0; i < radius(step); ++i) {
       count *= (static_cast<double>(bits) - static_cast<double>(i)) / static_cast<double>(i + 1);

@@ -30,8 +30,8 @@ constexpr double found_ns = 7.0;           // for an item within a radius, more 
 constexpr double repeated_ns = 5.0;        // each time that it is found again
 constexpr double scanned_byte_ns = 0.04;   // of a scan that is limited by the bandwidth of memory
 constexpr double few_byte_ns = 0.0125;     // for each of a few queries
-constexpr double many_byte_ns = 0.0040;    // for each of many queries, of codes that have been
-constexpr double sliced_byte_ns = 0.085;   // laid out for that
+constexpr double many_byte_ns = 0.0040;    // for each of many queries,
+constexpr double sliced_byte_ns = 0.085;   // and once, to lay the codes out for them
 constexpr double mask_byte_ns = 0.04;
 constexpr std::size_t many_queries = 16;
 constexpr double cached_bytes = 4e6;     // a scan of fewer is not limited by memory
@@ -44,7 +44,7 @@ constexpr double lookup_share = 0.06;
 constexpr double committed_share = 0.6;
 constexpr double surplus_share = 0.08;
 
-// Part of the time of scans that searches with another way to the same end may take.
+// Part of the time of a scan for all that searches which go on, and a scan for the other queries, may take together.
 constexpr double cheaper_share = 0.9;
 
 // About the part of the items that a mask allows.
@@ -226,6 +226,7 @@ class Searcher {
     ++planned_;
   }
 
+  // Compares the items of a step with the query. Returns false if stop() has ended that.
   template <class Stop>
   bool search(std::size_t step, Stop&& stop) {
     probes_.enter(step);
