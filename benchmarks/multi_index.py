@@ -18,20 +18,12 @@ import time
 from typing import NamedTuple
 
 import numpy as np
-from synthetic_codes import sample
+from synthetic_codes import flipped, random_codes, sample
 
 import vtsearch
 from vtsearch import MultiIndex
 
 QUERIES = 256
-
-
-def flipped(rng, codes, chance):
-    """The codes with each bit flipped with this chance."""
-    codes = codes.copy()
-    for bit in range(8):
-        codes ^= (rng.random(codes.shape, dtype=np.float32) < chance).astype(np.uint8) << np.uint8(bit)
-    return codes
 
 
 def same(one, other):
@@ -97,7 +89,7 @@ def measure(items, kind, bits):
 
 
 def uniform(rng, items, width):
-    return rng.integers(0, 256, (items, width), dtype=np.uint8)
+    return random_codes(rng, 8 * width, items)
 
 
 def clustered(rng, items, width):

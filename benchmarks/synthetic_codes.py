@@ -23,6 +23,14 @@ def random_codes(rng, bits, count):
     return rng.integers(0, 256, (count, bits // 8), dtype=np.uint8)
 
 
+def flipped(rng, codes, chance):
+    """The codes with each bit flipped with this chance."""
+    codes = codes.copy()
+    for bit in range(8):
+        codes ^= (rng.random(codes.shape, dtype=np.float32) < chance).astype(np.uint8) << np.uint8(bit)
+    return codes
+
+
 def random(rng, bits, queries, items):
     return Sample(random_codes(rng, bits, queries), random_codes(rng, bits, items))
 
@@ -50,9 +58,7 @@ def by_class(rng, bits, queries, items):
 def clusters(rng, bits, queries, items):
     """About a thousand codes around each center, 3 % of their bits flipped, as photographs of one object have them."""
     centers = random_codes(rng, bits, max(items // 1000, 1))
-    codes = centers[rng.integers(0, len(centers), queries + items)]
-    for bit in range(8):
-        codes ^= (rng.random(codes.shape, dtype=np.float32) < 0.03).astype(np.uint8) << np.uint8(bit)
+    codes = flipped(rng, centers[rng.integers(0, len(centers), queries + items)], 0.03)
     return Sample(codes[:queries], codes[queries:])
 
 

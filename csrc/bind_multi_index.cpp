@@ -12,7 +12,7 @@
 namespace vtsearch {
 namespace {
 
-// The first key of each bucket, and the items and codes in the order of the buckets; codes are None without copies.
+// Where each bucket begins, and the items and codes in the order of the buckets; codes are None without copies.
 using Table = std::tuple<TableArray, TableArray, std::optional<Codes>>;
 
 std::vector<Substring> partition_of(std::size_t width, py::ssize_t bits, py::ssize_t tables, py::ssize_t key_bits) {

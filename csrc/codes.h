@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "compiler.h"
+
 namespace vtsearch {
 
 // Largest code width in bytes, so that distances fit 16 bits.
@@ -40,7 +42,7 @@ struct MaskView {
   bool allows(std::size_t i) const { return data == nullptr || ((data[i / 8] >> (7 - i % 8)) & 1) != 0; }
 
   // The bits of the 64 items from `begin`, a multiple of 64. `data` must not be null.
-  std::uint64_t whole_word(std::size_t begin) const { return in_order(whole_word_in_any_order(begin)); }
+  std::uint64_t whole_word(std::size_t begin) const { return reversed_in_bytes(whole_word_in_any_order(begin)); }
 
   // The same, for those who only count.
   std::uint64_t whole_word_in_any_order(std::size_t begin) const {
@@ -55,15 +57,7 @@ struct MaskView {
     const std::size_t first = begin / 64 * 8, last = (end + 7) / 8;
     std::memcpy(&bits, data + first, last - first);
     const std::uint64_t below_end = end % 64 == 0 ? ~std::uint64_t{0} : (std::uint64_t{1} << (end % 64)) - 1;
-    return in_order(bits) & below_end & (~std::uint64_t{0} << (begin % 64));
-  }
-
- private:
-  // Reverses the bits of each byte.
-  static std::uint64_t in_order(std::uint64_t bits) {
-    bits = ((bits >> 1) & 0x5555555555555555u) | (bits & 0x5555555555555555u) << 1;
-    bits = ((bits >> 2) & 0x3333333333333333u) | (bits & 0x3333333333333333u) << 2;
-    return ((bits >> 4) & 0x0f0f0f0f0f0f0f0fu) | (bits & 0x0f0f0f0f0f0f0f0fu) << 4;
+    return reversed_in_bytes(bits) & below_end & (~std::uint64_t{0} << (begin % 64));
   }
 };
 

@@ -86,3 +86,16 @@ VTSEARCH_ALWAYS_INLINE void prefetch(const void* p) {
 }  // namespace vtsearch
 
 #endif
+
+namespace vtsearch {
+namespace {
+
+// Reverses the bits of each byte: the order of numpy.packbits to that of the items, and back.
+VTSEARCH_ALWAYS_INLINE std::uint64_t reversed_in_bytes(std::uint64_t bits) {
+  bits = ((bits >> 1) & 0x5555555555555555u) | (bits & 0x5555555555555555u) << 1;
+  bits = ((bits >> 2) & 0x3333333333333333u) | (bits & 0x3333333333333333u) << 2;
+  return ((bits >> 4) & 0x0f0f0f0f0f0f0f0fu) | (bits & 0x0f0f0f0f0f0f0f0fu) << 4;
+}
+
+}  // namespace
+}  // namespace vtsearch

@@ -1,7 +1,6 @@
 #include "hamming/multi_index.h"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <memory>
 #include <numeric>
@@ -14,7 +13,6 @@
 namespace vtsearch {
 namespace {
 
-constexpr std::size_t items_per_check = 65536;  // between two looks at whether to stop
 constexpr std::size_t queries_per_task = 16;
 
 // Nanoseconds, measured with AVX-512, where a scan is fastest and tables pay least: those of tables are of an index in
@@ -280,10 +278,7 @@ class Batch {
   // each of them than in the whole batch, and so may tables: they are searched again.
   std::size_t run(std::size_t count, Cancellation& cancellation) {
     constexpr std::size_t few_share = 4;
-    std::fill_n(work_, count, TableSearch{0, 0, 0, -1});
-    wanted_ns_.assign(count, too_much);
-    std::vector<std::size_t> left(count);
-    std::iota(left.begin(), left.end(), std::size_t{0});
+    std::vector<std::size_t> left = start(count);
     for (std::size_t searched = 0; !left.empty() && (searched == 0 || few_share * left.size() <= searched);) {
       if (scan_ns_(left.size()) < least_scan_ns) break;
       searched = left.size();
@@ -299,13 +294,19 @@ class Batch {
 
   // Searches for all queries to the end, whatever it takes.
   void run_to_end(std::size_t count, Cancellation& cancellation) {
-    wanted_ns_.assign(count, too_much);
-    std::vector<std::size_t> all(count);
-    std::iota(all.begin(), all.end(), std::size_t{0});
-    search_all(all, std::numeric_limits<double>::infinity(), true, cancellation);
+    search_all(start(count), std::numeric_limits<double>::infinity(), true, cancellation);
   }
 
  private:
+  // All queries, none of which has been searched for.
+  std::vector<std::size_t> start(std::size_t count) {
+    std::fill_n(work_, count, TableSearch{0, 0, 0, -1});
+    wanted_ns_.assign(count, too_much);
+    std::vector<std::size_t> all(count);
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    return all;
+  }
+
   void search_all(const std::vector<std::size_t>& queries, double scan, bool may_commit, Cancellation& cancellation) {
     const std::size_t tasks = (queries.size() + queries_per_task - 1) / queries_per_task;
     parallel_for(tasks, threads_, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
@@ -357,31 +358,6 @@ std::size_t search_batch(const Kernels& kernels, std::size_t queries, const Mult
 }
 
 }  // namespace
-
-void build_table(const std::vector<CodeView>& arrays, const Substring& part, CancellationPoint& cancellation_point,
-                 std::uint32_t* begins, std::uint32_t* items, std::uint8_t* codes) {
-  std::fill_n(begins, part.buckets() + 1, 0u);
-  TableBuilder builder(part, begins);
-  std::size_t item = 0;
-  for (const CodeView& array : arrays) {
-    for (std::size_t i = 0; i < array.count; ++i, ++item) {
-      if (i % items_per_check == 0) cancellation_point();
-      builder.count(array.code(i));
-    }
-  }
-  builder.close();
-  for (auto array = arrays.rbegin(); array != arrays.rend(); ++array) {
-    const std::size_t padded = padded_width(array->width);
-    for (std::size_t i = array->count; i-- > 0;) {
-      if (i % items_per_check == 0) cancellation_point();
-      const std::size_t place = builder.place(array->code(i));
-      items[place] = static_cast<std::uint32_t>(--item);
-      if (codes == nullptr) continue;
-      std::memcpy(codes + place * padded, array->code(i), array->width);
-      std::fill_n(codes + place * padded + array->width, padded - array->width, std::uint8_t{0});
-    }
-  }
-}
 
 std::size_t rank_by_tables(const Kernels& kernels, CodeView queries, const MultiIndexView& index, std::size_t k,
                            MaskView mask, bool may_scan, std::size_t threads, Cancellation& cancellation,

@@ -36,10 +36,6 @@ struct TableSearch {
   std::int64_t radius;      // within which all items have been seen; -1 for none
 };
 
-// Sorts the items of several arrays of codes, one after the other, into a table.
-void build_table(const std::vector<CodeView>& arrays, const Substring& part, CancellationPoint& cancellation_point,
-                 std::uint32_t* begins, std::uint32_t* items, std::uint8_t* codes);
-
 // Rows of k results for the queries that are finished; k is at most the number of items that the mask allows. `work`
 // has one element for each query; returns how many are not finished. With `may_scan` false all are, unless k is 0,
 // however long it takes.

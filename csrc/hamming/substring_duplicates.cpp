@@ -17,8 +17,6 @@ namespace {
 // Longer substrings get keys of their first bits only: buckets of a few items need no more.
 constexpr unsigned most_key_bits = 22;
 
-constexpr std::size_t items_per_check = 65536;  // between two looks at whether to stop
-
 // Buckets up to this size are compared code by code, larger ones in blocks of queries.
 constexpr std::size_t small_bucket = 2048;
 

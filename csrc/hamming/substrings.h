@@ -11,6 +11,7 @@
 
 #include "codes.h"
 #include "compiler.h"
+#include "hamming/parallel.h"
 
 namespace vtsearch {
 
@@ -60,6 +61,9 @@ struct SubstringTable {
   Range bucket(std::size_t key) const { return {begins[key], begins[key + 1]}; }
 };
 
+// Items that are counted or placed between two looks at whether to stop.
+inline constexpr std::size_t items_per_check = 65536;
+
 // Makes a table in two passes over the same codes: count() all, close(), then place() all in descending order.
 class TableBuilder {
  public:
@@ -76,5 +80,9 @@ class TableBuilder {
   const Substring& part_;
   std::uint32_t* begins_;
 };
+
+// Sorts the items of several arrays of codes, one after the other, into a table.
+void build_table(const std::vector<CodeView>& arrays, const Substring& part, CancellationPoint& cancellation_point,
+                 std::uint32_t* begins, std::uint32_t* items, std::uint8_t* codes);
 
 }  // namespace vtsearch

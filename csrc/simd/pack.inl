@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "compiler.h"
 #include "simd/kernels.h"
 
 namespace vtsearch {
@@ -54,20 +55,13 @@ std::uint64_t bits_of(const Value* values, bool& valid) {
   return bits;
 }
 
-// Reverses the bits of each byte.
-inline std::uint64_t highest_first(std::uint64_t bits) {
-  bits = ((bits >> 1) & 0x5555555555555555u) | (bits & 0x5555555555555555u) << 1;
-  bits = ((bits >> 2) & 0x3333333333333333u) | (bits & 0x3333333333333333u) << 2;
-  return ((bits >> 4) & 0x0f0f0f0f0f0f0f0fu) | (bits & 0x0f0f0f0f0f0f0f0fu) << 4;
-}
-
 template <class Value>
 bool pack_values(const Value* values, std::size_t count, std::size_t readable, bool big, std::uint8_t* out) {
   bool valid = true;
   const auto pack_word = [&](const Value* word, std::size_t number, std::uint8_t* place) {
     const std::uint64_t used = number < values_per_word ? (std::uint64_t{1} << number) - 1 : ~std::uint64_t{0};
     const std::uint64_t bits = bits_of(word, valid) & used;
-    const std::uint64_t packed = big ? highest_first(bits) : bits;
+    const std::uint64_t packed = big ? reversed_in_bytes(bits) : bits;
     std::memcpy(place, &packed, (number + 7) / 8);
   };
   std::size_t i = 0;

@@ -193,8 +193,8 @@ def is_binary(array: NDArray[Any]) -> bool:
 # Numbers and choices
 
 
-def whole_number(name: str, value: Any, least: int) -> int:
-    """An int, or a numpy integer, of at least ``least``."""
+def whole_number(name: str, value: Any, least: int, most: int | None = None) -> int:
+    """An int, or a numpy integer, from ``least`` to ``most``."""
     if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
         raise TypeError(f"{name}: expected an int, got {value!r}")
     try:
@@ -203,6 +203,8 @@ def whole_number(name: str, value: Any, least: int) -> int:
         raise TypeError(f"{name}: expected an int, got {value!r}") from error
     if number < least:
         raise ValueError(f"{name}: expected at least {least}, got {number}")
+    if most is not None and number > most:
+        raise ValueError(f"{name}: expected at most {most}, got {number}")
     return number
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +17,8 @@ from vtsearch._validate import Codes
 from vtsearch.ranking import Neighbors, Ranking
 
 Plan = Literal["auto", "tables", "scan"]
+
+Found = TypeVar("Found", Rows, Lists)
 
 _PLANS = ("auto", "tables", "scan")
 
@@ -120,9 +122,9 @@ class MultiIndex:
             raise ValueError(
                 f"copies: expected True for a database of {len(self.database.parts)} arrays, got False; join them first"
             )
-        self.bits = _at_most("bits", 8 * width if bits is None else bits, 8 * width)
+        self.bits = _validate.whole_number("bits", 8 * width if bits is None else bits, 1, 8 * width)
         tables = default_tables(items, self.bits, copies=copies) if tables is None else tables
-        self.tables = _at_most("tables", tables, self.bits)
+        self.tables = _validate.whole_number("tables", tables, 1, self.bits)
         count, report = _validate.thread_count(threads), _validate.checked_progress(progress)
         self._key_bits = min(max(items.bit_length(), 1), MOST_KEY_BITS)
         self._arrays = self._build(copies, count, report)
@@ -280,51 +282,49 @@ class MultiIndex:
         def scan(queries: Codes) -> Rows:
             return _database.scan_rank(queries, _database.Scan(group.database, len(queries)), k, threads)
 
-        if self._is_scanned(group, plan):
-            return scan(group.queries), _no_work(group)
-        rows, work, left = self._native.rank(group.queries, k, self._bits(group), plan == "auto", threads)
-        if left > SCANNED_TOGETHER * len(work):
-            work[:, 0] = 0
-            return scan(group.queries), work
-        if left:
-            rest = np.flatnonzero(work[:, 0] == 0)
-            rows[0][rest], rows[1][rest] = scan(group.queries[rest])
-        return rows, work
+        def search(mask: NDArray[np.uint8] | None) -> tuple[Rows, _native.Work, int]:
+            return self._native.rank(group.queries, k, mask, plan == "auto", threads)
+
+        return self._answered(group, plan, search, scan, _filled_rows)
 
     def _within(self, group: Group, radius: int, plan: Plan, threads: int) -> tuple[Lists, _native.Work]:
         def scan(queries: Codes) -> Lists:
             return _database.scan_within(queries, _database.Scan(group.database, len(queries)), radius, threads)
 
+        def search(mask: NDArray[np.uint8] | None) -> tuple[Lists, _native.Work, int]:
+            return self._native.within(group.queries, radius, mask, plan == "auto", threads)
+
+        return self._answered(group, plan, search, scan, _filled_lists)
+
+    def _answered(
+        self,
+        group: Group,
+        plan: Plan,
+        search: Callable[[NDArray[np.uint8] | None], tuple[Found, _native.Work, int]],
+        scan: Callable[[Codes], Found],
+        filled: Callable[[Found, NDArray[np.int64], Found], Found],
+    ) -> tuple[Found, _native.Work]:
+        """What ``search`` finds in the tables, ``filled`` with what ``scan`` finds for the queries that it left."""
         if self._is_scanned(group, plan):
             return scan(group.queries), _no_work(group)
-        lists, work, left = self._native.within(group.queries, radius, self._bits(group), plan == "auto", threads)
+        mask = group.database.mask
+        found, work, left = search(None if mask is None else mask.bits(0, len(self)))
         if left > SCANNED_TOGETHER * len(work):
             work[:, 0] = 0
             return scan(group.queries), work
         if left:
             rest = np.flatnonzero(work[:, 0] == 0)
-            lists = _filled(lists, rest, scan(group.queries[rest]))
-        return lists, work
+            found = filled(found, rest, scan(group.queries[rest]))
+        return found, work
 
     def _is_scanned(self, group: Group, plan: Plan) -> bool:
         """Whether no table is read: a small search is over before tables are of use."""
         compared = len(group.queries) * self.database.width * len(self)
         return plan == "scan" or compared == 0 or (plan == "auto" and compared < LEAST_SCANNED_BYTES)
 
-    def _bits(self, group: Group) -> NDArray[np.uint8] | None:
-        mask = group.database.mask
-        return None if mask is None else mask.bits(0, len(self))
-
     def _explained(self, works: Sequence[_native.Work]) -> Explanation:
         finished, keys, candidates, radius = np.concatenate(works).T
         return Explanation(self.tables, finished != 0, keys, candidates, radius)
-
-
-def _at_most(name: str, value: Any, most: int) -> int:
-    number = _validate.whole_number(name, value, 1)
-    if number > most:
-        raise ValueError(f"{name}: expected at most {most}, got {number}")
-    return number
 
 
 def default_tables(items: int, bits: int, *, copies: bool = True) -> int:
@@ -338,7 +338,13 @@ def _no_work(group: Group) -> _native.Work:
     return np.tile(np.array([0, 0, 0, -1], dtype=np.int64), (len(group.queries), 1))
 
 
-def _filled(lists: Lists, empty: NDArray[np.int64], found: Lists) -> Lists:
+def _filled_rows(rows: Rows, empty: NDArray[np.int64], found: Rows) -> Rows:
+    """Rankings of which some are empty, with what was found for those, in place."""
+    rows[0][empty], rows[1][empty] = found
+    return rows
+
+
+def _filled_lists(lists: Lists, empty: NDArray[np.int64], found: Lists) -> Lists:
     """Lists of which some are empty, with what was found for those."""
     sources = [lists] * (len(lists[0]) - 1)
     places = np.arange(len(sources))

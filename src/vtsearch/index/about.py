@@ -36,10 +36,7 @@ def checked_bits(bits: Any) -> int:
         TypeError: bits that is not an int.
         ValueError: bits below 1, or beyond the widest code.
     """
-    count = whole_number("bits", bits, 1)
-    if count > 8 * WIDEST:
-        raise ValueError(f"bits: expected at most {8 * WIDEST}, got {count}")
-    return count
+    return whole_number("bits", bits, 1, 8 * WIDEST)
 
 
 def checked_texts(name: str, values: Mapping[str, str] | None) -> dict[str, str]:
