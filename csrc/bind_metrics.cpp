@@ -108,7 +108,8 @@ void register_labelled(py::module_& module, const char* name, Result (*function)
     const std::size_t count = not_negative(classes);
     require(codes.database.count < range_limit, "db_codes: expected fewer than 2^31 items");
     return function({labelled(codes.queries, query_offsets, query_classes, count),
-                     labelled(codes.database, db_offsets, db_classes, count), count, view(mask, codes.database.count)},
+                     labelled(codes.database, db_offsets, db_classes, count), count,
+                     views(mask, codes.queries.count, codes.database.count)},
                     values...);
   };
   module.def(name, bound, exact("query_codes"), exact("db_codes"), exact("query_offsets"), exact("query_classes"),

@@ -16,13 +16,13 @@ namespace {
 std::pair<Distances, Indices> rank_codes(const Codes& query_codes, const Codes& db_codes, py::ssize_t k,
                                          const std::optional<PackedMask>& mask, py::ssize_t threads) {
   const BothCodes codes = views(query_codes, db_codes);
-  const MaskView allowed = view(mask, codes.database.count);
-  const std::size_t columns = rank_columns(codes.database, not_negative(k), allowed);
+  const Masks masks = views(mask, codes.queries.count, codes.database.count);
+  const std::size_t columns = rank_columns(codes.database, not_negative(k), masks);
   Distances distances({ssize(codes.queries.count), ssize(columns)});
   Indices indices({ssize(codes.queries.count), ssize(columns)});
   run([&, d = distances.mutable_data(), i = indices.mutable_data()](const Kernels& kernels,
                                                                     Cancellation& cancellation) {
-    rank(kernels, codes.queries, codes.database, columns, allowed, at_least_one(threads), cancellation, d, i);
+    rank(kernels, codes.queries, codes.database, columns, masks, at_least_one(threads), cancellation, d, i);
   });
   return {std::move(distances), std::move(indices)};
 }
@@ -58,10 +58,10 @@ std::tuple<Offsets, Distances, Indices> codes_within(const Codes& query_codes, c
                                                      py::ssize_t radius, const std::optional<PackedMask>& mask,
                                                      py::ssize_t threads) {
   const BothCodes codes = views(query_codes, db_codes);
-  const MaskView allowed = view(mask, codes.database.count);
+  const Masks masks = views(mask, codes.queries.count, codes.database.count);
   Neighbors found;
   run([&](const Kernels& kernels, Cancellation& cancellation) {
-    found = within(kernels, codes.queries, codes.database, not_negative(radius), allowed, at_least_one(threads),
+    found = within(kernels, codes.queries, codes.database, not_negative(radius), masks, at_least_one(threads),
                    cancellation);
   });
   return {adopt(std::move(found.offsets)), adopt(std::move(found.distances)), adopt(std::move(found.indices))};
@@ -70,11 +70,11 @@ std::tuple<Offsets, Distances, Indices> codes_within(const Codes& query_codes, c
 Counts count_of_codes_within(const Codes& query_codes, const Codes& db_codes, py::ssize_t radius,
                              const std::optional<PackedMask>& mask, py::ssize_t threads) {
   const BothCodes codes = views(query_codes, db_codes);
-  const MaskView allowed = view(mask, codes.database.count);
+  const Masks masks = views(mask, codes.queries.count, codes.database.count);
   Counts counts(ssize(codes.queries.count));
   std::fill_n(counts.mutable_data(), codes.queries.count, 0);
   run([&, out = counts.mutable_data()](const Kernels& kernels, Cancellation& cancellation) {
-    count_within(kernels, codes.queries, codes.database, not_negative(radius), allowed, at_least_one(threads),
+    count_within(kernels, codes.queries, codes.database, not_negative(radius), masks, at_least_one(threads),
                  cancellation, out);
   });
   return counts;
@@ -92,10 +92,10 @@ Distances all_distances(const Codes& query_codes, const Codes& db_codes, py::ssi
 Histogram distance_histogram(const Codes& query_codes, const Codes& db_codes, const std::optional<PackedMask>& mask,
                              py::ssize_t threads) {
   const BothCodes codes = views(query_codes, db_codes);
-  const MaskView allowed = view(mask, codes.database.count);
+  const Masks masks = views(mask, codes.queries.count, codes.database.count);
   auto counts = zeros<Histogram>(codes.queries.count, codes.database.bins());
   run([&, out = counts.mutable_data()](const Kernels& kernels, Cancellation& cancellation) {
-    histogram(kernels, codes.queries, codes.database, allowed, at_least_one(threads), cancellation, out);
+    histogram(kernels, codes.queries, codes.database, masks, at_least_one(threads), cancellation, out);
   });
   return counts;
 }

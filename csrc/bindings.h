@@ -89,6 +89,15 @@ inline MaskView view(const std::optional<PackedMask>& mask, std::size_t items) {
   return {mask->data()};
 }
 
+// A mask for all queries, or a row for each.
+inline Masks views(const std::optional<PackedMask>& mask, std::size_t queries, std::size_t items) {
+  if (!mask || mask->ndim() == 1) return {view(mask, items)};
+  const std::size_t bytes = (items + 7) / 8;
+  require(mask->ndim() == 2 && size(mask->shape(0)) == queries && size(mask->shape(1)) == bytes,
+          "mask: expected (q, ceil(n / 8)) bytes");
+  return {{mask->data()}, queries > 1 ? bytes : 0};
+}
+
 // Codes of one width on both sides.
 struct BothCodes {
   CodeView queries;

@@ -59,6 +59,23 @@ struct MaskView {
     const std::uint64_t below_end = end % 64 == 0 ? ~std::uint64_t{0} : (std::uint64_t{1} << (end % 64)) - 1;
     return reversed_in_bytes(bits) & below_end & (~std::uint64_t{0} << (begin % 64));
   }
+
+  // The bits of items begin .. end - 1 as words, from `begin`, a multiple of 64; those behind the last are 0.
+  void write_words(std::size_t begin, std::size_t end, std::uint64_t* words) const {
+    for (; begin + 64 <= end; begin += 64) *words++ = whole_word(begin);
+    if (begin < end) *words = word(begin, end);
+  }
+};
+
+// The masks of queries: one for all of them, or a row for each, `stride` bytes apart.
+struct Masks {
+  MaskView first{};
+  std::size_t stride = 0;  // 0: one for all
+
+  bool by_query() const { return stride != 0; }
+  MaskView shared() const { return by_query() ? MaskView{} : first; }
+  MaskView of(std::size_t query) const { return by_query() ? MaskView{first.data + query * stride} : first; }
+  Masks from(std::size_t query) const { return {of(query), stride}; }
 };
 
 // Labels as compressed sparse rows (CSR): the classes of item i are classes[offsets[i]] .. classes[offsets[i + 1] - 1].

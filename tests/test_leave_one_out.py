@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -115,9 +116,15 @@ def same(actual, expected):
 @settings(deadline=None, max_examples=100)
 @given(retrieval=retrievals(), data=st.data())
 def test_any_masks_and_exclusions_together_are_the_reference(retrieval, data):
-    queries, codes, *labels = retrieval
+    queries, codes = retrieval[:2]
     chosen = data.draw(selections(len(queries), len(codes)))
     database = data.draw(st.sampled_from([codes, in_parts(codes, 3)]))
+    with mock.patch.object(_selection, "MASK_BYTES", data.draw(st.sampled_from([8, 2**26]))):
+        answers_are_the_reference(retrieval, database, chosen, data)
+
+
+def answers_are_the_reference(retrieval, database, chosen, data):
+    queries, codes, *labels = retrieval
     k, radius = data.draw(st.integers(1, len(codes) + 2)), data.draw(st.integers(0, 70))
     same(ranking.within(queries, database, radius, **chosen), reference.within(queries, codes, radius, **chosen))
     same(ranking.count(queries, database, radius, **chosen), reference.count(queries, codes, radius, **chosen))

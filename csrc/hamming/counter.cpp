@@ -5,15 +5,36 @@
 #include "hamming/bits.h"
 
 namespace vtsearch {
+namespace {
+
+// The bitmaps of the tile from item `first` on, written to `here`; null if there are none.
+QueryItems from_item(const ItemsByQuery* items, std::size_t first, ItemsByQuery& here) {
+  if (items == nullptr) return nullptr;
+  for (std::size_t q = 0; q < here.size(); ++q) {
+    here[q] = (*items)[q] == nullptr ? nullptr : (*items)[q] + first / 64;
+  }
+  return here.data();
+}
+
+}  // namespace
 
 template <class Distance>
-void RowCounter<Distance>::add(const Tile& tile, const RelevantItems* relevant) {
+void RowCounter<Distance>::add(const Tile& tile, const ItemsByQuery* allowed, const ItemsByQuery* relevant) {
+  const std::size_t words = words_for(tile.count);
   distances_.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
-    distances_.kernels().count(distances, tile.count, counts_.bins, counts_.items.data() + q * counts_.bins);
+    std::uint32_t* items = counts_.items.data() + q * counts_.bins;
+    const std::uint64_t* mine = allowed == nullptr ? nullptr : (*allowed)[q];
+    if (mine == nullptr) {
+      distances_.kernels().count(distances, tile.count, counts_.bins, items);
+    } else {
+      for_each_bit(mine, words, [&](std::size_t i) { ++items[distances[i]]; });
+    }
     const std::uint64_t* wanted = relevant == nullptr ? nullptr : (*relevant)[q];
     if (wanted == nullptr) return;
     std::uint32_t* row = counts_.relevant.data() + q * counts_.bins;
-    for_each_bit(wanted, words_for(tile.count), [&](std::size_t i) { ++row[distances[i]]; });
+    for_each_bit(wanted, words, [&](std::size_t i) {
+      row[distances[i]] += mine == nullptr ? 1 : static_cast<std::uint32_t>((mine[i / 64] >> (i % 64)) & 1);
+    });
   });
 }
 
@@ -23,21 +44,16 @@ BitSlicedCounter::BitSlicedCounter(const Kernels& kernels, CodeView queries)
       block_(queries.width),
       words_(counter_words(queries_.view().units)),
       items_(queries.count * words_),
+      allowed_here_(queries.count),
       relevant_here_(queries.count),
       counts_(queries.count, queries.bins()) {}
 
-void BitSlicedCounter::add(const Tile& tile, const RelevantItems* relevant) {
+void BitSlicedCounter::add(const Tile& tile, const ItemsByQuery* allowed, const ItemsByQuery* relevant) {
   if (relevant != nullptr && relevant_.empty()) relevant_.resize(items_.size());
   for (std::size_t first = 0; first < tile.count; first += block_items) {
     block_.set(kernels_, tile, first);
-    if (relevant != nullptr) {
-      for (std::size_t q = 0; q < relevant_here_.size(); ++q) {
-        const std::uint64_t* whole = (*relevant)[q];
-        relevant_here_[q] = whole == nullptr ? nullptr : whole + first / 64;
-      }
-    }
-    kernels_.count(block_.rows(), queries_.view(), block_.items(), items_.data(),
-                   relevant == nullptr ? nullptr : relevant_here_.data(), relevant_.data());
+    kernels_.count(block_.rows(), queries_.view(), block_.items(), from_item(allowed, first, allowed_here_),
+                   items_.data(), from_item(relevant, first, relevant_here_), relevant_.data());
     if (++blocks_ == max_blocks_counted) spill();
   }
 }

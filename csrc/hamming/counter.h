@@ -24,8 +24,8 @@ struct DistanceCounts {
       : bins(bins_), items(queries * bins_), relevant(queries * bins_) {}
 };
 
-// For each query a bitmap of the relevant items of a tile; null if there are none.
-using RelevantItems = std::vector<const std::uint64_t*>;
+// For each query a bitmap of items of a tile; of relevant ones, null if there are none.
+using ItemsByQuery = std::vector<const std::uint64_t*>;
 
 template <class Distance>
 class RowCounter {
@@ -33,7 +33,7 @@ class RowCounter {
   RowCounter(const Kernels& kernels, CodeView queries)
       : distances_(kernels, queries), counts_(queries.count, queries.bins()) {}
 
-  void add(const Tile& tile, const RelevantItems* relevant);
+  void add(const Tile& tile, const ItemsByQuery* allowed, const ItemsByQuery* relevant);
   DistanceCounts finish() { return std::move(counts_); }
 
  private:
@@ -45,7 +45,7 @@ class BitSlicedCounter {
  public:
   BitSlicedCounter(const Kernels& kernels, CodeView queries);
 
-  void add(const Tile& tile, const RelevantItems* relevant);
+  void add(const Tile& tile, const ItemsByQuery* allowed, const ItemsByQuery* relevant);
   DistanceCounts finish();
 
  private:
@@ -58,7 +58,8 @@ class BitSlicedCounter {
   std::size_t blocks_ = 0;               // blocks counted since the last spill
   std::vector<std::uint64_t> items_;     // (queries, words)
   std::vector<std::uint64_t> relevant_;  // the same; empty until first used
-  RelevantItems relevant_here_;
+  ItemsByQuery allowed_here_;
+  ItemsByQuery relevant_here_;
   DistanceCounts counts_;
 };
 
@@ -70,9 +71,10 @@ class Counter {
   // For about so many items.
   Counter(const Kernels& kernels, CodeView queries, std::size_t items) : form_(make(kernels, queries, items)) {}
 
-  // Counts all items of a tile, and the relevant ones of each query if `relevant` is given.
-  void add(const Tile& tile, const RelevantItems* relevant = nullptr) {
-    std::visit([&](auto& form) { form.add(tile, relevant); }, form_);
+  // Counts the items of a tile, of each query those that are allowed, if `allowed` is given, and the relevant ones
+  // among them, if `relevant` is.
+  void add(const Tile& tile, const ItemsByQuery* allowed = nullptr, const ItemsByQuery* relevant = nullptr) {
+    std::visit([&](auto& form) { form.add(tile, allowed, relevant); }, form_);
   }
 
   // Returns the histograms. Call it once, at the end.

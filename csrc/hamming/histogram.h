@@ -11,7 +11,7 @@
 namespace vtsearch {
 
 // Adds to `out`, of shape (queries.count, database.bins()) and zero on entry.
-void histogram(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, std::size_t threads,
+void histogram(const Kernels& kernels, CodeView queries, CodeView database, Masks masks, std::size_t threads,
                Cancellation& cancellation, std::int64_t* out);
 
 }  // namespace vtsearch

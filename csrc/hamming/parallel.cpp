@@ -19,6 +19,7 @@ constexpr double pairs_per_thread = 2e6;          // with fewer pairs, starting 
 constexpr std::size_t min_range_items = 1 << 16;  // shorter ranges are not worth a task of their own
 constexpr std::size_t tasks_per_thread = 4;       // to balance the load between threads
 constexpr std::size_t shared_queries = 64;        // queries of a block that share the cost of transposing codes
+constexpr std::size_t range_step = 64;            // ranges begin with a word of a mask
 
 // Joins its thread on destruction, like std::jthread, which libc++ provides by default only since LLVM 20.
 class JoiningThread {
@@ -118,7 +119,8 @@ Plan plan_work(std::size_t queries, std::size_t items, std::size_t threads, std:
   if (divide_up(queries, length) * max_ranges < useful) length = block_length(queries, useful, 0, max_queries);
   const std::size_t blocks = std::max<std::size_t>(divide_up(queries, length), 1);
   const std::size_t ranges = std::clamp<std::size_t>(divide_up(few_ranges ? useful : wanted, blocks), 1, max_ranges);
-  return {cut(queries, length), cut(items, std::clamp<std::size_t>(divide_up(items, ranges), 1, range_limit)), useful};
+  const std::size_t range_length = divide_up(divide_up(items, ranges), range_step) * range_step;
+  return {cut(queries, length), cut(items, std::clamp(range_length, range_step, range_limit)), useful};
 }
 
 Plan plan_queries(std::size_t queries, std::size_t items, std::size_t threads, std::size_t max_queries) {

@@ -64,9 +64,9 @@ struct Plan {
   Range range(std::size_t task) const { return ranges[range_number(task)]; }
 };
 
-// Splits the queries first, as long as blocks stay large enough, then the database. A small problem gets one thread. A
-// block has at most `max_queries` queries. Where results of ranges have to be merged, fewer of them take less time, of
-// which `few_ranges` makes one for each thread.
+// Ranges begin at multiples of 64. Splits the queries first, as long as blocks stay large enough, then the database. A
+// small problem gets one thread. A block has at most `max_queries` queries. Where results of ranges have to be merged,
+// fewer of them take less time, of which `few_ranges` makes one for each thread.
 Plan plan_work(std::size_t queries, std::size_t items, std::size_t threads, std::size_t max_queries,
                bool few_ranges = false);
 

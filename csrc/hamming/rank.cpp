@@ -2,238 +2,18 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <vector>
 
-#include "compiler.h"
-#include "hamming/counter.h"
-#include "hamming/counting_sort.h"
-#include "hamming/padding.h"
-#include "hamming/scanner.h"
-#include "hamming/tile_distances.h"
+#include "hamming/rank_by_selection.h"
+#include "hamming/rank_by_sorting.h"
+#include "hamming/rank_work.h"
 #include "hamming/tile_reader.h"
-#include "hamming/top_k.h"
-#include "hamming/width_kernels.h"
 
 namespace vtsearch {
 namespace {
 
-// Rows of `columns` results each, owned by the caller.
-struct Results {
-  std::int32_t* distances;
-  std::int64_t* indices;
-  std::size_t columns;
-
-  Results from_row(std::size_t row) const { return {distances + row * columns, indices + row * columns, columns}; }
-};
-
 // Limit on the bytes of hits per block of queries: every tile appends to all lists, so they should stay in the cache.
 constexpr std::size_t selection_bytes = 2 << 20;
-
-// Initial capacity of a hit list; rarely exceeded.
-std::size_t hits_reserved(std::size_t k) {
-  return 2 * k + 256;
-}
-
-// For k >= items / 4, and of few items, sorting all is faster than top-k selection.
-constexpr std::size_t sorted_share = 4;
-constexpr std::size_t sorted_items = 192;
-
-bool sorts(std::size_t k, std::size_t items) {
-  return k * sorted_share >= items || items <= sorted_items;
-}
-
-// Size of the sample from which the distance of the k-th item is estimated. The sampled items are spread over the
-// range, because databases are often sorted. A larger k gets a larger sample: a better estimate then saves more than it
-// costs.
-constexpr std::size_t max_sampled_blocks = 12;
-constexpr std::size_t k_per_sampled_block = 25;
-constexpr std::size_t min_items_per_sampled = 4;  // a shorter range is not sampled but counted in full
-
-std::size_t sample_size(std::size_t items, std::size_t k) {
-  const std::size_t blocks = std::clamp<std::size_t>(k / k_per_sampled_block, 1, max_sampled_blocks);
-  return std::min(blocks * block_items, items / min_items_per_sampled / block_items * block_items);
-}
-
-// Padded codes of about `size` items spread over a range, without masked items.
-std::vector<std::uint8_t> sample(CodeView database, MaskView mask, Range range, std::size_t size) {
-  const std::size_t padded = padded_width(database.width);
-  const std::size_t step = range.count() / size;
-  std::vector<std::uint8_t> codes;
-  codes.reserve(size * padded);
-  for (std::size_t i = 0; i < size; ++i) {
-    const std::size_t item =
-        range.begin + i * step + i * 2654435761u % step;  // jittered, since databases can be periodic
-    if (!mask.allows(item)) continue;
-    codes.insert(codes.end(), database.code(item), database.code(item) + database.width);
-    codes.resize(codes.size() + padded - database.width);
-  }
-  return codes;
-}
-
-// One block of queries over one range.
-struct Work {
-  const Kernels& kernels;
-  CodeView queries;
-  CodeView database;
-  MaskView mask;
-  Range range;
-  std::size_t items;  // of the range, allowed by the mask
-  std::size_t k;
-  HitLists& hits;  // reused by all blocks of a thread
-  CancellationPoint& cancellation_point;
-};
-
-// For each query the smallest distance with at least `needed` counted items below it; `bins` if there is none.
-std::vector<std::size_t> ceilings_of(const DistanceCounts& counts, std::size_t queries, std::size_t needed) {
-  std::vector<std::size_t> ceilings(queries, counts.bins);
-  for (std::size_t q = 0; q < queries; ++q) {
-    std::size_t sum = 0;
-    for (std::size_t d = 0; d < counts.bins && ceilings[q] == counts.bins; ++d) {
-      sum += counts.items[q * counts.bins + d];
-      if (sum >= needed) ceilings[q] = d + 1;
-    }
-  }
-  return ceilings;
-}
-
-// For each query a distance with at least k items below it: certainly in a short range, probably in a long one.
-std::vector<std::size_t> guess_ceilings(const Work& work) {
-  const std::size_t size = sample_size(work.range.count(), work.k);
-  Counter counter(work.kernels, work.queries, size == 0 ? work.items : size);
-  if (size == 0) {
-    TileReader reader(work.database, work.mask, work.range);
-    for (Tile tile; reader.next(tile);) counter.add(tile);
-    return ceilings_of(counter.finish(), work.queries.count, work.k);
-  }
-  const auto codes = sample(work.database, work.mask, work.range, size);
-  const std::size_t padded = padded_width(work.database.width), sampled = codes.size() / padded;
-  for (std::size_t first = 0; first < sampled; first += block_items) {
-    counter.add({codes.data() + first * padded, std::min(block_items, sampled - first), nullptr, 0});
-  }
-  // The number of the k nearest items in the sample is about Poisson distributed; with a margin of 2.5 standard
-  // deviations the estimate is rarely too low.
-  const double share = static_cast<double>(sampled) / static_cast<double>(work.items);
-  const double expected = static_cast<double>(work.k) * share;
-  const auto needed = static_cast<std::size_t>(expected + 2.5 * std::sqrt(expected) + 2.0);
-  return ceilings_of(counter.finish(), work.queries.count, needed);
-}
-
-// Top-k selection below the given ceilings, of the hits that it collects in `work.hits`.
-std::vector<TopK> scan_below(const Work& work, const std::vector<std::size_t>& ceilings) {
-  Scanner scanner(work.kernels, work.queries, work.items);
-  HitLists& hits = work.hits;
-  if (hits.size() < work.queries.count) hits.resize(work.queries.count);
-  std::vector<TopK> selections;
-  selections.reserve(work.queries.count);
-  for (std::size_t q = 0; q < work.queries.count; ++q) {
-    selections.emplace_back(work.k, work.database.bins(), ceilings[q]);
-    scanner.set_threshold(q, ceilings[q]);
-    hits[q].clear();
-    hits[q].reserve(hits_reserved(work.k));
-  }
-  TileReader reader = scanner.tiles(work.database, work.mask, work.range, work.items);
-  for (Tile tile; reader.next(tile); work.cancellation_point()) {
-    scanner.scan(tile, hits, [&](std::size_t q, std::size_t count) {
-      if (selections[q].add(hits[q], count)) scanner.set_threshold(q, selections[q].threshold());
-    });
-  }
-  return selections;
-}
-
-// Returns the queries whose ceiling was too low; their rows are not filled.
-std::vector<std::size_t> select_below(const Work& work, const std::vector<std::size_t>& ceilings, Results results) {
-  const std::vector<TopK> selections = scan_below(work, ceilings);
-  std::vector<std::size_t> missed;
-  for (std::size_t q = 0; q < work.queries.count; ++q) {
-    const Results row = results.from_row(q);
-    if (selections[q].complete()) {
-      selections[q].finish(work.hits[q], work.range.begin, row.distances, row.indices);
-    } else {
-      missed.push_back(q);
-    }
-  }
-  return missed;
-}
-
-void select_range(const Work& work, Results results) {
-  for (const std::size_t q : select_below(work, guess_ceilings(work), results)) {
-    Work again = work;
-    again.queries = {work.queries.code(q), 1, work.queries.width};
-    select_below(again, {work.database.bins()}, results.from_row(q));
-  }
-}
-
-// Up to this number of items, indices are scattered to the result: it fits a second-level cache.
-constexpr std::size_t scattered_items = 65536;
-
-// Computes all distances of a range, for the queries of one kernel call at a time, and sorts them.
-template <class Distance>
-class RangeSorter {
- public:
-  explicit RangeSorter(const Work& work)
-      : work_(work),
-        rows_(std::min(queries_per_call, work.queries.count) * work.items),
-        numbers_(work.mask.data == nullptr ? 0 : work.items) {}
-
-  void sort(Results results) {
-    for (std::size_t first = 0; first < work_.queries.count; first += queries_per_call) {
-      const std::size_t count = std::min(queries_per_call, work_.queries.count - first);
-      fill_rows({work_.queries.code(first), count, work_.queries.width});
-      for (std::size_t q = 0; q < count; ++q, work_.cancellation_point()) sort_row(q, results.from_row(first + q));
-    }
-  }
-
- private:
-  void fill_rows(CodeView queries) {
-    TileDistances<Distance> tile_distances(work_.kernels, queries);
-    TileReader reader(work_.database, work_.mask, work_.range);
-    std::size_t filled = 0;
-    for (Tile tile; reader.next(tile); work_.cancellation_point()) {
-      if (tile.items != nullptr) std::copy_n(tile.items, tile.count, numbers_.data() + filled);
-      tile_distances.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
-        std::copy_n(distances, tile.count, rows_.data() + q * work_.items + filled);
-      });
-      filled += tile.count;
-    }
-  }
-
-  // Inlined, GCC 12 runs out of registers in the sorting loops: a whole ranking took 5 to 10 % longer.
-  VTSEARCH_NOINLINE void sort_row(std::size_t q, Results out) {
-    const auto begin = static_cast<std::int64_t>(work_.range.begin);
-    if (!numbers_.empty()) {
-      sort_in_cache(q, out, [begin, numbers = numbers_.data()](std::uint32_t i) { return begin + numbers[i]; });
-    } else if (work_.items > scattered_items) {
-      sort_in_cache(q, out, [begin](std::uint32_t i) { return begin + std::int64_t{i}; });
-    } else {
-      sort_row(q, out.distances, out.indices, [begin](std::size_t i) { return begin + static_cast<std::int64_t>(i); });
-    }
-  }
-
-  // Positions are half as long as indices, and are scattered; the indices then go to memory one after the other.
-  template <class Index>
-  void sort_in_cache(std::size_t q, Results out, Index index) {
-    positions_.resize(work_.items);
-    std::uint32_t* positions = positions_.data();
-    sort_row(q, out.distances, positions, [](std::size_t i) { return static_cast<std::uint32_t>(i); });
-    for (std::size_t i = 0; i < work_.k; ++i) out.indices[i] = index(positions[i]);
-  }
-
-  template <class Number, class Index>
-  void sort_row(std::size_t q, std::int32_t* distances, Number* indices, Index index) const {
-    const auto distance = [row = rows_.data() + q * work_.items](std::size_t i) { return std::size_t{row[i]}; };
-    sort_by_distance(work_.items, work_.database.bins(), work_.k, distance, index, distances, indices);
-  }
-
-  const Work& work_;
-  std::vector<Distance> rows_;
-  std::vector<std::uint32_t> numbers_;
-  std::vector<std::uint32_t> positions_;
-};
-
-void sort_range(const Work& work, Results results) {
-  with_distance_type(work.database.width, [&](auto distance) { RangeSorter<decltype(distance)>(work).sort(results); });
-}
 
 // For each query a distance that none of its k nearest items reaches, if the first estimate was not too low. A range in
 // which k items are at a distance or below lowers it to the next one, since items of other ranges may tie with them.
@@ -276,10 +56,10 @@ struct PartialResults {
       : columns(columns_), distances(queries * columns), indices(queries * columns), counts(queries) {}
 
   // Ranks a block of queries that begins with `first`, under ceilings that it lowers for the ranges after it.
-  void rank(const Work& work, std::size_t first, SharedCeilings& ceilings) {
+  void rank(const RankWork& work, std::size_t first, SharedCeilings& ceilings) {
     const Results rows = Results{distances.data(), indices.data(), columns}.from_row(first);
     if (sorts(work.k, work.items)) {
-      sort_range(work, rows);
+      rank_by_sorting(work, rows);
       std::fill_n(counts.begin() + static_cast<std::ptrdiff_t>(first), work.queries.count, columns);
       return;
     }
@@ -322,11 +102,11 @@ bool merge(const std::vector<PartialResults>& parts, std::size_t q, std::size_t 
 // A ranking of all queries, in the tasks of a plan.
 class Ranker {
  public:
-  Ranker(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, const Plan& plan, Results results)
+  Ranker(const Kernels& kernels, CodeView queries, CodeView database, Masks masks, const Plan& plan, Results results)
       : kernels_(kernels),
         queries_(queries),
         database_(database),
-        mask_(mask),
+        masks_(masks),
         plan_(plan),
         results_(results),
         hits_(plan.threads) {}
@@ -336,12 +116,21 @@ class Ranker {
     parallel_for(plan_.tasks(), plan_.threads, cancellation,
                  [&](std::size_t task, CancellationPoint& cancellation_point) {
                    const Range block = plan_.query_block(task);
-                   const Work work = work_of(block, plan_.range(task), results_.columns, cancellation_point);
-                   const Results rows = results_.from_row(block.begin);
-                   if (sorts(work.k, work.items)) {
-                     sort_range(work, rows);
+                   rank_block(work_of(block, plan_.range(task), results_.columns, cancellation_point),
+                              results_.from_row(block.begin));
+                 });
+  }
+
+  // One range, under a mask for each query.
+  void rank_by_query(Cancellation& cancellation) {
+    parallel_for(plan_.tasks(), plan_.threads, cancellation,
+                 [&](std::size_t task, CancellationPoint& cancellation_point) {
+                   const Range block = plan_.query_block(task);
+                   if (sorts(results_.columns, database_.count)) {
+                     for (std::size_t q = block.begin; q < block.end; ++q) rank_alone(q, cancellation_point);
                    } else {
-                     select_range(work, rows);
+                     rank_by_selection(work_of(block, plan_.range(task), results_.columns, cancellation_point),
+                                       results_.from_row(block.begin));
                    }
                  });
   }
@@ -358,14 +147,14 @@ class Ranker {
     });
     std::vector<PartialResults> parts;
     for (const Range range : plan_.ranges) {
-      parts.emplace_back(queries_.count, std::min(columns, allowed_items(mask_, range)));
+      parts.emplace_back(queries_.count, std::min(columns, allowed_items(masks_.shared(), range)));
     }
     parallel_for(plan_.tasks(), plan_.threads, cancellation,
                  [&](std::size_t task, CancellationPoint& cancellation_point) {
                    PartialResults& part = parts[plan_.range_number(task)];
                    if (part.columns == 0) return;
                    const Range block = plan_.query_block(task);
-                   const Work work = work_of(block, plan_.range(task), part.columns, cancellation_point);
+                   const RankWork work = work_of(block, plan_.range(task), part.columns, cancellation_point);
                    part.rank(work, block.begin, ceilings);
                  });
     parallel_for(blocks, plan_.threads, cancellation, [&](std::size_t b, CancellationPoint& cancellation_point) {
@@ -379,13 +168,30 @@ class Ranker {
   }
 
  private:
-  Work work_of(Range block, Range range, std::size_t k, CancellationPoint& cancellation_point) {
+  void rank_alone(std::size_t q, CancellationPoint& cancellation_point) {
+    const Range all{0, database_.count};
+    RankWork work = work_of({q, q + 1}, all, 0, cancellation_point);
+    work.masks = {masks_.of(q)};
+    work.items = allowed_items(work.masks.first, all);
+    work.k = std::min(results_.columns, work.items);
+    if (work.k != 0) rank_block(work, results_.from_row(q));
+  }
+
+  static void rank_block(const RankWork& work, Results rows) {
+    if (sorts(work.k, work.items)) {
+      rank_by_sorting(work, rows);
+    } else {
+      rank_by_selection(work, rows);
+    }
+  }
+
+  RankWork work_of(Range block, Range range, std::size_t k, CancellationPoint& cancellation_point) {
     return {kernels_,
             queries_.part(block),
             database_,
-            mask_,
+            masks_.from(block.begin),
             range,
-            allowed_items(mask_, range),
+            allowed_items(masks_.shared(), range),
             k,
             hits_[cancellation_point.thread()],
             cancellation_point};
@@ -394,25 +200,46 @@ class Ranker {
   const Kernels& kernels_;
   CodeView queries_;
   CodeView database_;
-  MaskView mask_;
+  Masks masks_;
   const Plan& plan_;
   Results results_;
   std::vector<HitLists> hits_;  // by thread
 };
 
-}  // namespace
-
-std::size_t rank_columns(CodeView database, std::size_t k, MaskView mask) {
-  return std::min(k, allowed_items(mask, {0, database.count}));
+// Ranks one query after the other, each under its own mask, for databases that one range does not hold.
+void rank_one_by_one(const Kernels& kernels, CodeView queries, CodeView database, Masks masks, std::size_t threads,
+                     Cancellation& cancellation, Results results) {
+  for (std::size_t q = 0; q < queries.count; ++q) {
+    const Masks mine{masks.of(q)};
+    const Results row = results.from_row(q);
+    rank(kernels, queries.part({q, q + 1}), database, rank_columns(database, results.columns, mine), mine, threads,
+         cancellation, row.distances, row.indices);
+  }
 }
 
-void rank(const Kernels& kernels, CodeView queries, CodeView database, std::size_t columns, MaskView mask,
+}  // namespace
+
+std::size_t rank_columns(CodeView database, std::size_t k, Masks masks) {
+  return std::min(k, allowed_items(masks.shared(), {0, database.count}));
+}
+
+void rank(const Kernels& kernels, CodeView queries, CodeView database, std::size_t columns, Masks masks,
           std::size_t threads, Cancellation& cancellation, std::int32_t* distances, std::int64_t* indices) {
   if (columns == 0 || queries.count == 0) return;
+  const Results results{distances, indices, columns};
   const std::size_t bytes_per_query = hits_reserved(columns) * (sizeof(std::uint32_t) + sizeof(std::uint16_t));
   const std::size_t max_queries = std::min(queries_per_block, selection_bytes / bytes_per_query);
+  if (masks.by_query()) {
+    std::fill_n(distances, queries.count * columns, static_cast<std::int32_t>(database.bins()));
+    std::fill_n(indices, queries.count * columns, 0);
+    const Plan plan = plan_queries(queries.count, database.count, threads, max_queries);
+    if (plan.ranges.size() > 1)
+      return rank_one_by_one(kernels, queries, database, masks, threads, cancellation, results);
+    Ranker(kernels, queries, database, masks, plan, results).rank_by_query(cancellation);
+    return;
+  }
   const Plan plan = plan_work(queries.count, database.count, threads, max_queries, true);
-  Ranker ranker(kernels, queries, database, mask, plan, {distances, indices, columns});
+  Ranker ranker(kernels, queries, database, masks, plan, results);
   if (plan.ranges.size() == 1) {
     ranker.rank_whole(cancellation);
   } else {

@@ -10,11 +10,12 @@
 
 namespace vtsearch {
 
-// The number of results per query: min(k, items allowed by the mask).
-std::size_t rank_columns(CodeView database, std::size_t k, MaskView mask);
+// The number of results per query: min(k, items allowed by a mask for all queries).
+std::size_t rank_columns(CodeView database, std::size_t k, Masks masks);
 
-// Fills `distances` and `indices`, both of shape (queries.count, columns) with columns = rank_columns(...).
-void rank(const Kernels& kernels, CodeView queries, CodeView database, std::size_t columns, MaskView mask,
+// Fills `distances` and `indices`, both of shape (queries.count, columns) with columns = rank_columns(...). The row of
+// a query whose own mask allows fewer items ends with distances of `database.bins()`.
+void rank(const Kernels& kernels, CodeView queries, CodeView database, std::size_t columns, Masks masks,
           std::size_t threads, Cancellation& cancellation, std::int32_t* distances, std::int64_t* indices);
 
 }  // namespace vtsearch

@@ -13,6 +13,7 @@
 #include "hamming/padding.h"
 #include "hamming/scanner.h"
 #include "hamming/tile_distances.h"
+#include "hamming/tile_masks.h"
 #include "hamming/tile_reader.h"
 #include "hamming/width_kernels.h"
 
@@ -90,18 +91,19 @@ class ClassBitmaps {
 // Histograms of one block of queries over one range.
 DistanceCounts count_block(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
                            CancellationPoint& cancellation_point) {
-  Counter counter(kernels, data.queries.codes.part(block), allowed_items(data.mask, range));
+  Counter counter(kernels, data.queries.codes.part(block), allowed_items(data.masks.shared(), range));
   ClassBitmaps bitmaps(data.database.labels, data.classes, items_per_tile(padded_width(data.queries.codes.width)));
-  RelevantItems relevant(block.count());
+  ItemsByQuery relevant(block.count());
   std::vector<std::vector<std::uint64_t>> unions(block.count());
-  TileReader reader(data.database.codes, data.mask, range);
+  TileReader reader(data.database.codes, data.masks.shared(), range);
+  TileMasks masks(data.masks.from(block.begin), data.queries.codes.part(block), range.begin);
   for (Tile tile; reader.next(tile); cancellation_point()) {
     bitmaps.set_tile(tile, range.begin);
     for (std::size_t q = 0; q < block.count(); ++q) {
       const std::size_t query = block.begin + q;
       relevant[q] = bitmaps.relevant(data.queries.labels.begin(query), data.queries.labels.end(query), unions[q]);
     }
-    counter.add(tile, &relevant);
+    counter.add(tile, masks.of(tile), &relevant);
   }
   return counter.finish();
 }
@@ -169,7 +171,15 @@ class GainLevel {
   // The place of a bitmap of the next tile, for the i-th query.
   std::uint64_t* bitmap(std::size_t i) { return bitmaps_.data() + i * words_; }
   void set(std::size_t i, bool has_items) { relevant_[i] = has_items ? bitmap(i) : nullptr; }
-  void add(const Tile& tile) { counter_.add(tile, &relevant_); }
+
+  // Counts the items of a tile; `allowed` by the queries of the block.
+  void add(const Tile& tile, const ItemsByQuery* allowed) {
+    allowed_.clear();
+    if (allowed != nullptr) {
+      for (const std::size_t q : queries_) allowed_.push_back((*allowed)[q]);
+    }
+    counter_.add(tile, allowed == nullptr ? nullptr : &allowed_, &relevant_);
+  }
 
   // Calls visit(query, items at each distance) for each query.
   template <class Visit>
@@ -191,7 +201,8 @@ class GainLevel {
   std::vector<std::uint8_t> codes_;
   Counter counter_;
   std::vector<std::uint64_t> bitmaps_;
-  RelevantItems relevant_;
+  ItemsByQuery allowed_;
+  ItemsByQuery relevant_;
 };
 
 void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
@@ -201,7 +212,7 @@ void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, 
   const std::size_t bins = codes.bins();
   ClassBitmaps bitmaps(data.database.labels, data.classes, items_per_tile(padded_width(codes.width)));
   SharedClasses shared(bitmaps.words());
-  const std::size_t allowed = allowed_items(data.mask, range);
+  const std::size_t allowed = allowed_items(data.masks.shared(), range);
   std::vector<std::unique_ptr<GainLevel>> levels;  // one shared class, two, ...
   for (std::size_t count = 1; count <= gains.most; ++count) {
     std::vector<std::size_t> queries;
@@ -212,7 +223,8 @@ void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, 
     levels.push_back(std::make_unique<GainLevel>(kernels, codes, std::move(queries), allowed, bitmaps.words()));
   }
   std::vector<std::size_t> next(levels.size());
-  TileReader reader(data.database.codes, data.mask, range);
+  TileReader reader(data.database.codes, data.masks.shared(), range);
+  TileMasks masks(data.masks.from(block.begin), data.queries.codes.part(block), range.begin);
   for (Tile tile; reader.next(tile); cancellation_point()) {
     bitmaps.set_tile(tile, range.begin);
     std::fill(next.begin(), next.end(), 0);
@@ -223,7 +235,8 @@ void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, 
         levels[l]->set(i, shared.items_with(l + 1, levels[l]->bitmap(i)));
       }
     }
-    for (const auto& level : levels) level->add(tile);
+    const ItemsByQuery* allowed_here = masks.of(tile);
+    for (const auto& level : levels) level->add(tile, allowed_here);
   }
   for (std::size_t l = 0; l < levels.size(); ++l) {
     const auto gain = static_cast<double>(l + 1), exponential = std::ldexp(1.0, static_cast<int>(l + 1)) - 1.0;
@@ -292,17 +305,21 @@ void visit_all(const Kernels& kernels, const LabelledCodes& data, Range block, R
   const CodeView codes = data.queries.codes.part(block);
   TileDistances<Distance> tile_distances(kernels, codes);
   ClassBitmaps bitmaps(data.database.labels, data.classes, items_per_tile(padded_width(codes.width)));
-  TileReader reader(data.database.codes, data.mask, range);
+  TileReader reader(data.database.codes, data.masks.shared(), range);
+  TileMasks masks(data.masks.from(block.begin), data.queries.codes.part(block), range.begin);
   for (Tile tile; reader.next(tile); cancellation_point()) {
     bitmaps.set_tile(tile, range.begin);
+    const ItemsByQuery* allowed = masks.of(tile);
     tile_distances.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
       const std::size_t query = block.begin + q;
       const std::uint64_t* relevant =
           bitmaps.relevant(data.queries.labels.begin(query), data.queries.labels.end(query), scratch);
       IndexOrder& order = orders[q];
-      for (std::size_t i = 0; i < tile.count; ++i) {
+      const auto visit = [&](std::size_t i) {
         order.visit(distances[i], relevant != nullptr && ((relevant[i / 64] >> (i % 64)) & 1) != 0);
-      }
+      };
+      if (allowed != nullptr) return for_each_bit((*allowed)[q], words_for(tile.count), visit);
+      for (std::size_t i = 0; i < tile.count; ++i) visit(i);
     });
   }
 }
@@ -312,13 +329,13 @@ void visit_near(const Kernels& kernels, const LabelledCodes& data, Range block, 
                 CancellationPoint& cancellation_point, std::vector<IndexOrder>& orders) {
   const LabelView labels = data.queries.labels;
   const CodeView codes = data.queries.codes.part(block);
-  const std::size_t allowed = allowed_items(data.mask, range);
-  Scanner scanner(kernels, codes, allowed);
+  const std::size_t allowed = allowed_items(data.masks.shared(), range);
+  Scanner scanner(kernels, codes, allowed, data.masks.from(block.begin), range.begin);
   for (std::size_t q = 0; q < block.count(); ++q) scanner.set_threshold(q, orders[q].threshold());
   ClassBitmaps bitmaps(data.database.labels, data.classes, scanner.items_per_tile());
   std::vector<std::uint64_t> scratch;
   HitLists hits(block.count());
-  TileReader reader = scanner.tiles(data.database.codes, data.mask, range, allowed);
+  TileReader reader = scanner.tiles(data.database.codes, data.masks.shared(), range, allowed);
   for (Tile tile; reader.next(tile); cancellation_point()) {
     bitmaps.set_tile(tile, range.begin);
     scanner.scan(tile, hits, [&](std::size_t q, std::size_t count) {
@@ -382,8 +399,10 @@ void gain_histograms(const Kernels& kernels, const LabelledCodes& data, std::siz
                    gain_block(kernels, data, plan.queries[task], range, cancellation_point, gains);
                  }
                });
-  const auto allowed = static_cast<std::int64_t>(allowed_items(data.mask, {0, data.database.codes.count}));
+  const Range all{0, data.database.codes.count};
+  auto allowed = static_cast<std::int64_t>(allowed_items(data.masks.first, all));
   for (std::size_t q = 0; q < data.queries.codes.count; ++q) {
+    if (data.masks.by_query()) allowed = static_cast<std::int64_t>(allowed_items(data.masks.of(q), all));
     std::int64_t* row = gains.items + q * (gains.most + 1);
     row[0] = allowed - std::accumulate(row + 1, row + gains.most + 1, std::int64_t{0});
   }

@@ -16,7 +16,7 @@ struct LabelledCodes {
   Labelled queries;
   Labelled database;
   std::size_t classes;
-  MaskView mask{};  // of the database: masked items are not counted and have no rank
+  Masks masks{};  // masked items are not counted and have no rank
 };
 
 // Fills `items` and `relevant`, both of shape (queries, bins) and zero on entry: the number of items, and of relevant

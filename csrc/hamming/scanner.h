@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <variant>
@@ -11,6 +12,7 @@
 #include "compiler.h"
 #include "hamming/aligned_array.h"
 #include "hamming/bit_sliced_blocks.h"
+#include "hamming/bits.h"
 #include "hamming/hit_list.h"
 #include "hamming/padding.h"
 #include "hamming/tile_reader.h"
@@ -21,11 +23,13 @@ namespace vtsearch {
 
 class RowScanner {
  public:
-  RowScanner(const Kernels& kernels, CodeView queries)
+  RowScanner(const Kernels& kernels, CodeView queries, Masks masks, std::size_t begin)
       : padded_(padded_width(queries.width)),
         scan_(kernels.scan[width_form(padded_)]),
         codes_(padded_codes(queries)),
         thresholds_(queries.count, queries.bins()),
+        masks_(masks),
+        begin_(begin),
         items_per_tile_(queries.count == 1 ? items_per_streamed_tile(padded_) : vtsearch::items_per_tile(padded_)),
         positions_(items_per_tile_ + items_per_group),
         distances_(items_per_tile_ + items_per_group) {}
@@ -51,13 +55,25 @@ class RowScanner {
     for (std::size_t q = 0; q < thresholds_.size(); ++q) {
       const std::size_t found = scan_(codes_.data() + q * padded_, tile.codes, tile.count, padded_, thresholds_[q],
                                       positions_.data(), distances_.data());
-      visit(q, tile.allowed == nullptr ? found : keep_allowed(tile.allowed, found));
+      visit(q, kept(tile, q, found));
     }
   }
 
  private:
-  // Removes those of the first `count` hits that are not allowed; returns how many remain.
-  VTSEARCH_NOINLINE std::size_t keep_allowed(const std::uint64_t* allowed, std::size_t count) {
+  // Removes those of the first `found` hits that the query may not find; returns how many remain.
+  std::size_t kept(const Tile& tile, std::size_t q, std::size_t found) {
+    if (masks_.by_query()) {
+      const MaskView mask = masks_.of(q);
+      return keep_if(found, [&](std::uint32_t position) { return mask.allows(begin_ + tile.item(position)); });
+    }
+    if (tile.allowed == nullptr) return found;
+    const std::uint64_t* allowed = tile.allowed;
+    return keep_if(found,
+                   [=](std::uint32_t position) { return ((allowed[position / 64] >> (position % 64)) & 1) != 0; });
+  }
+
+  template <class Allows>
+  VTSEARCH_NOINLINE std::size_t keep_if(std::size_t count, Allows allows) {
     std::uint32_t* positions = positions_.data();
     std::uint16_t* distances = distances_.data();
     std::size_t kept = 0;
@@ -65,7 +81,7 @@ class RowScanner {
       const std::uint32_t position = positions[i];
       positions[kept] = position;
       distances[kept] = distances[i];
-      kept += (allowed[position / 64] >> (position % 64)) & 1;
+      kept += allows(position);
     }
     return kept;
   }
@@ -74,6 +90,8 @@ class RowScanner {
   ScanKernel scan_;
   std::vector<std::uint8_t> codes_;  // the queries
   std::vector<std::size_t> thresholds_;
+  Masks masks_;
+  std::size_t begin_;
   std::size_t items_per_tile_;
   AlignedArray<std::uint32_t> positions_;
   AlignedArray<std::uint16_t> distances_;
@@ -81,11 +99,13 @@ class RowScanner {
 
 class BitSlicedScanner {
  public:
-  BitSlicedScanner(const Kernels& kernels, CodeView queries)
+  BitSlicedScanner(const Kernels& kernels, CodeView queries, Masks masks, std::size_t begin)
       : kernels_(kernels, queries.width),
         queries_(queries),
         padded_(padded_width(queries.width)),
         codes_(padded_codes(queries)),
+        masks_(masks),
+        begin_(begin),
         block_(queries.width),
         found_(max_blocks * queries.count),
         any_(queries.count) {}
@@ -118,6 +138,46 @@ class BitSlicedScanner {
       kernels_.scan(block_.rows(), queries_.view(), block_.items(), block, found_.data() + block * any_.size(),
                     any_.data());
     }
+    if (masks_.by_query()) keep_allowed(tile);
+  }
+
+  // Removes the items that a query may not find. Its mask is read only for blocks in which it has found some; memory
+  // has to send most of these lines, so they are prefetched while those of queries before it are in use.
+  void keep_allowed(const Tile& tile) {
+    constexpr std::size_t ahead = 8;
+    const std::size_t queries = any_.size();
+    for (std::size_t q = 0; q < std::min(ahead, queries); ++q) prefetch_mask(tile, q);
+    for (std::size_t q = 0; q < queries; ++q) {
+      if (q + ahead < queries) prefetch_mask(tile, q + ahead);
+      for_each_found(q, [&](std::size_t block) {
+        if (!intersect(tile, q, block)) any_[q] = static_cast<std::uint8_t>(any_[q] ^ (1u << block));
+      });
+    }
+  }
+
+  void prefetch_mask(const Tile& tile, std::size_t q) const {
+    const std::uint8_t* mask = masks_.of(q).data + (begin_ + tile.first) / 8;
+    for_each_found(q, [&](std::size_t block) { prefetch(mask + block * row_bytes); });
+  }
+
+  // Calls visit(block) for the blocks in which a query has found items.
+  template <class Visit>
+  void for_each_found(std::size_t q, Visit&& visit) const {
+    for (unsigned blocks = any_[q]; blocks != 0; blocks &= blocks - 1) {
+      visit(static_cast<std::size_t>(std::countr_zero(blocks)));
+    }
+  }
+
+  // Removes from the items of a block those that the mask of the query does not allow; returns whether some remain.
+  bool intersect(const Tile& tile, std::size_t q, std::size_t block) {
+    const std::size_t position = block * block_items, first = begin_ + tile.first + position;
+    const std::size_t count = std::min(block_items, tile.count - position);
+    BlockItems allowed;
+    masks_.of(q).write_words(first, first + count, allowed.word);
+    std::uint64_t* words = found_.data()[block * any_.size() + q].word;
+    std::uint64_t any = 0;
+    for (std::size_t w = 0; w < words_for(count); ++w) any |= words[w] &= allowed.word[w];
+    return any != 0;
   }
 
   TileItems found(std::size_t q) const { return {found_.data() + q, any_.size(), any_[q]}; }
@@ -139,6 +199,8 @@ class BitSlicedScanner {
   BitSlicedQuerySet queries_;
   std::size_t padded_;
   std::vector<std::uint8_t> codes_;  // the queries
+  Masks masks_;
+  std::size_t begin_;
   BitSlicedBlock block_;
   std::vector<BlockItems> found_;  // (blocks, queries)
   std::vector<std::uint8_t> any_;
@@ -149,9 +211,10 @@ inline constexpr std::size_t scans_per_gathered = 64;
 
 class Scanner {
  public:
-  // For about so many items.
-  Scanner(const Kernels& kernels, CodeView queries, std::size_t items)
-      : queries_(queries.count), form_(make(kernels, queries, items)) {}
+  // For about so many items. `masks` of the queries are for a range that begins at `begin`, a multiple of 64; a mask
+  // for all of them is followed by tiles.
+  Scanner(const Kernels& kernels, CodeView queries, std::size_t items, Masks masks = {}, std::size_t begin = 0)
+      : queries_(queries.count), form_(make(kernels, queries, items, masks, begin)) {}
 
   // The tile length with the best speed.
   std::size_t items_per_tile() const {
@@ -184,9 +247,9 @@ class Scanner {
  private:
   using Form = std::variant<RowScanner, BitSlicedScanner>;
 
-  static Form make(const Kernels& kernels, CodeView queries, std::size_t items) {
-    if (is_bit_sliced(queries.count, items)) return BitSlicedScanner(kernels, queries);
-    return RowScanner(kernels, queries);
+  static Form make(const Kernels& kernels, CodeView queries, std::size_t items, Masks masks, std::size_t begin) {
+    if (is_bit_sliced(queries.count, items)) return BitSlicedScanner(kernels, queries, masks, begin);
+    return RowScanner(kernels, queries, masks, begin);
   }
 
   // Whether it takes less time to gather the allowed items and to scan them than to scan all.

@@ -9,11 +9,15 @@
 namespace vtsearch {
 namespace {
 
-// A scanner for items at a distance of at most `radius`.
-Scanner scanner_of(const Kernels& kernels, CodeView queries, std::size_t items, std::size_t radius) {
-  Scanner scanner(kernels, queries, items);
+// Calls scan(scanner, tile) for each tile of the range, with a scanner for items at a distance of at most `radius`.
+template <class Scan>
+void scan_range(const Kernels& kernels, CodeView queries, CodeView database, std::size_t radius, Masks masks,
+                Range range, CancellationPoint& cancellation_point, Scan&& scan) {
+  const std::size_t allowed = allowed_items(masks.shared(), range);
+  Scanner scanner(kernels, queries, allowed, masks, range.begin);
   for (std::size_t q = 0; q < queries.count; ++q) scanner.set_threshold(q, std::min(radius + 1, queries.bins()));
-  return scanner;
+  TileReader reader = scanner.tiles(database, masks.shared(), range, allowed);
+  for (Tile tile; reader.next(tile); cancellation_point()) scan(scanner, tile);
 }
 
 // Sorts the hits of all ranges for one query by a counting sort on the distance.
@@ -36,20 +40,16 @@ void sort_into(const std::vector<Range>& ranges, const std::vector<const HitList
 
 }  // namespace
 
-Neighbors within(const Kernels& kernels, CodeView queries, CodeView database, std::size_t radius, MaskView mask,
+Neighbors within(const Kernels& kernels, CodeView queries, CodeView database, std::size_t radius, Masks masks,
                  std::size_t threads, Cancellation& cancellation) {
   const Plan plan = plan_work(queries.count, database.count, threads, queries_per_block);
   std::vector<HitLists> found(plan.tasks());  // (blocks, ranges)
   parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
     const Range block = plan.query_block(task);
     found[task].resize(block.count());
-    const Range range = plan.range(task);
-    const std::size_t allowed = allowed_items(mask, range);
-    Scanner scanner = scanner_of(kernels, queries.part(block), allowed, radius);
-    TileReader reader = scanner.tiles(database, mask, range, allowed);
-    for (Tile tile; reader.next(tile); cancellation_point()) {
-      scanner.scan(tile, found[task], [](std::size_t, std::size_t) {});
-    }
+    scan_range(
+        kernels, queries.part(block), database, radius, masks.from(block.begin), plan.range(task), cancellation_point,
+        [&](Scanner& scanner, const Tile& tile) { scanner.scan(tile, found[task], [](std::size_t, std::size_t) {}); });
   });
   // The hit lists of one query, one per range.
   std::vector<const HitList*> lists(plan.ranges.size());
@@ -79,20 +79,18 @@ Neighbors within(const Kernels& kernels, CodeView queries, CodeView database, st
   return neighbors;
 }
 
-void count_within(const Kernels& kernels, CodeView queries, CodeView database, std::size_t radius, MaskView mask,
+void count_within(const Kernels& kernels, CodeView queries, CodeView database, std::size_t radius, Masks masks,
                   std::size_t threads, Cancellation& cancellation, std::int64_t* counts) {
   const Plan plan = plan_work(queries.count, database.count, threads, queries_per_block);
   std::mutex mutex;
   parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
     const Range block = plan.query_block(task);
     std::vector<std::int64_t> here(block.count());
-    const Range range = plan.range(task);
-    const std::size_t allowed = allowed_items(mask, range);
-    Scanner scanner = scanner_of(kernels, queries.part(block), allowed, radius);
-    TileReader reader = scanner.tiles(database, mask, range, allowed);
-    for (Tile tile; reader.next(tile); cancellation_point()) {
-      scanner.count(tile, [&](std::size_t q, std::size_t count) { here[q] += static_cast<std::int64_t>(count); });
-    }
+    scan_range(kernels, queries.part(block), database, radius, masks.from(block.begin), plan.range(task),
+               cancellation_point, [&](Scanner& scanner, const Tile& tile) {
+                 scanner.count(tile,
+                               [&](std::size_t q, std::size_t count) { here[q] += static_cast<std::int64_t>(count); });
+               });
     const std::lock_guard lock(mutex);
     for (std::size_t q = 0; q < here.size(); ++q) counts[block.begin + q] += here[q];
   });

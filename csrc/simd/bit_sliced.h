@@ -85,11 +85,15 @@ using BitSlicedScanKernel = void (*)(const std::uint8_t* rows, const BitSlicedQu
                                      const BlockItems& allowed, std::size_t block, BlockItems* found,
                                      std::uint8_t* any);
 
+// For each query a bitmap of items of one block.
+using QueryItems = const std::uint64_t* const*;
+
 // Adds the `allowed` items of a block to the counters of each query, and those also in relevant_items[query] to
-// `relevant`. relevant_items and its elements may be null.
+// `relevant`. Only items in allowed_items[query] count, or all if allowed_items is null. relevant_items and its
+// elements may be null.
 using BitSlicedCountKernel = void (*)(const std::uint8_t* rows, const BitSlicedQueries& queries,
-                                      const BlockItems& allowed, std::uint64_t* counters,
-                                      const std::uint64_t* const* relevant_items, std::uint64_t* relevant);
+                                      const BlockItems& allowed, QueryItems allowed_items, std::uint64_t* counters,
+                                      QueryItems relevant_items, std::uint64_t* relevant);
 
 // Returns the number of hits.
 using FoundKernel = std::size_t (*)(const TileItems& found);

@@ -210,8 +210,8 @@ VTSEARCH_ALWAYS_INLINE void count_ways(Vector items, const LowBits& low, u8* cou
 }
 
 template <std::size_t Units>
-void count_block(const u8* rows, const BitSlicedQueries& queries, const BlockItems& allowed, u64* counters,
-                 const u64* const* relevant_items, u64* relevant) {
+void count_block(const u8* rows, const BitSlicedQueries& queries, const BlockItems& allowed, QueryItems allowed_items,
+                 u64* counters, QueryItems relevant_items, u64* relevant) {
   const std::size_t units = Units == 0 ? queries.units : Units;
   const std::size_t bits = counter_bits(unit_bits * units);
   const std::size_t octets = unit_bits * units / 8 + 1;  // groups of eight distances
@@ -226,8 +226,10 @@ void count_block(const u8* rows, const BitSlicedQueries& queries, const BlockIte
         high[i][0] = Vector::without(LowBits::ones(), distance[i]);
         high[i][1] = distance[i];
       }
+      Vector counted = part_of(allowed.word, at);
+      if (allowed_items != nullptr) counted = counted & part_of(allowed_items[q], at);
       for (std::size_t octet = 0; octet < octets; ++octet) {
-        Vector items = part_of(allowed.word, at);
+        Vector items = counted;
         for (std::size_t i = 3; i < bits; ++i) items = items & high[i][(octet >> (i - 3)) & 1];
         if (!Vector::any(items)) continue;
         const std::size_t place = (q * octets + octet) * 2 * row_bytes + at;

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vtsearch import _labels, _native, _pages, _validate
-from vtsearch._masks import Mask, checked_mask
+from vtsearch._masks import Mask, QueryMasks, checked_mask
 from vtsearch._validate import Codes, Progress
 
 Lists = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]
@@ -170,11 +170,19 @@ class Scan:
     is scanned for all queries, and its pages are then released.
     """
 
-    def __init__(self, database: Database, queries: int, progress: Progress | None = None, *, beside: int = 0) -> None:
-        """``beside``: bytes that the caller needs for each item of the current range."""
+    def __init__(
+        self,
+        database: Database,
+        queries: int,
+        progress: Progress | None = None,
+        *,
+        masks: QueryMasks | None = None,
+        beside: int = 0,
+    ) -> None:
+        """``masks``: in place of that of the database; ``beside``: bytes needed for each item of the current range."""
         parts = database.parts
         self.items = len(database)
-        self.mask = database.mask
+        self.mask = database.mask if masks is None else masks
         self._progress = progress
         self._too_large = self.items * database.width > RANGE_BYTES
         in_files = self._too_large and any(map(_pages.is_mapped, parts))
@@ -262,7 +270,7 @@ def scan_histogram(queries: Codes, scan: Scan, threads: int) -> NDArray[np.int64
     return functools.reduce(operator.add, found)
 
 
-def allowed_bits(mask: Mask | None, items: Range) -> NDArray[np.uint8] | None:
+def allowed_bits(mask: Mask | QueryMasks | None, items: Range) -> NDArray[np.uint8] | None:
     """The part of a mask for a range, as the engine takes it."""
     return None if mask is None else mask.bits(items.first, items.stop)
 

@@ -30,10 +30,6 @@ class Excluded:
         """Of queries in ascending order and an item of each."""
         return cls(np.searchsorted(owners, np.arange(queries + 1)), items)
 
-    def of(self, query: int) -> NDArray[np.int64]:
-        """The items that a query excludes."""
-        return self.items[self.offsets[query] : self.offsets[query + 1]]
-
     def rows(self, start: int, stop: int) -> Excluded:
         """Queries start .. stop - 1."""
         offsets = self.offsets[start : stop + 1]
@@ -100,23 +96,25 @@ def _themselves(word: str, queries: int, n: int) -> Excluded:
 
 def _pairs(exclude: Any, queries: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Queries in ascending order and the positions that they exclude, -1 included."""
-    rows = _rows(exclude)
+    table = _table(exclude)
+    rows = [as_array("exclude", row) for row in exclude] if table is None else table
     if len(rows) != queries:
         raise ValueError(f"exclude: expected {queries} rows, one for each of query_codes, got {len(rows)}")
-    owners = np.repeat(np.arange(queries), [len(row) for row in rows])
-    return owners, np.concatenate([np.empty(0, dtype=np.int64), *map(_positions, rows)])
+    if table is not None:
+        return np.repeat(np.arange(queries), table.shape[1]), _positions(table.reshape(-1))
+    lists = [_positions(np.atleast_1d(row)) for row in rows]
+    owners = np.repeat(np.arange(queries), [len(row) for row in lists])
+    return owners, np.concatenate([np.empty(0, dtype=np.int64), *lists])
 
 
-def _rows(exclude: Any) -> list[NDArray[Any]]:
-    """The arrays of positions of each query."""
-    if isinstance(exclude, Sequence):
-        rows = [as_array("exclude", each) for each in exclude]
-        if any(row.ndim for row in rows):
-            return [np.atleast_1d(row) for row in rows]
+def _table(exclude: Any) -> NDArray[Any] | None:
+    """The positions of all queries as (q, positions of each); None for a sequence of arrays."""
+    if isinstance(exclude, Sequence) and any(as_array("exclude", row).ndim for row in exclude):
+        return None
     array = as_array("exclude", exclude)
     if array.ndim not in (1, 2):
         raise ValueError(f"exclude: expected {_FORMS}, got {array.shape}")
-    return list(array.reshape(len(array), -1 if array.size else 0))
+    return array.reshape(len(array), -1 if array.size else 0)
 
 
 def _positions(row: NDArray[Any]) -> NDArray[np.int64]:

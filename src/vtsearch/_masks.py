@@ -45,12 +45,6 @@ class Mask:
         padding = packed[-1:] & (0xFF >> (self.items % 8 or 8))
         return int(np.bitwise_count(packed).sum(dtype=np.int64) - np.bitwise_count(padding).sum())
 
-    def as_bool(self) -> NDArray[np.bool_]:
-        """One bool for each item, (n,); a copy."""
-        if self.array.dtype == np.bool_:
-            return np.array(self.array)
-        return np.unpackbits(self.array, count=self.items).view(np.bool_)
-
 
 @dataclass(frozen=True)
 class QueryMasks:
@@ -59,9 +53,35 @@ class QueryMasks:
     array: NDArray[Any]
     items: int
 
-    def of(self, query: int) -> Mask:
-        """The mask of one query."""
-        return Mask(self.array[query], self.items)
+    @classmethod
+    def repeated(cls, mask: Mask | None, queries: int, items: int) -> QueryMasks:
+        """The same mask for each query; without one, all items."""
+        bits = np.full((items + 7) // 8, 0xFF, dtype=np.uint8) if mask is None else mask.bits(0, items)
+        return cls(np.tile(bits, (queries, 1)), items)
+
+    def rows(self, start: int, stop: int) -> QueryMasks:
+        """The masks of queries start .. stop - 1."""
+        return QueryMasks(self.array[start:stop], self.items)
+
+    def bits(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """(q, bytes): packed bits of items start .. stop - 1, as of ``numpy.packbits`` along axis 1; perhaps a view."""
+        if self.array.dtype == np.bool_:
+            return np.packbits(self.array[:, start:stop], axis=1)
+        part = self.array[:, start // 8 : (stop + 7) // 8]
+        if start % 8 == 0:
+            return np.ascontiguousarray(part)
+        bits = np.unpackbits(part, axis=1)
+        return np.packbits(bits[:, start % 8 : start % 8 + stop - start], axis=1)
+
+    def without(self, owners: NDArray[np.int64], items: NDArray[np.int64]) -> QueryMasks:
+        """A copy that does not allow some items, each of the query beside it."""
+        packed = np.array(self.bits(0, self.items))
+        np.bitwise_and.at(packed, (owners, items // 8), ~(0x80 >> items % 8).astype(np.uint8))
+        return QueryMasks(packed, self.items)
+
+    def counts(self) -> NDArray[np.int64]:
+        """(q,) number of items that each mask allows."""
+        return np.array([Mask(row, self.items).count() for row in self.array], dtype=np.int64)
 
 
 def checked_mask(mask: ArrayLike | None, n: int) -> Mask | None:

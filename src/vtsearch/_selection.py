@@ -9,13 +9,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vtsearch import _database
-from vtsearch._database import Database, Lists, Rows
+from vtsearch._database import Database, Lists, Rows, Scan
 from vtsearch._exclusions import Exclude, Excluded, checked_exclude
 from vtsearch._masks import Mask, QueryMasks, checked_query_masks
 from vtsearch._validate import Codes, Progress, as_array, cut_off
 
 MOST_DROPPED = 16
-"""Excluded items per query, at most, that are found and dropped; queries with more are searched one by one."""
+"""Excluded items per query that are always found and dropped; those of queries with more may become masks."""
+
+MASK_ITEMS_PER_DROPPED = 16
+"""The time to compare a result with an excluded item, in that to make masks of so many items."""
+
+MASK_BYTES = 2**26
+"""Masks of queries of one group, at most."""
 
 _PAIR_BYTES = 2**22
 
@@ -24,18 +30,32 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 class Group(NamedTuple):
-    """Queries that search the same database; each may still exclude a few items, all of them allowed by the mask."""
+    """Queries that are searched together, under the mask of the database or, in its place, one for each of them.
+
+    Each may still exclude a few items, all of them allowed by its mask.
+    """
 
     start: int
     stop: int
     queries: Codes
     database: Database
+    masks: QueryMasks | None
     excluded: Excluded | None
+
+    @property
+    def mask(self) -> Mask | QueryMasks | None:
+        """The items that the queries may find."""
+        return self.database.mask if self.masks is None else self.masks
+
+    def scan(self, progress: Progress | None, *, beside: int = 0) -> Scan:
+        """A pass over the database for all queries of the group."""
+        return Scan(self.database, len(self.queries), progress, masks=self.masks, beside=beside)
 
     def part(self, start: int, stop: int) -> Group:
         """Queries start .. stop - 1 of the group."""
+        masks = None if self.masks is None else self.masks.rows(start, stop)
         excluded = None if self.excluded is None else self.excluded.rows(start, stop)
-        return Group(self.start + start, self.start + stop, self.queries[start:stop], self.database, excluded)
+        return Group(self.start + start, self.start + stop, self.queries[start:stop], self.database, masks, excluded)
 
 
 class Selection(NamedTuple):
@@ -52,30 +72,47 @@ class Selection(NamedTuple):
         """Whether all queries may find the same items: one scan answers all, and nothing is dropped."""
         return self.masks is None and self.excluded is None
 
-    def is_split(self, *, alone: bool) -> bool:
-        """Whether each query is a group of its own: masks differ, or exclusions are to become masks."""
-        return self.masks is not None or (alone and self.excluded is not None)
+    def group_length(self, *, masked: bool) -> int:
+        """Queries of a group: all, unless they have masks of their own."""
+        if self.masks is None and not (masked and self.excluded is not None):
+            return max(len(self.queries), 1)
+        return max(MASK_BYTES // max(len(self.database) // 8, 1), 1)
 
-    def groups(self, *, alone: bool = False) -> Iterator[Group]:
-        """Queries in order, in groups of one database: one group in all, unless masks differ between queries.
+    def groups(self, *, masked: bool = False) -> Iterator[Group]:
+        """Queries in order, in groups that are searched together.
 
-        ``alone``: no group has exclusions; they become masks, and each query a group of its own.
+        ``masked``: no group has exclusions; they become masks.
         """
         count = len(self.queries)
-        if count == 0 or not self.is_split(alone=alone):
-            yield Group(0, count, self.queries, self.database, self.excluded)
-            return
-        for q in range(count):
-            yield Group(q, q + 1, self.queries[q : q + 1], self.database.with_mask(self._mask_of(q)), None)
+        split = self.masks is not None or (masked and self.excluded is not None)
+        step = self.group_length(masked=masked)
+        for start in range(0, max(count, 1), step):
+            stop = min(start + step, count)
+            masks = self._masks_of(start, stop) if split else None
+            excluded = None if split or self.excluded is None else self.excluded.rows(start, stop)
+            yield Group(start, stop, self.queries[start:stop], self.database, masks, excluded)
 
-    def excludes_many(self) -> bool:
-        """Whether some query excludes more items than are worth finding and dropping."""
-        return self.excluded is not None and self.excluded.most() > MOST_DROPPED
+    def groups_of_one_mask(self) -> Iterator[Group]:
+        """Queries in order, in groups that may find the same items."""
+        for group in self.groups():
+            if group.masks is None:
+                yield group
+                continue
+            for q, bits in enumerate(group.masks.bits(0, len(self.database))):
+                database = self.database.with_mask(Mask(bits, len(self.database)))
+                yield group.part(q, q + 1)._replace(database=database, masks=None)
+
+    def excludes_many(self, k: int) -> bool:
+        """Whether some query excludes more items than are worth finding beside k results, and dropping."""
+        most = 0 if self.excluded is None else self.excluded.most()
+        return most > MOST_DROPPED and MASK_ITEMS_PER_DROPPED * most * (k + most) > len(self.database)
 
     def allowed(self) -> NDArray[np.int64]:
         """(q,) number of items that each query may find."""
         if self.masks is not None:
-            return np.array([self._mask_of(q).count() for q in range(len(self.queries))], dtype=np.int64)
+            step = self.group_length(masked=True)
+            starts = range(0, max(len(self.queries), 1), step)
+            return np.concatenate([self._masks_of(start, start + step).counts() for start in starts])
         counts = np.full(len(self.queries), self.database.allowed(), dtype=np.int64)
         return counts if self.excluded is None else counts - self.excluded.counts()
 
@@ -97,14 +134,16 @@ class Selection(NamedTuple):
             )
         return min(top, least)
 
-    def _mask_of(self, q: int) -> Mask:
-        mask = self.database.mask if self.masks is None else self.masks.of(q)
-        items = np.empty(0, dtype=np.int64) if self.excluded is None else self.excluded.of(q)
-        if mask is not None and not len(items):
-            return mask
-        allowed = np.ones(len(self.database), dtype=np.bool_) if mask is None else mask.as_bool()
-        allowed[items] = False
-        return Mask(allowed, len(allowed))
+    def _masks_of(self, start: int, stop: int) -> QueryMasks:
+        """The masks of some queries, which do not allow the items that these exclude."""
+        if self.masks is None:
+            masks = QueryMasks.repeated(self.database.mask, stop - start, len(self.database))
+        else:
+            masks = self.masks.rows(start, stop)
+        if self.excluded is None:
+            return masks
+        excluded = self.excluded.rows(start, stop)
+        return masks.without(excluded.owners, excluded.items)
 
 
 def select(
@@ -142,8 +181,10 @@ def rank(selection: Selection, k: Any, threads: int, progress: Progress | None) 
     """The k nearest of each query, ordered by (distance, index)."""
     queries, database, masks, excluded = selection
     if masks is None and excluded is None:  # the common case, without the calls of the others: it takes microseconds
-        scan = _database.Scan(database, len(queries), progress)
+        scan = Scan(database, len(queries), progress)
         return _database.scan_rank(queries, scan, cut_off(k, len(database)), threads)
+    if masks is not None or selection.excludes_many(cut_off(k, len(database))):
+        return _rank_masked(selection, k, threads, progress)
     columns = selection.columns(k)
 
     def answer(group: Group, report: Progress | None) -> Rows:
@@ -154,7 +195,21 @@ def rank(selection: Selection, k: Any, threads: int, progress: Progress | None) 
         shape = len(kept), columns
         return distances[kept].reshape(shape), indices[kept].reshape(shape)
 
-    return stacked_rows(list(each_group(selection, answer, progress, alone=selection.excludes_many())))
+    return stacked_rows(list(each_group(selection, answer, progress)))
+
+
+def _rank_masked(selection: Selection, k: Any, threads: int, progress: Progress | None) -> Rows:
+    """The k nearest under masks of the queries: what these allow is only counted if some row is short."""
+    top = cut_off(k, len(selection.database))
+
+    def answer(group: Group, report: Progress | None) -> Rows:
+        return _database.scan_rank(group.queries, group.scan(report), top, threads)
+
+    distances, indices = stacked_rows(list(each_group(selection, answer, progress, masked=True)))
+    if not distances.size or distances[:, -1].max() <= 8 * selection.database.width:
+        return distances, indices
+    columns = selection.columns(k)
+    return distances[:, :columns].copy(), indices[:, :columns].copy()
 
 
 def ranked(
@@ -163,8 +218,10 @@ def ranked(
     """The k nearest of each query and as many more as one excludes, and which to keep; None means all."""
     excluded = group.excluded
     top = k if excluded is None else min(k + excluded.most(), len(group.database))
-    scan = _scan(group, progress)
+    scan = group.scan(progress)
     distances, indices = _database.scan_rank(group.queries, scan, top, threads)
+    if group.masks is not None:
+        return distances, indices, distances <= 8 * group.database.width  # the others fill short rows
     if excluded is None:
         return distances, indices, None
     kept = np.ones(indices.shape, dtype=np.bool_)
@@ -176,23 +233,29 @@ def ranked(
 def within(selection: Selection, radius: int, threads: int, progress: Progress | None) -> Lists:
     """All items within the radius of each query, ordered by (distance, index)."""
     if selection.shared:
-        return _database.scan_within(selection.queries, _scan(selection, progress), radius, threads)
+        return _database.scan_within(
+            selection.queries, Scan(selection.database, len(selection.queries), progress), radius, threads
+        )
 
     def answer(group: Group, report: Progress | None) -> Lists:
-        scan = _scan(group, report)
+        scan = group.scan(report)
         found = _database.scan_within(group.queries, scan, radius, threads)
         return found if group.excluded is None else _without(found, group.excluded)
 
-    return joined(list(each_group(selection, answer, progress, alone=selection.excludes_many())))
+    return joined(
+        list(each_group(selection, answer, progress, masked=selection.excludes_many(len(selection.database))))
+    )
 
 
 def count(selection: Selection, radius: int, threads: int, progress: Progress | None) -> NDArray[np.int64]:
     """(q,) items within the radius."""
     if selection.shared:
-        return _database.scan_count(selection.queries, _scan(selection, progress), radius, threads)
+        return _database.scan_count(
+            selection.queries, Scan(selection.database, len(selection.queries), progress), radius, threads
+        )
 
     def answer(group: Group, report: Progress | None) -> NDArray[np.int64]:
-        scan = _scan(group, report)
+        scan = group.scan(report)
         found = _database.scan_count(group.queries, scan, radius, threads)
         if group.excluded is None:
             return found
@@ -205,10 +268,12 @@ def count(selection: Selection, radius: int, threads: int, progress: Progress | 
 def histogram(selection: Selection, threads: int, progress: Progress | None) -> NDArray[np.int64]:
     """(q, 8 * bytes + 1) items at each distance."""
     if selection.shared:
-        return _database.scan_histogram(selection.queries, _scan(selection, progress), threads)
+        return _database.scan_histogram(
+            selection.queries, Scan(selection.database, len(selection.queries), progress), threads
+        )
 
     def answer(group: Group, report: Progress | None) -> NDArray[np.int64]:
-        scan = _scan(group, report)
+        scan = group.scan(report)
         counts = _database.scan_histogram(group.queries, scan, threads)
         if group.excluded is not None:
             owners, _, distances = excluded_pairs(group)
@@ -223,11 +288,11 @@ def each_group(
     answer: Callable[[Group, Progress | None], Answer],
     progress: Progress | None,
     *,
-    alone: bool = False,
+    masked: bool = False,
 ) -> Iterator[Answer]:
     """The answers of all groups, each of which reports its share of the progress."""
-    groups = len(selection.queries) if selection.is_split(alone=alone) else 1
-    for number, group in enumerate(selection.groups(alone=alone)):
+    groups = -(-len(selection.queries) // selection.group_length(masked=masked))
+    for number, group in enumerate(selection.groups(masked=masked)):
         yield answer(group, progress if groups <= 1 else _database.stage(progress, number, groups))
 
 
@@ -242,10 +307,6 @@ def excluded_pairs(group: Group) -> tuple[NDArray[np.int64], NDArray[np.int64], 
         differing = group.queries[owners[block]] ^ group.database.codes_of(items[block])
         distances[block] = np.bitwise_count(differing).sum(axis=1)
     return owners, items, distances
-
-
-def _scan(searched: Selection | Group, progress: Progress | None) -> _database.Scan:
-    return _database.Scan(searched.database, len(searched.queries), progress)
 
 
 def _without(found: Lists, excluded: Excluded) -> Lists:

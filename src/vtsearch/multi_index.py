@@ -195,7 +195,7 @@ class MultiIndex:
         _validate.choice("plan", plan, _PLANS)
         selection = _selection.select(query_codes, self.database, mask)
         columns, count = selection.columns(k), _validate.thread_count(threads)
-        answers = [self._ranked(group, columns, plan, count) for group in selection.groups()]
+        answers = [self._ranked(group, columns, plan, count) for group in selection.groups_of_one_mask()]
         ranking = Ranking(*_selection.stacked_rows([rows for rows, _ in answers]))
         return (ranking, self._explained([work for _, work in answers])) if explain else ranking
 
@@ -252,7 +252,7 @@ class MultiIndex:
         _validate.choice("plan", plan, _PLANS)
         selection = _selection.select(query_codes, self.database, mask)
         reach, count = _validate.checked_radius(radius, self.database.width), _validate.thread_count(threads)
-        answers = [self._within(group, reach, plan, count) for group in selection.groups()]
+        answers = [self._within(group, reach, plan, count) for group in selection.groups_of_one_mask()]
         neighbors = Neighbors(*_selection.joined([lists for lists, _ in answers]))
         return (neighbors, self._explained([work for _, work in answers])) if explain else neighbors
 

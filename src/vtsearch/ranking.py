@@ -51,8 +51,8 @@ def rank(
             Or a ``Database`` of several arrays.
         k: results per query, at least 1; None, or more than there are, means all.
         mask: (n,) bool, or (q, n) with a row for each query, or its ``numpy.packbits`` along the last axis, or the
-            positions of the allowed items, ascending integers; others are ignored. Rows that differ are searched query
-            by query, each of which reads a file anew.
+            positions of the allowed items, ascending integers; others are ignored. With a row for each query, a larger
+            file is read once for each 64 MiB of packed rows.
         exclude: positions in the database that a query ignores: (q,) integers, -1 for none; a sequence of q arrays
             where a query has several; or "self" where query i is item i.
         threads: upper bound; by default the CPUs that this process may use.
@@ -101,8 +101,8 @@ def within(
         db_codes: (n, bytes) uint8 of the same width, as for ``rank``.
         radius: largest distance that counts, in bits; at least 0.
         mask: (n,) bool, or (q, n) with a row for each query, or its ``numpy.packbits`` along the last axis, or the
-            positions of the allowed items, ascending integers; others are ignored. Rows that differ are searched query
-            by query, each of which reads a file anew.
+            positions of the allowed items, ascending integers; others are ignored. With a row for each query, a larger
+            file is read once for each 64 MiB of packed rows.
         exclude: positions in the database that a query ignores: (q,) integers, -1 for none; a sequence of q arrays
             where a query has several; or "self" where query i is item i.
         threads: upper bound; by default the CPUs that this process may use.
@@ -149,8 +149,8 @@ def count(
         db_codes: (n, bytes) uint8 of the same width, as for ``rank``.
         radius: largest distance that counts, in bits; at least 0.
         mask: (n,) bool, or (q, n) with a row for each query, or its ``numpy.packbits`` along the last axis, or the
-            positions of the allowed items, ascending integers; others are ignored. Rows that differ are searched query
-            by query, each of which reads a file anew.
+            positions of the allowed items, ascending integers; others are ignored. With a row for each query, a larger
+            file is read once for each 64 MiB of packed rows.
         exclude: positions in the database that a query ignores: (q,) integers, -1 for none; a sequence of q arrays
             where a query has several; or "self" where query i is item i.
         threads: upper bound; by default the CPUs that this process may use.
@@ -221,8 +221,8 @@ def histogram(
         query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
         db_codes: (n, bytes) uint8 of the same width, as for ``rank``.
         mask: (n,) bool, or (q, n) with a row for each query, or its ``numpy.packbits`` along the last axis, or the
-            positions of the allowed items, ascending integers; others are ignored. Rows that differ are searched query
-            by query, each of which reads a file anew.
+            positions of the allowed items, ascending integers; others are ignored. With a row for each query, a larger
+            file is read once for each 64 MiB of packed rows.
         exclude: positions in the database that a query ignores: (q,) integers, -1 for none; a sequence of q arrays
             where a query has several; or "self" where query i is item i.
         threads: upper bound; by default the CPUs that this process may use.

@@ -49,17 +49,20 @@ bool equal(const Fenced<T>& actual, const std::vector<T>& expected) {
 void check_rank(const Call& call, const Answers& answers) {
   const Problem& problem = call.problem;
   const CodeView database = problem.database_view();
-  const std::size_t columns = rank_columns(database, call.options.k, problem.mask_view());
+  const std::size_t columns = rank_columns(database, call.options.k, problem.masks());
   Fenced<std::int32_t> distances(problem.shape.queries * columns, -1);
   Fenced<std::int64_t> indices(problem.shape.queries * columns, -1);
-  rank(call.kernels, problem.query_view(), database, columns, problem.mask_view(), call.options.threads,
-       call.cancellation, distances.data(), indices.data());
+  rank(call.kernels, problem.query_view(), database, columns, problem.masks(), call.options.threads, call.cancellation,
+       distances.data(), indices.data());
   for (std::size_t q = 0; q < problem.shape.queries; ++q) {
     const std::vector<Found>& expected = answers.rankings[q];
-    call.require(columns == std::min(call.options.k, expected.size()), "rank_columns");
+    const std::size_t most = problem.masks().by_query() ? problem.shape.items : expected.size();
+    call.require(columns == std::min(call.options.k, most), "rank_columns");
     for (std::size_t i = 0; i < columns; ++i) {
+      const Found none{static_cast<std::int32_t>(database.bins()), 0};
       const std::size_t place = q * columns + i;
-      call.require(Found{distances.data()[place], indices.data()[place]} == expected[i], "rank");
+      call.require(Found{distances.data()[place], indices.data()[place]} == (i < expected.size() ? expected[i] : none),
+                   "rank");
     }
   }
 }
@@ -83,7 +86,7 @@ void require_within(const Call& call, const Answers& answers, const Neighbors& f
 void check_within(const Call& call, const Answers& answers) {
   const Problem& problem = call.problem;
   const Neighbors found = within(call.kernels, problem.query_view(), problem.database_view(), call.options.radius,
-                                 problem.mask_view(), call.options.threads, call.cancellation);
+                                 problem.masks(), call.options.threads, call.cancellation);
   require_within(call, answers, found);
 }
 
@@ -120,14 +123,16 @@ class Tables {
 
 void check_tables(const Call& call, const Answers& answers) {
   const Problem& problem = call.problem;
+  if (problem.masks().by_query()) return;  // tables take one mask
+  const MaskView mask = problem.masks().shared();
   const Tables tables(call);
-  const std::size_t columns = rank_columns(problem.database_view(), call.options.k, problem.mask_view());
+  const std::size_t columns = rank_columns(problem.database_view(), call.options.k, {mask});
   Fenced<std::int32_t> distances(problem.shape.queries * columns, -1);
   Fenced<std::int64_t> indices(problem.shape.queries * columns, -1);
   std::vector<TableSearch> work(problem.shape.queries);
   const std::size_t left =
-      rank_by_tables(call.kernels, problem.query_view(), tables.index, columns, problem.mask_view(), false,
-                     call.options.threads, call.cancellation, distances.data(), indices.data(), work.data());
+      rank_by_tables(call.kernels, problem.query_view(), tables.index, columns, mask, false, call.options.threads,
+                     call.cancellation, distances.data(), indices.data(), work.data());
   call.require(left == (columns == 0 ? problem.shape.queries : 0), "rank_by_tables' queries that are left");
   for (std::size_t q = 0; q < problem.shape.queries; ++q) {
     for (std::size_t i = 0; i < columns; ++i) {
@@ -137,15 +142,15 @@ void check_tables(const Call& call, const Answers& answers) {
   }
   Neighbors found;
   const std::size_t reach = std::min(call.options.radius, 8 * problem.shape.width);
-  within_by_tables(call.kernels, problem.query_view(), tables.index, reach, problem.mask_view(), false,
-                   call.options.threads, call.cancellation, found, work.data());
+  within_by_tables(call.kernels, problem.query_view(), tables.index, reach, mask, false, call.options.threads,
+                   call.cancellation, found, work.data());
   require_within(call, answers, found);
 }
 
 void check_count_within(const Call& call, const Answers& answers) {
   const Problem& problem = call.problem;
   Fenced<std::int64_t> counts(problem.shape.queries);
-  count_within(call.kernels, problem.query_view(), problem.database_view(), call.options.radius, problem.mask_view(),
+  count_within(call.kernels, problem.query_view(), problem.database_view(), call.options.radius, problem.masks(),
                call.options.threads, call.cancellation, counts.data());
   for (std::size_t q = 0; q < problem.shape.queries; ++q) {
     const auto is_near = [&](const Found& found) {
@@ -178,7 +183,7 @@ void check_distances(const Call& call, const Answers& answers) {
 
 void check_histogram(const Call& call, const Answers& answers) {
   Fenced<std::int64_t> actual(answers.items.size());
-  histogram(call.kernels, call.problem.query_view(), call.problem.database_view(), call.problem.mask_view(),
+  histogram(call.kernels, call.problem.query_view(), call.problem.database_view(), call.problem.masks(),
             call.options.threads, call.cancellation, actual.data());
   call.require(equal(actual, answers.items), "histogram");
 }

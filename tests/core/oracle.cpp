@@ -75,7 +75,7 @@ void Answers::answer(const Problem& problem, std::size_t q) {
     const std::size_t bin = q * bins + static_cast<std::size_t>(distance);
     distances.push_back(distance);
     shared.push_back(both);
-    if (!problem.mask_view().allows(i)) continue;
+    if (!problem.masks().of(q).allows(i)) continue;
     at_distance[static_cast<std::size_t>(distance)].push_back(static_cast<std::int64_t>(i));
     ++items[bin];
     relevant[bin] += both > 0;

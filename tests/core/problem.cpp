@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
+#include <span>
 #include <vector>
 
 #include "oracle.h"
@@ -65,21 +67,29 @@ std::vector<std::uint8_t> database_codes(const Shape& shape, const std::vector<s
   return codes;
 }
 
-void fill_mask(Fenced<std::uint8_t>& mask, MaskKind kind, Random& random) {
+void fill_mask(std::span<std::uint8_t> mask, MaskKind kind, Random& random) {
   constexpr std::size_t run = 24;  // bytes
   for (std::size_t i = 0; i < mask.size(); ++i) {
     const auto byte = static_cast<std::uint8_t>(random() & random());
     const bool allowed_run = i / run % 2 == 1;
-    mask.data()[i] = kind == MaskKind::scattered ? byte
-                     : kind == MaskKind::runs    ? static_cast<std::uint8_t>(allowed_run ? 0xff : 0x00)
-                     : kind == MaskKind::full    ? std::uint8_t{0xff}
-                                                 : std::uint8_t{0x00};
+    mask[i] = kind == MaskKind::scattered ? byte
+              : kind == MaskKind::runs    ? static_cast<std::uint8_t>(allowed_run ? 0xff : 0x00)
+              : kind == MaskKind::full    ? std::uint8_t{0xff}
+                                          : std::uint8_t{0x00};
   }
 }
 
-// Bits beyond the last item must be ignored, so they are set.
-void set_bits_behind(Fenced<std::uint8_t>& mask, std::size_t items) {
-  if (items % 8 != 0) mask.data()[items / 8] |= static_cast<std::uint8_t>(0xff >> (items % 8));
+// One mask, or one of each kind in turn for the queries. Bits beyond the last item must be ignored, so they are set.
+void fill_masks(Problem& problem, Random& random) {
+  constexpr MaskKind in_turn[] = {MaskKind::scattered, MaskKind::full, MaskKind::runs, MaskKind::scattered,
+                                  MaskKind::empty};
+  const std::size_t bytes = problem.mask_bytes(), padding = problem.shape.items % 8;
+  for (std::size_t row = 0; row < problem.mask_rows(); ++row) {
+    const bool by_query = problem.shape.mask == MaskKind::by_query;
+    const std::span<std::uint8_t> mask(problem.mask.data() + row * bytes, bytes);
+    fill_mask(mask, by_query ? in_turn[row % std::size(in_turn)] : problem.shape.mask, random);
+    if (padding != 0) mask.back() |= static_cast<std::uint8_t>(0xff >> padding);
+  }
 }
 
 Labels random_labels(std::size_t items, const Shape& shape, Random& random) {
@@ -113,15 +123,14 @@ Problem::Problem(const Shape& shape_)
     : shape(shape_),
       queries(shape.queries * shape.width),
       database(shape.items * shape.width),
-      mask(shape.mask == MaskKind::none ? 0 : (shape.items + 7) / 8),
+      mask(mask_rows() * mask_bytes()),
       query_labels{Fenced<std::int64_t>(0), Fenced<std::int32_t>(0)},
       db_labels{Fenced<std::int64_t>(0), Fenced<std::int32_t>(0)} {
   Random random(shape.seed);
   const std::vector<std::uint8_t> query_codes = random_bytes(queries.size(), random);
   copy_into(queries, query_codes);
   copy_into(database, database_codes(shape, query_codes, random));
-  fill_mask(mask, shape.mask, random);
-  if (shape.mask != MaskKind::none) set_bits_behind(mask, shape.items);
+  fill_masks(*this, random);
   query_labels = random_labels(shape.queries, shape, random);
   db_labels = random_labels(shape.items, shape, random);
 }

@@ -14,8 +14,8 @@ namespace vtsearch {
 enum class Kind { random, few, equal, opposite, nearest_first, farthest_first };
 inline constexpr std::size_t kinds = 6;
 
-enum class MaskKind { none, scattered, runs, empty, full };
-inline constexpr std::size_t mask_kinds = 5;
+enum class MaskKind { none, scattered, runs, empty, full, by_query };
+inline constexpr std::size_t mask_kinds = 6;
 
 struct Shape {
   std::size_t width;
@@ -52,9 +52,13 @@ struct Problem {
 
   CodeView query_view() const { return {queries.data(), shape.queries, shape.width}; }
   CodeView database_view() const { return {database.data(), shape.items, shape.width}; }
-  MaskView mask_view() const { return shape.mask == MaskKind::none ? MaskView{} : MaskView{mask.data()}; }
+  std::size_t mask_rows() const {
+    return shape.mask == MaskKind::none ? 0 : shape.mask == MaskKind::by_query ? shape.queries : 1;
+  }
+  std::size_t mask_bytes() const { return (shape.items + 7) / 8; }  // of a row
+  Masks masks() const { return {{mask_rows() == 0 ? nullptr : mask.data()}, mask_rows() > 1 ? mask_bytes() : 0}; }
   LabelledCodes labelled() const {
-    return {{query_view(), query_labels.view()}, {database_view(), db_labels.view()}, shape.classes, mask_view()};
+    return {{query_view(), query_labels.view()}, {database_view(), db_labels.view()}, shape.classes, masks()};
   }
 
   Shape shape;

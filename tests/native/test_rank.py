@@ -51,6 +51,23 @@ def test_rank_is_the_reference_at_every_k(isa, agree, bits, kind, q):
         agree(ranking.rank(queries, database, k), reference.rank(queries, database, k))
 
 
+@pytest.mark.parametrize("bits", [7, 64, 80, 300])
+@pytest.mark.parametrize("n", [65, 300, 4097])
+@pytest.mark.parametrize("q", [2, 15, 16, 70])
+def test_rank_is_the_reference_under_masks_of_queries(isa, agree, bits, n, q):
+    queries, database = seeded_queries(bits, q, bits), seeded_codes(bits, n, bits, "few")
+    rng = np.random.default_rng(n)
+    for share in (0.05, 0.5, 0.99):
+        masks = rng.random((q, n)) < share
+        masks[0], masks[1, : n // 2] = True, False
+        expected = reference.within(queries, database, bits + 7, mask=masks)
+        lengths = np.diff(expected.offsets)
+        for k in {1, 10, n // 5, n // 2} & set(range(lengths.min() + 1)):
+            columns = [np.arange(start, start + k) for start in expected.offsets[:-1]]
+            nearest = reference.Ranking(expected.distances[columns], expected.indices[columns])
+            agree(ranking.rank(queries, database, k, mask=masks, threads=3), nearest)
+
+
 @pytest.mark.parametrize("bits", [7, 64, 80])
 @pytest.mark.parametrize("n", [1, 8, 65, 300, 4097])
 @pytest.mark.parametrize("q", FEW_AND_MANY)

@@ -36,8 +36,8 @@ def precision_by_index(
     at_once = len(database.parts) == 1 and (whole or _RANKED_BYTES_PER_RESULT * k * queries > RANKED_BYTES)
     method = _counted if at_once else _ranked
     answer = functools.partial(method, labels=labels, k=k, normalizer=normalizer, threads=threads)
-    alone = at_once or selection.excludes_many()
-    return stacked(list(each_group(selection, answer, progress, alone=alone)))
+    masked = at_once or selection.excludes_many(k)
+    return stacked(list(each_group(selection, answer, progress, masked=masked)))
 
 
 def _counted(
@@ -54,7 +54,7 @@ def _counted(
     mine = labels.of_queries(group.start, group.stop)
     rows = *label_arrays(mine.queries), *label_arrays(mine.database(0, items)), mine.classes
     codes = group.database.parts[0]
-    mask = _database.allowed_bits(group.database.mask, _database.Range(0, items, codes))
+    mask = _database.allowed_bits(group.mask, _database.Range(0, items, codes))
     scores = _native.average_precision_by_index(group.queries, codes, *rows, mask, k, normalizer, threads)
     if progress is not None:
         progress(items, items)

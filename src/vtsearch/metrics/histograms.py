@@ -99,9 +99,9 @@ def relevance_histograms(
     labels = labels_of(selection, query_labels, db_labels)
     count = _validate.thread_count(threads)
     answer = functools.partial(histograms_of, labels=labels, threads=count, gains=gains)
-    alone = gains and not leave_out.is_exact(labels, len(selection.database))
+    masked = gains and not leave_out.is_exact(labels, len(selection.database))
     report = _validate.checked_progress(progress)
-    return _joined(list(_selection.each_group(selection, answer, report, alone=alone)))
+    return _joined(list(_selection.each_group(selection, answer, report, masked=masked)))
 
 
 def labels_of(selection: Selection, query_labels: ArrayLike, db_labels: ArrayLike | None) -> _labels.Labels:
@@ -114,7 +114,7 @@ def histograms_of(
     group: Group, progress: _validate.Progress | None, *, labels: _labels.Labels, threads: int, gains: bool = False
 ) -> RelevanceHistograms:
     """The sum over all ranges, less the excluded items; arguments are checked."""
-    scan = _database.Scan(group.database, len(group.queries), progress, beside=ROW_BYTES)
+    scan = group.scan(progress, beside=ROW_BYTES)
     mine = labels.of_queries(group.start, group.stop)
     found = functools.reduce(_sum, (_of_range(group, each, mine, gains, threads) for each in scan))
     parts = found.gains, found.exponential_gains, found.gain_counts
@@ -138,7 +138,7 @@ def _arguments(
 ) -> Any:
     """Codes, label rows, number of classes, mask and threads, as the engine takes them."""
     rows = *label_arrays(labels.queries), *label_arrays(db_rows)
-    return group.queries, each.codes, *rows, labels.classes, _database.allowed_bits(group.database.mask, each), threads
+    return group.queries, each.codes, *rows, labels.classes, _database.allowed_bits(group.mask, each), threads
 
 
 def _joined(parts: Sequence[RelevanceHistograms]) -> RelevanceHistograms:
@@ -188,7 +188,7 @@ def histogram_blocks(
 
     A database that goes by in ranges goes by once, so that all queries count it together.
     """
-    scan = _database.Scan(group.database, len(group.queries), progress, beside=ROW_BYTES)
+    scan = group.scan(progress, beside=ROW_BYTES)
     if not scan.whole:
         counted = histograms_of(group, progress, labels=labels, threads=threads)
         yield counted.items, counted.relevant
