@@ -95,7 +95,7 @@ inline Masks views(const std::optional<PackedMask>& mask, std::size_t queries, s
   const std::size_t bytes = (items + 7) / 8;
   require(mask->ndim() == 2 && size(mask->shape(0)) == queries && size(mask->shape(1)) == bytes,
           "mask: expected (q, ceil(n / 8)) bytes");
-  return {{mask->data()}, queries > 1 ? bytes : 0};
+  return {{mask->data()}, bytes};
 }
 
 // Codes of one width on both sides.

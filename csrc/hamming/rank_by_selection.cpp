@@ -24,24 +24,41 @@ std::size_t sample_size(std::size_t items, std::size_t k) {
   return std::min(blocks * block_items, items / min_items_per_sampled / block_items * block_items);
 }
 
-// About `size` items spread over a range, without masked ones, and their padded codes.
+// `count` items spread over a range, jittered, since databases can be periodic.
 struct Sample {
-  std::vector<std::size_t> items;
-  std::vector<std::uint8_t> codes;
+  Range range;
+  std::size_t count;
 
-  Sample(CodeView database, MaskView mask, Range range, std::size_t size) {
+  std::size_t item(std::size_t i) const {
+    const std::size_t step = range.count() / count;
+    return range.begin + i * step + i * 2654435761u % step;
+  }
+
+  // Padded codes of the items that a mask allows.
+  std::vector<std::uint8_t> codes(CodeView database, MaskView mask) const {
     const std::size_t padded = padded_width(database.width);
-    const std::size_t step = range.count() / size;
-    items.reserve(size);
-    codes.reserve(size * padded);
-    for (std::size_t i = 0; i < size; ++i) {
-      const std::size_t item =
-          range.begin + i * step + i * 2654435761u % step;  // jittered, since databases can be periodic
-      if (!mask.allows(item)) continue;
-      items.push_back(item);
-      codes.insert(codes.end(), database.code(item), database.code(item) + database.width);
+    std::vector<std::uint8_t> codes;
+    codes.reserve(count * padded);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t here = item(i);
+      if (!mask.allows(here)) continue;
+      codes.insert(codes.end(), database.code(here), database.code(here) + database.width);
       codes.resize(codes.size() + padded - database.width);
     }
+    return codes;
+  }
+
+  // The bits of those of up to 512 items, from number `first` on, that a mask allows.
+  BlockItems allowed(MaskView mask, std::size_t first) const {
+    BlockItems bits{};
+    for (std::size_t w = 0; w < block_words; ++w) {
+      std::uint64_t word = 0;
+      for (std::size_t i = first + 64 * w; i < std::min(first + 64 * (w + 1), count); ++i) {
+        word |= std::uint64_t{mask.allows(item(i))} << (i % 64);
+      }
+      bits.word[w] = word;
+    }
+    return bits;
   }
 };
 
@@ -58,35 +75,21 @@ std::vector<std::size_t> ceilings_of(const DistanceCounts& counts, std::size_t q
   return ceilings;
 }
 
-// The bits of those of up to 512 items that a mask allows.
-BlockItems allowed_among(const std::size_t* items, std::size_t count, MaskView mask) {
-  BlockItems allowed{};
-  for (std::size_t first = 0; first < count; first += 64) {
-    std::uint64_t word = 0;
-    for (std::size_t i = first; i < std::min(first + 64, count); ++i) {
-      word |= std::uint64_t{mask.allows(items[i])} << (i % 64);
-    }
-    allowed.word[first / 64] = word;
-  }
-  return allowed;
-}
-
 // Counts about `size` items spread over the range; returns how many they are, those included that some query may not
 // find.
 std::size_t count_sample(const RankWork& work, std::size_t size, Counter& counter) {
-  const Sample sample(work.database, work.masks.shared(), work.range, size);
+  const Sample sample{work.range, size};
+  const auto codes = sample.codes(work.database, work.masks.shared());
+  const std::size_t padded = padded_width(work.database.width), sampled = codes.size() / padded;
   std::vector<BlockItems> bits(work.masks.by_query() ? work.queries.count : 0);
   ItemsByQuery allowed;
   for (const BlockItems& items : bits) allowed.push_back(items.word);
-  for (std::size_t first = 0; first < sample.items.size(); first += block_items) {
-    const std::size_t count = std::min(block_items, sample.items.size() - first);
-    for (std::size_t q = 0; q < bits.size(); ++q) {
-      bits[q] = allowed_among(sample.items.data() + first, count, work.masks.of(q));
-    }
-    counter.add({sample.codes.data() + first * padded_width(work.database.width), count, nullptr, 0},
+  for (std::size_t first = 0; first < sampled; first += block_items) {
+    for (std::size_t q = 0; q < bits.size(); ++q) bits[q] = sample.allowed(work.masks.of(q), first);
+    counter.add({codes.data() + first * padded, std::min(block_items, sampled - first), nullptr, 0},
                 bits.empty() ? nullptr : &allowed);
   }
-  return sample.items.size();
+  return sampled;
 }
 
 // Counts all items of the range.

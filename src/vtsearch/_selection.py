@@ -74,7 +74,7 @@ class Selection(NamedTuple):
 
     def group_length(self, *, masked: bool) -> int:
         """Queries of a group: all, unless they have masks of their own."""
-        if self.masks is None and not (masked and self.excluded is not None):
+        if not self._has_masks(masked=masked):
             return max(len(self.queries), 1)
         return max(MASK_BYTES // max(len(self.database) // 8, 1), 1)
 
@@ -83,21 +83,25 @@ class Selection(NamedTuple):
 
         ``masked``: no group has exclusions; they become masks.
         """
-        count = len(self.queries)
-        split = self.masks is not None or (masked and self.excluded is not None)
+        if not self._has_masks(masked=masked):
+            yield self.together()
+            return
         step = self.group_length(masked=masked)
-        for start in range(0, max(count, 1), step):
-            stop = min(start + step, count)
-            masks = self._masks_of(start, stop) if split else None
-            excluded = None if split or self.excluded is None else self.excluded.rows(start, stop)
-            yield Group(start, stop, self.queries[start:stop], self.database, masks, excluded)
+        for start in range(0, max(len(self.queries), 1), step):
+            stop = min(start + step, len(self.queries))
+            yield Group(start, stop, self.queries[start:stop], self.database, self._masks_of(start, stop), None)
+
+    def together(self) -> Group:
+        """All queries, which have no masks of their own, as one group."""
+        return Group(0, len(self.queries), self.queries, self.database, None, self.excluded)
 
     def groups_of_one_mask(self) -> Iterator[Group]:
         """Queries in order, in groups that may find the same items."""
+        if self.masks is None:
+            yield self.together()
+            return
         for group in self.groups():
-            if group.masks is None:
-                yield group
-                continue
+            assert group.masks is not None
             for q, bits in enumerate(group.masks.bits(0, len(self.database))):
                 database = self.database.with_mask(Mask(bits, len(self.database)))
                 yield group.part(q, q + 1)._replace(database=database, masks=None)
@@ -134,6 +138,9 @@ class Selection(NamedTuple):
             )
         return min(top, least)
 
+    def _has_masks(self, *, masked: bool) -> bool:
+        return self.masks is not None or (masked and self.excluded is not None)
+
     def _masks_of(self, start: int, stop: int) -> QueryMasks:
         """The masks of some queries, which do not allow the items that these exclude."""
         if self.masks is None:
@@ -168,6 +175,8 @@ def select(
         if database.mask is not None:
             raise ValueError("mask: expected none beside a database with a mask, got both")
         masks = checked_query_masks(array, len(queries), len(database))
+        if len(queries) == 1:  # a mask for all
+            database, masks = database.with_mask(Mask(masks.array[0], len(database))), None
     if exclude is None:
         return Selection(queries, database, masks)
     excluded = checked_exclude(exclude, len(queries), len(database))
