@@ -62,7 +62,7 @@ class ModelEvaluator:
             learned: (n, bits) codes of the database, in its order, instead of the model's; only the sign matters.
         """
         query, database = _parts(self._data.split)
-        sides = Sides(self.codes(*query), self.codes(*database) if learned is None else pack(learned.cpu().numpy()))
+        sides = Sides(self.codes(*query), self.codes(*database) if learned is None else pack(learned))
         return sides, self._evaluate(sides)
 
     def on_held_out(self, held_out: NDArray[np.int64], fit: NDArray[np.int64]) -> Evaluation:
