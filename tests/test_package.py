@@ -125,8 +125,8 @@ def python_blocks(page: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("block", python_blocks(ROOT / "README.md"))
-def test_python_of_the_readme_runs(block):
+@pytest.mark.parametrize("block", [*python_blocks(ROOT / "README.md"), *python_blocks(ROOT / "docs/api/torch.md")])
+def test_python_of_a_page_runs(block):
     result = run(block)
     assert result.returncode == 0, result.stderr
 

@@ -87,9 +87,9 @@ def load_model(path: str | Path) -> Encoder:
 
 
 def __getattr__(name: str) -> Any:
-    """``reference`` and ``Encoder``, imported on first use: most programs need neither, and Encoder imports torch."""
-    if name == "reference":
-        return importlib.import_module("vtsearch.reference")
+    """``reference``, ``torch`` and ``Encoder``, imported on first use: most programs need none, two import torch."""
+    if name in ("reference", "torch"):
+        return importlib.import_module(f"vtsearch.{name}")
     if name != "Encoder":
         raise AttributeError(f"module 'vtsearch' has no attribute {name!r}")
     try:

@@ -22,6 +22,7 @@ import pytest
 import torch
 from PIL import Image
 
+import vtsearch.torch
 from vtsearch.cli import format_error, main
 from vtsearch.cli.boundary import ISSUES
 from vtsearch.codes import pack
@@ -142,6 +143,13 @@ LIBRARY = [
     call("a mask of numbers", lambda _: rank(CODES, CODES, mask=np.ones(6)), TypeError, "mask"),
     call("a negative radius", lambda _: within(CODES, CODES, -1), ValueError, "radius"),
     call("a bar for progress", lambda _: rank(CODES, CODES, progress="bar"), TypeError, "progress"),
+    call("arrays for an operator of PyTorch", lambda _: vtsearch.torch.rank(CODES, CODES), TypeError, "query_codes"),
+    call(
+        "tensors on two devices",
+        lambda _: vtsearch.torch.rank(torch.from_numpy(CODES), torch.empty(6, 8, device="meta")),
+        ValueError,
+        "db_codes",
+    ),
     call("features for duplicates", lambda _: deduplicate(np.ones((3, 64)), 2), TypeError, "codes: "),
     call("a single code for duplicates", lambda _: deduplicate(CODES[0], 2), ValueError, "codes: "),
     call("duplicates within a negative radius", lambda _: deduplicate(CODES, -1), ValueError, "radius"),
