@@ -13,13 +13,29 @@
 namespace vtsearch {
 namespace {
 
-std::pair<Distances, Indices> rank_codes(const Codes& query_codes, const Codes& db_codes, py::ssize_t k,
-                                         const std::optional<PackedMask>& mask, py::ssize_t threads) {
+bool is_aligned(const py::array& array) {
+  return (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0;
+}
+
+using Results = std::pair<Distances, Indices>;
+
+// Arrays to fill: those given, or new ones.
+Results results(const std::optional<Results>& out, std::size_t queries, std::size_t columns) {
+  const std::vector<py::ssize_t> shape{ssize(queries), ssize(columns)};
+  if (!out) return {Distances(shape), Indices(shape)};
+  const auto fits = [&](const py::array& array) {
+    return array.ndim() == 2 && array.shape(0) == shape[0] && array.shape(1) == shape[1] && is_aligned(array);
+  };
+  require(fits(out->first) && fits(out->second), "out: expected two arrays of (q, columns)");
+  return *out;
+}
+
+Results rank_codes(const Codes& query_codes, const Codes& db_codes, py::ssize_t k,
+                   const std::optional<PackedMask>& mask, py::ssize_t threads, const std::optional<Results>& out) {
   const BothCodes codes = views(query_codes, db_codes);
   const Masks masks = views(mask, codes.queries.count, codes.database.count);
   const std::size_t columns = rank_columns(codes.database, not_negative(k), masks);
-  Distances distances({ssize(codes.queries.count), ssize(columns)});
-  Indices indices({ssize(codes.queries.count), ssize(columns)});
+  auto [distances, indices] = results(out, codes.queries.count, columns);
   run([&, d = distances.mutable_data(), i = indices.mutable_data()](const Kernels& kernels,
                                                                     Cancellation& cancellation) {
     rank(kernels, codes.queries, codes.database, columns, masks, at_least_one(threads), cancellation, d, i);
@@ -44,14 +60,13 @@ py::ssize_t positive_int(const py::object& value) {
 }
 
 // The ranking of the usual arguments, without the microseconds that checks in Python take; None for any others.
-std::optional<std::pair<Distances, Indices>> rank_plain(const py::object& query_codes, const py::object& db_codes,
-                                                        const py::object& k, py::ssize_t threads,
-                                                        std::size_t most_bytes) {
+std::optional<Results> rank_plain(const py::object& query_codes, const py::object& db_codes, const py::object& k,
+                                  py::ssize_t threads, std::size_t most_bytes) {
   const py::ssize_t top = positive_int(k);
   if (top == 0 || threads < 1 || !is_plain(query_codes) || !is_plain(db_codes)) return std::nullopt;
   const auto queries = py::reinterpret_borrow<Codes>(query_codes), database = py::reinterpret_borrow<Codes>(db_codes);
   if (queries.shape(1) != database.shape(1) || size(database.nbytes()) > most_bytes) return std::nullopt;
-  return rank_codes(queries, database, top, std::nullopt, threads);
+  return rank_codes(queries, database, top, std::nullopt, threads, std::nullopt);
 }
 
 std::tuple<Offsets, Distances, Indices> codes_within(const Codes& query_codes, const Codes& db_codes,
@@ -80,13 +95,31 @@ Counts count_of_codes_within(const Codes& query_codes, const Codes& db_codes, py
   return counts;
 }
 
-Distances all_distances(const Codes& query_codes, const Codes& db_codes, py::ssize_t threads) {
-  const BothCodes codes = views(query_codes, db_codes);
-  Distances all({ssize(codes.queries.count), ssize(codes.database.count)});
-  run([&, out = all.mutable_data()](const Kernels& kernels, Cancellation& cancellation) {
-    distances(kernels, codes.queries, codes.database, at_least_one(threads), cancellation, out);
+// Fills `out` if its elements are of this type; returns whether they are.
+template <class Number>
+bool fill_distances(const BothCodes& codes, py::array& out, std::size_t threads) {
+  if (!py::isinstance<py::array_t<Number>>(out)) return false;
+  const auto stride = static_cast<std::size_t>(out.strides(0)) / sizeof(Number);
+  run([&, data = static_cast<Number*>(out.mutable_data())](const Kernels& kernels, Cancellation& cancellation) {
+    distances(kernels, codes.queries, codes.database, threads, cancellation, data, stride);
   });
-  return all;
+  return true;
+}
+
+void all_distances(const Codes& query_codes, const Codes& db_codes, py::array& out, py::ssize_t threads) {
+  const BothCodes codes = views(query_codes, db_codes);
+  const std::size_t count = at_least_one(threads);
+  require(out.ndim() == 2 && size(out.shape(0)) == codes.queries.count && size(out.shape(1)) == codes.database.count,
+          "out: expected (q, n)");
+  require(is_aligned(out), "out: expected an aligned array");
+  if (out.size() == 0) return;
+  require(out.itemsize() > 1 || codes.database.width < 32, "out: expected distances that fit");
+  require((out.shape(1) == 1 || out.strides(1) == out.itemsize()) && out.strides(0) % out.itemsize() == 0 &&
+              (out.shape(0) == 1 || out.strides(0) >= out.shape(1) * out.itemsize()),
+          "out: expected rows without gaps, one after the other");
+  require(fill_distances<std::uint8_t>(codes, out, count) || fill_distances<std::uint16_t>(codes, out, count) ||
+              fill_distances<std::int32_t>(codes, out, count),
+          "out: expected uint8, uint16 or int32");
 }
 
 Histogram distance_histogram(const Codes& query_codes, const Codes& db_codes, const std::optional<PackedMask>& mask,
@@ -104,11 +137,11 @@ Histogram distance_histogram(const Codes& query_codes, const Codes& db_codes, co
 
 void register_rank(py::module_& module) {
   const py::arg query_codes = exact("query_codes"), db_codes = exact("db_codes"), mask = optional("mask");
-  module.def("rank", &rank_codes, query_codes, db_codes, "k"_a, mask, "threads"_a);
+  module.def("rank", &rank_codes, query_codes, db_codes, "k"_a, mask, "threads"_a, optional("out").noconvert());
   module.def("rank_plain", &rank_plain, "query_codes"_a, "db_codes"_a, "k"_a, "threads"_a, "most_bytes"_a);
   module.def("within", &codes_within, query_codes, db_codes, "radius"_a, mask, "threads"_a);
   module.def("count", &count_of_codes_within, query_codes, db_codes, "radius"_a, mask, "threads"_a);
-  module.def("distances", &all_distances, query_codes, db_codes, "threads"_a);
+  module.def("distances", &all_distances, query_codes, db_codes, exact("out"), "threads"_a);
   module.def("histogram", &distance_histogram, query_codes, db_codes, mask, "threads"_a);
 }
 

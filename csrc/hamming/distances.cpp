@@ -8,8 +8,9 @@
 
 namespace vtsearch {
 
+template <class Number>
 void distances(const Kernels& kernels, CodeView queries, CodeView database, std::size_t threads,
-               Cancellation& cancellation, std::int32_t* out) {
+               Cancellation& cancellation, Number* out, std::size_t stride) {
   const Plan plan = plan_work(queries.count, database.count, threads, queries_per_block);
   parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
     const Range block = plan.query_block(task);
@@ -21,11 +22,16 @@ void distances(const Kernels& kernels, CodeView queries, CodeView database, std:
       TileReader reader(database, MaskView{}, range);
       for (Tile tile; reader.next(tile); cancellation_point()) {
         tile_distances.for_each_query(tile, [&](std::size_t q, const Distance* found) {
-          std::copy_n(found, tile.count, out + (block.begin + q) * database.count + range.begin + tile.first);
+          std::transform(found, found + tile.count, out + (block.begin + q) * stride + range.begin + tile.first,
+                         [](Distance d) { return static_cast<Number>(d); });
         });
       }
     });
   });
 }
+
+template void distances(const Kernels&, CodeView, CodeView, std::size_t, Cancellation&, std::uint8_t*, std::size_t);
+template void distances(const Kernels&, CodeView, CodeView, std::size_t, Cancellation&, std::uint16_t*, std::size_t);
+template void distances(const Kernels&, CodeView, CodeView, std::size_t, Cancellation&, std::int32_t*, std::size_t);
 
 }  // namespace vtsearch

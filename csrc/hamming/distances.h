@@ -10,8 +10,10 @@
 
 namespace vtsearch {
 
-// Fills `out`, of shape (queries.count, database.count).
+// Fills queries.count rows of database.count distances each, which begin `stride` elements apart. `Number` is
+// std::uint8_t for codes of up to 31 bytes, std::uint16_t or std::int32_t.
+template <class Number>
 void distances(const Kernels& kernels, CodeView queries, CodeView database, std::size_t threads,
-               Cancellation& cancellation, std::int32_t* out);
+               Cancellation& cancellation, Number* out, std::size_t stride);
 
 }  // namespace vtsearch

@@ -233,13 +233,14 @@ def stage(progress: Progress | None, number: int, stages: int) -> Progress | Non
 # Kernel results merged over all ranges
 
 
-def scan_rank(queries: Codes, scan: Scan, k: int, threads: int) -> Rows:
-    """The k nearest of each query, ordered by (distance, index)."""
+def scan_rank(queries: Codes, scan: Scan, k: int, threads: int, out: Rows | None = None) -> Rows:
+    """The k nearest of each query, ordered by (distance, index); ``out`` is filled if the scan has one range only."""
+    kept = out if scan.whole else None
 
     def found() -> Iterator[Rows]:
         for each in scan:
             top = min(k, len(each.codes))
-            distances, indices = _native.rank(queries, each.codes, top, allowed_bits(scan.mask, each), threads)
+            distances, indices = _native.rank(queries, each.codes, top, allowed_bits(scan.mask, each), threads, kept)
             each.renumber(indices)
             yield distances, indices
 

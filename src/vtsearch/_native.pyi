@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Codes: TypeAlias = NDArray[np.uint8]  # (n, bytes), C-contiguous
-PackedMask: TypeAlias = NDArray[np.uint8]  # (ceil(n / 8),), as numpy.packbits makes it
+PackedMask: TypeAlias = NDArray[np.uint8]  # (ceil(n / 8),), or (q, ceil(n / 8)), as numpy.packbits makes it
 Offsets: TypeAlias = NDArray[np.int64]  # (n + 1,)
 Classes: TypeAlias = NDArray[np.int32]  # (nnz,)
 Histogram: TypeAlias = NDArray[np.int64]  # (q, 8 * bytes + 1)
@@ -30,7 +30,12 @@ def active_isa() -> str: ...
 def use_isa(name: str) -> None: ...
 def default_threads() -> int: ...
 def rank(
-    query_codes: Codes, db_codes: Codes, k: int, mask: PackedMask | None, threads: int
+    query_codes: Codes,
+    db_codes: Codes,
+    k: int,
+    mask: PackedMask | None,
+    threads: int,
+    out: tuple[Distances, Indices] | None,
 ) -> tuple[Distances, Indices]: ...
 def rank_plain(
     query_codes: object, db_codes: object, k: object, threads: int, most_bytes: int
@@ -39,7 +44,7 @@ def within(
     query_codes: Codes, db_codes: Codes, radius: int, mask: PackedMask | None, threads: int
 ) -> tuple[Offsets, Distances, Indices]: ...
 def count(query_codes: Codes, db_codes: Codes, radius: int, mask: PackedMask | None, threads: int) -> Counts: ...
-def distances(query_codes: Codes, db_codes: Codes, threads: int) -> Distances: ...
+def distances(query_codes: Codes, db_codes: Codes, out: NDArray[Any], threads: int) -> None: ...
 def histogram(query_codes: Codes, db_codes: Codes, mask: PackedMask | None, threads: int) -> Histogram: ...
 def deduplicate(
     codes: Codes,

@@ -12,7 +12,7 @@ from vtsearch import _database
 from vtsearch._database import Database, Lists, Rows, Scan
 from vtsearch._exclusions import Exclude, Excluded, checked_exclude
 from vtsearch._masks import Mask, QueryMasks, checked_query_masks
-from vtsearch._validate import Codes, Progress, as_array, cut_off
+from vtsearch._validate import Codes, Progress, as_array, check_out, cut_off
 
 MOST_DROPPED = 16
 """Excluded items per query that are always found and dropped; those of queries with more may become masks."""
@@ -186,12 +186,30 @@ def select(
 # Answers of all groups, one after the other
 
 
-def rank(selection: Selection, k: Any, threads: int, progress: Progress | None) -> Rows:
-    """The k nearest of each query, ordered by (distance, index)."""
+def rank_into(out: Rows, selection: Selection, k: Any, threads: int, progress: Progress | None) -> Rows:
+    """The k nearest of each query, ordered by (distance, index), in the arrays given."""
+    _check_rows(out, selection, k)
+    distances, indices = rank(selection, k, threads, progress, out)
+    if distances is not out[0]:
+        out[0][...], out[1][...] = distances, indices
+    return out
+
+
+def _check_rows(out: Any, selection: Selection, k: Any) -> None:
+    if not isinstance(out, tuple | list) or len(out) != 2:
+        raise TypeError(f"out: expected distances and indices, two arrays, got {type(out).__name__}")
+    columns = min(selection.columns(k), selection.database.allowed())
+    codes = selection.queries, *selection.database.parts
+    for name, array, dtype, other in (("distances", out[0], np.int32, out[1]), ("indices", out[1], np.int64, out[0])):
+        check_out(f"out's {name}", array, (dtype,), (len(selection.queries), columns), *codes, np.asarray(other))
+
+
+def rank(selection: Selection, k: Any, threads: int, progress: Progress | None, out: Rows | None = None) -> Rows:
+    """The k nearest of each query, ordered by (distance, index), in checked arrays ``out`` if one scan answers all."""
     queries, database, masks, excluded = selection
     if masks is None and excluded is None:  # the common case, without the calls of the others: it takes microseconds
         scan = Scan(database, len(queries), progress)
-        return _database.scan_rank(queries, scan, cut_off(k, len(database)), threads)
+        return _database.scan_rank(queries, scan, cut_off(k, len(database)), threads, out)
     if masks is not None or selection.excludes_many(cut_off(k, len(database))):
         return _rank_masked(selection, k, threads, progress)
     columns = selection.columns(k)

@@ -263,3 +263,42 @@ def checked_progress(progress: Any) -> Progress | None:
     if progress is not None and not callable(progress):
         raise TypeError(f"progress: expected a function of items done and items in all, got {progress!r}")
     return cast("Progress | None", progress)
+
+
+def check_out(
+    name: str, out: Any, dtypes: tuple[type[np.generic], ...], shape: tuple[int, int], *inputs: NDArray[Any]
+) -> None:
+    """Refuse an array that cannot be filled with results of a shape, or that shares memory with an input.
+
+    Raises:
+        TypeError: no array, or of another dtype.
+        ValueError: another shape; rows with gaps; memory that is read-only, not aligned or an input's.
+    """
+    names = " or ".join(np.dtype(each).name for each in dtypes)
+    if not isinstance(out, np.ndarray) or out.dtype not in dtypes:
+        raise TypeError(f"{name}: expected an array of {names}, got {getattr(out, 'dtype', type(out).__name__)}")
+    if out.shape != shape:
+        raise ValueError(f"{name}: expected {shape}, got {out.shape}")
+    if not (out.flags.c_contiguous and out.flags.aligned and out.flags.writeable):
+        raise ValueError(f"{name}: expected a C-contiguous, aligned array that can be written to")
+    if any(np.may_share_memory(out, each) for each in inputs):
+        raise ValueError(f"{name}: expected memory apart from that of the codes, got an array that shares it")
+
+
+def distance_dtypes(dtype: Any, width: int) -> tuple[type[np.generic], ...]:
+    """The dtypes that an array of distances may have: the one asked for, or any that holds them.
+
+    Raises:
+        TypeError: another one.
+    """
+    fitting: tuple[type[np.generic], ...] = (np.int32, np.uint16, np.uint8)[: 3 if 8 * width < 2**8 else 2]
+    if dtype is None:
+        return fitting
+    try:
+        chosen = np.dtype(dtype)
+    except TypeError:
+        chosen = np.dtype(object)
+    if chosen not in fitting:
+        names = ", ".join(np.dtype(each).name for each in fitting)
+        raise TypeError(f"dtype: expected one of {names} for codes of {width} bytes, got {dtype}")
+    return (chosen.type,)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from vtsearch import _database, _native, _selection, _validate
 from vtsearch._database import Database
@@ -37,6 +37,7 @@ def rank(
     exclude: Exclude | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
+    out: tuple[NDArray[np.int32], NDArray[np.int64]] | None = None,
 ) -> Ranking:
     """The k nearest database codes of each query, nearest first.
 
@@ -57,6 +58,8 @@ def rank(
             where a query has several; or "self" where query i is item i.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
+        out: distances int32 and indices int64 to fill and return, C-contiguous and of the very shape of the result, as
+            of an earlier ranking: a loop then spends no time on new memory.
 
     Returns:
         distances int32 and indices int64, both (q, min(k, items allowed)), ordered by (distance, index). Nothing is
@@ -64,9 +67,10 @@ def rank(
 
     Raises:
         TypeError: codes that are not uint8; k or threads that are not ints; a mask or positions of another dtype;
-            progress that is not a function.
+            progress that is not a function; out that is not two arrays of these dtypes.
         ValueError: widths that differ or exceed 8,191 bytes; k or threads below 1; a mask or exclude of another length,
-            positions outside the database; queries that may find different numbers of items, if one has fewer than k.
+            positions outside the database; queries that may find different numbers of items, if one has fewer than k;
+            out of another shape or layout, read-only, or in the memory of the codes.
 
     Example:
         >>> import vtsearch
@@ -74,12 +78,15 @@ def rank(
         array([[1]])
     """
     most = _validate.thread_count(threads)
-    if mask is None and exclude is None and progress is None:
+    if mask is None and exclude is None and progress is None and out is None:
         plain = _native.rank_plain(query_codes, db_codes, k, most, _database.RANGE_BYTES)
         if plain is not None:
             return Ranking(*plain)
     selection = _selection.select(query_codes, db_codes, mask, exclude)
-    return Ranking(*_selection.rank(selection, k, most, _validate.checked_progress(progress)))
+    report = _validate.checked_progress(progress)
+    if out is not None:
+        return Ranking(*_selection.rank_into(out, selection, k, most, report))
+    return Ranking(*_selection.rank(selection, k, most, report))
 
 
 def within(
@@ -177,21 +184,29 @@ def count(
 
 
 def distances(
-    query_codes: NDArray[Any], db_codes: NDArray[Any] | Database, *, threads: int | None = None
-) -> NDArray[np.int32]:
+    query_codes: NDArray[Any],
+    db_codes: NDArray[Any] | Database,
+    *,
+    dtype: DTypeLike | None = None,
+    threads: int | None = None,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
     """The distance of every query to every database code: how many bits differ.
 
     Args:
         query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
         db_codes: (n, bytes) uint8 of the same width, as for ``rank``.
+        dtype: of the result: int32, uint16, or uint8 for codes of up to 31 bytes; by default int32, or that of out.
         threads: upper bound; by default the CPUs that this process may use.
+        out: array (q, n) of one of these dtypes to fill and return, C-contiguous.
 
     Returns:
-        (q, n) int32: 4 bytes for each pair.
+        (q, n), by default int32: 4 bytes for each pair.
 
     Raises:
-        TypeError: codes that are not uint8; threads that are not an int.
-        ValueError: widths that differ or exceed 8,191 bytes, threads below 1.
+        TypeError: codes that are not uint8; threads that are not an int; another dtype, or out of another one.
+        ValueError: widths that differ or exceed 8,191 bytes, threads below 1; out of another shape or layout,
+            read-only, or in the memory of the codes.
 
     Example:
         >>> import vtsearch
@@ -201,9 +216,17 @@ def distances(
     queries, database = _database.query_and_database(query_codes, db_codes)
     if database.mask is not None:
         raise ValueError("db_codes: expected a database without a mask, as all distances are asked for, got one")
-    most = _validate.thread_count(threads)
-    found = [_native.distances(queries, codes, most) for codes in database.parts]
-    return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
+    most, shape = _validate.thread_count(threads), (len(queries), len(database))
+    allowed = _validate.distance_dtypes(dtype, database.width)
+    if out is None:
+        out = np.empty(shape, dtype=np.int32 if dtype is None else dtype)
+    else:
+        _validate.check_out("out", out, allowed, shape, queries, *database.parts)
+    first = 0
+    for codes in database.parts:
+        _native.distances(queries, codes, out[:, first : first + len(codes)], most)
+        first += len(codes)
+    return out
 
 
 def histogram(

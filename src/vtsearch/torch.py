@@ -218,7 +218,7 @@ def _query_count(query_codes: Tensor) -> int:
 
 
 def _check_devices(*, query_codes: Tensor, **others: Tensor | None) -> None:
-    """Refuse tensors on several devices: beside one without data, PyTorch would return memory that nobody wrote."""
+    """Refuse tensors on several devices: beside one without data, PyTorch would return uninitialized memory."""
     for name, tensor in others.items():
         if tensor is not None and tensor.device != query_codes.device:
             raise ValueError(

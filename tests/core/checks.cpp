@@ -177,7 +177,7 @@ void check_deduplicate(const Call& call) {
 void check_distances(const Call& call, const Answers& answers) {
   Fenced<std::int32_t> actual(answers.distances.size(), -1);
   distances(call.kernels, call.problem.query_view(), call.problem.database_view(), call.options.threads,
-            call.cancellation, actual.data());
+            call.cancellation, actual.data(), call.problem.shape.items);
   call.require(equal(actual, answers.distances), "distances");
 }
 

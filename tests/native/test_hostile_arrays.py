@@ -174,10 +174,13 @@ def test_the_engine_itself_answers_anything_or_raises(pair, number, threads, dat
     rows = [part for side in pair for part in data.draw(rows_of(side))]
     classes = number if isinstance(number, int) and number < 2**31 else 9  # the engine has memory for each of them
     for call, arguments in [
-        (_native.rank, (*pair, number, mask, threads)),
+        (_native.rank, (*pair, number, mask, threads, data.draw(st.none() | st.tuples(ANYTHING, ANYTHING)))),
         (_native.within, (*pair, number, mask, threads)),
         (_native.histogram, (*pair, mask, threads)),
-        (_native.distances, (*pair, threads)),
+        (
+            _native.distances,
+            (*pair, data.draw(or_anything(np.empty((items_of(pair[0]), items_of(pair[1])), np.int32))), threads),
+        ),
         (_native.relevance_histograms, (*pair, *rows, classes, mask, threads)),
         (_native.gain_histograms, (*pair, *rows, classes, mask, threads)),
         (_native.average_precision_by_index, (*pair, *rows, classes, mask, number, "min", threads)),

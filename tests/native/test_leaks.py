@@ -28,8 +28,8 @@ CALLS = {
     "precision": lambda: metrics.average_precision(CODES, CODES, LABELS, LABELS),
 }
 REFUSED = {
-    "widths": lambda: _native.rank(CODES, CODES[:, :5].copy(), 3, None, 1),
-    "dtypes": lambda: _native.rank(CODES, CODES.astype(np.int16), 3, None, 1),
+    "widths": lambda: _native.rank(CODES, CODES[:, :5].copy(), 3, None, 1, None),
+    "dtypes": lambda: _native.rank(CODES, CODES.astype(np.int16), 3, None, 1, None),
     "masks": lambda: _native.histogram(CODES, CODES, np.zeros(3, dtype=np.uint8), 1),
     "threads": lambda: _native.within(CODES, CODES, 3, None, 0),
 }
