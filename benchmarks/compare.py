@@ -22,7 +22,7 @@ from pathlib import Path
 
 import report
 from cases import SECTIONS, Case
-from contenders import CONTENDERS
+from contenders import CONTENDERS, faiss_level
 from memory import peak_mebibytes
 from results import Results, Row
 from synthetic_codes import Sample, sample
@@ -30,7 +30,7 @@ from synthetic_codes import Sample, sample
 from vtsearch import _native
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("vtsearch", "numpy", "faiss-cpu", "usearch")
+PACKAGES = ("vtsearch", "numpy", "faiss-cpu", "usearch", "sqlite-vec")
 ROUNDS = 3  # at least
 TURNS = 200  # shares of a row's seconds: a fast contender calls again until its turn is over
 
@@ -109,10 +109,12 @@ def turn(call, clock, seconds: float) -> float:
 
 @contextlib.contextmanager
 def forced(isa: str | None):
+    """The engine, and FAISS if it is installed, with the instructions of one set."""
     before = _native.active_isa()
     _native.use_isa(isa or before)
     try:
-        yield
+        with faiss_level(isa):
+            yield
     finally:
         _native.use_isa(before)
 

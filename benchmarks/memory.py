@@ -12,14 +12,15 @@ from synthetic_codes import Sample
 
 from vtsearch import metrics
 
+LABELLED = ("queries", "database", "query_labels", "db_labels")
 MEBIBYTE = 1024  # of the KiB that Linux counts
 
 
 def peak_mebibytes(sample: Sample, k: int | None) -> float:
     """Growth of the peak resident memory while mAP@k is computed on all threads."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, array in sample._asdict().items():
-            np.save(Path(folder, f"{name}.npy"), array)
+        for name in LABELLED:
+            np.save(Path(folder, f"{name}.npy"), getattr(sample, name))
         command = [sys.executable, __file__, folder, "" if k is None else str(k)]
         return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
@@ -31,9 +32,9 @@ def peak() -> int:
 
 
 def main(folder: str, k: str) -> None:
-    sample = Sample(*(np.load(Path(folder, f"{name}.npy")) for name in Sample._fields))
+    arrays = [np.load(Path(folder, f"{name}.npy")) for name in LABELLED]
     before = peak()
-    metrics.mean_average_precision(*sample, int(k) if k else None)
+    metrics.mean_average_precision(*arrays, int(k) if k else None)
     print((peak() - before) / MEBIBYTE)
 
 

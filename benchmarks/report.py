@@ -18,7 +18,7 @@ INTRODUCTION = """\
 # Benchmarks
 
 Written by `make bench` in one run, {date}: {processor}, threads: {threads}, instruction set {instruction set}.
-Python {python}, numpy {numpy}, FAISS {faiss-cpu}, usearch {usearch}.
+Python {python}, numpy {numpy}, FAISS {faiss-cpu}, usearch {usearch}, sqlite-vec {sqlite-vec}.
 
 ![Gpairs/s against k, bits and the size of the database](images/benchmarks.png)
 
@@ -27,17 +27,20 @@ contender has its turn on the same arrays; its best turn counts, in CPU time for
 all. Every answer is checked: distances equal, the engine's indices equal to `vtsearch.reference` for a few queries and
 to numpy for all that numpy is given. Codes are uniformly random where nothing else is said.
 
-- *FAISS heap*, *FAISS count*: `IndexBinaryFlat` with `use_heap` on and off; a ratio is against the better one
+- *FAISS heap*, *FAISS count*: `IndexBinaryFlat` with `use_heap` on and off; a ratio is against the better one; where
+  an instruction set is forced, FAISS is set to the same level; *FAISS bitmap*: with an `IDSelectorBitmap`
 - *usearch*: `search(..., MetricKind.Hamming, exact=True)`
+- *sqlite-vec*: a `vec0` table of `bit[64]` in memory, one query at a time
+- *no mask*, *scan*, *kept results*: the engine without the mask, without tables, with arrays to fill (`out=`)
 - *numpy*: `bitwise_count`, a threshold from `bincount`, a stable sort of what is below it; for k = all a stable (radix)
   `argsort`; for mAP the literature's loop with integers in place of floats
 - *argpartition*: `bitwise_count`, `argpartition`, a sort of the first k; ties at the cut fall at random
 - *literature*: the evaluation loop of the hashing literature, written anew: float products and an unstable sort
 - *read*: a plain reduction over the bytes of the database, the fastest of which is the speed of reading
 
-The time of *usearch*, *numpy*, *argpartition* and *literature* is a time per query; where the queries are many they get
-the first of them. The last column has the ratios, and in brackets what is required on AVX-512 with VPOPCNTDQ; what
-falls short is **bold**.
+The time of *usearch*, *sqlite-vec*, *numpy*, *argpartition* and *literature* is a time per query; where the queries are
+many they get the first of them. The last column has the ratios, and in brackets what is required on AVX-512 with
+VPOPCNTDQ; what falls short is **bold**.
 """
 
 
@@ -111,7 +114,8 @@ def ratios(row: Row) -> str:
 
 def worded(verdict: Verdict) -> str:
     name, found, bound, met = verdict
-    text = f"{found:.3g} {name} ({bound:g})" if name in {"MiB", "Gpairs/s"} else f"{times(found)} {name} ({bound:g})"
+    absolute = name in {"MiB", "Gpairs/s", "seconds"}
+    text = f"{found:.3g} {name} ({bound:g})" if absolute else f"{times(found)} {name} ({bound:.3g})"
     return text if met else f"**{text}**"
 
 

@@ -37,9 +37,11 @@ class Row:
         return max((speed for name, speed in self.one.items() if name.startswith(family)), default=None)
 
     def figure(self, name: str) -> float | None:
-        """Gpairs/s, MiB, how many times faster than one thread, or than a contender; None if not measured."""
+        """Gpairs/s, MiB, seconds, how many times faster than one thread, or than a contender; None if not measured."""
         if name == "MiB":
             return self.mebibytes
+        if name == "seconds":
+            return self.case.pairs / self.one[ENGINE] / 1e9
         if name == "one thread":
             return self.all[ENGINE] / self.one[ENGINE] if ENGINE in self.all else None
         rival = 1.0 if name == "Gpairs/s" else self.best(name)
@@ -52,8 +54,8 @@ class Row:
 
 
 def met(name: str, found: float, bound: float) -> bool:
-    """Memory is bounded from above, all else from below."""
-    return found <= bound if name == "MiB" else found >= bound
+    """Memory and time are bounded from above, all else from below."""
+    return found <= bound if name in {"MiB", "seconds"} else found >= bound
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ class Sample(NamedTuple):
     database: NDArray[np.uint8]
     query_labels: NDArray[Any] | None = None
     db_labels: NDArray[Any] | None = None
+    mask: NDArray[np.uint8] | None = None  # packed bits, of all queries or a row for each
+    features: NDArray[Any] | None = None  # of the database, to be packed
 
 
 def random_codes(rng, bits, count):
@@ -88,6 +90,24 @@ def few_codes(rng, bits, queries, items, distinct):
     return Sample(codes[rng.integers(0, distinct, queries)], codes[rng.integers(0, distinct, items)])
 
 
+def masked(rng, bits, queries, items, share):
+    return random(rng, bits, queries, items)._replace(mask=np.packbits(rng.random(items, dtype=np.float32) < share))
+
+
+def masked_by_query(rng, bits, queries, items, share):
+    mask = rng.random((queries, items), dtype=np.float32) < share
+    return random(rng, bits, queries, items)._replace(mask=np.packbits(mask, axis=1))
+
+
+def features(rng, bits, queries, items, dtype):
+    values = rng.standard_normal((items, bits), dtype=np.float32)
+    codes = np.packbits(values > 0, axis=1)
+    signs = values if np.dtype(dtype).kind == "f" else values > 0
+    return Sample(codes[:queries], codes, features=signs.astype(dtype))
+
+
+SHARES = (0.1, 1, 10, 50, 90, 99)  # percent that a mask allows
+
 KINDS = {
     "random": random,
     "ten classes": ten_classes,
@@ -97,6 +117,9 @@ KINDS = {
     "far to near": far_to_near,
     "all equal": functools.partial(few_codes, distinct=1),
     "five codes": functools.partial(few_codes, distinct=5),
+    **{f"{share} % allowed": functools.partial(masked, share=share / 100) for share in SHARES},
+    "50 % allowed, by query": functools.partial(masked_by_query, share=0.5),
+    **{kind: functools.partial(features, dtype=kind) for kind in ("float32", "float16", "int8", "bool")},
 }
 
 
