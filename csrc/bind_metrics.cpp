@@ -7,7 +7,9 @@
 
 #include "bindings.h"
 #include "hamming/average_precision.h"
+#include "hamming/label_rows.h"
 #include "hamming/relevance.h"
+#include "plain_arguments.h"
 
 namespace vtsearch {
 namespace {
@@ -97,6 +99,51 @@ Scores scores_of(const Histogram& items, const Histogram& relevant, py::ssize_t 
   return scores;
 }
 
+// The rows of labels over distinct classes, ascending.
+std::pair<Offsets, Classes> rows_of(const ClassNumbers& labels, const ClassNumbers& classes) {
+  require(labels.ndim() == 1 && classes.ndim() == 1, "labels: expected (n,)");
+  const std::vector<std::int64_t> list(classes.data(), classes.data() + classes.size());
+  LabelRows rows;
+  run([&, data = labels.data()](const Kernels&, Cancellation&) {
+    rows = label_rows(data, size(labels.shape(0)), list);
+  });
+  return {adopt(std::move(rows.offsets)), adopt(std::move(rows.classes))};
+}
+
+// Average precision of the usual arguments; None for any others, or if the histograms take more than `most_bytes`.
+std::optional<Scores> precision_plain(const py::object& query_codes, const py::object& db_codes,
+                                      const py::object& query_labels, const py::object& db_labels, const py::object& k,
+                                      const std::string& ties, const std::string& normalizer, py::ssize_t threads,
+                                      std::size_t most_bytes, std::size_t most_histogram_bytes) {
+  const py::ssize_t top = positive_int(k);
+  const auto arrays = plain_codes(query_codes, db_codes, most_bytes);
+  if ((top == 0 && !k.is_none()) || threads < 1 || !arrays || arrays->second.shape(0) == 0) return std::nullopt;
+  if (!is_plain<std::int64_t>(query_labels, 1) || !is_plain<std::int64_t>(db_labels, 1)) return std::nullopt;
+  const BothCodes codes = views(arrays->first, arrays->second);
+  const auto query_numbers = py::reinterpret_borrow<ClassNumbers>(query_labels);
+  const auto db_numbers = py::reinterpret_borrow<ClassNumbers>(db_labels);
+  const std::size_t queries = codes.queries.count, items = codes.database.count, bins = codes.database.bins();
+  if (size(query_numbers.shape(0)) != queries || size(db_numbers.shape(0)) != items) return std::nullopt;
+  if (2 * sizeof(std::int64_t) * queries * bins > most_histogram_bytes) return std::nullopt;
+  const Ties tie_rule = ties_named(ties);
+  const Normalizer divisor = normalizer_named(normalizer);
+  Scores scores(ssize(queries));
+  run([&, out = scores.mutable_data(), query_data = query_numbers.data(), db_data = db_numbers.data()](
+          const Kernels& kernels, Cancellation& cancellation) {
+    const std::vector<std::int64_t> classes = distinct_classes(query_data, queries);
+    const LabelRows query_rows = label_rows(query_data, queries, classes),
+                    db_rows = label_rows(db_data, items, classes);
+    const LabelledCodes data{{codes.queries, query_rows.view()}, {codes.database, db_rows.view()}, classes.size()};
+    std::vector<std::int64_t> counts(2 * queries * bins);
+    std::int64_t* relevant = counts.data() + queries * bins;
+    relevance_histograms(kernels, data, at_least_one(threads), cancellation, counts.data(), relevant);
+    for (std::size_t q = 0; q < queries; ++q) {
+      out[q] = average_precision(counts.data() + q * bins, relevant + q * bins, bins, cutoff(top), tie_rule, divisor);
+    }
+  });
+  return scores;
+}
+
 // Registers `function` with the codes and labels of both sides as its first Python arguments, followed by `options`.
 template <class Result, class... Options, class... Names>
 void register_labelled(py::module_& module, const char* name, Result (*function)(const LabelledCodes&, Options...),
@@ -122,6 +169,9 @@ void register_metrics(py::module_& module) {
   register_labelled(module, "relevance_histograms", &relevance, "threads"_a);
   register_labelled(module, "gain_histograms", &gains, "threads"_a);
   register_labelled(module, "average_precision_by_index", &scores_by_index, "k"_a, "normalizer"_a, "threads"_a);
+  module.def("label_rows", &rows_of, "labels"_a, "classes"_a);
+  module.def("average_precision_plain", &precision_plain, "query_codes"_a, "db_codes"_a, "query_labels"_a,
+             "db_labels"_a, "k"_a, "ties"_a, "normalizer"_a, "threads"_a, "most_bytes"_a, "most_histogram_bytes"_a);
   module.def("average_precision", &scores_of, exact("items"), exact("relevant"), "k"_a, "ties"_a, "normalizer"_a);
 }
 

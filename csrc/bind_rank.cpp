@@ -9,6 +9,7 @@
 #include "hamming/histogram.h"
 #include "hamming/rank.h"
 #include "hamming/within.h"
+#include "plain_arguments.h"
 
 namespace vtsearch {
 namespace {
@@ -43,30 +44,13 @@ Results rank_codes(const Codes& query_codes, const Codes& db_codes, py::ssize_t 
   return {std::move(distances), std::move(indices)};
 }
 
-// Codes as the engine takes them: (n, bytes) uint8, C-contiguous, of the very class of numpy's arrays.
-bool is_plain(const py::object& codes) {
-  if (Py_TYPE(codes.ptr()) != py::detail::npy_api::get().PyArray_Type_) return false;
-  if (!py::array_t<std::uint8_t, py::array::c_style>::check_(codes)) return false;
-  const auto array = py::reinterpret_borrow<py::array>(codes);
-  return array.ndim() == 2 && array.shape(1) >= 1 && size(array.shape(1)) <= width_limit;
-}
-
-// The value of an int of at least 1; 0 for anything else.
-py::ssize_t positive_int(const py::object& value) {
-  if (!PyLong_CheckExact(value.ptr())) return 0;
-  const py::ssize_t number = PyLong_AsSsize_t(value.ptr());
-  if (number == -1 && PyErr_Occurred() != nullptr) PyErr_Clear();
-  return number < 1 ? 0 : number;
-}
-
 // The ranking of the usual arguments, without the microseconds that checks in Python take; None for any others.
 std::optional<Results> rank_plain(const py::object& query_codes, const py::object& db_codes, const py::object& k,
                                   py::ssize_t threads, std::size_t most_bytes) {
   const py::ssize_t top = positive_int(k);
-  if (top == 0 || threads < 1 || !is_plain(query_codes) || !is_plain(db_codes)) return std::nullopt;
-  const auto queries = py::reinterpret_borrow<Codes>(query_codes), database = py::reinterpret_borrow<Codes>(db_codes);
-  if (queries.shape(1) != database.shape(1) || size(database.nbytes()) > most_bytes) return std::nullopt;
-  return rank_codes(queries, database, top, std::nullopt, threads, std::nullopt);
+  const auto codes = plain_codes(query_codes, db_codes, most_bytes);
+  if (top == 0 || threads < 1 || !codes) return std::nullopt;
+  return rank_codes(codes->first, codes->second, top, std::nullopt, threads, std::nullopt);
 }
 
 std::tuple<Offsets, Distances, Indices> codes_within(const Codes& query_codes, const Codes& db_codes,

@@ -29,6 +29,7 @@ using Codes = py::array_t<std::uint8_t, py::array::c_style>;
 using PackedMask = py::array_t<std::uint8_t, py::array::c_style>;
 using Offsets = py::array_t<std::int64_t, py::array::c_style>;
 using Classes = py::array_t<std::int32_t, py::array::c_style>;
+using ClassNumbers = py::array_t<std::int64_t, py::array::c_style>;
 using Histogram = py::array_t<std::int64_t, py::array::c_style>;
 using Counts = py::array_t<std::int64_t, py::array::c_style>;
 using Sums = py::array_t<double, py::array::c_style>;

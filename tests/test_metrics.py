@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from strategies import retrievals, seeded_codes
 
 from vtsearch import metrics, reference
+from vtsearch._database import Database
 
 QUERIES = seeded_codes(0, 3, 16)
 DATABASE = seeded_codes(1, 20, 16)
@@ -55,9 +56,27 @@ def test_graded_metrics_keep_their_digits_over_thousands_of_items(k):
         np.testing.assert_allclose(score, oracle, rtol=1e-11, err_msg=name)
 
 
+@pytest.mark.parametrize("numbers", [[0, 1, 2], [-5, 0, 7], [-(2**63), 3, 2**63 - 1], [4], [10**12, 10**12 + 1]])
+@pytest.mark.parametrize("k", [None, 1, 7, 1000])
+def test_usual_arguments_and_others_give_the_same_scores(numbers, k):
+    rng = np.random.default_rng(0)
+    queries, codes = seeded_codes(0, 9, 64), seeded_codes(1, 80, 64, "few")
+    labels = np.array([*numbers, 99])[rng.integers(0, len(numbers) + 1, 89)]
+    sides = queries, codes, labels[:9], labels[9:]
+    for ties in ("expected", "best", "worst"):
+        usual = metrics.average_precision(*sides, k, ties=ties)
+        others = metrics.average_precision(
+            queries, Database(codes), labels[:9].tolist(), labels[9:].tolist(), k, ties=ties
+        )
+        np.testing.assert_array_equal(usual, others)
+        expected = reference.average_precision(*sides, k, ties=ties)
+        np.testing.assert_allclose(usual, expected, rtol=1e-12, atol=1e-15)
+
+
 def test_many_queries_are_counted_in_blocks(monkeypatch):
     expected = metrics.average_precision(*SINGLE)
-    monkeypatch.setattr(metrics.histograms, "_HISTOGRAM_BYTES", 1)
+    for module in (metrics.histograms, metrics.precision):
+        monkeypatch.setattr(module, "HISTOGRAM_BYTES", 1)
     assert np.array_equal(metrics.average_precision(*SINGLE), expected)
 
 

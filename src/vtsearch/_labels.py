@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _pages
+from vtsearch import _native, _pages
 from vtsearch._validate import as_array, is_binary
 
 _LABEL_FORMS = "int (n,), or 0/1 (n, classes)"
@@ -102,8 +102,7 @@ def label_pair(query_labels: ArrayLike, db_labels: ArrayLike, queries: int, item
     # only the classes of the queries can make an item relevant
     numbers = _class_numbers("query_labels", query_array)
     known = np.unique(numbers)
-    query_rows = LabelRows(np.arange(queries + 1), np.searchsorted(known, numbers).astype(np.int32))
-    return Labels(query_rows, len(known), DatabaseLabels(db_array, known))
+    return Labels(_single_rows(numbers, known), len(known), DatabaseLabels(db_array, known))
 
 
 def checked_labels(name: str, labels: ArrayLike, count: int, codes: str) -> NDArray[np.int64] | NDArray[np.uint8]:
@@ -139,29 +138,7 @@ def _class_numbers(name: str, labels: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _single_rows(labels: NDArray[Any], classes: NDArray[np.int64]) -> LabelRows:
-    labels = _class_numbers("db_labels", labels)
-    if not len(classes):
-        return LabelRows(np.zeros(len(labels) + 1, dtype=np.int64), np.empty(0, dtype=np.int32))
-    position = _positions(labels, classes)
-    known = position >= 0
-    if known.all():
-        return LabelRows(np.arange(len(labels) + 1), position)
-    offsets = np.zeros(len(labels) + 1, dtype=np.int64)
-    np.cumsum(known, out=offsets[1:])
-    return LabelRows(offsets, position[known])
-
-
-def _positions(labels: NDArray[np.int64], classes: NDArray[np.int64]) -> NDArray[np.int32]:
-    """(n,) position of each label in the ascending classes; -1 for other labels."""
-    span = int(classes[-1]) - int(classes[0]) + 1
-    if span <= len(labels):  # a table of all numbers between: several times faster than a search
-        table = np.full(span + 1, -1, dtype=np.int32)
-        table[classes - classes[0]] = np.arange(len(classes), dtype=np.int32)
-        beyond = np.uint64(span)
-        return np.asarray(table[np.minimum((labels - classes[0]).view(np.uint64), beyond)])
-    position = np.minimum(np.searchsorted(classes, labels), len(classes) - 1).astype(np.int32)
-    position[classes[position] != labels] = -1
-    return position
+    return LabelRows(*_native.label_rows(_class_numbers("db_labels", labels), classes))
 
 
 def _multi_rows(name: str, labels: NDArray[Any]) -> LabelRows:

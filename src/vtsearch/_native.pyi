@@ -14,6 +14,7 @@ Codes: TypeAlias = NDArray[np.uint8]  # (n, bytes), C-contiguous
 PackedMask: TypeAlias = NDArray[np.uint8]  # (ceil(n / 8),), or (q, ceil(n / 8)), as numpy.packbits makes it
 Offsets: TypeAlias = NDArray[np.int64]  # (n + 1,)
 Classes: TypeAlias = NDArray[np.int32]  # (nnz,)
+ClassNumbers: TypeAlias = NDArray[np.int64]  # (n,)
 Histogram: TypeAlias = NDArray[np.int64]  # (q, 8 * bytes + 1)
 Counts: TypeAlias = NDArray[np.int64]  # (q,)
 Sums: TypeAlias = NDArray[np.float64]  # (q, 8 * bytes + 1)
@@ -90,6 +91,19 @@ def gain_histograms(
     mask: PackedMask | None,
     threads: int,
 ) -> tuple[Sums, Sums, Counts]: ...
+def label_rows(labels: ClassNumbers, classes: ClassNumbers) -> tuple[Offsets, Classes]: ...
+def average_precision_plain(
+    query_codes: object,
+    db_codes: object,
+    query_labels: object,
+    db_labels: object,
+    k: object,
+    ties: Literal["expected", "best", "worst"],
+    normalizer: Literal["retrieved", "relevant", "min"],
+    threads: int,
+    most_bytes: int,
+    most_histogram_bytes: int,
+) -> Scores | None: ...
 def average_precision(
     items: Histogram,
     relevant: Histogram,

@@ -24,7 +24,8 @@ Normalizer = Literal["retrieved", "relevant", "min"]
 ROW_BYTES = 32
 """What the labels of one item take as rows, about, and on the way to them."""
 
-_HISTOGRAM_BYTES = 8 * 2**20
+HISTOGRAM_BYTES = 8 * 2**20
+"""Histograms of a block of queries, about."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ def histogram_blocks(
         counted = histograms_of(group, progress, labels=labels, threads=threads)
         yield counted.items, counted.relevant
         return
-    step = max(1, _HISTOGRAM_BYTES // (16 * (8 * group.queries.shape[1] + 1)))
+    step = max(1, HISTOGRAM_BYTES // (16 * (8 * group.queries.shape[1] + 1)))
     for each in scan:
         db_rows = labels.database(each.first, each.stop)
         for start in range(0, len(group.queries), step):

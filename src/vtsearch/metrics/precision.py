@@ -9,11 +9,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _native, _selection, _validate
+from vtsearch import _database, _native, _selection, _validate
 from vtsearch._database import Database
 from vtsearch._exclusions import Exclude
 from vtsearch.metrics.by_index import precision_by_index
 from vtsearch.metrics.histograms import (
+    HISTOGRAM_BYTES,
     Counts,
     Normalizer,
     RelevanceHistograms,
@@ -87,6 +88,12 @@ def average_precision(
         array([0.5])
     """
     _check_choices(ties, normalizer)
+    if mask is None and exclude is None and progress is None and ties != "index":
+        most, limits = _validate.thread_count(threads), (_database.RANGE_BYTES, HISTOGRAM_BYTES)
+        sides = query_codes, db_codes, query_labels, db_labels
+        plain = _native.average_precision_plain(*sides, k, ties, normalizer, most, *limits)
+        if plain is not None:
+            return plain
     selection = _selection.select(query_codes, db_codes, mask, exclude)
     if not len(selection.database):
         raise ValueError("db_codes: expected at least 1 code, got an empty database")
