@@ -78,8 +78,8 @@ Scores scores_by_index(const LabelledCodes& data, py::ssize_t k, const std::stri
   return scores;
 }
 
-Scores scores_of(const Histogram& items, const Histogram& relevant, py::ssize_t k, const std::string& ties,
-                 const std::string& normalizer) {
+// Checks that histograms have one shape and 0 <= relevant <= items; returns the number of bins.
+std::size_t checked_bins(const Histogram& items, const Histogram& relevant) {
   require(items.ndim() == 2 && relevant.ndim() == 2 && items.shape(0) == relevant.shape(0) &&
               items.shape(1) == relevant.shape(1),
           "histograms: expected two of shape (q, bins)");
@@ -87,7 +87,24 @@ Scores scores_of(const Histogram& items, const Histogram& relevant, py::ssize_t 
     require(relevant.data()[i] >= 0 && relevant.data()[i] <= items.data()[i],
             "histograms: expected 0 <= relevant <= items");
   }
-  const std::size_t bins = size(items.shape(1));
+  return size(items.shape(1));
+}
+
+Scores weighted_scores_of(const Histogram& items, const Histogram& relevant, const Sums& gains, py::ssize_t k) {
+  const std::size_t bins = checked_bins(items, relevant), cut = cutoff(k);
+  require(gains.ndim() == 2 && gains.shape(0) == items.shape(0) && gains.shape(1) == items.shape(1),
+          "gains: expected the shape of the histograms");
+  Scores scores(items.shape(0));
+  for (std::size_t q = 0; q < size(items.shape(0)); ++q) {
+    scores.mutable_data()[q] = weighted_average_precision(items.data() + q * bins, relevant.data() + q * bins,
+                                                          gains.data() + q * bins, bins, cut);
+  }
+  return scores;
+}
+
+Scores scores_of(const Histogram& items, const Histogram& relevant, py::ssize_t k, const std::string& ties,
+                 const std::string& normalizer) {
+  const std::size_t bins = checked_bins(items, relevant);
   const std::size_t cut = cutoff(k);
   const Ties tie_rule = ties_named(ties);
   const Normalizer divisor = normalizer_named(normalizer);
@@ -169,6 +186,8 @@ void register_metrics(py::module_& module) {
   register_labelled(module, "relevance_histograms", &relevance, "threads"_a);
   register_labelled(module, "gain_histograms", &gains, "threads"_a);
   register_labelled(module, "average_precision_by_index", &scores_by_index, "k"_a, "normalizer"_a, "threads"_a);
+  module.def("weighted_average_precision", &weighted_scores_of, exact("items"), exact("relevant"), exact("gains"),
+             "k"_a);
   module.def("label_rows", &rows_of, "labels"_a, "classes"_a);
   module.def("average_precision_plain", &precision_plain, "query_codes"_a, "db_codes"_a, "query_labels"_a,
              "db_labels"_a, "k"_a, "ties"_a, "normalizer"_a, "threads"_a, "most_bytes"_a, "most_histogram_bytes"_a);

@@ -34,12 +34,15 @@ double weighted_difference(double from, double count, double difference) {
   return sum;
 }
 
-// A group of tied items, preceded by `before` items of which `relevant_before` are relevant.
+// A group of tied items, preceded by `before` items of which `relevant_before` are relevant. Relevant items may differ
+// in gain: those of the group have `gain` at the mean, those before it `gain_before` in all.
 struct Group {
   double before;
   double relevant_before;
   double items;
   double relevant;
+  double gain_before;
+  double gain;
 };
 
 // The sum of precisions over the first `places` ranks of the group, averaged over all orders of its items (McSherry and
@@ -53,7 +56,8 @@ class ExpectedSum {
   double operator()(const Group& group) const {
     if (group.relevant == 0) return 0.0;
     const double rest = group.items > 1 ? (group.relevant - 1) / (group.items - 1) : 0.0;
-    return group.relevant / group.items * ((group.relevant_before + 1) * harmonic_ + rest * weighted_);
+    return group.relevant / group.items *
+           ((group.gain_before + group.gain) * harmonic_ + group.gain * rest * weighted_);
   }
 
  private:
@@ -87,7 +91,10 @@ double expected_over_cut(double sum_before, const Group& group, double places) {
   const ExpectedSum expected(group.before, places);
   const auto value = [&](double t) {
     const double met = group.relevant_before + t;
-    return met == 0 ? 0.0 : (sum_before + expected({group.before, group.relevant_before, places, t})) / met;
+    Group kept = group;
+    kept.items = places;
+    kept.relevant = t;
+    return met == 0 ? 0.0 : (sum_before + expected(kept)) / met;
   };
   constexpr double negligible = 1e-18;
   const double low = min_relevant(group, places), high = max_relevant(group, places);
@@ -145,17 +152,26 @@ double normalized(double sum, Normalizer normalizer, std::size_t retrieved, std:
   return divisor == 0 ? 0.0 : sum / static_cast<double>(divisor);
 }
 
-double average_precision(const std::int64_t* items, const std::int64_t* relevant, std::size_t bins, std::size_t k,
-                         Ties ties, Normalizer normalizer) {
-  double sum = 0.0;
+namespace {
+
+// `gains` may be null: every relevant item then has the gain 1.
+double precision_of(const std::int64_t* items, const std::int64_t* relevant, const double* gains, std::size_t bins,
+                    std::size_t k, Ties ties, Normalizer normalizer) {
+  double sum = 0.0, gain_before = 0.0;
   std::size_t before = 0, met = 0, all_relevant = 0;
   for (std::size_t d = 0; d < bins; ++d) all_relevant += static_cast<std::size_t>(relevant[d]);
   for (std::size_t d = 0; d < bins && before < k; ++d) {
     if (items[d] == 0) continue;
     const auto count = static_cast<std::size_t>(items[d]);
     const std::size_t places = std::min(count, k - before);
-    const Group group{static_cast<double>(before), static_cast<double>(met), static_cast<double>(count),
-                      static_cast<double>(relevant[d])};
+    const double relevant_here = static_cast<double>(relevant[d]);
+    const double gained = gains == nullptr ? relevant_here : gains[d];
+    const Group group{static_cast<double>(before),
+                      static_cast<double>(met),
+                      static_cast<double>(count),
+                      relevant_here,
+                      gain_before,
+                      relevant[d] == 0 ? 0.0 : gained / relevant_here};
     const bool cut = places < count;
     if (cut && normalizer == Normalizer::retrieved) {
       return ties == Ties::expected ? expected_over_cut(sum, group, static_cast<double>(places))
@@ -164,8 +180,21 @@ double average_precision(const std::int64_t* items, const std::int64_t* relevant
     sum += group_sum(group, static_cast<double>(places), ties);
     before += count;
     met += static_cast<std::size_t>(relevant[d]);
+    gain_before += gained;
   }
   return normalized(sum, normalizer, met, all_relevant, k);
+}
+
+}  // namespace
+
+double average_precision(const std::int64_t* items, const std::int64_t* relevant, std::size_t bins, std::size_t k,
+                         Ties ties, Normalizer normalizer) {
+  return precision_of(items, relevant, nullptr, bins, k, ties, normalizer);
+}
+
+double weighted_average_precision(const std::int64_t* items, const std::int64_t* relevant, const double* gains,
+                                  std::size_t bins, std::size_t k) {
+  return precision_of(items, relevant, gains, bins, k, Ties::expected, Normalizer::retrieved);
 }
 
 }  // namespace vtsearch

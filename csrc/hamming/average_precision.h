@@ -16,4 +16,9 @@ double normalized(double sum, Normalizer normalizer, std::size_t retrieved, std:
 double average_precision(const std::int64_t* items, const std::int64_t* relevant, std::size_t bins, std::size_t k,
                          Ties ties, Normalizer normalizer);
 
+// Weighted average precision at k: with the mean gain of the items so far at each relevant item in place of precision,
+// over all orders of tied items, divided by the relevant items retrieved. `gains` holds the sum of gains per distance.
+double weighted_average_precision(const std::int64_t* items, const std::int64_t* relevant, const double* gains,
+                                  std::size_t bins, std::size_t k);
+
 }  // namespace vtsearch

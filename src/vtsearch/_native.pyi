@@ -111,6 +111,7 @@ def average_precision(
     ties: Literal["expected", "best", "worst"],
     normalizer: Literal["retrieved", "relevant", "min"],
 ) -> Scores: ...
+def weighted_average_precision(items: Histogram, relevant: Histogram, gains: Sums, k: int) -> Scores: ...
 def average_precision_by_index(
     query_codes: Codes,
     db_codes: Codes,

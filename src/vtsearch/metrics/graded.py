@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import sys
 
 import numpy as np
 
+from vtsearch import _native, _validate
 from vtsearch.metrics.histograms import Counts, RelevanceHistograms, Scores, Sums, top_positions, top_sum
 
 
@@ -83,60 +83,8 @@ def wap_at(histograms: RelevanceHistograms, k: int) -> Scores:
         the expectation is that of average precision with the mean gain of relevant items in place of 1.
     """
     gains = _gains(histograms)[0]
-    top = top_positions(histograms, k)
-    harmonic = _running_sum(1 / (1 + np.arange(top.max(initial=0))))
-    items, relevant = histograms.items, histograms.relevant
-    before = np.cumsum(items, axis=1) - items
-    inside = np.clip(top[:, None] - before, 0, items)
-    stop = np.minimum(before, top[:, None])
-    rows = _GroupSums(
-        before=before,
-        inside=inside,
-        reciprocals=harmonic[stop + inside] - harmonic[stop],
-        gain_before=np.cumsum(gains, axis=1) - gains,
-        gain=gains / np.maximum(relevant, 1),
-    )
-    cut = (inside > 0) & (inside < items)
-    sums = np.where(cut, 0.0, rows.expected(items, relevant)).sum(axis=1)
-    met = np.where(inside == items, relevant, 0).sum(axis=1)
-    scores: Scores = sums / np.maximum(met, 1)
-    for q, d in np.argwhere(cut).tolist():
-        t, chance = _hypergeometric(int(items[q, d]), int(relevant[q, d]), int(inside[q, d]))
-        group = rows.at(q, d).expected(inside[q, d], t)
-        scores[q] = (chance * (sums[q] + group) / np.maximum(met[q] + t, 1)).sum()
-    return scores
-
-
-@dataclass(frozen=True)
-class _GroupSums:
-    """One entry for each group of tied items."""
-
-    before: Any
-    inside: Any
-    reciprocals: Any  # sum of 1 / position over the positions inside the cut
-    gain_before: Any
-    gain: Any  # mean gain of the group's relevant items
-
-    def at(self, q: int, d: int) -> _GroupSums:
-        return _GroupSums(
-            self.before[q, d], self.inside[q, d], self.reciprocals[q, d], self.gain_before[q, d], self.gain[q, d]
-        )
-
-    def expected(self, items: Any, relevant: Any) -> Any:
-        """The mean sum of ACG at the relevant positions inside, when ``relevant`` of ``items`` are relevant."""
-        others = (relevant - 1) / np.maximum(items - 1, 1) * (self.inside - (self.before + 1) * self.reciprocals)
-        counted = (self.gain_before + self.gain) * self.reciprocals + self.gain * others
-        return np.where(relevant > 0, relevant / np.maximum(items, 1) * counted, 0.0)
-
-
-def _hypergeometric(n: int, r: int, m: int) -> tuple[Counts, Sums]:
-    """How many of m items drawn from n, of which r are relevant, are relevant: all values and their chances."""
-    t = np.arange(max(0, m - n + r), min(m, r) + 1)
-    ratios = (r - t[:-1]) * (m - t[:-1]) / ((t[:-1] + 1) * (n - r - m + t[:-1] + 1))
-    mode = int((ratios > 1).sum())  # ratios fall: outward from the mode nothing overflows, and errors stay small
-    below = np.cumprod(1 / ratios[:mode][::-1])[::-1]
-    chances = np.concatenate([below, [1.0], np.cumprod(ratios[mode:])])
-    return t, chances / chances.sum()
+    cut = _validate.whole_number("k", k, 1, sys.maxsize)
+    return _native.weighted_average_precision(histograms.items, histograms.relevant, gains, cut)
 
 
 def _gains(histograms: RelevanceHistograms) -> tuple[Sums, Sums, Counts]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,7 @@ from vtsearch.metrics import leave_out
 Counts = NDArray[np.int64]
 Sums = NDArray[np.float64]
 Scores = NDArray[np.float64]
+Scalar = TypeVar("Scalar", bound=np.generic)
 Normalizer = Literal["retrieved", "relevant", "min"]
 
 ROW_BYTES = 32
@@ -53,6 +54,21 @@ class RelevanceHistograms:
                 raise ValueError(f"{name}: expected int64 (q, bins) of one shape, got {counts.dtype} {counts.shape}")
         if (self.relevant < 0).any() or (self.relevant > self.items).any():
             raise ValueError("relevant: expected counts from 0 to those of items, got others")
+
+    @functools.cached_property
+    def totals(self) -> Counts:
+        """(q,): items at all distances."""
+        return np.asarray(self.items.sum(axis=1))
+
+    @functools.cached_property
+    def before(self) -> Counts:
+        """(q, bins): items nearer than each distance."""
+        return _before(self.items)
+
+    @functools.cached_property
+    def relevant_before(self) -> Counts:
+        """(q, bins): relevant items nearer than each distance."""
+        return _before(self.relevant)
 
 
 def relevance_histograms(
@@ -207,17 +223,22 @@ def histogram_blocks(
 
 def top_positions(histograms: RelevanceHistograms, k: int) -> Counts:
     """(q,) positions in the top k, at least 1 as it is divided by."""
-    total: Counts = histograms.items.sum(axis=1)
-    return np.clip(total, 1, _validate.whole_number("k", k, 1))
+    return np.clip(histograms.totals, 1, _validate.whole_number("k", k, 1))
 
 
 def top_sum(histograms: RelevanceHistograms, sums: NDArray[Any], k: int) -> Scores:
     """(q,) sums over the top k of a histogram; a group of ties at the cut counts in proportion."""
-    items = histograms.items
-    before = np.cumsum(items, axis=1) - items
-    inside = np.clip(top_positions(histograms, k)[:, None] - before, 0, items)
-    total: Scores = (sums * (inside / np.maximum(items, 1))).sum(axis=1)
-    return total
+    top, rows = top_positions(histograms, k), np.arange(len(histograms.items))
+    last = np.maximum((histograms.before < top[:, None]).sum(axis=1) - 1, 0)  # the group of the item at the cut
+    inside = np.minimum(top - histograms.before[rows, last], histograms.items[rows, last])
+    share = inside / np.maximum(histograms.items[rows, last], 1)
+    nearer = (histograms.relevant_before if sums is histograms.relevant else _before(sums))[rows, last]
+    return np.asarray(nearer + sums[rows, last] * share)
+
+
+def _before(histogram: NDArray[Scalar]) -> NDArray[Scalar]:
+    """(q, bins): the sum of what is nearer than each distance."""
+    return np.asarray(np.cumsum(histogram, axis=1) - histogram)
 
 
 def label_arrays(rows: _labels.LabelRows) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
