@@ -42,13 +42,10 @@ struct MaskView {
   bool allows(std::size_t i) const { return data == nullptr || ((data[i / 8] >> (7 - i % 8)) & 1) != 0; }
 
   // The bits of the 64 items from `begin`, a multiple of 64. `data` must not be null.
-  std::uint64_t whole_word(std::size_t begin) const { return reversed_in_bytes(whole_word_in_any_order(begin)); }
-
-  // The same, for those who only count.
-  std::uint64_t whole_word_in_any_order(std::size_t begin) const {
+  std::uint64_t whole_word(std::size_t begin) const {
     std::uint64_t bits;
     std::memcpy(&bits, data + begin / 8, 8);
-    return bits;
+    return reversed_in_bytes(bits);
   }
 
   // The bits of items begin .. end - 1, all in one group of 64; the others are 0. `data` must not be null.

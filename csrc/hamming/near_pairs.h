@@ -17,7 +17,7 @@ template <class Visit>
 void for_each_near_pair(const Kernels& kernels, CodeView queries, CodeView database, MaskView mask, Range range,
                         std::size_t radius, CancellationPoint& cancellation_point, Visit&& visit) {
   const std::size_t allowed = allowed_items(mask, range);
-  Scanner scanner(kernels, queries, allowed);
+  Scanner scanner(kernels, queries, allowed, {mask}, range.begin);
   for (std::size_t q = 0; q < queries.count; ++q) scanner.set_threshold(q, radius + 1);
   HitLists hits(queries.count);
   TileReader reader = scanner.tiles(database, mask, range, allowed);

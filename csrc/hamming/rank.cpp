@@ -220,7 +220,7 @@ void rank_one_by_one(const Kernels& kernels, CodeView queries, CodeView database
 }  // namespace
 
 std::size_t rank_columns(CodeView database, std::size_t k, Masks masks) {
-  return std::min(k, allowed_items(masks.shared(), {0, database.count}));
+  return count_allowed_up_to(k, masks.shared(), {0, database.count});
 }
 
 void rank(const Kernels& kernels, CodeView queries, CodeView database, std::size_t columns, Masks masks,

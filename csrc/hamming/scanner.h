@@ -60,20 +60,13 @@ class RowScanner {
   }
 
  private:
-  // Removes those of the first `found` hits that the query may not find; returns how many remain.
-  std::size_t kept(const Tile& tile, std::size_t q, std::size_t found) {
-    if (masks_.by_query()) {
-      const MaskView mask = masks_.of(q);
-      return keep_if(found, [&](std::uint32_t position) { return mask.allows(begin_ + tile.item(position)); });
-    }
-    if (tile.allowed == nullptr) return found;
-    const std::uint64_t* allowed = tile.allowed;
-    return keep_if(found,
-                   [=](std::uint32_t position) { return ((allowed[position / 64] >> (position % 64)) & 1) != 0; });
+  // Removes those of the first `count` hits that the query may not find; returns how many remain.
+  std::size_t kept(const Tile& tile, std::size_t q, std::size_t count) {
+    if (masks_.first.data == nullptr || tile.items != nullptr) return count;
+    return keep_allowed(masks_.of(q), begin_ + tile.first, count);
   }
 
-  template <class Allows>
-  VTSEARCH_NOINLINE std::size_t keep_if(std::size_t count, Allows allows) {
+  VTSEARCH_NOINLINE std::size_t keep_allowed(MaskView mask, std::size_t first, std::size_t count) {
     std::uint32_t* positions = positions_.data();
     std::uint16_t* distances = distances_.data();
     std::size_t kept = 0;
@@ -81,7 +74,7 @@ class RowScanner {
       const std::uint32_t position = positions[i];
       positions[kept] = position;
       distances[kept] = distances[i];
-      kept += allows(position);
+      kept += mask.allows(first + position);
     }
     return kept;
   }
@@ -207,13 +200,12 @@ class BitSlicedScanner {
 };
 
 // The time to gather a code, often one that memory has to send, in scans of a code by one query.
-inline constexpr std::size_t scans_per_gathered = 64;
+inline constexpr std::size_t scans_per_gathered = 80;
 
 class Scanner {
  public:
-  // For about so many items. `masks` of the queries are for a range that begins at `begin`, a multiple of 64; a mask
-  // for all of them is followed by tiles.
-  Scanner(const Kernels& kernels, CodeView queries, std::size_t items, Masks masks = {}, std::size_t begin = 0)
+  // For about so many items of a range that begins at `begin`: a multiple of 64, if each query has its own mask.
+  Scanner(const Kernels& kernels, CodeView queries, std::size_t items, Masks masks, std::size_t begin)
       : queries_(queries.count), form_(make(kernels, queries, items, masks, begin)) {}
 
   // The tile length with the best speed.
@@ -227,8 +219,8 @@ class Scanner {
 
   // The tiles of a range of which a mask allows `allowed` items, in the form that suits this scanner.
   TileReader tiles(CodeView database, MaskView mask, Range range, std::size_t allowed) const {
-    return {database, mask, range, items_per_tile(),
-            gathers(range.count(), allowed) ? Masked::gathered : Masked::marked};
+    const Masked scanned = std::holds_alternative<RowScanner>(form_) ? Masked::whole : Masked::marked;
+    return {database, mask, range, items_per_tile(), gathers(range.count(), allowed) ? Masked::gathered : scanned};
   }
 
   // Appends the items of the tile below each query's threshold, in order, and calls visit(query, count) if there are

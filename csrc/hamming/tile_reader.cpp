@@ -49,13 +49,14 @@ std::size_t allowed_items(MaskView mask, Range range) {
   const Range whole = whole_words(range);
   std::size_t count = 0;
   if (range.begin < whole.begin) count += count_bits(mask.word(range.begin, whole.begin));
-  for (std::size_t i = whole.begin; i < whole.end; i += 64) count += count_bits(mask.whole_word_in_any_order(i));
+  count += count_bits(mask.data + whole.begin / 8, whole.count() / 64);
   if (whole.end < range.end) count += count_bits(mask.word(whole.end, range.end));
   return count;
 }
 
 std::size_t count_allowed_up_to(std::size_t most, MaskView mask, Range range) {
   constexpr std::size_t piece = 4096;
+  if (mask.data == nullptr) return std::min(most, range.count());
   std::size_t count = 0;
   for (std::size_t begin = range.begin; begin < range.end && count < most; begin += piece) {
     count += allowed_items(mask, {begin, std::min(begin + piece, range.end)});
@@ -74,7 +75,7 @@ TileReader::TileReader(CodeView codes, MaskView mask, Range range, std::size_t i
   const bool masks = mask.data != nullptr, gathers = masks && masked == Masked::gathered;
   if (gathers || width_ != codes.width) buffer_.resize(items_ * width_);
   if (gathers) numbers_.resize(items_);
-  if (masks && !gathers) {
+  if (masks && masked == Masked::marked) {
     allowed_.resize((items_ + block_items - 1) / block_items * block_words);
     position_ -= position_ % 64;  // with the words of the mask; the numbers of items before the range wrap around
   }
@@ -85,15 +86,20 @@ bool TileReader::next(Tile& tile) {
   while (position_ < range_.end) {
     const std::size_t first = position_, count = std::min(items_, range_.end - position_);
     position_ += count;
-    if (mask_.data != nullptr && !mark(first, count)) continue;
+    if (!is_allowed(first, count)) continue;
     tile = {padded(first, count), count, nullptr, static_cast<std::uint32_t>(first - range_.begin),
-            mask_.data == nullptr ? nullptr : allowed_.data()};
+            allowed_.empty() ? nullptr : allowed_.data()};
     return true;
   }
   return false;
 }
 
-// Sets the bitmap of items first .. first + count - 1; returns whether one of them is allowed.
+// Whether one of items first .. first + count - 1 is allowed. Sets their bitmap, if tiles have one.
+bool TileReader::is_allowed(std::size_t first, std::size_t count) {
+  if (mask_.data == nullptr) return true;
+  return masked_ == Masked::marked ? mark(first, count) : count_allowed_up_to(1, mask_, {first, first + count}) != 0;
+}
+
 bool TileReader::mark(std::size_t first, std::size_t count) {
   std::uint64_t any = 0;
   for_each_word(mask_, {std::max(first, range_.begin), first + count}, [&](std::size_t item, std::uint64_t word) {

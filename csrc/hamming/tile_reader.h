@@ -47,6 +47,7 @@ struct Tile {
 enum class Masked {
   gathered,  // allowed codes only, copied: for a small share, and for readers that know no bitmaps
   marked,    // all codes of the tiles that have an allowed one, and a bitmap
+  whole,     // all codes of these tiles, for readers that look up the few that matter
 };
 
 // Reads the allowed items of a range, in order.
@@ -61,6 +62,7 @@ class TileReader {
 
  private:
   bool next_gathered(Tile& tile);
+  bool is_allowed(std::size_t first, std::size_t count);
   bool mark(std::size_t first, std::size_t count);
   const std::uint8_t* padded(std::size_t first, std::size_t count);
 
