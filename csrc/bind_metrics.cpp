@@ -14,16 +14,16 @@
 namespace vtsearch {
 namespace {
 
-Labelled labelled(const CodeView& codes, const Offsets& offsets, const Classes& classes, std::size_t class_count) {
-  require(offsets.ndim() == 1 && size(offsets.shape(0)) == codes.count + 1, "labels: expected n + 1 offsets");
+LabelView labels_of(const Offsets& offsets, const Classes& classes, std::size_t items, std::size_t class_count) {
+  require(offsets.ndim() == 1 && size(offsets.shape(0)) == items + 1, "labels: expected n + 1 offsets");
   require(classes.ndim() == 1, "labels: expected (nnz,) classes");
   const std::int64_t* offset = offsets.data();
-  require(offset[0] == 0 && offset[codes.count] == classes.shape(0), "labels: offsets and classes do not fit");
-  for (std::size_t i = 0; i < codes.count; ++i) require(offset[i] <= offset[i + 1], "labels: offsets must not fall");
+  require(offset[0] == 0 && offset[items] == classes.shape(0), "labels: offsets and classes do not fit");
+  for (std::size_t i = 0; i < items; ++i) require(offset[i] <= offset[i + 1], "labels: offsets must not fall");
   for (py::ssize_t i = 0; i < classes.shape(0); ++i) {
     require(classes.data()[i] >= 0 && size(classes.data()[i]) < class_count, "labels: class out of range");
   }
-  return {codes, {offset, classes.data()}};
+  return {offset, classes.data()};
 }
 
 Ties ties_named(const std::string& name) {
@@ -46,8 +46,8 @@ std::size_t cutoff(py::ssize_t k) {
 }
 
 std::pair<Histogram, Histogram> relevance(const LabelledCodes& data, py::ssize_t threads) {
-  auto items = zeros<Histogram>(data.queries.codes.count, data.database.codes.bins());
-  auto relevant = zeros<Histogram>(data.queries.codes.count, data.database.codes.bins());
+  auto items = zeros<Histogram>(data.queries.codes.count, data.queries.codes.bins());
+  auto relevant = zeros<Histogram>(data.queries.codes.count, data.queries.codes.bins());
   run([&, i = items.mutable_data(), r = relevant.mutable_data()](const Kernels& kernels, Cancellation& cancellation) {
     relevance_histograms(kernels, data, at_least_one(threads), cancellation, i, r);
   });
@@ -57,8 +57,8 @@ std::pair<Histogram, Histogram> relevance(const LabelledCodes& data, py::ssize_t
 std::tuple<Sums, Sums, Histogram> gains(const LabelledCodes& data, py::ssize_t threads) {
   const std::size_t queries = data.queries.codes.count, items = data.database.codes.count;
   const std::size_t most = std::min(data.queries.labels.most(queries), data.database.labels.most(items));
-  auto linear = zeros<Sums>(queries, data.database.codes.bins());
-  auto exponential = zeros<Sums>(queries, data.database.codes.bins());
+  auto linear = zeros<Sums>(queries, data.queries.codes.bins());
+  auto exponential = zeros<Sums>(queries, data.queries.codes.bins());
   auto counts = zeros<Histogram>(queries, most + 1);
   run([&, sums = Gains{most, linear.mutable_data(), exponential.mutable_data(), counts.mutable_data()}](
           const Kernels& kernels, Cancellation& cancellation) {
@@ -161,23 +161,28 @@ std::optional<Scores> precision_plain(const py::object& query_codes, const py::o
   return scores;
 }
 
-// Registers `function` with the codes and labels of both sides as its first Python arguments, followed by `options`.
+// Registers `function` with the codes and labels of both sides as its first Python arguments, followed by `options` and
+// weights.
 template <class Result, class... Options, class... Names>
 void register_labelled(py::module_& module, const char* name, Result (*function)(const LabelledCodes&, Options...),
                        const Names&... options) {
   const auto bound = [function](const Codes& query_codes, const Codes& db_codes, const Offsets& query_offsets,
                                 const Classes& query_classes, const Offsets& db_offsets, const Classes& db_classes,
-                                py::ssize_t classes, const std::optional<PackedMask>& mask, Options... values) {
+                                py::ssize_t classes, const std::optional<PackedMask>& mask, Options... values,
+                                const std::optional<Weights>& weights) {
     const BothCodes codes = views(query_codes, db_codes);
     const std::size_t count = not_negative(classes);
     require(codes.database.count < range_limit, "db_codes: expected fewer than 2^31 items");
-    return function({labelled(codes.queries, query_offsets, query_classes, count),
-                     labelled(codes.database, db_offsets, db_classes, count), count,
-                     views(mask, codes.queries.count, codes.database.count)},
-                    values...);
+    return function(
+        {{queries_of(codes.queries, weights), labels_of(query_offsets, query_classes, codes.queries.count, count)},
+         {codes.database, labels_of(db_offsets, db_classes, codes.database.count, count)},
+         count,
+         views(mask, codes.queries.count, codes.database.count)},
+        values...);
   };
   module.def(name, bound, exact("query_codes"), exact("db_codes"), exact("query_offsets"), exact("query_classes"),
-             exact("db_offsets"), exact("db_classes"), "classes"_a, optional("mask"), options...);
+             exact("db_offsets"), exact("db_classes"), "classes"_a, optional("mask"), options...,
+             optional("weights") = py::none());
 }
 
 }  // namespace

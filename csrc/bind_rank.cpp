@@ -32,14 +32,16 @@ Results results(const std::optional<Results>& out, std::size_t queries, std::siz
 }
 
 Results rank_codes(const Codes& query_codes, const Codes& db_codes, py::ssize_t k,
-                   const std::optional<PackedMask>& mask, py::ssize_t threads, const std::optional<Results>& out) {
+                   const std::optional<PackedMask>& mask, py::ssize_t threads, const std::optional<Results>& out,
+                   const std::optional<Weights>& weights) {
   const BothCodes codes = views(query_codes, db_codes);
+  const Queries queries = queries_of(codes.queries, weights);
   const Masks masks = views(mask, codes.queries.count, codes.database.count);
   const std::size_t columns = rank_columns(codes.database, not_negative(k), masks);
   auto [distances, indices] = results(out, codes.queries.count, columns);
   run([&, d = distances.mutable_data(), i = indices.mutable_data()](const Kernels& kernels,
                                                                     Cancellation& cancellation) {
-    rank(kernels, codes.queries, codes.database, columns, masks, at_least_one(threads), cancellation, d, i);
+    rank(kernels, queries, codes.database, columns, masks, at_least_one(threads), cancellation, d, i);
   });
   return {std::move(distances), std::move(indices)};
 }
@@ -50,69 +52,75 @@ std::optional<Results> rank_plain(const py::object& query_codes, const py::objec
   const py::ssize_t top = positive_int(k);
   const auto codes = plain_codes(query_codes, db_codes, most_bytes);
   if (top == 0 || threads < 1 || !codes) return std::nullopt;
-  return rank_codes(codes->first, codes->second, top, std::nullopt, threads, std::nullopt);
+  return rank_codes(codes->first, codes->second, top, std::nullopt, threads, std::nullopt, std::nullopt);
 }
 
 std::tuple<Offsets, Distances, Indices> codes_within(const Codes& query_codes, const Codes& db_codes,
                                                      py::ssize_t radius, const std::optional<PackedMask>& mask,
-                                                     py::ssize_t threads) {
+                                                     py::ssize_t threads, const std::optional<Weights>& weights) {
   const BothCodes codes = views(query_codes, db_codes);
+  const Queries queries = queries_of(codes.queries, weights);
   const Masks masks = views(mask, codes.queries.count, codes.database.count);
   Neighbors found;
   run([&](const Kernels& kernels, Cancellation& cancellation) {
-    found = within(kernels, codes.queries, codes.database, not_negative(radius), masks, at_least_one(threads),
-                   cancellation);
+    found = within(kernels, queries, codes.database, not_negative(radius), masks, at_least_one(threads), cancellation);
   });
   return {adopt(std::move(found.offsets)), adopt(std::move(found.distances)), adopt(std::move(found.indices))};
 }
 
 Counts count_of_codes_within(const Codes& query_codes, const Codes& db_codes, py::ssize_t radius,
-                             const std::optional<PackedMask>& mask, py::ssize_t threads) {
+                             const std::optional<PackedMask>& mask, py::ssize_t threads,
+                             const std::optional<Weights>& weights) {
   const BothCodes codes = views(query_codes, db_codes);
+  const Queries queries = queries_of(codes.queries, weights);
   const Masks masks = views(mask, codes.queries.count, codes.database.count);
   Counts counts(ssize(codes.queries.count));
   std::fill_n(counts.mutable_data(), codes.queries.count, 0);
   run([&, out = counts.mutable_data()](const Kernels& kernels, Cancellation& cancellation) {
-    count_within(kernels, codes.queries, codes.database, not_negative(radius), masks, at_least_one(threads),
-                 cancellation, out);
+    count_within(kernels, queries, codes.database, not_negative(radius), masks, at_least_one(threads), cancellation,
+                 out);
   });
   return counts;
 }
 
 // Fills `out` if its elements are of this type; returns whether they are.
 template <class Number>
-bool fill_distances(const BothCodes& codes, py::array& out, std::size_t threads) {
+bool fill_distances(const Queries& queries, CodeView database, py::array& out, std::size_t threads) {
   if (!py::isinstance<py::array_t<Number>>(out)) return false;
   const auto stride = static_cast<std::size_t>(out.strides(0)) / sizeof(Number);
   run([&, data = static_cast<Number*>(out.mutable_data())](const Kernels& kernels, Cancellation& cancellation) {
-    distances(kernels, codes.queries, codes.database, threads, cancellation, data, stride);
+    distances(kernels, queries, database, threads, cancellation, data, stride);
   });
   return true;
 }
 
-void all_distances(const Codes& query_codes, const Codes& db_codes, py::array& out, py::ssize_t threads) {
+void all_distances(const Codes& query_codes, const Codes& db_codes, py::array& out, py::ssize_t threads,
+                   const std::optional<Weights>& weights) {
   const BothCodes codes = views(query_codes, db_codes);
+  const Queries queries = queries_of(codes.queries, weights);
   const std::size_t count = at_least_one(threads);
   require(out.ndim() == 2 && size(out.shape(0)) == codes.queries.count && size(out.shape(1)) == codes.database.count,
           "out: expected (q, n)");
   require(is_aligned(out), "out: expected an aligned array");
   if (out.size() == 0) return;
-  require(out.itemsize() > 1 || codes.database.width < 32, "out: expected distances that fit");
+  require(out.itemsize() > 1 || queries.farthest <= UINT8_MAX, "out: expected distances that fit");
   require((out.shape(1) == 1 || out.strides(1) == out.itemsize()) && out.strides(0) % out.itemsize() == 0 &&
               (out.shape(0) == 1 || out.strides(0) >= out.shape(1) * out.itemsize()),
           "out: expected rows without gaps, one after the other");
-  require(fill_distances<std::uint8_t>(codes, out, count) || fill_distances<std::uint16_t>(codes, out, count) ||
-              fill_distances<std::int32_t>(codes, out, count),
+  require(fill_distances<std::uint8_t>(queries, codes.database, out, count) ||
+              fill_distances<std::uint16_t>(queries, codes.database, out, count) ||
+              fill_distances<std::int32_t>(queries, codes.database, out, count),
           "out: expected uint8, uint16 or int32");
 }
 
 Histogram distance_histogram(const Codes& query_codes, const Codes& db_codes, const std::optional<PackedMask>& mask,
-                             py::ssize_t threads) {
+                             py::ssize_t threads, const std::optional<Weights>& weights) {
   const BothCodes codes = views(query_codes, db_codes);
+  const Queries queries = queries_of(codes.queries, weights);
   const Masks masks = views(mask, codes.queries.count, codes.database.count);
-  auto counts = zeros<Histogram>(codes.queries.count, codes.database.bins());
+  auto counts = zeros<Histogram>(queries.count, queries.bins());
   run([&, out = counts.mutable_data()](const Kernels& kernels, Cancellation& cancellation) {
-    histogram(kernels, codes.queries, codes.database, masks, at_least_one(threads), cancellation, out);
+    histogram(kernels, queries, codes.database, masks, at_least_one(threads), cancellation, out);
   });
   return counts;
 }
@@ -121,12 +129,14 @@ Histogram distance_histogram(const Codes& query_codes, const Codes& db_codes, co
 
 void register_rank(py::module_& module) {
   const py::arg query_codes = exact("query_codes"), db_codes = exact("db_codes"), mask = optional("mask");
-  module.def("rank", &rank_codes, query_codes, db_codes, "k"_a, mask, "threads"_a, optional("out").noconvert());
+  const py::arg_v weights = optional("weights") = py::none();
+  module.def("rank", &rank_codes, query_codes, db_codes, "k"_a, mask, "threads"_a, optional("out").noconvert(),
+             weights);
   module.def("rank_plain", &rank_plain, "query_codes"_a, "db_codes"_a, "k"_a, "threads"_a, "most_bytes"_a);
-  module.def("within", &codes_within, query_codes, db_codes, "radius"_a, mask, "threads"_a);
-  module.def("count", &count_of_codes_within, query_codes, db_codes, "radius"_a, mask, "threads"_a);
-  module.def("distances", &all_distances, query_codes, db_codes, exact("out"), "threads"_a);
-  module.def("histogram", &distance_histogram, query_codes, db_codes, mask, "threads"_a);
+  module.def("within", &codes_within, query_codes, db_codes, "radius"_a, mask, "threads"_a, weights);
+  module.def("count", &count_of_codes_within, query_codes, db_codes, "radius"_a, mask, "threads"_a, weights);
+  module.def("distances", &all_distances, query_codes, db_codes, exact("out"), "threads"_a, weights);
+  module.def("histogram", &distance_histogram, query_codes, db_codes, mask, "threads"_a, weights);
 }
 
 }  // namespace vtsearch

@@ -26,6 +26,7 @@ using namespace py::literals;
 
 // The array types of _native.pyi, under the same names.
 using Codes = py::array_t<std::uint8_t, py::array::c_style>;
+using Weights = py::array_t<std::uint8_t, py::array::c_style>;
 using PackedMask = py::array_t<std::uint8_t, py::array::c_style>;
 using Offsets = py::array_t<std::int64_t, py::array::c_style>;
 using Classes = py::array_t<std::int32_t, py::array::c_style>;
@@ -109,6 +110,20 @@ inline BothCodes views(const Codes& query_codes, const Codes& db_codes) {
   const BothCodes both{view(query_codes), view(db_codes)};
   require(both.queries.width == both.database.width, "codes: widths differ");
   return both;
+}
+
+// Queries with a weight for each bit, if there are any.
+inline Queries queries_of(const CodeView& codes, const std::optional<Weights>& weights) {
+  if (!weights) return codes;
+  const std::size_t bits = 8 * codes.width;
+  require(weights->ndim() == 2 && size(weights->shape(0)) == codes.count && size(weights->shape(1)) == bits,
+          "weights: expected (q, 8 * bytes)");
+  const std::uint8_t* const end = weights->data() + weights->size();
+  require(std::all_of(weights->data(), end, [](std::uint8_t weight) { return weight <= weight_limit; }),
+          "weights: expected at most 63");
+  const Queries queries(codes, weights->data());
+  require(queries.farthest <= weight_sum_limit, "weights: expected sums of at most 65534");
+  return queries;
 }
 
 // A zeroed (rows, columns) array.

@@ -34,6 +34,39 @@ struct CodeView {
   CodeView part(Range range) const { return {code(range.begin), range.count(), width}; }
 };
 
+// Largest weight of a bit, so that those of four add up to a byte, and largest sum of those of a query, so that
+// distances and the threshold above all of them fit 16 bits.
+inline constexpr std::size_t weight_limit = 63;
+inline constexpr std::size_t weight_sum_limit = 65534;
+
+// Codes to search for. A bit in which one differs from a code of the database counts 1, or its weight.
+struct Queries : CodeView {
+  const std::uint8_t* weights = nullptr;  // (count, 8 * width), the bits in the order of numpy.packbits
+  std::size_t farthest;                   // the largest distance
+
+  Queries(CodeView codes) : CodeView(codes), farthest(8 * codes.width) {}
+  Queries(CodeView codes, const std::uint8_t* weights_) : CodeView(codes), weights(weights_), farthest(0) {
+    for (std::size_t q = 0; q < count; ++q) {
+      std::size_t sum = 0;
+      for (std::size_t i = 0; i < 8 * width; ++i) sum += weights_of(q)[i];
+      farthest = sum > farthest ? sum : farthest;
+    }
+  }
+
+  std::size_t bins() const { return farthest + 1; }
+
+  // A distance that no query can have, the same for all parts of a batch.
+  std::size_t beyond() const { return weights == nullptr ? bins() : weight_sum_limit + 1; }
+
+  const std::uint8_t* weights_of(std::size_t q) const { return weights + 8 * width * q; }
+  Queries part(Range range) const {
+    Queries queries = *this;
+    static_cast<CodeView&>(queries) = CodeView::part(range);
+    if (weights != nullptr) queries.weights = weights_of(range.begin);
+    return queries;
+  }
+};
+
 // One bit per item, in the order of numpy.packbits: item i is bit 7 - i % 8 of byte i / 8. A null pointer allows every
 // item. Words have them in the order of items: item i is bit i % 64.
 struct MaskView {

@@ -18,14 +18,14 @@ QueryItems from_item(const ItemsByQuery* items, std::size_t first, ItemsByQuery&
 
 }  // namespace
 
-template <class Distance>
-void RowCounter<Distance>::add(const Tile& tile, const ItemsByQuery* allowed, const ItemsByQuery* relevant) {
+template <class Distances>
+void RowCounter<Distances>::add(const Tile& tile, const ItemsByQuery* allowed, const ItemsByQuery* relevant) {
   const std::size_t words = words_for(tile.count);
-  distances_.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
+  distances_.for_each_query(tile, [&](std::size_t q, const auto* distances) {
     std::uint32_t* items = counts_.items.data() + q * counts_.bins;
     const std::uint64_t* mine = allowed == nullptr ? nullptr : (*allowed)[q];
     if (mine == nullptr) {
-      distances_.kernels().count(distances, tile.count, counts_.bins, items);
+      distances_.count()(distances, tile.count, counts_.bins, items);
     } else {
       for_each_bit(mine, words, [&](std::size_t i) { ++items[distances[i]]; });
     }
@@ -86,13 +86,15 @@ void BitSlicedCounter::spill() {
   blocks_ = 0;
 }
 
-Counter::Form Counter::make(const Kernels& kernels, CodeView queries, std::size_t items) {
+Counter::Form Counter::make(const Kernels& kernels, const Queries& queries, std::size_t items) {
+  if (queries.weights != nullptr) return RowCounter<WeightedDistances>(kernels, queries);
   if (kernels.bit_sliced.counts && is_bit_sliced(queries.count, items)) return BitSlicedCounter(kernels, queries);
-  if (has_byte_distances(queries.width)) return RowCounter<std::uint8_t>(kernels, queries);
-  return RowCounter<std::uint16_t>(kernels, queries);
+  if (has_byte_distances(queries.width)) return RowCounter<TileDistances<std::uint8_t>>(kernels, queries);
+  return RowCounter<TileDistances<std::uint16_t>>(kernels, queries);
 }
 
-template class RowCounter<std::uint8_t>;
-template class RowCounter<std::uint16_t>;
+template class RowCounter<TileDistances<std::uint8_t>>;
+template class RowCounter<TileDistances<std::uint16_t>>;
+template class RowCounter<WeightedDistances>;
 
 }  // namespace vtsearch

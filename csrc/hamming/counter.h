@@ -1,6 +1,7 @@
 // Distance histograms of queries, tile by tile: from rows for a few queries, from bit-sliced blocks for many.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <variant>
@@ -10,6 +11,7 @@
 #include "hamming/bit_sliced_blocks.h"
 #include "hamming/tile_distances.h"
 #include "hamming/tile_reader.h"
+#include "hamming/weighted_queries.h"
 #include "simd/kernels.h"
 
 namespace vtsearch {
@@ -27,17 +29,18 @@ struct DistanceCounts {
 // For each query a bitmap of items of a tile; of relevant ones, null if there are none.
 using ItemsByQuery = std::vector<const std::uint64_t*>;
 
-template <class Distance>
+// `Distances` computes them: TileDistances or WeightedDistances.
+template <class Distances>
 class RowCounter {
  public:
-  RowCounter(const Kernels& kernels, CodeView queries)
+  RowCounter(const Kernels& kernels, const Queries& queries)
       : distances_(kernels, queries), counts_(queries.count, queries.bins()) {}
 
   void add(const Tile& tile, const ItemsByQuery* allowed, const ItemsByQuery* relevant);
   DistanceCounts finish() { return std::move(counts_); }
 
  private:
-  TileDistances<Distance> distances_;
+  Distances distances_;
   DistanceCounts counts_;
 };
 
@@ -64,12 +67,16 @@ class BitSlicedCounter {
 };
 
 // Largest number of queries of one Counter, so that its counters stay in the second-level cache.
-inline constexpr std::size_t queries_per_counter = 512;
+inline std::size_t queries_per_counter(const Queries& queries) {
+  constexpr std::size_t least = 16, most = 512, bytes = 1 << 20;
+  if (queries.weights == nullptr) return most;
+  return std::clamp(bytes / (2 * sizeof(std::uint32_t) * queries.bins()), least, most);
+}
 
 class Counter {
  public:
   // For about so many items.
-  Counter(const Kernels& kernels, CodeView queries, std::size_t items) : form_(make(kernels, queries, items)) {}
+  Counter(const Kernels& kernels, const Queries& queries, std::size_t items) : form_(make(kernels, queries, items)) {}
 
   // Counts the items of a tile, of each query those that are allowed, if `allowed` is given, and the relevant ones
   // among them, if `relevant` is.
@@ -83,8 +90,9 @@ class Counter {
   }
 
  private:
-  using Form = std::variant<RowCounter<std::uint8_t>, RowCounter<std::uint16_t>, BitSlicedCounter>;
-  static Form make(const Kernels& kernels, CodeView queries, std::size_t items);
+  using Form = std::variant<RowCounter<TileDistances<std::uint8_t>>, RowCounter<TileDistances<std::uint16_t>>,
+                            BitSlicedCounter, RowCounter<WeightedDistances>>;
+  static Form make(const Kernels& kernels, const Queries& queries, std::size_t items);
 
   Form form_;
 };

@@ -27,10 +27,28 @@ VTSEARCH_ALWAYS_INLINE void for_each_in_lanes(std::size_t count, Visit&& visit) 
   for (std::size_t i = sort_lanes * length; i < count; ++i) visit(sort_lanes - 1, i);
 }
 
+// As sort_by_distance, for so few items that counters would take longer.
+template <class Distance, class Index, class Number>
+VTSEARCH_NOINLINE void sort_few_by_distance(std::size_t count, std::size_t limit, Distance distance, Index index,
+                                            std::int32_t* distances, Number* indices) {
+  std::vector<std::pair<std::size_t, std::size_t>> items;  // distances, and places, which break ties
+  items.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) items.emplace_back(distance(i), i);
+  std::sort(items.begin(), items.end());
+  for (std::size_t i = 0; i < std::min(limit, count); ++i) {
+    distances[i] = static_cast<std::int32_t>(items[i].first);
+    indices[i] = index(items[i].second);
+  }
+}
+
 // Sorts `count` items and writes the distance(i) and index(i) of the first `limit`. distance(i) must be below `bins`.
 template <class Distance, class Index, class Number>
 void sort_by_distance(std::size_t count, std::size_t bins, std::size_t limit, Distance distance, Index index,
                       std::int32_t* distances, Number* indices) {
+  constexpr std::size_t bins_per_item = 8;
+  if (bins > bins_per_item * count) {
+    return sort_few_by_distance(count, limit, distance, index, distances, indices);
+  }
   std::vector<std::uint32_t> places(sort_lanes * bins);
   std::uint32_t* const table = places.data();
   for_each_in_lanes(count, [=](std::size_t lane, std::size_t i) { ++table[lane * bins + distance(i)]; });

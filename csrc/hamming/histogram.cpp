@@ -8,10 +8,10 @@
 
 namespace vtsearch {
 
-void histogram(const Kernels& kernels, CodeView queries, CodeView database, Masks masks, std::size_t threads,
+void histogram(const Kernels& kernels, const Queries& queries, CodeView database, Masks masks, std::size_t threads,
                Cancellation& cancellation, std::int64_t* out) {
-  const std::size_t bins = database.bins();
-  const Plan plan = plan_work(queries.count, database.count, threads, queries_per_counter);
+  const std::size_t bins = queries.bins();
+  const Plan plan = plan_work(queries.count, database.count, threads, queries_per_counter(queries));
   std::mutex mutex;
   parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
     const Range block = plan.query_block(task);

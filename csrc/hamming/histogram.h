@@ -10,8 +10,8 @@
 
 namespace vtsearch {
 
-// Adds to `out`, of shape (queries.count, database.bins()) and zero on entry.
-void histogram(const Kernels& kernels, CodeView queries, CodeView database, Masks masks, std::size_t threads,
+// Adds to `out`, of shape (queries.count, queries.bins()) and zero on entry.
+void histogram(const Kernels& kernels, const Queries& queries, CodeView database, Masks masks, std::size_t threads,
                Cancellation& cancellation, std::int64_t* out);
 
 }  // namespace vtsearch

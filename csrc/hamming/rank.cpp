@@ -102,7 +102,8 @@ bool merge(const std::vector<PartialResults>& parts, std::size_t q, std::size_t 
 // A ranking of all queries, in the tasks of a plan.
 class Ranker {
  public:
-  Ranker(const Kernels& kernels, CodeView queries, CodeView database, Masks masks, const Plan& plan, Results results)
+  Ranker(const Kernels& kernels, const Queries& queries, CodeView database, Masks masks, const Plan& plan,
+         Results results)
       : kernels_(kernels),
         queries_(queries),
         database_(database),
@@ -161,8 +162,8 @@ class Ranker {
       const Range block = plan_.queries[b];
       for (std::size_t q = block.begin; q < block.end; ++q, cancellation_point()) {
         const Results row = results_.from_row(q);
-        if (merge(parts, q, database_.bins(), guesses[b][q - block.begin], row)) continue;
-        select_below(work_of({q, q + 1}, all, columns, cancellation_point), {database_.bins()}, row);
+        if (merge(parts, q, queries_.bins(), guesses[b][q - block.begin], row)) continue;
+        select_below(work_of({q, q + 1}, all, columns, cancellation_point), {queries_.bins()}, row);
       }
     });
   }
@@ -198,7 +199,7 @@ class Ranker {
   }
 
   const Kernels& kernels_;
-  CodeView queries_;
+  Queries queries_;
   CodeView database_;
   Masks masks_;
   const Plan& plan_;
@@ -207,8 +208,8 @@ class Ranker {
 };
 
 // Ranks one query after the other, each under its own mask, for databases that one range does not hold.
-void rank_one_by_one(const Kernels& kernels, CodeView queries, CodeView database, Masks masks, std::size_t threads,
-                     Cancellation& cancellation, Results results) {
+void rank_one_by_one(const Kernels& kernels, const Queries& queries, CodeView database, Masks masks,
+                     std::size_t threads, Cancellation& cancellation, Results results) {
   for (std::size_t q = 0; q < queries.count; ++q) {
     const Masks mine{masks.of(q)};
     const Results row = results.from_row(q);
@@ -223,14 +224,14 @@ std::size_t rank_columns(CodeView database, std::size_t k, Masks masks) {
   return count_allowed_up_to(k, masks.shared(), {0, database.count});
 }
 
-void rank(const Kernels& kernels, CodeView queries, CodeView database, std::size_t columns, Masks masks,
+void rank(const Kernels& kernels, const Queries& queries, CodeView database, std::size_t columns, Masks masks,
           std::size_t threads, Cancellation& cancellation, std::int32_t* distances, std::int64_t* indices) {
   if (columns == 0 || queries.count == 0) return;
   const Results results{distances, indices, columns};
   const std::size_t bytes_per_query = hits_reserved(columns) * (sizeof(std::uint32_t) + sizeof(std::uint16_t));
   const std::size_t max_queries = std::min(queries_per_block, selection_bytes / bytes_per_query);
   if (masks.by_query()) {
-    std::fill_n(distances, queries.count * columns, static_cast<std::int32_t>(database.bins()));
+    std::fill_n(distances, queries.count * columns, static_cast<std::int32_t>(queries.beyond()));
     std::fill_n(indices, queries.count * columns, 0);
     const Plan plan = plan_queries(queries.count, database.count, threads, max_queries);
     if (plan.ranges.size() > 1)

@@ -62,6 +62,12 @@ struct Sample {
   }
 };
 
+// Hits beyond the first k, with which the threshold is lowered. Weighted distances have many values: it would fall with
+// nearly every hit, and to find it takes as long as to scan a tile.
+std::size_t patience(const RankWork& work) {
+  return work.queries.weights == nullptr ? 0 : work.k / 4 + 16;
+}
+
 // For each query the smallest distance with at least `needed` counted items below it; `bins` if there is none.
 std::vector<std::size_t> ceilings_of(const DistanceCounts& counts, std::size_t queries, std::size_t needed) {
   std::vector<std::size_t> ceilings(queries, counts.bins);
@@ -123,7 +129,7 @@ std::vector<TopK> scan_below(const RankWork& work, const std::vector<std::size_t
   std::vector<TopK> selections;
   selections.reserve(work.queries.count);
   for (std::size_t q = 0; q < work.queries.count; ++q) {
-    selections.emplace_back(work.k, work.database.bins(), ceilings[q]);
+    selections.emplace_back(work.k, work.queries.bins(), ceilings[q], patience(work));
     scanner.set_threshold(q, ceilings[q]);
     hits[q].clear();
     hits[q].reserve(hits_reserved(work.k));
@@ -156,7 +162,7 @@ void rank_by_selection(const RankWork& work, Results results) {
     RankWork again = work;
     again.queries = work.queries.part({q, q + 1});
     again.masks = work.masks.from(q);
-    select_below(again, {work.database.bins()}, results.from_row(q));
+    select_below(again, {work.queries.bins()}, results.from_row(q));
   }
 }
 

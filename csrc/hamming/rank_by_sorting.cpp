@@ -8,6 +8,7 @@
 #include "hamming/counting_sort.h"
 #include "hamming/tile_distances.h"
 #include "hamming/tile_reader.h"
+#include "hamming/weighted_queries.h"
 #include "hamming/width_kernels.h"
 
 namespace vtsearch {
@@ -17,7 +18,8 @@ namespace {
 constexpr std::size_t scattered_items = 65536;
 
 // Computes all distances of a range, for the queries of one kernel call at a time, and sorts them.
-template <class Distance>
+// `Distances` computes them: TileDistances or WeightedDistances.
+template <class Distances>
 class RangeSorter {
  public:
   explicit RangeSorter(const RankWork& work)
@@ -28,14 +30,16 @@ class RangeSorter {
   void sort(Results results) {
     for (std::size_t first = 0; first < work_.queries.count; first += queries_per_call) {
       const std::size_t count = std::min(queries_per_call, work_.queries.count - first);
-      fill_rows({work_.queries.code(first), count, work_.queries.width});
+      fill_rows(work_.queries.part({first, first + count}));
       for (std::size_t q = 0; q < count; ++q, work_.cancellation_point()) sort_row(q, results.from_row(first + q));
     }
   }
 
  private:
-  void fill_rows(CodeView queries) {
-    TileDistances<Distance> tile_distances(work_.kernels, queries);
+  using Distance = typename Distances::Distance;
+
+  void fill_rows(const Queries& queries) {
+    Distances tile_distances(work_.kernels, queries);
     TileReader reader(work_.database, work_.masks.first, work_.range);
     std::size_t filled = 0;
     for (Tile tile; reader.next(tile); work_.cancellation_point()) {
@@ -71,7 +75,7 @@ class RangeSorter {
   template <class Number, class Index>
   void sort_row(std::size_t q, std::int32_t* distances, Number* indices, Index index) const {
     const auto distance = [row = rows_.data() + q * work_.items](std::size_t i) { return std::size_t{row[i]}; };
-    sort_by_distance(work_.items, work_.database.bins(), work_.k, distance, index, distances, indices);
+    sort_by_distance(work_.items, work_.queries.bins(), work_.k, distance, index, distances, indices);
   }
 
   const RankWork& work_;
@@ -83,7 +87,8 @@ class RangeSorter {
 }  // namespace
 
 void rank_by_sorting(const RankWork& work, Results results) {
-  with_distance_type(work.database.width, [&](auto distance) { RangeSorter<decltype(distance)>(work).sort(results); });
+  with_distances(work.queries,
+                 [&](auto distances) { RangeSorter<typename decltype(distances)::type>(work).sort(results); });
 }
 
 }  // namespace vtsearch

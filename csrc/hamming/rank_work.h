@@ -22,7 +22,7 @@ struct Results {
 
 struct RankWork {
   const Kernels& kernels;
-  CodeView queries;
+  Queries queries;
   CodeView database;
   Masks masks;  // of these queries
   Range range;

@@ -160,7 +160,7 @@ class SharedClasses {
 class GainLevel {
  public:
   // `queries`: those with at least so many classes; empty if there are none.
-  GainLevel(const Kernels& kernels, CodeView codes, std::vector<std::size_t> queries, std::size_t items,
+  GainLevel(const Kernels& kernels, const Queries& codes, std::vector<std::size_t> queries, std::size_t items,
             std::size_t words)
       : queries_(std::move(queries)),
         words_(words),
@@ -191,14 +191,21 @@ class GainLevel {
   const std::vector<std::size_t>& queries() const { return queries_; }
 
  private:
-  CodeView gathered(CodeView codes, const std::vector<std::size_t>& queries) {
-    for (const std::size_t q : queries) codes_.insert(codes_.end(), codes.code(q), codes.code(q) + codes.width);
-    return {codes_.data(), queries.size(), codes.width};
+  Queries gathered(Queries codes, const std::vector<std::size_t>& queries) {
+    for (const std::size_t q : queries) {
+      codes_.insert(codes_.end(), codes.code(q), codes.code(q + 1));
+      if (codes.weights != nullptr) weights_.insert(weights_.end(), codes.weights_of(q), codes.weights_of(q + 1));
+    }
+    codes.data = codes_.data();
+    codes.count = queries.size();
+    if (codes.weights != nullptr) codes.weights = weights_.data();
+    return codes;
   }
 
   std::vector<std::size_t> queries_;
   std::size_t words_;
   std::vector<std::uint8_t> codes_;
+  std::vector<std::uint8_t> weights_;
   Counter counter_;
   std::vector<std::uint64_t> bitmaps_;
   ItemsByQuery allowed_;
@@ -207,7 +214,7 @@ class GainLevel {
 
 void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
                 CancellationPoint& cancellation_point, Gains gains) {
-  const CodeView codes = data.queries.codes.part(block);
+  const Queries codes = data.queries.codes.part(block);
   const LabelView labels = data.queries.labels;
   const std::size_t bins = codes.bins();
   ClassBitmaps bitmaps(data.database.labels, data.classes, items_per_tile(padded_width(codes.width)));
@@ -297,20 +304,20 @@ class IndexOrder {
   std::size_t retrieved_ = 0;
 };
 
-// Visits all items: for a k that is a large part of them.
-template <class Distance>
+// Visits all items: for a k that is a large part of them. `Distances` computes theirs.
+template <class Distances>
 void visit_all(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
                CancellationPoint& cancellation_point, std::vector<IndexOrder>& orders) {
   std::vector<std::uint64_t> scratch;
-  const CodeView codes = data.queries.codes.part(block);
-  TileDistances<Distance> tile_distances(kernels, codes);
+  const Queries codes = data.queries.codes.part(block);
+  Distances tile_distances(kernels, codes);
   ClassBitmaps bitmaps(data.database.labels, data.classes, items_per_tile(padded_width(codes.width)));
   TileReader reader(data.database.codes, data.masks.shared(), range);
   TileMasks masks(data.masks.from(block.begin), data.queries.codes.part(block), range.begin);
   for (Tile tile; reader.next(tile); cancellation_point()) {
     bitmaps.set_tile(tile, range.begin);
     const ItemsByQuery* allowed = masks.of(tile);
-    tile_distances.for_each_query(tile, [&](std::size_t q, const Distance* distances) {
+    tile_distances.for_each_query(tile, [&](std::size_t q, const auto* distances) {
       const std::size_t query = block.begin + q;
       const std::uint64_t* relevant =
           bitmaps.relevant(data.queries.labels.begin(query), data.queries.labels.end(query), scratch);
@@ -328,7 +335,7 @@ void visit_all(const Kernels& kernels, const LabelledCodes& data, Range block, R
 void visit_near(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
                 CancellationPoint& cancellation_point, std::vector<IndexOrder>& orders) {
   const LabelView labels = data.queries.labels;
-  const CodeView codes = data.queries.codes.part(block);
+  const Queries codes = data.queries.codes.part(block);
   const std::size_t allowed = allowed_items(data.masks.shared(), range);
   Scanner scanner(kernels, codes, allowed, data.masks.from(block.begin), range.begin);
   for (std::size_t q = 0; q < block.count(); ++q) scanner.set_threshold(q, orders[q].threshold());
@@ -365,8 +372,8 @@ void score_block(const Kernels& kernels, const LabelledCodes& data, Range block,
   if (k < all.count() / all_share) {
     visit_near(kernels, data, block, all, cancellation_point, orders);
   } else {
-    with_distance_type(data.database.codes.width, [&](auto distance) {
-      visit_all<decltype(distance)>(kernels, data, block, all, cancellation_point, orders);
+    with_distances(data.queries.codes, [&](auto distances) {
+      visit_all<typename decltype(distances)::type>(kernels, data, block, all, cancellation_point, orders);
     });
   }
   for (std::size_t q = 0; q < block.count(); ++q) scores[block.begin + q] = orders[q].score(normalizer);
@@ -376,8 +383,9 @@ void score_block(const Kernels& kernels, const LabelledCodes& data, Range block,
 
 void relevance_histograms(const Kernels& kernels, const LabelledCodes& data, std::size_t threads,
                           Cancellation& cancellation, std::int64_t* items, std::int64_t* relevant) {
-  const std::size_t bins = data.database.codes.bins();
-  const Plan plan = plan_work(data.queries.codes.count, data.database.codes.count, threads, queries_per_counter);
+  const Queries& queries = data.queries.codes;
+  const std::size_t bins = queries.bins();
+  const Plan plan = plan_work(queries.count, data.database.codes.count, threads, queries_per_counter(queries));
   std::mutex mutex;
   parallel_for(plan.tasks(), plan.threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
     const Range block = plan.query_block(task);
@@ -392,7 +400,8 @@ void relevance_histograms(const Kernels& kernels, const LabelledCodes& data, std
 
 void gain_histograms(const Kernels& kernels, const LabelledCodes& data, std::size_t threads, Cancellation& cancellation,
                      Gains gains) {
-  const Plan plan = plan_queries(data.queries.codes.count, data.database.codes.count, threads, queries_per_counter);
+  const Queries& queries = data.queries.codes;
+  const Plan plan = plan_queries(queries.count, data.database.codes.count, threads, queries_per_counter(queries));
   parallel_for(plan.queries.size(), plan.threads, cancellation,
                [&](std::size_t task, CancellationPoint& cancellation_point) {
                  for (const Range range : plan.ranges) {
@@ -401,7 +410,7 @@ void gain_histograms(const Kernels& kernels, const LabelledCodes& data, std::siz
                });
   const Range all{0, data.database.codes.count};
   auto allowed = static_cast<std::int64_t>(allowed_items(data.masks.first, all));
-  for (std::size_t q = 0; q < data.queries.codes.count; ++q) {
+  for (std::size_t q = 0; q < queries.count; ++q) {
     if (data.masks.by_query()) allowed = static_cast<std::int64_t>(allowed_items(data.masks.of(q), all));
     std::int64_t* row = gains.items + q * (gains.most + 1);
     row[0] = allowed - std::accumulate(row + 1, row + gains.most + 1, std::int64_t{0});

@@ -11,9 +11,14 @@
 
 namespace vtsearch {
 
+struct LabelledQueries {
+  Queries codes;
+  LabelView labels;
+};
+
 // Both sides of a retrieval problem; classes are 0 .. classes - 1.
 struct LabelledCodes {
-  Labelled queries;
+  LabelledQueries queries;
   Labelled database;
   std::size_t classes;
   Masks masks{};  // masked items are not counted and have no rank

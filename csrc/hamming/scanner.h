@@ -1,10 +1,12 @@
-// Items below a threshold per query, tile by tile: from rows for a few queries, from bit-sliced blocks for many.
+// Items below a threshold per query, tile by tile: from rows for a few queries, from bit-sliced blocks for many, and
+// from arranged codes for queries with weights.
 #pragma once
 
 #include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -16,6 +18,7 @@
 #include "hamming/hit_list.h"
 #include "hamming/padding.h"
 #include "hamming/tile_reader.h"
+#include "hamming/weighted_queries.h"
 #include "hamming/width_kernels.h"
 #include "simd/kernels.h"
 
@@ -23,14 +26,22 @@ namespace vtsearch {
 
 class RowScanner {
  public:
-  RowScanner(const Kernels& kernels, CodeView queries, Masks masks, std::size_t begin)
+  RowScanner(const Kernels& kernels, const Queries& queries, Masks masks, std::size_t begin)
+      : RowScanner(kernels.scan[width_form(padded_width(queries.width))], padded_codes(queries), queries, masks, begin,
+                   queries.count == 1 ? items_per_streamed_tile(padded_width(queries.width))
+                                      : vtsearch::items_per_tile(padded_width(queries.width))) {}
+
+  // For a kernel that takes queries in another form than codes: equally many bytes of `forms` each.
+  RowScanner(ScanKernel kernel, std::vector<std::uint8_t> forms, const Queries& queries, Masks masks, std::size_t begin,
+             std::size_t tile_items)
       : padded_(padded_width(queries.width)),
-        scan_(kernels.scan[width_form(padded_)]),
-        codes_(padded_codes(queries)),
+        scan_(kernel),
+        forms_(std::move(forms)),
+        form_bytes_(queries.count == 0 ? 0 : forms_.size() / queries.count),
         thresholds_(queries.count, queries.bins()),
         masks_(masks),
         begin_(begin),
-        items_per_tile_(queries.count == 1 ? items_per_streamed_tile(padded_) : vtsearch::items_per_tile(padded_)),
+        items_per_tile_(tile_items),
         positions_(items_per_tile_ + items_per_group),
         distances_(items_per_tile_ + items_per_group) {}
 
@@ -53,7 +64,7 @@ class RowScanner {
   template <class Visit>
   void count(const Tile& tile, Visit&& visit) {
     for (std::size_t q = 0; q < thresholds_.size(); ++q) {
-      const std::size_t found = scan_(codes_.data() + q * padded_, tile.codes, tile.count, padded_, thresholds_[q],
+      const std::size_t found = scan_(forms_.data() + q * form_bytes_, tile.codes, tile.count, padded_, thresholds_[q],
                                       positions_.data(), distances_.data());
       visit(q, kept(tile, q, found));
     }
@@ -81,7 +92,8 @@ class RowScanner {
 
   std::size_t padded_;
   ScanKernel scan_;
-  std::vector<std::uint8_t> codes_;  // the queries
+  std::vector<std::uint8_t> forms_;  // the queries
+  std::size_t form_bytes_;
   std::vector<std::size_t> thresholds_;
   Masks masks_;
   std::size_t begin_;
@@ -199,13 +211,43 @@ class BitSlicedScanner {
   std::vector<std::uint8_t> any_;
 };
 
+// Arranges the codes of a tile once, and then compares weighted distances.
+class WeightedScanner {
+ public:
+  WeightedScanner(const Kernels& kernels, const Queries& queries, Masks masks, std::size_t begin)
+      : padded_(padded_width(queries.width)),
+        arranger_(kernels, padded_, items_per_tile()),
+        rows_(kernels.weighted.scan[width_form(padded_)], weighted_tables(queries), queries, masks, begin,
+              items_per_tile()) {}
+
+  // Arranged codes should fit the first-level cache too.
+  std::size_t items_per_tile() const { return vtsearch::items_per_tile(fours_per_byte * padded_); }
+  void set_threshold(std::size_t q, std::size_t threshold) { rows_.set_threshold(q, threshold); }
+
+  template <class Visit>
+  void scan(const Tile& tile, HitLists& lists, Visit&& visit) {
+    rows_.scan(arranger_(tile), lists, visit);
+  }
+
+  template <class Visit>
+  void count(const Tile& tile, Visit&& visit) {
+    rows_.count(arranger_(tile), visit);
+  }
+
+ private:
+  std::size_t padded_;
+  TileArranger arranger_;
+  RowScanner rows_;
+};
+
 // The time to gather a code, often one that memory has to send, in scans of a code by one query.
 inline constexpr std::size_t scans_per_gathered = 80;
+inline constexpr std::size_t weighted_scans_per_gathered = 16;
 
 class Scanner {
  public:
   // For about so many items of a range that begins at `begin`: a multiple of 64, if each query has its own mask.
-  Scanner(const Kernels& kernels, CodeView queries, std::size_t items, Masks masks, std::size_t begin)
+  Scanner(const Kernels& kernels, const Queries& queries, std::size_t items, Masks masks, std::size_t begin)
       : queries_(queries.count), form_(make(kernels, queries, items, masks, begin)) {}
 
   // The tile length with the best speed.
@@ -219,7 +261,7 @@ class Scanner {
 
   // The tiles of a range of which a mask allows `allowed` items, in the form that suits this scanner.
   TileReader tiles(CodeView database, MaskView mask, Range range, std::size_t allowed) const {
-    const Masked scanned = std::holds_alternative<RowScanner>(form_) ? Masked::whole : Masked::marked;
+    const Masked scanned = std::holds_alternative<BitSlicedScanner>(form_) ? Masked::marked : Masked::whole;
     return {database, mask, range, items_per_tile(), gathers(range.count(), allowed) ? Masked::gathered : scanned};
   }
 
@@ -237,16 +279,19 @@ class Scanner {
   }
 
  private:
-  using Form = std::variant<RowScanner, BitSlicedScanner>;
+  using Form = std::variant<RowScanner, BitSlicedScanner, WeightedScanner>;
 
-  static Form make(const Kernels& kernels, CodeView queries, std::size_t items, Masks masks, std::size_t begin) {
+  static Form make(const Kernels& kernels, const Queries& queries, std::size_t items, Masks masks, std::size_t begin) {
+    if (queries.weights != nullptr) return WeightedScanner(kernels, queries, masks, begin);
     if (is_bit_sliced(queries.count, items)) return BitSlicedScanner(kernels, queries, masks, begin);
     return RowScanner(kernels, queries, masks, begin);
   }
 
   // Whether it takes less time to gather the allowed items and to scan them than to scan all.
   bool gathers(std::size_t items, std::size_t allowed) const {
-    return allowed * (scans_per_gathered + queries_) < items * queries_;
+    const bool weighted = std::holds_alternative<WeightedScanner>(form_);
+    const std::size_t gathering = weighted ? weighted_scans_per_gathered : scans_per_gathered;
+    return allowed * (gathering + queries_) < items * queries_;
   }
 
   std::size_t queries_;

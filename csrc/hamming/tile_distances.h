@@ -15,9 +15,11 @@
 namespace vtsearch {
 
 // Computes the distances of queries to a tile, a few queries at a time.
-template <class Distance>
+template <class Distance_>
 class TileDistances {
  public:
+  using Distance = Distance_;
+
   TileDistances(const Kernels& kernels, CodeView queries)
       : padded_(padded_width(queries.width)),
         kernels_(kernels_for<Distance>(kernels, padded_)),
@@ -26,7 +28,7 @@ class TileDistances {
         stride_(items_per_tile(padded_)),
         distances_(queries_per_call * stride_) {}
 
-  const WidthKernels<Distance>& kernels() const { return kernels_; }
+  CountKernel<Distance> count() const { return kernels_.count; }
 
   // Calls visit(query, its distances to the items of the tile) for each query.
   template <class Visit>

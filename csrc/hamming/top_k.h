@@ -4,6 +4,8 @@
 // and only decreases. Items below it are appended to a list, which is pruned when it gets long and finally sorted by a
 // counting sort. Both are stable, so ties are broken by index.
 //
+// The threshold can be lowered less often: with `patience` hits more than k below it.
+//
 // At the start of the stream nearly every item would be a hit. A ceiling estimated from a sample avoids that; if it
 // proves too low, complete() returns false and the selection has to be repeated without it.
 #pragma once
@@ -22,11 +24,11 @@ class TopK {
   static constexpr std::size_t slack = 1024;  // prune a list longer than 2 k + slack
 
   // Only items below `ceiling` are selected; ceiling = bins is no restriction.
-  TopK(std::size_t k, std::size_t bins, std::size_t ceiling)
-      : k_(k), bins_(bins), ceiling_(ceiling), threshold_(ceiling) {}
+  TopK(std::size_t k, std::size_t bins, std::size_t ceiling, std::size_t patience = 0)
+      : k_(k), bins_(bins), ceiling_(ceiling), patience_(patience), threshold_(ceiling) {}
 
   // Whether the result is correct, that is, unaffected by the ceiling.
-  bool complete() const { return threshold_ < ceiling_ || ceiling_ == bins_; }
+  bool complete() const { return threshold_ < ceiling_ || below_ >= k_ || ceiling_ == bins_; }
 
   // Only items below this distance can still be selected.
   std::size_t threshold() const { return threshold_; }
@@ -34,7 +36,7 @@ class TopK {
   // Call it after `count` hits below the threshold were appended. Returns whether the threshold has decreased.
   bool add(HitList& hits, std::size_t count) {
     below_ += count;
-    if (below_ < k_) return false;
+    if (below_ < k_ + patience_) return false;
     lower_threshold(hits);
     if (hits.size() > 2 * k_ + slack) thin(hits);
     return true;
@@ -45,7 +47,7 @@ class TopK {
     const std::uint32_t* items = hits.items();
     const std::uint16_t* found = hits.distances();
     sort_by_distance(
-        hits.size(), bins_, std::min(k_, hits.size()), [=](std::size_t i) { return std::size_t{found[i]}; },
+        hits.size(), ceiling_, std::min(k_, hits.size()), [=](std::size_t i) { return std::size_t{found[i]}; },
         [=](std::size_t i) { return static_cast<std::int64_t>(first + items[i]); }, distances, indices);
   }
 
@@ -81,8 +83,9 @@ class TopK {
   std::size_t k_;
   std::size_t bins_;
   std::size_t ceiling_;
+  std::size_t patience_;
   std::size_t threshold_;
-  std::size_t below_ = 0;  // hits below the threshold; fewer than k between tiles
+  std::size_t below_ = 0;  // hits below the threshold; fewer than k + patience between tiles
 };
 
 }  // namespace vtsearch

@@ -11,7 +11,7 @@ namespace {
 
 // Calls scan(scanner, tile) for each tile of the range, with a scanner for items at a distance of at most `radius`.
 template <class Scan>
-void scan_range(const Kernels& kernels, CodeView queries, CodeView database, std::size_t radius, Masks masks,
+void scan_range(const Kernels& kernels, const Queries& queries, CodeView database, std::size_t radius, Masks masks,
                 Range range, CancellationPoint& cancellation_point, Scan&& scan) {
   const std::size_t allowed = allowed_items(masks.shared(), range);
   Scanner scanner(kernels, queries, allowed, masks, range.begin);
@@ -40,7 +40,7 @@ void sort_into(const std::vector<Range>& ranges, const std::vector<const HitList
 
 }  // namespace
 
-Neighbors within(const Kernels& kernels, CodeView queries, CodeView database, std::size_t radius, Masks masks,
+Neighbors within(const Kernels& kernels, const Queries& queries, CodeView database, std::size_t radius, Masks masks,
                  std::size_t threads, Cancellation& cancellation) {
   const Plan plan = plan_work(queries.count, database.count, threads, queries_per_block);
   std::vector<HitLists> found(plan.tasks());  // (blocks, ranges)
@@ -73,13 +73,13 @@ Neighbors within(const Kernels& kernels, CodeView queries, CodeView database, st
   neighbors.distances.resize(static_cast<std::size_t>(neighbors.offsets.back()));
   neighbors.indices.resize(neighbors.distances.size());
   for_each_query([&](std::size_t q) {
-    sort_into(plan.ranges, lists, database.bins(), neighbors.distances.data() + neighbors.offsets[q],
+    sort_into(plan.ranges, lists, queries.bins(), neighbors.distances.data() + neighbors.offsets[q],
               neighbors.indices.data() + neighbors.offsets[q]);
   });
   return neighbors;
 }
 
-void count_within(const Kernels& kernels, CodeView queries, CodeView database, std::size_t radius, Masks masks,
+void count_within(const Kernels& kernels, const Queries& queries, CodeView database, std::size_t radius, Masks masks,
                   std::size_t threads, Cancellation& cancellation, std::int64_t* counts) {
   const Plan plan = plan_work(queries.count, database.count, threads, queries_per_block);
   std::mutex mutex;

@@ -18,11 +18,11 @@ struct Neighbors {
   std::vector<std::int64_t> indices;
 };
 
-Neighbors within(const Kernels& kernels, CodeView queries, CodeView database, std::size_t radius, Masks masks,
+Neighbors within(const Kernels& kernels, const Queries& queries, CodeView database, std::size_t radius, Masks masks,
                  std::size_t threads, Cancellation& cancellation);
 
 // Adds to `counts`, of shape (queries,) and zero on entry.
-void count_within(const Kernels& kernels, CodeView queries, CodeView database, std::size_t radius, Masks masks,
+void count_within(const Kernels& kernels, const Queries& queries, CodeView database, std::size_t radius, Masks masks,
                   std::size_t threads, Cancellation& cancellation, std::int64_t* counts);
 
 }  // namespace vtsearch

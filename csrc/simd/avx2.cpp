@@ -105,6 +105,48 @@ struct Vector {
     bit_slice_portably<Bytes>(codes, stride, planes);
   }
 
+  static constexpr std::size_t fours_per_row = 1;
+  using Tables = __m256i;
+  static Tables load_tables(const std::uint8_t* p) {
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+
+  // Of bytes x, in 16-bit lanes: the sums of x[2 i] + 256 x[2 i + 1], and those of x[2 i + 1].
+  struct Sums {
+    __m256i both, odd;
+
+    void add(Tables tables, Vector row) {
+      const __m256i entries = _mm256_shuffle_epi8(tables, row.lanes);
+      both = _mm256_add_epi16(both, entries);
+      odd = _mm256_add_epi16(odd, _mm256_srli_epi16(entries, 8));
+    }
+    __m256i even() const { return _mm256_sub_epi16(both, _mm256_slli_epi16(odd, 8)); }
+
+    static __m256i limit(std::size_t threshold) { return _mm256_set1_epi16(static_cast<short>(threshold)); }
+    static __m256i not_below(__m256i sums, __m256i limit) {
+      return _mm256_cmpeq_epi16(_mm256_max_epu16(sums, limit), sums);
+    }
+    std::uint64_t below(__m256i limit) const {
+      const __m256i low = _mm256_srli_epi16(not_below(even(), limit), 8);
+      const __m256i high = _mm256_slli_epi16(not_below(odd, limit), 8);
+      return static_cast<std::uint32_t>(~_mm256_movemask_epi8(_mm256_or_si256(low, high)));
+    }
+    void store(std::uint16_t* p) const {
+      const __m256i low = _mm256_unpacklo_epi16(even(), odd), high = _mm256_unpackhi_epi16(even(), odd);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute2x128_si256(low, high, 0x20));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 16), _mm256_permute2x128_si256(low, high, 0x31));
+    }
+  };
+
+  static Vector load_apart(const std::uint8_t* p, std::size_t step) {
+    const auto half = [](const std::uint8_t* q) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(q)); };
+    return join(half(p), half(p + step));
+  }
+  static Vector zip_low(Vector a, Vector b) { return {_mm256_unpacklo_epi8(a.lanes, b.lanes)}; }
+  static Vector zip_high(Vector a, Vector b) { return {_mm256_unpackhi_epi8(a.lanes, b.lanes)}; }
+  static Vector low_fours(Vector v) { return {_mm256_and_si256(v.lanes, _mm256_set1_epi8(0x0f))}; }
+  static Vector high_fours(Vector v) { return low_fours({_mm256_srli_epi16(v.lanes, 4)}); }
+
  private:
   static Vector join(__m128i low, __m128i high) { return {_mm256_set_m128i(high, low)}; }
 };

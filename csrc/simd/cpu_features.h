@@ -39,10 +39,11 @@ struct CpuFeatures {
 
   bool avx512() const {
     constexpr unsigned f = 1u << 16, dq = 1u << 17, bw = 1u << 30, vl = 1u << 31;
-    constexpr unsigned vbmi = 1u << 1, vbmi2 = 1u << 6, gfni = 1u << 8, bitalg = 1u << 12, vpopcntdq = 1u << 14;
+    constexpr unsigned vbmi = 1u << 1, vbmi2 = 1u << 6, gfni = 1u << 8, vnni = 1u << 11, bitalg = 1u << 12;
+    constexpr unsigned vpopcntdq = 1u << 14;
     constexpr unsigned zmm_state = 0xe6;
     return avx2() && has(structured_b, f | dq | bw | vl) &&
-           has(structured_c, vbmi | vbmi2 | gfni | bitalg | vpopcntdq) && has(os, zmm_state);
+           has(structured_c, vbmi | vbmi2 | gfni | vnni | bitalg | vpopcntdq) && has(os, zmm_state);
   }
 
  private:
@@ -73,7 +74,7 @@ inline bool cpu_has_avx512() {
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
          __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2") &&
          __builtin_cpu_supports("avx512bitalg") && __builtin_cpu_supports("avx512vpopcntdq") &&
-         __builtin_cpu_supports("gfni");
+         __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("gfni");
 }
 
 }  // namespace vtsearch

@@ -1,5 +1,5 @@
 // The kernels of an instruction set, as a table of function pointers: distances, scans and counts over rows of codes,
-// scans and counts over bit-sliced blocks of codes (bit_sliced.h), and codes of features.
+// scans and counts over bit-sliced blocks of codes (bit_sliced.h), weighted distances, and codes of features.
 #pragma once
 
 #include <cstddef>
@@ -34,6 +34,25 @@ using ScanKernel = std::size_t (*)(const std::uint8_t* query, const std::uint8_t
 template <class Distance>
 using CountKernel = void (*)(const Distance* distances, std::size_t count, std::size_t bins, std::uint32_t* histogram);
 
+// Weighted distances are sums of table entries: four bits of a code, a four, select a byte of a table of 16. A query
+// has 2 * width tables, for the low half of byte 0, its high half, the low half of byte 1, and so on; entries are at
+// most 255, distances at most 65,535. Codes are arranged once for all queries, as each instruction set needs them.
+inline constexpr std::size_t fours_per_byte = 2;
+inline constexpr std::size_t entries_per_four = 16;
+
+// Arranges codes: `rows` must have room for fours_per_byte * width bytes for each, with `count` rounded up to a group.
+using ArrangeKernel = void (*)(const std::uint8_t* codes, std::size_t count, std::size_t width, std::uint8_t* rows);
+
+// out[i] = weighted distance of arranged code i. `out` must have room for `count` rounded up to a group.
+using WeightedDistancesKernel = void (*)(const std::uint8_t* tables, const std::uint8_t* rows, std::size_t count,
+                                         std::size_t width, std::uint16_t* out);
+
+struct WeightedKernels {
+  ArrangeKernel arrange;
+  WeightedDistancesKernel distances[6];  // the widths of Kernels::scan
+  ScanKernel scan[6];                    // takes tables and arranged codes
+};
+
 // A 16-bit floating-point number as numpy has them.
 struct Half {
   std::uint16_t bits;
@@ -54,6 +73,7 @@ struct Kernels {
   CountKernel<std::uint8_t> count_bytes;
   CountKernel<std::uint16_t> count_shorts;
   BitSlicedKernels bit_sliced;
+  WeightedKernels weighted;
   struct Pack {
     PackKernel<float> floats;
     PackKernel<double> doubles;

@@ -4,6 +4,7 @@
 #include "simd/bit_sliced.inl"
 #include "simd/pack.inl"
 #include "simd/rows.inl"
+#include "simd/weighted.inl"
 
 namespace vtsearch {
 namespace {
@@ -17,6 +18,7 @@ constexpr Kernels table_of(const char* name) {
           count_bytes,
           count_shorts,
           bit_sliced_kernels(),
+          weighted_kernels(),
           {pack_values<float>, pack_values<double>, pack_values<Half>, pack_values<std::uint8_t>}};
 }
 

@@ -52,11 +52,15 @@ struct Vector {
     return {vqtbl1q_u8(v.lanes, vld1q_u8(order.byte))};
   }
 
-  // NEON has no movemask: each lane keeps the bit of its position, and a horizontal sum combines them.
-  static std::uint64_t below(const std::uint8_t* p, std::uint8_t threshold) {
-    static constexpr std::uint8_t places[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
-    const uint8x16_t bits = vandq_u8(vcltq_u8(vld1q_u8(p), vdupq_n_u8(threshold)), vld1q_u8(places));
+  // The places of lanes of ones. NEON has no movemask: each lane keeps the bit of its place, and a horizontal sum
+  // combines them.
+  static std::uint64_t places(uint8x16_t ones) {
+    static constexpr std::uint8_t place[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    const uint8x16_t bits = vandq_u8(ones, vld1q_u8(place));
     return vaddv_u8(vget_low_u8(bits)) | std::uint64_t{vaddv_u8(vget_high_u8(bits))} << 8;
+  }
+  static std::uint64_t below(const std::uint8_t* p, std::uint8_t threshold) {
+    return places(vcltq_u8(vld1q_u8(p), vdupq_n_u8(threshold)));
   }
   static std::uint64_t below(const std::uint16_t* p, std::uint16_t threshold) {
     static constexpr std::uint16_t places[8] = {1, 2, 4, 8, 16, 32, 64, 128};
@@ -79,6 +83,34 @@ struct Vector {
   static void bit_slice(const std::uint8_t* codes, std::size_t stride, Planes planes) {
     bit_slice_portably<Bytes>(codes, stride, planes);
   }
+
+  static constexpr std::size_t fours_per_row = 1;
+  using Tables = uint8x16_t;
+  static Tables load_tables(const std::uint8_t* p) { return vld1q_u8(p); }
+
+  struct Sums {
+    uint16x8_t low, high;  // codes 0 .. 7, 8 .. 15
+
+    void add(Tables tables, Vector row) {
+      const uint8x16_t entries = vqtbl1q_u8(tables, row.lanes);
+      low = vaddw_u8(low, vget_low_u8(entries));
+      high = vaddw_high_u8(high, entries);
+    }
+    static uint16x8_t limit(std::size_t threshold) { return vdupq_n_u16(static_cast<std::uint16_t>(threshold)); }
+    std::uint64_t below(uint16x8_t limit) const {
+      return places(vcombine_u8(vmovn_u16(vcltq_u16(low, limit)), vmovn_u16(vcltq_u16(high, limit))));
+    }
+    void store(std::uint16_t* p) const {
+      vst1q_u16(p, low);
+      vst1q_u16(p + 8, high);
+    }
+  };
+
+  static Vector load_apart(const std::uint8_t* p, std::size_t) { return load(p); }
+  static Vector zip_low(Vector a, Vector b) { return {vzip1q_u8(a.lanes, b.lanes)}; }
+  static Vector zip_high(Vector a, Vector b) { return {vzip2q_u8(a.lanes, b.lanes)}; }
+  static Vector low_fours(Vector v) { return {vandq_u8(v.lanes, vdupq_n_u8(0x0f))}; }
+  static Vector high_fours(Vector v) { return {vshrq_n_u8(v.lanes, 4)}; }
 };
 
 inline Vector operator^(Vector a, Vector b) {

@@ -79,6 +79,8 @@ struct Vector {
   static void bit_slice(const std::uint8_t* codes, std::size_t stride, Planes planes) {
     bit_slice_portably<Bytes>(codes, stride, planes);
   }
+
+  static constexpr std::size_t fours_per_row = 0;
 };
 
 inline Vector operator^(Vector a, Vector b) {

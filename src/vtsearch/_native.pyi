@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Codes: TypeAlias = NDArray[np.uint8]  # (n, bytes), C-contiguous
+Weights: TypeAlias = NDArray[np.uint8]  # (q, 8 * bytes), 0 .. 63; None counts 1 for each bit
 PackedMask: TypeAlias = NDArray[np.uint8]  # (ceil(n / 8),), or (q, ceil(n / 8)), as numpy.packbits makes it
 Offsets: TypeAlias = NDArray[np.int64]  # (n + 1,)
 Classes: TypeAlias = NDArray[np.int32]  # (nnz,)
@@ -37,16 +38,33 @@ def rank(
     mask: PackedMask | None,
     threads: int,
     out: tuple[Distances, Indices] | None,
+    weights: Weights | None = None,
 ) -> tuple[Distances, Indices]: ...
 def rank_plain(
     query_codes: object, db_codes: object, k: object, threads: int, most_bytes: int
 ) -> tuple[Distances, Indices] | None: ...
 def within(
-    query_codes: Codes, db_codes: Codes, radius: int, mask: PackedMask | None, threads: int
+    query_codes: Codes,
+    db_codes: Codes,
+    radius: int,
+    mask: PackedMask | None,
+    threads: int,
+    weights: Weights | None = None,
 ) -> tuple[Offsets, Distances, Indices]: ...
-def count(query_codes: Codes, db_codes: Codes, radius: int, mask: PackedMask | None, threads: int) -> Counts: ...
-def distances(query_codes: Codes, db_codes: Codes, out: NDArray[Any], threads: int) -> None: ...
-def histogram(query_codes: Codes, db_codes: Codes, mask: PackedMask | None, threads: int) -> Histogram: ...
+def count(
+    query_codes: Codes,
+    db_codes: Codes,
+    radius: int,
+    mask: PackedMask | None,
+    threads: int,
+    weights: Weights | None = None,
+) -> Counts: ...
+def distances(
+    query_codes: Codes, db_codes: Codes, out: NDArray[Any], threads: int, weights: Weights | None = None
+) -> None: ...
+def histogram(
+    query_codes: Codes, db_codes: Codes, mask: PackedMask | None, threads: int, weights: Weights | None = None
+) -> Histogram: ...
 def deduplicate(
     codes: Codes,
     radius: int,
@@ -79,6 +97,7 @@ def relevance_histograms(
     classes: int,
     mask: PackedMask | None,
     threads: int,
+    weights: Weights | None = None,
 ) -> tuple[Histogram, Histogram]: ...
 def gain_histograms(
     query_codes: Codes,
@@ -90,6 +109,7 @@ def gain_histograms(
     classes: int,
     mask: PackedMask | None,
     threads: int,
+    weights: Weights | None = None,
 ) -> tuple[Sums, Sums, Counts]: ...
 def label_rows(labels: ClassNumbers, classes: ClassNumbers) -> tuple[Offsets, Classes]: ...
 def average_precision_plain(
@@ -124,5 +144,6 @@ def average_precision_by_index(
     k: int,
     normalizer: Literal["retrieved", "relevant", "min"],
     threads: int,
+    weights: Weights | None = None,
 ) -> Scores: ...
 def pack(values: NDArray[Any], big: bool) -> tuple[Codes, bool]: ...

@@ -1,6 +1,6 @@
 // Compares every instruction set that this CPU supports with the oracle: all widths up to 40 bytes with all lengths up
-// to 300 items, lengths around multiples of the block size, masks, labels, k, threads. Prints the number of operations
-// compared.
+// to 300 items, lengths around multiples of the block size, masks, labels, weights, k, threads. Prints the number of
+// operations compared.
 //
 //   check_kernels [lengths] [blocks] [threads]      runs all parts, or only those named
 #include <algorithm>
@@ -74,6 +74,14 @@ Options options_in_turn(std::size_t width, std::size_t k, std::size_t threads, s
   return {k, turn % (8 * width + 2), static_cast<Normalizer>(turn % 3), threads};
 }
 
+// The same with weights, if their sums are small enough for wide codes.
+void check_weighted(Contenders& contenders, Shape shape, Options options) {
+  if (8 * shape.width * weight_limit > weight_sum_limit) return;
+  shape.weights = shape.seed % 3 == 0 ? WeightKind::largest : WeightKind::random;
+  options.radius *= weight_limit / 2;
+  contenders.check(shape, {options});
+}
+
 void check_every_length(Contenders& contenders) {
   for (std::size_t width = 1; width <= widest; ++width) {
     for (std::size_t items = 0; items <= longest; ++items) {
@@ -84,6 +92,8 @@ void check_every_length(Contenders& contenders) {
            options_in_turn(width, items + 3, 1, 8 * width)});
       contenders.check(shape_in_turn(width, many_queries, items, turn + 1),
                        {options_in_turn(width, 1 + items / 5, 1, 3 * width)});
+      check_weighted(contenders, shape_in_turn(width, 1 + turn % 5, items, turn),
+                     options_in_turn(width, 1 + items / (1 + turn % 10), 1, turn));
     }
   }
 }
@@ -100,6 +110,7 @@ void check_block_edges(Contenders& contenders) {
                                                options_in_turn(width, items / 2, 1, 4 * width)};
         contenders.check(shape_in_turn(width, 2, items, turn), variants);
         contenders.check(shape_in_turn(width, many_queries, items, turn + 1), {variants[turn % 2]});
+        check_weighted(contenders, shape_in_turn(width, 3, items, turn), variants[turn % 2]);
       }
     }
   }
@@ -116,6 +127,8 @@ void check_threads(Contenders& contenders) {
     contenders.check(shape_in_turn(width, 80, 60'011, masked + 1), {variants.front()});
     contenders.check(shape_in_turn(width, 33, 140'001, masked + 2), {variants.front()});
     contenders.check_stopped({width, 33, 140'001}, variants.front());
+    check_weighted(contenders, shape_in_turn(width, 3, 1'400'001, masked), variants.front());
+    check_weighted(contenders, shape_in_turn(width, 70, 140'001, masked + 1), variants.front());
   }
 }
 

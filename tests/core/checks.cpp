@@ -32,11 +32,12 @@ struct Call {
     const Shape& shape = problem.shape;
     std::fprintf(
         stderr,
-        "%s (%s) differs from the oracle: width %zu, %zu queries, %zu items, kind %d, mask %d, classes %zu, max "
-        "labels %zu, seed %llu, k %zu, radius %zu, normalizer %d, threads %zu\n",
+        "%s (%s) differs from the oracle: width %zu, %zu queries, %zu items, kind %d, mask %d, weights %d, classes "
+        "%zu, max labels %zu, seed %llu, k %zu, radius %zu, normalizer %d, threads %zu\n",
         operation, kernels.name, shape.width, shape.queries, shape.items, static_cast<int>(shape.kind),
-        static_cast<int>(shape.mask), shape.classes, shape.max_labels, static_cast<unsigned long long>(shape.seed),
-        options.k, options.radius, static_cast<int>(options.normalizer), options.threads);
+        static_cast<int>(shape.mask), static_cast<int>(shape.weights), shape.classes, shape.max_labels,
+        static_cast<unsigned long long>(shape.seed), options.k, options.radius, static_cast<int>(options.normalizer),
+        options.threads);
     std::abort();
   }
 };
@@ -59,7 +60,7 @@ void check_rank(const Call& call, const Answers& answers) {
     const std::size_t most = problem.masks().by_query() ? problem.shape.items : expected.size();
     call.require(columns == std::min(call.options.k, most), "rank_columns");
     for (std::size_t i = 0; i < columns; ++i) {
-      const Found none{static_cast<std::int32_t>(database.bins()), 0};
+      const Found none{static_cast<std::int32_t>(problem.query_view().beyond()), 0};
       const std::size_t place = q * columns + i;
       call.require(Found{distances.data()[place], indices.data()[place]} == (i < expected.size() ? expected[i] : none),
                    "rank");
@@ -123,7 +124,7 @@ class Tables {
 
 void check_tables(const Call& call, const Answers& answers) {
   const Problem& problem = call.problem;
-  if (problem.masks().by_query()) return;  // tables take one mask
+  if (problem.masks().by_query() || problem.shape.weights != WeightKind::none) return;  // of one mask
   const MaskView mask = problem.masks().shared();
   const Tables tables(call);
   const std::size_t columns = rank_columns(problem.database_view(), call.options.k, {mask});

@@ -59,13 +59,14 @@ Shape chosen_shape(Input& input) {
   shape.classes = input.below(70);
   shape.max_labels = input.below(8);
   shape.seed = input.number(1);
+  if (8 * shape.width * weight_limit <= weight_sum_limit) shape.weights = static_cast<WeightKind>(input.below(3));
   return shape;
 }
 
 Options chosen_options(Input& input, const Shape& shape) {
   Options options;
   options.k = 1 + (input.below(4) == 0 ? input.below(shape.items + 3) : input.below(20));
-  options.radius = input.below(8 * shape.width + 3);
+  options.radius = input.below(8 * shape.width + 3) * (shape.weights == WeightKind::none ? 1 : weight_limit / 2);
   if (input.below(16) == 0) options.radius = SIZE_MAX / 2;  // the largest value that Python can pass
   options.normalizer = static_cast<Normalizer>(input.below(3));
   options.threads = 1 + input.below(4);

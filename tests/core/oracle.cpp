@@ -31,6 +31,18 @@ std::int32_t naive_distance(const std::uint8_t* a, const std::uint8_t* b, std::s
   return distance;
 }
 
+std::int32_t naive_distance(const Problem& problem, std::size_t query, std::size_t item) {
+  const Queries queries = problem.query_view();
+  const std::uint8_t *code = queries.code(query), *other = problem.database_view().code(item);
+  if (queries.weights == nullptr) return naive_distance(code, other, queries.width);
+  std::int32_t distance = 0;
+  for (std::size_t i = 0; i < 8 * queries.width; ++i) {
+    const bool differs = ((code[i / 8] ^ other[i / 8]) >> (7 - i % 8) & 1) != 0;
+    distance += differs ? queries.weights_of(query)[i] : 0;
+  }
+  return distance;
+}
+
 std::vector<std::int64_t> naive_groups(const Problem& problem, std::size_t radius) {
   const CodeView codes = problem.database_view();
   std::vector<std::int64_t> groups(codes.count, -1);
@@ -53,7 +65,7 @@ std::vector<std::int64_t> naive_groups(const Problem& problem, std::size_t radiu
 }
 
 Answers::Answers(const Problem& problem)
-    : bins(problem.database_view().bins()),
+    : bins(problem.query_view().bins()),
       rankings(problem.shape.queries),
       items(problem.shape.queries * bins),
       relevant(problem.shape.queries * bins),
@@ -67,10 +79,9 @@ Answers::Answers(const Problem& problem)
 }
 
 void Answers::answer(const Problem& problem, std::size_t q) {
-  const CodeView queries = problem.query_view(), database = problem.database_view();
   std::vector<std::vector<std::int64_t>> at_distance(bins);
-  for (std::size_t i = 0; i < database.count; ++i) {
-    const std::int32_t distance = naive_distance(queries.code(q), database.code(i), database.width);
+  for (std::size_t i = 0; i < problem.shape.items; ++i) {
+    const std::int32_t distance = naive_distance(problem, q, i);
     const std::size_t both = shared_classes(problem.query_labels.view(), q, problem.db_labels.view(), i);
     const std::size_t bin = q * bins + static_cast<std::size_t>(distance);
     distances.push_back(distance);

@@ -15,6 +15,9 @@ struct Problem;
 
 std::int32_t naive_distance(const std::uint8_t* a, const std::uint8_t* b, std::size_t width);
 
+// The distance of an item of the database to a query, whose bits may have weights.
+std::int32_t naive_distance(const Problem& problem, std::size_t query, std::size_t item);
+
 // For each item of the database the smallest item of its connected component.
 std::vector<std::int64_t> naive_groups(const Problem& problem, std::size_t radius);
 

@@ -67,6 +67,15 @@ std::vector<std::uint8_t> database_codes(const Shape& shape, const std::vector<s
   return codes;
 }
 
+void fill_weights(Fenced<std::uint8_t>& weights, const Shape& shape, Random& random) {
+  const std::size_t bits = 8 * shape.width;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    const bool zero = shape.weights == WeightKind::random && (i / bits % 3 == 1 || random.below(4) == 0);
+    const std::size_t most = shape.weights == WeightKind::random ? random.below(weight_limit + 1) : weight_limit;
+    weights.data()[i] = static_cast<std::uint8_t>(zero ? 0 : most);
+  }
+}
+
 void fill_mask(std::span<std::uint8_t> mask, MaskKind kind, Random& random) {
   constexpr std::size_t run = 24;  // bytes
   for (std::size_t i = 0; i < mask.size(); ++i) {
@@ -122,6 +131,7 @@ std::uint64_t Random::operator()() {
 Problem::Problem(const Shape& shape_)
     : shape(shape_),
       queries(shape.queries * shape.width),
+      weights(shape.weights == WeightKind::none ? 0 : 8 * queries.size()),
       database(shape.items * shape.width),
       mask(mask_rows() * mask_bytes()),
       query_labels{Fenced<std::int64_t>(0), Fenced<std::int32_t>(0)},
@@ -133,6 +143,7 @@ Problem::Problem(const Shape& shape_)
   fill_masks(*this, random);
   query_labels = random_labels(shape.queries, shape, random);
   db_labels = random_labels(shape.items, shape, random);
+  fill_weights(weights, shape, random);
 }
 
 }  // namespace vtsearch

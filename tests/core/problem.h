@@ -17,6 +17,10 @@ inline constexpr std::size_t kinds = 6;
 enum class MaskKind { none, scattered, runs, empty, full, by_query };
 inline constexpr std::size_t mask_kinds = 6;
 
+// Weights of the bits of queries: none, all equal to the largest, random ones of which some are 0, and of one query in
+// three all 0.
+enum class WeightKind { none, largest, random };
+
 struct Shape {
   std::size_t width;
   std::size_t queries;
@@ -26,6 +30,7 @@ struct Shape {
   std::size_t classes = 0;
   std::size_t max_labels = 1;  // per item
   std::uint64_t seed = 0;
+  WeightKind weights = WeightKind::none;
 };
 
 // splitmix64: the same numbers on every platform.
@@ -50,7 +55,10 @@ struct Labels {
 struct Problem {
   explicit Problem(const Shape& shape);
 
-  CodeView query_view() const { return {queries.data(), shape.queries, shape.width}; }
+  Queries query_view() const {
+    const CodeView codes{queries.data(), shape.queries, shape.width};
+    return shape.weights == WeightKind::none ? Queries(codes) : Queries(codes, weights.data());
+  }
   CodeView database_view() const { return {database.data(), shape.items, shape.width}; }
   std::size_t mask_rows() const {
     return shape.mask == MaskKind::none ? 0 : shape.mask == MaskKind::by_query ? shape.queries : 1;
@@ -63,6 +71,7 @@ struct Problem {
 
   Shape shape;
   Fenced<std::uint8_t> queries;
+  Fenced<std::uint8_t> weights;  // (queries, 8 * width), if there are any
   Fenced<std::uint8_t> database;
   Fenced<std::uint8_t> mask;
   Labels query_labels;
