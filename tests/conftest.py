@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from collections import Counter
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from vtsearch import _native
+from vtsearch import _database, _native
 
 # Read when torch is imported: on small models its threads gain nothing, and wait for each other where others work too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -105,3 +106,22 @@ def agree(request):
         compared[_native.active_isa()] += 1
 
     return check
+
+
+@pytest.fixture(params=[1, 100], ids=["ranges of 8 items", "ranges of 100 bytes"])
+def small_ranges(request, monkeypatch):
+    for name in ("RANGE_BYTES", "REPORTED_PAIRS", "FEWEST_REPORTED"):
+        monkeypatch.setattr(_database, name, request.param)
+
+
+@pytest.fixture
+def mapped(tmp_path):
+    """An array as a file: mapped(array, mode)."""
+    numbers = itertools.count()
+
+    def write(array, mode="r"):
+        path = tmp_path / f"{next(numbers)}.npy"
+        np.save(path, array)
+        return np.load(path, mmap_mode=mode)
+
+    return write

@@ -93,7 +93,7 @@ def test_the_farthest_code_of_31_bytes_is_248_bits_away():
     codes = np.array([[0] * 31, [255] * 31], dtype=np.uint8)
     assert ranking.distances(codes, codes, dtype="uint8").tolist() == [[0, 248], [248, 0]]
     wider = np.zeros((2, 32), dtype=np.uint8)
-    with pytest.raises(TypeError, match="dtype: expected one of int32, uint16 for codes of 32 bytes, got uint8"):
+    with pytest.raises(TypeError, match="dtype: expected one of int32, uint16 for distances of up to 256, got uint8"):
         ranking.distances(wider, wider, dtype="uint8")
     with pytest.raises(TypeError, match="out: expected an array of int32 or uint16, got uint8"):
         ranking.distances(wider, wider, out=np.zeros((2, 2), dtype=np.uint8))
@@ -101,7 +101,7 @@ def test_the_farthest_code_of_31_bytes_is_248_bits_away():
 
 @pytest.mark.parametrize("dtype", ["float32", "int64", "no dtype", ">i4", object])
 def test_other_dtypes_of_distances_are_refused(dtype):
-    with pytest.raises(TypeError, match="dtype: expected one of int32, uint16, uint8 for codes of 8 bytes, got"):
+    with pytest.raises(TypeError, match="dtype: expected one of int32, uint16, uint8 for distances of up to 64, got"):
         ranking.distances(QUERIES, CODES, dtype=dtype)
 
 

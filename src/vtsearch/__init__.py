@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtsearch._database import Database
 from vtsearch._native import __version__
+from vtsearch._queries import query_weights
 from vtsearch.codes import pack, unpack
 from vtsearch.duplicates import Duplicates, deduplicate
 from vtsearch.errors import VtsearchError, missing_extra
@@ -28,6 +29,7 @@ from vtsearch.index import Index
 from vtsearch.metrics import average_precision, mean_average_precision
 from vtsearch.multi_index import Explanation, MultiIndex
 from vtsearch.ranking import Neighbors, Ranking, count, distances, histogram, rank, within
+from vtsearch.rescoring import rescore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +44,8 @@ __all__ = [
     "count",
     "distances",
     "histogram",
+    "query_weights",
+    "rescore",
     "deduplicate",
     "average_precision",
     "mean_average_precision",

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vtsearch import _labels, _native, _pages, _validate
 from vtsearch._masks import Mask, QueryMasks, checked_mask
+from vtsearch._queries import Queries
 from vtsearch._validate import Codes, Progress
 
 Lists = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]
@@ -233,41 +234,48 @@ def stage(progress: Progress | None, number: int, stages: int) -> Progress | Non
 # Kernel results merged over all ranges
 
 
-def scan_rank(queries: Codes, scan: Scan, k: int, threads: int, out: Rows | None = None) -> Rows:
+def scan_rank(queries: Queries, scan: Scan, k: int, threads: int, out: Rows | None = None) -> Rows:
     """The k nearest of each query, ordered by (distance, index); ``out`` is filled if the scan has one range only."""
     kept = out if scan.whole else None
 
     def found() -> Iterator[Rows]:
         for each in scan:
             top = min(k, len(each.codes))
-            distances, indices = _native.rank(queries, each.codes, top, allowed_bits(scan.mask, each), threads, kept)
+            bits = allowed_bits(scan.mask, each)
+            distances, indices = _native.rank(queries.codes, each.codes, top, bits, threads, kept, queries.weights)
             each.renumber(indices)
             yield distances, indices
 
     return functools.reduce(lambda before, here: _nearest(before, here, k), found())
 
 
-def scan_within(queries: Codes, scan: Scan, radius: int, threads: int) -> Lists:
+def scan_within(queries: Queries, scan: Scan, radius: int, threads: int) -> Lists:
     """All items within the radius of each query, ordered by (distance, index)."""
     found: list[Lists] = []
     for each in scan:
         offsets, distances, indices = _native.within(
-            queries, each.codes, radius, allowed_bits(scan.mask, each), threads
+            queries.codes, each.codes, radius, allowed_bits(scan.mask, each), threads, queries.weights
         )
         each.renumber(indices)
         found.append((offsets, distances, indices))
     return found[0] if len(found) == 1 else _joined(found)
 
 
-def scan_count(queries: Codes, scan: Scan, radius: int, threads: int) -> NDArray[np.int64]:
+def scan_count(queries: Queries, scan: Scan, radius: int, threads: int) -> NDArray[np.int64]:
     """(q,) items within the radius."""
-    found = (_native.count(queries, each.codes, radius, allowed_bits(scan.mask, each), threads) for each in scan)
+    found = (
+        _native.count(queries.codes, each.codes, radius, allowed_bits(scan.mask, each), threads, queries.weights)
+        for each in scan
+    )
     return functools.reduce(operator.add, found)
 
 
-def scan_histogram(queries: Codes, scan: Scan, threads: int) -> NDArray[np.int64]:
-    """(q, 8 * bytes + 1) items at each distance."""
-    found = (_native.histogram(queries, each.codes, allowed_bits(scan.mask, each), threads) for each in scan)
+def scan_histogram(queries: Queries, scan: Scan, threads: int) -> NDArray[np.int64]:
+    """(q, largest distance + 1) items at each distance."""
+    found = (
+        _native.histogram(queries.codes, each.codes, allowed_bits(scan.mask, each), threads, queries.weights)
+        for each in scan
+    )
     return functools.reduce(operator.add, found)
 
 

@@ -12,7 +12,8 @@ from vtsearch import _database
 from vtsearch._database import Database, Lists, Rows, Scan
 from vtsearch._exclusions import Exclude, Excluded, checked_exclude
 from vtsearch._masks import Mask, QueryMasks, checked_query_masks
-from vtsearch._validate import Codes, Progress, as_array, check_out, cut_off
+from vtsearch._queries import Queries, checked_weights
+from vtsearch._validate import Progress, as_array, check_out, cut_off
 
 MOST_DROPPED = 16
 """Excluded items per query that are always found and dropped; those of queries with more may become masks."""
@@ -37,7 +38,7 @@ class Group(NamedTuple):
 
     start: int
     stop: int
-    queries: Codes
+    queries: Queries
     database: Database
     masks: QueryMasks | None
     excluded: Excluded | None
@@ -61,7 +62,7 @@ class Group(NamedTuple):
 class Selection(NamedTuple):
     """Validated queries, the database, and the items that each query may find."""
 
-    queries: Codes
+    queries: Queries
     database: Database
     masks: QueryMasks | None = None
     """Masks that differ between queries; the database has none then."""
@@ -158,19 +159,22 @@ def select(
     db_codes: NDArray[Any] | Database,
     mask: ArrayLike | None = None,
     exclude: Exclude | None = None,
+    weights: ArrayLike | None = None,
     *,
     names: tuple[str, str] = ("query_codes", "db_codes"),
 ) -> Selection:
     """Validated arguments of a search.
 
     Raises:
-        TypeError, ValueError: codes, a mask or positions that do not fit; a mask beside a database with one.
+        TypeError, ValueError: codes, a mask, positions or weights that do not fit; a mask beside a database with one.
     """
-    if mask is None and exclude is None:
-        return Selection(*_database.query_and_database(query_codes, db_codes, names=names))
+    if mask is None and exclude is None and weights is None:
+        codes, database = _database.query_and_database(query_codes, db_codes, names=names)
+        return Selection(Queries(codes), database)
     masks, array = None, None if mask is None else as_array("mask", mask)
     per_query = array is not None and array.ndim == 2
-    queries, database = _database.query_and_database(query_codes, db_codes, None if per_query else array, names=names)
+    codes, database = _database.query_and_database(query_codes, db_codes, None if per_query else array, names=names)
+    queries = Queries(codes, None if weights is None else checked_weights(weights, codes))
     if array is not None and per_query:
         if database.mask is not None:
             raise ValueError("mask: expected none beside a database with a mask, got both")
@@ -199,7 +203,7 @@ def _check_rows(out: Any, selection: Selection, k: Any) -> None:
     if not isinstance(out, tuple | list) or len(out) != 2:
         raise TypeError(f"out: expected distances and indices, two arrays, got {type(out).__name__}")
     columns = min(selection.columns(k), selection.database.allowed())
-    codes = selection.queries, *selection.database.parts
+    codes = selection.queries.codes, *selection.database.parts
     for name, array, dtype, other in (("distances", out[0], np.int32, out[1]), ("indices", out[1], np.int64, out[0])):
         check_out(f"out's {name}", array, (dtype,), (len(selection.queries), columns), *codes, np.asarray(other))
 
@@ -233,7 +237,7 @@ def _rank_masked(selection: Selection, k: Any, threads: int, progress: Progress 
         return _database.scan_rank(group.queries, group.scan(report), top, threads)
 
     distances, indices = stacked_rows(list(each_group(selection, answer, progress, masked=True)))
-    if not distances.size or distances[:, -1].max() <= 8 * selection.database.width:
+    if not distances.size or distances[:, -1].max() < selection.queries.beyond:
         return distances, indices
     columns = selection.columns(k)
     return distances[:, :columns].copy(), indices[:, :columns].copy()
@@ -248,7 +252,7 @@ def ranked(
     scan = group.scan(progress)
     distances, indices = _database.scan_rank(group.queries, scan, top, threads)
     if group.masks is not None:
-        return distances, indices, distances <= 8 * group.database.width  # the others fill short rows
+        return distances, indices, distances < group.queries.beyond  # the others fill short rows
     if excluded is None:
         return distances, indices, None
     kept = np.ones(indices.shape, dtype=np.bool_)
@@ -293,7 +297,7 @@ def count(selection: Selection, radius: int, threads: int, progress: Progress | 
 
 
 def histogram(selection: Selection, threads: int, progress: Progress | None) -> NDArray[np.int64]:
-    """(q, 8 * bytes + 1) items at each distance."""
+    """(q, largest distance + 1) items at each distance."""
     if selection.shared:
         return _database.scan_histogram(
             selection.queries, Scan(selection.database, len(selection.queries), progress), threads
@@ -307,7 +311,7 @@ def histogram(selection: Selection, threads: int, progress: Progress | None) -> 
             np.subtract.at(counts, (owners, distances), 1)
         return counts
 
-    return stacked(list(each_group(selection, answer, progress)))
+    return stacked_columns(list(each_group(selection, answer, progress)))
 
 
 def each_group(
@@ -331,8 +335,7 @@ def excluded_pairs(group: Group) -> tuple[NDArray[np.int64], NDArray[np.int64], 
     step = max(_PAIR_BYTES // group.database.width, 1)
     for start in range(0, len(items), step):
         block = slice(start, start + step)
-        differing = group.queries[owners[block]] ^ group.database.codes_of(items[block])
-        distances[block] = np.bitwise_count(differing).sum(axis=1)
+        distances[block] = group.queries.distances(owners[block], group.database.codes_of(items[block]))
     return owners, items, distances
 
 
@@ -370,3 +373,9 @@ def offsets_of(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
 def stacked(parts: Sequence[NDArray[Scalar]]) -> NDArray[Scalar]:
     """The rows of several arrays as one array; a single one is not copied."""
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def stacked_columns(parts: Sequence[NDArray[Scalar]]) -> NDArray[Scalar]:
+    """The rows of several histograms as one array; narrower ones have 0 after their last column."""
+    columns = max(part.shape[1] for part in parts)
+    return stacked([np.pad(each, ((0, 0), (0, columns - each.shape[1]))) for each in parts])

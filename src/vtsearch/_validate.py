@@ -213,9 +213,9 @@ def cut_off(k: Any, n: int) -> int:
     return n if k is None else min(whole_number("k", k, 1), n)
 
 
-def checked_radius(radius: Any, width: int) -> int:
-    """A radius of at least 0 bits, at most the 8 * width bits of a code."""
-    return min(whole_number("radius", radius, 0), 8 * width)
+def checked_radius(radius: Any, farthest: int) -> int:
+    """A radius of at least 0, at most the largest distance."""
+    return min(whole_number("radius", radius, 0), farthest)
 
 
 def open_share(name: str, value: Any) -> float:
@@ -285,13 +285,13 @@ def check_out(
         raise ValueError(f"{name}: expected memory apart from that of the codes, got an array that shares it")
 
 
-def distance_dtypes(dtype: Any, width: int) -> tuple[type[np.generic], ...]:
+def distance_dtypes(dtype: Any, farthest: int) -> tuple[type[np.generic], ...]:
     """The dtypes that an array of distances may have: the one asked for, or any that holds them.
 
     Raises:
         TypeError: another one.
     """
-    fitting: tuple[type[np.generic], ...] = (np.int32, np.uint16, np.uint8)[: 3 if 8 * width < 2**8 else 2]
+    fitting: tuple[type[np.generic], ...] = (np.int32, np.uint16, np.uint8)[: 3 if farthest < 2**8 else 2]
     if dtype is None:
         return fitting
     try:
@@ -300,5 +300,5 @@ def distance_dtypes(dtype: Any, width: int) -> tuple[type[np.generic], ...]:
         chosen = np.dtype(object)
     if chosen not in fitting:
         names = ", ".join(np.dtype(each).name for each in fitting)
-        raise TypeError(f"dtype: expected one of {names} for codes of {width} bytes, got {dtype}")
+        raise TypeError(f"dtype: expected one of {names} for distances of up to {farthest}, got {dtype}")
     return (chosen.type,)

@@ -94,7 +94,7 @@ def deduplicate(
     database = codes if isinstance(codes, Database) else Database(_validate.codes_to_scan("codes", codes))
     if database.mask is not None:
         raise ValueError("codes: expected a database without a mask, got one with a mask")
-    reach, count = _validate.checked_radius(radius, database.width), _validate.thread_count(threads)
+    reach, count = _validate.checked_radius(radius, 8 * database.width), _validate.thread_count(threads)
     report = _validate.checked_progress(progress)
     if len(database.parts) == 1:
         return _deduplicate(database.parts[0], reach, count, report)

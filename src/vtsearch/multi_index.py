@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from vtsearch import _database, _native, _selection, _validate
 from vtsearch._database import Database, Lists, Rows
+from vtsearch._queries import Queries
 from vtsearch._selection import Group
-from vtsearch._validate import Codes
 from vtsearch.ranking import Neighbors, Ranking
 
 Plan = Literal["auto", "tables", "scan"]
@@ -251,7 +251,7 @@ class MultiIndex:
         """
         _validate.choice("plan", plan, _PLANS)
         selection = _selection.select(query_codes, self.database, mask)
-        reach, count = _validate.checked_radius(radius, self.database.width), _validate.thread_count(threads)
+        reach, count = _validate.checked_radius(radius, 8 * self.database.width), _validate.thread_count(threads)
         answers = [self._within(group, reach, plan, count) for group in selection.groups_of_one_mask()]
         neighbors = Neighbors(*_selection.joined([lists for lists, _ in answers]))
         return (neighbors, self._explained([work for _, work in answers])) if explain else neighbors
@@ -279,20 +279,20 @@ class MultiIndex:
         return made
 
     def _ranked(self, group: Group, k: int, plan: Plan, threads: int) -> tuple[Rows, _native.Work]:
-        def scan(queries: Codes) -> Rows:
+        def scan(queries: Queries) -> Rows:
             return _database.scan_rank(queries, _database.Scan(group.database, len(queries)), k, threads)
 
         def search(mask: NDArray[np.uint8] | None) -> tuple[Rows, _native.Work, int]:
-            return self._native.rank(group.queries, k, mask, plan == "auto", threads)
+            return self._native.rank(group.queries.codes, k, mask, plan == "auto", threads)
 
         return self._answered(group, plan, search, scan, _filled_rows)
 
     def _within(self, group: Group, radius: int, plan: Plan, threads: int) -> tuple[Lists, _native.Work]:
-        def scan(queries: Codes) -> Lists:
+        def scan(queries: Queries) -> Lists:
             return _database.scan_within(queries, _database.Scan(group.database, len(queries)), radius, threads)
 
         def search(mask: NDArray[np.uint8] | None) -> tuple[Lists, _native.Work, int]:
-            return self._native.within(group.queries, radius, mask, plan == "auto", threads)
+            return self._native.within(group.queries.codes, radius, mask, plan == "auto", threads)
 
         return self._answered(group, plan, search, scan, _filled_lists)
 
@@ -301,7 +301,7 @@ class MultiIndex:
         group: Group,
         plan: Plan,
         search: Callable[[NDArray[np.uint8] | None], tuple[Found, _native.Work, int]],
-        scan: Callable[[Codes], Found],
+        scan: Callable[[Queries], Found],
         filled: Callable[[Found, NDArray[np.int64], Found], Found],
     ) -> tuple[Found, _native.Work]:
         """What ``search`` finds in the tables, ``filled`` with what ``scan`` finds for the queries that it left."""

@@ -35,6 +35,7 @@ def rank(
     *,
     mask: ArrayLike | None = None,
     exclude: Exclude | None = None,
+    weights: ArrayLike | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
     out: tuple[NDArray[np.int32], NDArray[np.int64]] | None = None,
@@ -56,6 +57,8 @@ def rank(
             file is read once for each 64 MiB of packed rows.
         exclude: positions in the database that a query ignores: (q,) integers, -1 for none; a sequence of q arrays
             where a query has several; or "self" where query i is item i.
+        weights: (q, bits) integers from 0 to 63, as ``query_weights`` makes them of features: what a bit counts where
+            a query and an item differ. By default 1: distances are then numbers of bits.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
         out: distances int32 and indices int64 to fill and return, C-contiguous and of the very shape of the result, as
@@ -66,11 +69,12 @@ def rank(
         padded: a k that not every query can fill is an error, unless all may find equally many items.
 
     Raises:
-        TypeError: codes that are not uint8; k or threads that are not ints; a mask or positions of another dtype;
-            progress that is not a function; out that is not two arrays of these dtypes.
+        TypeError: codes that are not uint8; k or threads that are not ints; a mask, positions or weights of another
+            dtype; progress that is not a function; out that is not two arrays of these dtypes.
         ValueError: widths that differ or exceed 8,191 bytes; k or threads below 1; a mask or exclude of another length,
-            positions outside the database; queries that may find different numbers of items, if one has fewer than k;
-            out of another shape or layout, read-only, or in the memory of the codes.
+            positions outside the database; weights of another shape, outside 0 to 63, or with a sum above 65,534;
+            queries that may find different numbers of items, if one has fewer than k; out of another shape or layout,
+            read-only, or in the memory of the codes.
 
     Example:
         >>> import vtsearch
@@ -78,11 +82,11 @@ def rank(
         array([[1]])
     """
     most = _validate.thread_count(threads)
-    if mask is None and exclude is None and progress is None and out is None:
+    if mask is None and exclude is None and weights is None and progress is None and out is None:
         plain = _native.rank_plain(query_codes, db_codes, k, most, _database.RANGE_BYTES)
         if plain is not None:
             return Ranking(*plain)
-    selection = _selection.select(query_codes, db_codes, mask, exclude)
+    selection = _selection.select(query_codes, db_codes, mask, exclude, weights)
     report = _validate.checked_progress(progress)
     if out is not None:
         return Ranking(*_selection.rank_into(out, selection, k, most, report))
@@ -96,6 +100,7 @@ def within(
     *,
     mask: ArrayLike | None = None,
     exclude: Exclude | None = None,
+    weights: ArrayLike | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Neighbors:
@@ -106,12 +111,13 @@ def within(
     Args:
         query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
         db_codes: (n, bytes) uint8 of the same width, as for ``rank``.
-        radius: largest distance that counts, in bits; at least 0.
+        radius: largest distance that counts, at least 0; in bits, unless they have weights.
         mask: (n,) bool, or (q, n) with a row for each query, or its ``numpy.packbits`` along the last axis, or the
             positions of the allowed items, ascending integers; others are ignored. With a row for each query, a larger
             file is read once for each 64 MiB of packed rows.
         exclude: positions in the database that a query ignores: (q,) integers, -1 for none; a sequence of q arrays
             where a query has several; or "self" where query i is item i.
+        weights: (q, bits) integers, as for ``rank``.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
 
@@ -120,10 +126,10 @@ def within(
         offsets[i]:offsets[i + 1] of both, ordered by (distance, index).
 
     Raises:
-        TypeError: codes that are not uint8; radius or threads that are not ints; a mask or positions of another
-            dtype; progress that is not a function.
+        TypeError: codes that are not uint8; radius or threads that are not ints; a mask, positions or weights of
+            another dtype; progress that is not a function.
         ValueError: widths that differ or exceed 8,191 bytes; a radius below 0; threads below 1; a mask or exclude of
-            another length; positions outside the database.
+            another length; positions outside the database; weights that ``rank`` refuses.
 
     Example:
         >>> import vtsearch
@@ -132,8 +138,8 @@ def within(
         Neighbors(offsets=array([0, 2, 4, 5]), distances=array([0, 1, 0, 1, 0], dtype=int32), \
 indices=array([0, 1, 1, 0, 2]))
     """
-    selection = _selection.select(query_codes, db_codes, mask, exclude)
-    reach, most = _validate.checked_radius(radius, selection.database.width), _validate.thread_count(threads)
+    selection = _selection.select(query_codes, db_codes, mask, exclude, weights)
+    reach, most = _validate.checked_radius(radius, selection.queries.farthest), _validate.thread_count(threads)
     return Neighbors(*_selection.within(selection, reach, most, _validate.checked_progress(progress)))
 
 
@@ -144,6 +150,7 @@ def count(
     *,
     mask: ArrayLike | None = None,
     exclude: Exclude | None = None,
+    weights: ArrayLike | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> NDArray[np.int64]:
@@ -154,12 +161,13 @@ def count(
     Args:
         query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
         db_codes: (n, bytes) uint8 of the same width, as for ``rank``.
-        radius: largest distance that counts, in bits; at least 0.
+        radius: largest distance that counts, at least 0; in bits, unless they have weights.
         mask: (n,) bool, or (q, n) with a row for each query, or its ``numpy.packbits`` along the last axis, or the
             positions of the allowed items, ascending integers; others are ignored. With a row for each query, a larger
             file is read once for each 64 MiB of packed rows.
         exclude: positions in the database that a query ignores: (q,) integers, -1 for none; a sequence of q arrays
             where a query has several; or "self" where query i is item i.
+        weights: (q, bits) integers, as for ``rank``.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
 
@@ -167,10 +175,10 @@ def count(
         (q,) int64.
 
     Raises:
-        TypeError: codes that are not uint8; radius or threads that are not ints; a mask or positions of another
-            dtype; progress that is not a function.
+        TypeError: codes that are not uint8; radius or threads that are not ints; a mask, positions or weights of
+            another dtype; progress that is not a function.
         ValueError: widths that differ or exceed 8,191 bytes; a radius below 0; threads below 1; a mask or exclude of
-            another length; positions outside the database.
+            another length; positions outside the database; weights that ``rank`` refuses.
 
     Example:
         >>> import vtsearch
@@ -178,8 +186,8 @@ def count(
         >>> vtsearch.count(codes, codes, 1)
         array([2, 2, 1])
     """
-    selection = _selection.select(query_codes, db_codes, mask, exclude)
-    reach, most = _validate.checked_radius(radius, selection.database.width), _validate.thread_count(threads)
+    selection = _selection.select(query_codes, db_codes, mask, exclude, weights)
+    reach, most = _validate.checked_radius(radius, selection.queries.farthest), _validate.thread_count(threads)
     return _selection.count(selection, reach, most, _validate.checked_progress(progress))
 
 
@@ -187,16 +195,19 @@ def distances(
     query_codes: NDArray[Any],
     db_codes: NDArray[Any] | Database,
     *,
+    weights: ArrayLike | None = None,
     dtype: DTypeLike | None = None,
     threads: int | None = None,
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
-    """The distance of every query to every database code: how many bits differ.
+    """The distance of every query to every database code: how many bits differ, or the sum of their weights.
 
     Args:
         query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
         db_codes: (n, bytes) uint8 of the same width, as for ``rank``.
-        dtype: of the result: int32, uint16, or uint8 for codes of up to 31 bytes; by default int32, or that of out.
+        weights: (q, bits) integers, as for ``rank``.
+        dtype: of the result: int32, uint16, or uint8 if no distance can exceed 255 (codes of up to 31 bytes without
+            weights); by default int32, or that of out.
         threads: upper bound; by default the CPUs that this process may use.
         out: array (q, n) of one of these dtypes to fill and return, C-contiguous.
 
@@ -204,27 +215,28 @@ def distances(
         (q, n), by default int32: 4 bytes for each pair.
 
     Raises:
-        TypeError: codes that are not uint8; threads that are not an int; another dtype, or out of another one.
-        ValueError: widths that differ or exceed 8,191 bytes, threads below 1; out of another shape or layout,
-            read-only, or in the memory of the codes.
+        TypeError: codes that are not uint8; threads that are not an int; weights that are not integers; another dtype,
+            or out of another one.
+        ValueError: widths that differ or exceed 8,191 bytes; threads below 1; weights that ``rank`` refuses; out of
+            another shape or layout, read-only, or in the memory of the codes.
 
     Example:
         >>> import vtsearch
         >>> vtsearch.distances(vtsearch.pack([[1, 1, 0, 0]]), vtsearch.pack([[1, 0, 0, 0], [1, 1, 0, 0]]))
         array([[1, 0]], dtype=int32)
     """
-    queries, database = _database.query_and_database(query_codes, db_codes)
+    queries, database, *_ = _selection.select(query_codes, db_codes, weights=weights)
     if database.mask is not None:
         raise ValueError("db_codes: expected a database without a mask, as all distances are asked for, got one")
     most, shape = _validate.thread_count(threads), (len(queries), len(database))
-    allowed = _validate.distance_dtypes(dtype, database.width)
+    allowed = _validate.distance_dtypes(dtype, queries.farthest)
     if out is None:
         out = np.empty(shape, dtype=np.int32 if dtype is None else dtype)
     else:
-        _validate.check_out("out", out, allowed, shape, queries, *database.parts)
+        _validate.check_out("out", out, allowed, shape, queries.codes, *database.parts)
     first = 0
     for codes in database.parts:
-        _native.distances(queries, codes, out[:, first : first + len(codes)], most)
+        _native.distances(queries.codes, codes, out[:, first : first + len(codes)], most, queries.weights)
         first += len(codes)
     return out
 
@@ -235,6 +247,7 @@ def histogram(
     *,
     mask: ArrayLike | None = None,
     exclude: Exclude | None = None,
+    weights: ArrayLike | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> NDArray[np.int64]:
@@ -248,17 +261,19 @@ def histogram(
             file is read once for each 64 MiB of packed rows.
         exclude: positions in the database that a query ignores: (q,) integers, -1 for none; a sequence of q arrays
             where a query has several; or "self" where query i is item i.
+        weights: (q, bits) integers, as for ``rank``.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
 
     Returns:
-        (q, 8 * bytes + 1) int64; column d counts the items at distance d.
+        (q, 8 * bytes + 1) int64; column d counts the items at distance d. With weights, columns are as many as the
+        largest sum of those of a query, and one.
 
     Raises:
-        TypeError: codes that are not uint8; threads that are not an int; a mask or positions of another dtype;
-            progress that is not a function.
+        TypeError: codes that are not uint8; threads that are not an int; a mask, positions or weights of another
+            dtype; progress that is not a function.
         ValueError: widths that differ or exceed 8,191 bytes; threads below 1; a mask or exclude of another length;
-            positions outside the database.
+            positions outside the database; weights that ``rank`` refuses.
 
     Example:
         >>> import vtsearch
@@ -266,6 +281,6 @@ def histogram(
         >>> vtsearch.histogram(codes[:1], codes)
         array([[1, 1, 0, 0, 1, 0, 0, 0, 0]])
     """
-    selection = _selection.select(query_codes, db_codes, mask, exclude)
+    selection = _selection.select(query_codes, db_codes, mask, exclude, weights)
     most = _validate.thread_count(threads)
     return _selection.histogram(selection, most, _validate.checked_progress(progress))

@@ -4,6 +4,7 @@ Nothing here is fast and nothing here is shared with the engine; tests and bench
 Names and arguments are those of the public functions, less ``threads`` and the checks of arguments. Codes are
 (n, bytes) uint8; a result over distances has one column for each of 0 .. 8 * bytes.
 
+``weights`` are (q, bits) integers: what a bit counts where a query and an item differ; None counts 1 for each.
 ``mask`` is bool (n,) or (q, n), uint8 as ``numpy.packbits`` makes it along the last axis, or positions (m,);
 ``exclude`` is (q,) positions with -1 for none, q arrays of positions, or "self". Items outside the mask, or excluded,
 do not exist for that query.
@@ -42,6 +43,15 @@ def unpack(codes: Codes, bits: int, *, bitorder: Literal["big", "little"] = "big
     return np.unpackbits(codes, axis=1, count=bits, bitorder=bitorder)
 
 
+def query_weights(features: Array, *, levels: int = 63) -> NDArray[np.uint8]:
+    """(q, bits): the sizes of features, of which the largest of each query is ``levels``; 0 if all of them are 0."""
+    weights = np.zeros(np.shape(features), dtype=np.uint8)
+    for row, sizes in zip(weights, np.abs(np.asarray(features, dtype=np.float64)), strict=True):
+        if sizes.any():
+            row[:] = np.rint(sizes / sizes.max() * levels)
+    return weights
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Distances and orders
 
@@ -61,11 +71,21 @@ class Neighbors(NamedTuple):
     indices: NDArray[np.int64]
 
 
-def distances(query_codes: Codes, db_codes: Codes) -> NDArray[np.int32]:
-    """(q, n): the number of bits in which a query and a database code differ."""
+def distances(query_codes: Codes, db_codes: Codes, *, weights: Array | None = None) -> NDArray[np.int32]:
+    """(q, n): the number of bits in which a query and a database code differ, or the sum of their weights."""
+    if weights is not None:
+        return weighted_distances(query_codes, db_codes, weights)
     result = np.zeros((len(query_codes), len(db_codes)), dtype=np.int32)
     for query, row in zip(query_codes, result, strict=True):
         row[:] = np.bitwise_count(db_codes ^ query).sum(axis=1)
+    return result
+
+
+def weighted_distances(query_codes: Codes, db_codes: Codes, weights: Array) -> NDArray[np.int32]:
+    """(q, n): the sum of the weights of the bits in which a query and a database code differ."""
+    result = np.zeros((len(query_codes), len(db_codes)), dtype=np.int32)
+    for query, counts, row in zip(query_codes, weights, result, strict=True):
+        row[:] = np.unpackbits(db_codes ^ query, axis=1, count=len(counts)) @ counts.astype(np.int32)
     return result
 
 
@@ -76,9 +96,10 @@ def rank(
     *,
     mask: Array | None = None,
     exclude: Exclude | None = None,
+    weights: Array | None = None,
 ) -> Ranking:
     """The k nearest allowed items of each query, ordered by (distance, index); as many as every query has."""
-    orders = _orders(query_codes, db_codes, mask, exclude)
+    orders = _orders(query_codes, db_codes, mask, exclude, weights)
     n = len(db_codes)
     shared = n if mask is None or mask.ndim == 2 else int(_allowed(mask, None, 1, n).sum())  # what no query bounds
     columns = min([shared, shared if k is None else k, *(len(order.indices) for order in orders)])
@@ -96,9 +117,10 @@ def within(
     *,
     mask: Array | None = None,
     exclude: Exclude | None = None,
+    weights: Array | None = None,
 ) -> Neighbors:
     """All allowed items at a distance of at most ``radius``, ordered by (distance, index)."""
-    orders = _orders(query_codes, db_codes, mask, exclude)
+    orders = _orders(query_codes, db_codes, mask, exclude, weights)
     found = [(row[row <= radius], indices[row <= radius]) for row, indices in orders]
     offsets = np.cumsum([0, *(len(row) for row, _ in found)]).astype(np.int64)
     return Neighbors(
@@ -115,19 +137,34 @@ def count(
     *,
     mask: Array | None = None,
     exclude: Exclude | None = None,
+    weights: Array | None = None,
 ) -> Counts:
     """(q,): allowed items within the radius of each query."""
     allowed = _allowed(mask, exclude, len(query_codes), len(db_codes))
-    found: Counts = ((distances(query_codes, db_codes) <= radius) & allowed).sum(axis=1)
+    found: Counts = ((distances(query_codes, db_codes, weights=weights) <= radius) & allowed).sum(axis=1)
     return found
 
 
 def histogram(
-    query_codes: Codes, db_codes: Codes, *, mask: Array | None = None, exclude: Exclude | None = None
+    query_codes: Codes,
+    db_codes: Codes,
+    *,
+    mask: Array | None = None,
+    exclude: Exclude | None = None,
+    weights: Array | None = None,
 ) -> Counts:
-    """(q, 8 * bytes + 1): how many allowed items lie at each distance."""
+    """(q, largest distance + 1): how many allowed items lie at each distance."""
     allowed = _allowed(mask, exclude, len(query_codes), len(db_codes))
-    return _sum_by_distance(query_codes, db_codes, allowed).astype(np.int64)
+    return _sum_by_distance(query_codes, db_codes, allowed, weights).astype(np.int64)
+
+
+def rescore(candidates: Array, query_codes: Codes, db_codes: Codes, weights: Array, k: int | None = None) -> Ranking:
+    """The candidates (q, c) of each query, ordered by (weighted distance, index)."""
+    rows = np.take_along_axis(weighted_distances(query_codes, db_codes, weights), candidates, axis=1)
+    order = np.lexsort((candidates, rows), axis=1)[:, :k]
+    return Ranking(
+        np.take_along_axis(rows, order, axis=1), np.take_along_axis(candidates, order, axis=1).astype(np.int64)
+    )
 
 
 def deduplicate(codes: Codes, radius: int) -> NDArray[np.int64]:
@@ -141,11 +178,13 @@ def deduplicate(codes: Codes, radius: int) -> NDArray[np.int64]:
         groups = smallest[smallest]  # that one's group is this one's as well: long chains are crossed in a few rounds
 
 
-def _orders(query_codes: Codes, db_codes: Codes, mask: Array | None, exclude: Exclude | None) -> list[Ranking]:
+def _orders(
+    query_codes: Codes, db_codes: Codes, mask: Array | None, exclude: Exclude | None, weights: Array | None
+) -> list[Ranking]:
     """For each query its distances to all allowed items and their indices, ordered by (distance, index)."""
     orders = []
     allowed = _allowed(mask, exclude, len(query_codes), len(db_codes))
-    for row, chosen in zip(distances(query_codes, db_codes), allowed, strict=True):
+    for row, chosen in zip(distances(query_codes, db_codes, weights=weights), allowed, strict=True):
         indices = np.flatnonzero(chosen).astype(np.int64)
         order = np.argsort(row[indices], kind="stable")  # stable: tied items stay in the order of their index
         orders.append(Ranking(row[indices][order], indices[order]))
@@ -172,12 +211,12 @@ def _allowed(mask: Array | None, exclude: Exclude | None, q: int, n: int) -> NDA
     return allowed
 
 
-def _sum_by_distance(query_codes: Codes, db_codes: Codes, weights: Array) -> Scores:
-    """(q, 8 * bytes + 1): for each distance the sum of the (q, n) weights of the items there."""
-    bins = 8 * db_codes.shape[1] + 1
-    result = np.zeros((len(query_codes), bins))
-    for q, row in enumerate(distances(query_codes, db_codes)):
-        result[q] = np.bincount(row, weights[q], minlength=bins)
+def _sum_by_distance(query_codes: Codes, db_codes: Codes, values: Array, weights: Array | None) -> Scores:
+    """(q, largest distance + 1): for each distance the sum of the (q, n) values of the items there."""
+    farthest = 8 * db_codes.shape[1] if weights is None else int(weights.sum(axis=1, dtype=np.int64).max(initial=0))
+    result = np.zeros((len(query_codes), farthest + 1))
+    for q, row in enumerate(distances(query_codes, db_codes, weights=weights)):
+        result[q] = np.bincount(row, values[q], minlength=farthest + 1)
     return result
 
 
@@ -213,19 +252,20 @@ def relevance_histograms(
     gains: bool = False,
     mask: Array | None = None,
     exclude: Exclude | None = None,
+    weights: Array | None = None,
 ) -> RelevanceHistograms:
     """Counts (and gains) of items by distance, the input of every metric but ``ties="index"``."""
     allowed = _allowed(mask, exclude, len(query_codes), len(db_codes))
     shared = shared_labels(query_labels, db_labels) * allowed
-    items = _sum_by_distance(query_codes, db_codes, allowed).astype(np.int64)
-    relevant = _sum_by_distance(query_codes, db_codes, shared > 0).astype(np.int64)
+    items = _sum_by_distance(query_codes, db_codes, allowed, weights).astype(np.int64)
+    relevant = _sum_by_distance(query_codes, db_codes, shared > 0, weights).astype(np.int64)
     if not gains:
         return RelevanceHistograms(items, relevant)
     return RelevanceHistograms(
         items,
         relevant,
-        gains=_sum_by_distance(query_codes, db_codes, shared),
-        exponential_gains=_sum_by_distance(query_codes, db_codes, 2.0**shared - 1),
+        gains=_sum_by_distance(query_codes, db_codes, shared, weights),
+        exponential_gains=_sum_by_distance(query_codes, db_codes, 2.0**shared - 1, weights),
         gain_counts=np.array([((shared == gain) & allowed).sum(axis=1) for gain in range(shared.max(initial=0) + 1)]).T,
     )
 
@@ -245,13 +285,15 @@ def average_precision(
     normalizer: Normalizer = "retrieved",
     mask: Array | None = None,
     exclude: Exclude | None = None,
+    weights: Array | None = None,
 ) -> Scores:
     """(q,) average precision at k; tied items in the order of their index, or in all orders at once."""
     if ties != "index":
-        histograms = relevance_histograms(query_codes, db_codes, query_labels, db_labels, mask=mask, exclude=exclude)
+        data = query_codes, db_codes, query_labels, db_labels
+        histograms = relevance_histograms(*data, mask=mask, exclude=exclude, weights=weights)
         return average_precision_of(histograms, k, ties=ties, normalizer=normalizer)
     relevant = shared_labels(query_labels, db_labels) > 0
-    orders = _orders(query_codes, db_codes, mask, exclude)
+    orders = _orders(query_codes, db_codes, mask, exclude, weights)
     return np.array([_in_order(row[order.indices], k, normalizer) for row, order in zip(relevant, orders, strict=True)])
 
 
@@ -266,6 +308,7 @@ def mean_average_precision(
     normalizer: Normalizer = "retrieved",
     mask: Array | None = None,
     exclude: Exclude | None = None,
+    weights: Array | None = None,
 ) -> float:
     """The mean over all queries, those that meet nothing relevant included."""
     scores = average_precision(
@@ -278,6 +321,7 @@ def mean_average_precision(
         normalizer=normalizer,
         mask=mask,
         exclude=exclude,
+        weights=weights,
     )
     return float(scores.mean())
 

@@ -67,6 +67,7 @@ def arrays(draw):
 
 
 ANYTHING = st.one_of(arrays(), arrays(), NO_ARRAYS)
+OUT = st.none() | st.tuples(ANYTHING, ANYTHING)
 
 
 def or_anything(array):
@@ -113,7 +114,17 @@ def rows_of(draw, side):
     return draw(or_anything(offsets)), draw(or_anything(classes))
 
 
-NAMED = re.compile(r"(query_codes|db_codes|query_labels|db_labels|k|radius|mask|threads|ties|normalizer): expected ")
+@st.composite
+def weights_of(draw, side):
+    """None, or for each query a number for each of its bits."""
+    weights = np.resize(np.arange(64), (items_of(side), 8 * WIDTH))
+    plain = [None, weights, weights.astype(np.uint8), weights[:, ::-1], weights[:, :-3]]
+    return draw(mostly(st.sampled_from(plain), ANYTHING))
+
+
+NAMED = re.compile(
+    r"(query_codes|db_codes|query_labels|db_labels|k|radius|mask|weights|threads|ties|normalizer): expected "
+)
 
 
 def answer_or_named_error(call, *arguments, **options):
@@ -141,16 +152,19 @@ def plain_mask(mask):
     return None if mask is None else np.ascontiguousarray(mask)
 
 
+def plain_weights(weights):
+    return None if weights is None else np.atleast_2d(weights)
+
+
 @settings(deadline=None)
 @given(sides(), NUMBERS, NUMBERS, st.data())
 def test_rankings_of_anything_are_right_or_refused(pair, number, threads, data):
-    mask = data.draw(masks_of(pair[1]))
+    mask, weights = data.draw(masks_of(pair[1])), data.draw(weights_of(pair[0]))
     for name, arguments in [("rank", [number]), ("within", [number]), ("histogram", []), ("distances", [])]:
-        masked = name != "distances"
-        options = {"mask": mask} if masked else {}
+        options = {"weights": weights} | ({"mask": mask} if name != "distances" else {})
         actual = answer_or_named_error(getattr(ranking, name), *pair, *arguments, **options, threads=threads)
         if actual is not None:
-            plainly = {"mask": plain_mask(mask)} if masked else {}
+            plainly = {"weights": plain_weights(weights)} | ({"mask": plain_mask(mask)} if "mask" in options else {})
             same(actual, getattr(reference, name)(*map(plain, pair), *arguments, **plainly))
 
 
@@ -170,20 +184,20 @@ def test_metrics_of_anything_are_given_or_refused(pair, k, choices, threads, dat
 @settings(deadline=None)
 @given(sides(), NUMBERS, NUMBERS, st.data())
 def test_the_engine_itself_answers_anything_or_raises(pair, number, threads, data):
-    mask = data.draw(masks_of(pair[1]))
+    mask, weights = data.draw(masks_of(pair[1])), data.draw(weights_of(pair[0]))
     rows = [part for side in pair for part in data.draw(rows_of(side))]
     classes = number if isinstance(number, int) and number < 2**31 else 9  # the engine has memory for each of them
     for call, arguments in [
-        (_native.rank, (*pair, number, mask, threads, data.draw(st.none() | st.tuples(ANYTHING, ANYTHING)))),
-        (_native.within, (*pair, number, mask, threads)),
-        (_native.histogram, (*pair, mask, threads)),
+        (_native.rank, (*pair, number, mask, threads, data.draw(OUT), weights)),
+        (_native.within, (*pair, number, mask, threads, weights)),
+        (_native.histogram, (*pair, mask, threads, weights)),
         (
             _native.distances,
-            (*pair, data.draw(or_anything(np.empty((items_of(pair[0]), items_of(pair[1])), np.int32))), threads),
+            (*pair, data.draw(or_anything(np.empty((items_of(pair[0]), items_of(pair[1])), np.int32))), threads, weights),
         ),
-        (_native.relevance_histograms, (*pair, *rows, classes, mask, threads)),
-        (_native.gain_histograms, (*pair, *rows, classes, mask, threads)),
-        (_native.average_precision_by_index, (*pair, *rows, classes, mask, number, "min", threads)),
+        (_native.relevance_histograms, (*pair, *rows, classes, mask, threads, weights)),
+        (_native.gain_histograms, (*pair, *rows, classes, mask, threads, weights)),
+        (_native.average_precision_by_index, (*pair, *rows, classes, mask, number, "min", threads, weights)),
     ]:
         try:
             call(*arguments)

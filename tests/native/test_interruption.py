@@ -32,6 +32,7 @@ else:
 
 CALLS = {
     "rank": "ranking.rank(*pair, 10, threads={threads})",
+    "rank with weights": "ranking.rank(*pair, 10, weights=np.ones((50_000, 512), dtype=np.uint8), threads={threads})",
     "histogram": "ranking.histogram(*pair, threads={threads})",
     "within": "ranking.within(*pair, 3, threads={threads})",
     "deduplicate": "duplicates.deduplicate(codes, 120, threads={threads})",

@@ -17,9 +17,11 @@ pytestmark = pytest.mark.slow
 
 CODES = seeded_codes(0, 600, 64)
 LABELS = np.arange(len(CODES)) % 7
+WEIGHTS = np.resize(np.arange(64), (len(CODES), 64)).astype(np.uint8)
 CALLS = {
     "rank": lambda: ranking.rank(CODES, CODES, 50),
     "rank of a few": lambda: ranking.rank(CODES[:3], CODES, 50),
+    "rank with weights": lambda: ranking.rank(CODES, CODES, 50, weights=WEIGHTS),
     "within": lambda: ranking.within(CODES, CODES, 25),
     "distances": lambda: ranking.distances(CODES, CODES),
     "histogram": lambda: ranking.histogram(CODES, CODES, mask=LABELS < 3),
@@ -32,6 +34,7 @@ REFUSED = {
     "dtypes": lambda: _native.rank(CODES, CODES.astype(np.int16), 3, None, 1, None),
     "masks": lambda: _native.histogram(CODES, CODES, np.zeros(3, dtype=np.uint8), 1),
     "threads": lambda: _native.within(CODES, CODES, 3, None, 0),
+    "weights": lambda: _native.rank(CODES, CODES, 3, None, 1, WEIGHTS + 1),
 }
 
 

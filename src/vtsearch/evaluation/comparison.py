@@ -109,7 +109,7 @@ def compare(
         (1.0, 0.75, 0.25, 0.125)
     """
     chosen = _selection.select(query_codes, db_codes, mask, exclude)
-    sides = chosen.queries, chosen.database
+    sides = chosen.queries.codes, chosen.database
     others = _database.query_and_database(
         other_query_codes, other_db_codes, names=("other_query_codes", "other_db_codes")
     )

@@ -194,7 +194,7 @@ def evaluate(
     _check_codes(selection)
     width = selection.database.width
     bits = 8 * width if bits is None else _checked_bits(bits, width)
-    sides = (selection.queries, db_codes, query_labels, db_labels)
+    sides = (selection.queries.codes, db_codes, query_labels, db_labels)
     options: dict[str, Any] = {"mask": mask, "exclude": exclude, "threads": threads}
     report = _validate.checked_progress(progress)
     first, second = (_database.stage(report, number, 2) for number in range(2))
@@ -231,7 +231,7 @@ def evaluate(
 
 def _check_codes(selection: _selection.Selection) -> None:
     """Raise if there are no codes, or if they hold one bit in each byte."""
-    for name, parts in (("query_codes", [selection.queries]), ("db_codes", selection.database.parts)):
+    for name, parts in (("query_codes", [selection.queries.codes]), ("db_codes", selection.database.parts)):
         if not sum(map(len, parts)):
             raise ValueError(f"{name}: expected at least one code, got none")
         if all(map(_are_bits, parts)) and any(part[:_BITS_ROWS].any() for part in parts):

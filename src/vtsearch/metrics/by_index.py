@@ -55,7 +55,10 @@ def _counted(
     rows = *label_arrays(mine.queries), *label_arrays(mine.database(0, items)), mine.classes
     codes = group.database.parts[0]
     mask = _database.allowed_bits(group.mask, _database.Range(0, items, codes))
-    scores = _native.average_precision_by_index(group.queries, codes, *rows, mask, k, normalizer, threads)
+    queries = group.queries
+    scores = _native.average_precision_by_index(
+        queries.codes, codes, *rows, mask, k, normalizer, threads, queries.weights
+    )
     if progress is not None:
         progress(items, items)
     return scores

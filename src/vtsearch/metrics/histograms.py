@@ -80,6 +80,7 @@ def relevance_histograms(
     gains: bool = False,
     mask: ArrayLike | None = None,
     exclude: Exclude | None = None,
+    weights: ArrayLike | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> RelevanceHistograms:
@@ -94,17 +95,19 @@ def relevance_histograms(
         mask: (n,) bool, or (q, n) with a row for each query, or packed bits, as for ``rank``; items whose mask is False
             are ignored.
         exclude: positions that a query ignores: (q,), a sequence of q arrays, or "self", as for ``rank``.
+        weights: (q, bits) integers: what each bit of a query counts, as for ``rank``.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
 
     Returns:
-        Arrays of (q, 8 * bytes + 1): 16 bytes per query and distance, 32 with gains.
+        Arrays of (q, 8 * bytes + 1): 16 bytes per query and distance, 32 with gains. With weights, columns are as many
+        as the largest sum of those of a query, and one.
 
     Raises:
-        TypeError: codes that are not uint8; labels that are not numbers; a mask or positions of another dtype; threads
-            that are not an int; progress that is not a function.
+        TypeError: codes that are not uint8; labels that are not numbers; a mask, positions or weights of another dtype;
+            threads that are not an int; progress that is not a function.
         ValueError: shapes that do not fit; labels neither int (n,) nor 0/1 (n, classes); positions outside the
-            database; threads below 1.
+            database; weights that ``rank`` refuses; threads below 1.
 
     Example:
         >>> import vtsearch
@@ -112,7 +115,7 @@ def relevance_histograms(
         >>> vtsearch.metrics.relevance_histograms(codes[:1], codes, [7], [1, 7, 5, 7]).relevant
         array([[0, 1, 0, 1, 0, 0, 0, 0, 0]])
     """
-    selection = _selection.select(query_codes, db_codes, mask, exclude)
+    selection = _selection.select(query_codes, db_codes, mask, exclude, weights)
     labels = labels_of(selection, query_labels, db_labels)
     count = _validate.thread_count(threads)
     answer = functools.partial(histograms_of, labels=labels, threads=count, gains=gains)
@@ -153,28 +156,16 @@ def _of_range(
 def _arguments(
     group: Group, each: _database.Range, labels: _labels.Labels, db_rows: _labels.LabelRows, threads: int
 ) -> Any:
-    """Codes, label rows, number of classes, mask and threads, as the engine takes them."""
+    """Codes, label rows, number of classes, mask, threads and weights, as the engine takes them."""
     rows = *label_arrays(labels.queries), *label_arrays(db_rows)
-    return group.queries, each.codes, *rows, labels.classes, _database.allowed_bits(group.mask, each), threads
+    mask, queries = _database.allowed_bits(group.mask, each), group.queries
+    return queries.codes, each.codes, *rows, labels.classes, mask, threads, queries.weights
 
 
 def _joined(parts: Sequence[RelevanceHistograms]) -> RelevanceHistograms:
     """The histograms of groups of queries, one after the other."""
-    if len(parts) == 1:
-        return parts[0]
-    items, relevant = (np.concatenate([getattr(each, name) for each in parts]) for name in ("items", "relevant"))
-    if parts[0].gains is None:
-        return RelevanceHistograms(items, relevant)
-    gains, exponential = (
-        np.concatenate([getattr(each, name) for each in parts]) for name in ("gains", "exponential_gains")
-    )
-    shared = [each.gain_counts for each in parts if each.gain_counts is not None]
-    counts = np.zeros((len(items), max(each.shape[1] for each in shared)), dtype=np.int64)
-    first = 0
-    for each in shared:
-        counts[first : first + len(each), : each.shape[1]] = each
-        first += len(each)
-    return RelevanceHistograms(items, relevant, gains, exponential, counts)
+    names = ("items", "relevant", "gains", "exponential_gains", "gain_counts")[: 2 if parts[0].gains is None else None]
+    return RelevanceHistograms(*(_selection.stacked_columns([getattr(each, name) for each in parts]) for name in names))
 
 
 def _sum(one: RelevanceHistograms, other: RelevanceHistograms) -> RelevanceHistograms:
@@ -210,7 +201,7 @@ def histogram_blocks(
         counted = histograms_of(group, progress, labels=labels, threads=threads)
         yield counted.items, counted.relevant
         return
-    step = max(1, HISTOGRAM_BYTES // (16 * (8 * group.queries.shape[1] + 1)))
+    step = max(1, HISTOGRAM_BYTES // (16 * (group.queries.farthest + 1)))
     for each in scan:
         db_rows = labels.database(each.first, each.stop)
         for start in range(0, len(group.queries), step):

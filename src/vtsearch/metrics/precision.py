@@ -42,6 +42,7 @@ def average_precision(
     normalizer: Normalizer = "retrieved",
     mask: ArrayLike | None = None,
     exclude: Exclude | None = None,
+    weights: ArrayLike | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Scores:
@@ -64,6 +65,7 @@ def average_precision(
         mask: (n,) bool, or (q, n) with a row for each query, or packed bits, as for ``rank``; items whose mask is False
             are ignored.
         exclude: positions that a query ignores: (q,), a sequence of q arrays, or "self", as for ``rank``.
+        weights: (q, bits) integers: what each bit of a query counts, as for ``rank``.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
 
@@ -71,10 +73,10 @@ def average_precision(
         (q,) float64 from 0 to 1; 0 for a query that meets nothing relevant.
 
     Raises:
-        TypeError: codes that are not uint8; labels that are not numbers; a mask or positions of another dtype; k or
-            threads that are not ints; progress that is not a function.
+        TypeError: codes that are not uint8; labels that are not numbers; a mask, positions or weights of another dtype;
+            k or threads that are not ints; progress that is not a function.
         ValueError: an empty database; shapes that do not fit; labels neither int (n,) nor 0/1 (n, classes); positions
-            outside the database; k or threads below 1; unknown ties or normalizer.
+            outside the database; weights that ``rank`` refuses; k or threads below 1; unknown ties or normalizer.
 
     Source:
         McSherry and Najork, ECIR 2008; He et al., CVPR 2018.
@@ -88,13 +90,13 @@ def average_precision(
         array([0.5])
     """
     _check_choices(ties, normalizer)
-    if mask is None and exclude is None and progress is None and ties != "index":
+    if mask is None and exclude is None and weights is None and progress is None and ties != "index":
         most, limits = _validate.thread_count(threads), (_database.RANGE_BYTES, HISTOGRAM_BYTES)
         sides = query_codes, db_codes, query_labels, db_labels
         plain = _native.average_precision_plain(*sides, k, ties, normalizer, most, *limits)
         if plain is not None:
             return plain
-    selection = _selection.select(query_codes, db_codes, mask, exclude)
+    selection = _selection.select(query_codes, db_codes, mask, exclude, weights)
     if not len(selection.database):
         raise ValueError("db_codes: expected at least 1 code, got an empty database")
     labels = labels_of(selection, query_labels, db_labels)
@@ -123,6 +125,7 @@ def mean_average_precision(
     normalizer: Normalizer = "retrieved",
     mask: ArrayLike | None = None,
     exclude: Exclude | None = None,
+    weights: ArrayLike | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> float:
@@ -139,6 +142,7 @@ def mean_average_precision(
         mask: (n,) bool, or (q, n) with a row for each query, or packed bits, as for ``rank``; items whose mask is False
             are ignored.
         exclude: positions that a query ignores: (q,), a sequence of q arrays, or "self", as for ``rank``.
+        weights: (q, bits) integers: what each bit of a query counts, as for ``rank``.
         threads: upper bound; by default the CPUs that this process may use.
         progress: called with items done and items in all as the scan goes on.
 
@@ -157,7 +161,7 @@ def mean_average_precision(
     """
     data = query_codes, db_codes, query_labels, db_labels
     choices: dict[str, Any] = {"ties": ties, "normalizer": normalizer, "mask": mask, "exclude": exclude}
-    scores = average_precision(*data, k, **choices, threads=threads, progress=progress)
+    scores = average_precision(*data, k, **choices, weights=weights, threads=threads, progress=progress)
     if not len(scores):
         raise ValueError("query_codes: expected at least 1 query to take a mean over, got none")
     return float(scores.mean())

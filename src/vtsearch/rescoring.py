@@ -1,0 +1,85 @@
+"""Candidates of a ranking in another order: by what their bits count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vtsearch import _database, _validate
+from vtsearch._database import Database
+from vtsearch._queries import Queries, checked_weights
+from vtsearch.ranking import Ranking
+
+_BLOCK_BYTES = 2**22
+
+
+def rescore(
+    candidates: Ranking | ArrayLike,
+    query_codes: NDArray[Any],
+    db_codes: NDArray[Any] | Database,
+    weights: ArrayLike,
+    k: int | None = None,
+) -> Ranking:
+    """The candidates of each query by weighted distance, nearest first.
+
+    A search by ``rank``, ``MultiIndex`` or another library finds more candidates than wanted; their order by weights is
+    nearly that by the features of the query. ``rank`` with weights orders all items so.
+
+    Args:
+        candidates: a ``Ranking``, or (q, c) positions in the database.
+        query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
+        db_codes: (n, bytes) uint8 of the same width, as for ``rank``; of files, only the candidates are read. A mask of
+            a ``Database`` is not applied.
+        weights: (q, bits) integers, as for ``rank``.
+        k: results per query, at least 1; None, or more than there are, means all candidates.
+
+    Returns:
+        distances int32 and indices int64, both (q, min(k, c)), ordered by (weighted distance, index).
+
+    Raises:
+        TypeError: codes that are not uint8; candidates or weights that are not integers; k that is not an int.
+        ValueError: candidates of another shape, or outside the database; widths that differ; weights that ``rank``
+            refuses; k below 1.
+
+    Example:
+        >>> import vtsearch
+        >>> items, features = vtsearch.pack([[1, 0, 0, 0], [1, 1, 1, 0], [0, 1, 0, 0]]), [[0.9, 0.1, -0.8, -0.2]]
+        >>> query = vtsearch.pack(features)
+        >>> found = vtsearch.rank(query, items, k=2)
+        >>> vtsearch.rescore(found, query, items, vtsearch.query_weights(features))
+        Ranking(distances=array([[ 7, 56]], dtype=int32), indices=array([[0, 1]]))
+    """
+    codes, database = _database.query_and_database(query_codes, db_codes)
+    queries = Queries(codes, checked_weights(weights, codes))
+    items = _positions(candidates, len(queries), len(database))
+    columns = _validate.cut_off(k, items.shape[1])
+    distances = np.empty((len(items), columns), dtype=np.int32)
+    indices = np.empty((len(items), columns), dtype=np.int64)
+    step = max(1, _BLOCK_BYTES // max(8 * database.width * items.shape[1], 1))
+    for start in range(0, len(items), step):
+        block = slice(start, start + step)
+        distances[block], indices[block] = _ordered(queries[block], database, items[block], columns)
+    return Ranking(distances, indices)
+
+
+def _ordered(queries: Queries, database: Database, items: NDArray[np.int64], columns: int) -> tuple[Any, Any]:
+    """The first of some candidates by (weighted distance, index)."""
+    owners = np.repeat(np.arange(len(items)), items.shape[1])
+    distances = queries.distances(owners, database.codes_of(items.ravel())).reshape(items.shape)
+    order = np.lexsort((items, distances), axis=1)[:, :columns]
+    return np.take_along_axis(distances, order, axis=1), np.take_along_axis(items, order, axis=1)
+
+
+def _positions(candidates: Ranking | ArrayLike, queries: int, n: int) -> NDArray[np.int64]:
+    """(q, c) positions in a database of n items."""
+    given = candidates.indices if isinstance(candidates, Ranking) else candidates
+    array = _validate.as_array("candidates", given)
+    if array.ndim != 2 or len(array) != queries:
+        raise ValueError(f"candidates: expected a ranking or positions ({queries}, c), got {array.shape}")
+    if array.dtype.kind not in "iu" and array.size:
+        raise TypeError(f"candidates: expected integers, positions in the database, got {array.dtype}")
+    if array.size and (array.min() < 0 or array.max() >= n):
+        raise ValueError(f"candidates: expected positions from 0 to {n - 1}, got {array.min()} to {array.max()}")
+    return array.astype(np.int64)
