@@ -74,6 +74,31 @@ def deduplicate(
     release: Callable[[int, int], object] | None,
     threads: int,
 ) -> Indices: ...
+def diameters(
+    codes: Codes,
+    items: Indices,
+    offsets: Offsets,
+    window: int,
+    pairs: int,
+    report: Callable[[int], object] | None,
+    release: Callable[[int, int], object] | None,
+    threads: int,
+) -> Counts: ...
+def split_groups(
+    codes: Codes,
+    items: Indices,
+    offsets: Offsets,
+    radius: int,
+    limit: int,
+    window: int,
+    pairs: int,
+    report: Callable[[int], object] | None,
+    release: Callable[[int, int], object] | None,
+    threads: int,
+) -> Indices: ...
+def nearest_below(
+    query_codes: Codes, db_codes: Codes, limits: Distances, may_scan: bool, threads: int
+) -> tuple[Distances, Indices]: ...
 
 class Tables:
     def __init__(self, tables: list[Table], codes: Codes | None, width: int, bits: int, key_bits: int) -> None: ...

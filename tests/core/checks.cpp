@@ -6,14 +6,18 @@
 #include <cstdlib>
 #include <vector>
 
+#include "hamming/diameters.h"
 #include "hamming/distances.h"
 #include "hamming/duplicates.h"
+#include "hamming/group_codes.h"
 #include "hamming/histogram.h"
 #include "hamming/multi_index.h"
+#include "hamming/nearest_below.h"
 #include "hamming/padding.h"
 #include "hamming/parallel.h"
 #include "hamming/rank.h"
 #include "hamming/relevance.h"
+#include "hamming/split_groups.h"
 #include "hamming/within.h"
 
 namespace vtsearch {
@@ -162,17 +166,99 @@ void check_count_within(const Call& call, const Answers& answers) {
   }
 }
 
+// For queries of different limits, the largest of which is the radius, from a few tables and from a scan.
+void check_nearest_below(const Call& call, const Answers& answers) {
+  constexpr std::size_t most_tables = 20;
+  const Problem& problem = call.problem;
+  const std::size_t queries = problem.shape.queries, items = problem.shape.items;
+  const std::size_t most = std::min(call.options.radius + 1, answers.bins);
+  for (const bool may_scan : {false, true}) {
+    if (!may_scan && most > most_tables) continue;
+    Fenced<std::int32_t> distances(queries);
+    Fenced<std::int64_t> indices(queries, -2);
+    for (std::size_t q = 0; q < queries; ++q)
+      distances.data()[q] = static_cast<std::int32_t>(most - most * q / queries);
+    const std::vector<std::int32_t> limits(distances.begin(), distances.begin() + queries);
+    nearest_below(call.kernels, problem.query_view(), problem.database_view(), may_scan, call.options.threads,
+                  call.cancellation, distances.data(), indices.data());
+    for (std::size_t q = 0; q < queries; ++q) {
+      const auto begin = answers.distances.begin() + static_cast<std::ptrdiff_t>(q * items);
+      const auto nearest = std::min_element(begin, begin + static_cast<std::ptrdiff_t>(items));
+      const bool is_found = items > 0 && *nearest < limits[q];
+      call.require(indices.data()[q] == (is_found ? nearest - begin : -1), "nearest_below's index");
+      call.require(distances.data()[q] == (is_found ? *nearest : limits[q]), "nearest_below's distance");
+    }
+  }
+}
+
+// The items of all groups, given the smallest item of each item's group.
+struct Members {
+  Fenced<std::int64_t> items;
+  Fenced<std::int64_t> offsets;
+
+  explicit Members(const std::vector<std::int64_t>& groups) : items(groups.size()), offsets(count_of(groups) + 1) {
+    std::size_t group = 0, place = 0;
+    for (std::size_t first = 0; first < groups.size(); ++first) {
+      if (groups[first] != static_cast<std::int64_t>(first)) continue;
+      for (std::size_t i = first; i < groups.size(); ++i) {
+        if (groups[i] == groups[first]) items.data()[place++] = static_cast<std::int64_t>(i);
+      }
+      offsets.data()[++group] = static_cast<std::int64_t>(place);
+    }
+  }
+
+  GroupView view() const { return {items.data(), offsets.data(), offsets.size() - 1}; }
+
+ private:
+  static std::size_t count_of(const std::vector<std::int64_t>& groups) {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < groups.size(); ++i) count += groups[i] == static_cast<std::int64_t>(i);
+    return count;
+  }
+};
+
+void check_diameters(const Call& call, const ReadWindows& windows, const std::vector<std::int64_t>& groups) {
+  const Members members(groups);
+  const GroupView view = members.view();
+  GroupReader reader(call.problem.database_view(), view, windows);
+  Fenced<std::int64_t> found(view.count, -1);
+  diameters(call.kernels, reader, view, std::nullopt, call.options.threads, call.cancellation, found.data());
+  for (std::size_t g = 0; g < view.count; ++g) {
+    call.require(found.data()[g] == naive_diameter(call.problem, groups, view[g].front()), "diameters");
+  }
+}
+
+void check_split_groups(const Call& call, const ReadWindows& windows, const std::vector<std::int64_t>& groups,
+                        std::size_t radius) {
+  const Members members(groups);
+  const GroupView view = members.view();
+  const std::size_t limit = (radius + 1) * (call.problem.shape.seed % 4) / 2;
+  GroupReader reader(call.problem.database_view(), view, windows);
+  Fenced<std::int64_t> representatives(groups.size(), -1);
+  split_groups(call.kernels, reader, view, radius, std::min(limit, 8 * call.problem.shape.width), call.options.threads,
+               call.cancellation, representatives.data());
+  const std::vector<std::int64_t> expected = naive_groups_within(call.problem, radius, limit);
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const auto item = static_cast<std::size_t>(members.items.data()[i]);
+    call.require(representatives.data()[i] == expected[item], "split_groups");
+  }
+}
+
 // Only for short databases, because the oracle compares all pairs.
-void check_deduplicate(const Call& call) {
+std::size_t check_deduplicate(const Call& call) {
   constexpr std::size_t longest = 64;
   const Problem& problem = call.problem;
   const std::size_t radius = std::min(call.options.radius, 8 * problem.shape.width);
-  if (problem.shape.items > longest) return;
+  if (problem.shape.items > longest) return 0;
   const ReadWindows windows{1 + problem.shape.seed % longest, 100, nullptr, nullptr};
   Fenced<std::int64_t> representatives(problem.shape.items, -1);
   deduplicate(call.kernels, problem.database_view(), radius, windows, call.options.threads, call.cancellation,
               representatives.data());
-  call.require(equal(representatives, naive_groups(problem, radius)), "deduplicate");
+  const std::vector<std::int64_t> groups = naive_groups(problem, radius);
+  call.require(equal(representatives, groups), "deduplicate");
+  check_diameters(call, windows, groups);
+  check_split_groups(call, windows, groups, radius);
+  return 3;
 }
 
 void check_distances(const Call& call, const Answers& answers) {
@@ -242,6 +328,7 @@ constexpr Check on_both_sides[] = {check_rank,
                                    check_within,
                                    check_tables,
                                    check_count_within,
+                                   check_nearest_below,
                                    check_distances,
                                    check_histogram,
                                    check_relevance_histograms,
@@ -254,8 +341,7 @@ std::size_t Checks::run(const Kernels& kernels, const Options& options) const {
   Cancellation never([] { return false; });
   const Call call{kernels, problem_, options, never};
   for (const Check check : on_both_sides) check(call, answers_);
-  check_deduplicate(call);
-  return std::size(on_both_sides) + 1;
+  return std::size(on_both_sides) + check_deduplicate(call);
 }
 
 void Checks::run_without_kernels(const Options& options) const {

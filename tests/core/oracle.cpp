@@ -64,6 +64,44 @@ std::vector<std::int64_t> naive_groups(const Problem& problem, std::size_t radiu
   return groups;
 }
 
+std::vector<std::int64_t> naive_groups_within(const Problem& problem, std::size_t radius, std::size_t limit) {
+  const CodeView codes = problem.database_view();
+  const auto apart = [&](std::size_t a, std::size_t b) {
+    return static_cast<std::size_t>(naive_distance(codes.code(a), codes.code(b), codes.width));
+  };
+  std::vector<std::int64_t> groups(codes.count, -1);
+  for (std::size_t first = 0; first < codes.count; ++first) {
+    if (groups[first] >= 0) continue;
+    std::vector<std::size_t> members;
+    for (std::size_t joining = first; joining < codes.count;) {
+      members.push_back(joining);
+      groups[joining] = static_cast<std::int64_t>(first);
+      joining = codes.count;
+      for (std::size_t i = 0; i < codes.count; ++i) {
+        const auto is_linked = [&](std::size_t member) { return apart(member, i) <= radius; };
+        const auto is_within = [&](std::size_t member) { return apart(member, i) <= limit; };
+        if (groups[i] >= 0 || !std::ranges::any_of(members, is_linked) || !std::ranges::all_of(members, is_within)) {
+          continue;
+        }
+        if (joining == codes.count || apart(first, i) < apart(first, joining)) joining = i;
+      }
+    }
+  }
+  return groups;
+}
+
+std::int64_t naive_diameter(const Problem& problem, const std::vector<std::int64_t>& groups, std::int64_t group) {
+  const CodeView codes = problem.database_view();
+  std::int64_t diameter = 0;
+  for (std::size_t a = 0; a < codes.count; ++a) {
+    for (std::size_t b = 0; b < a; ++b) {
+      if (groups[a] != group || groups[b] != group) continue;
+      diameter = std::max<std::int64_t>(diameter, naive_distance(codes.code(a), codes.code(b), codes.width));
+    }
+  }
+  return diameter;
+}
+
 Answers::Answers(const Problem& problem)
     : bins(problem.query_view().bins()),
       rankings(problem.shape.queries),

@@ -21,6 +21,12 @@ std::int32_t naive_distance(const Problem& problem, std::size_t query, std::size
 // For each item of the database the smallest item of its connected component.
 std::vector<std::int64_t> naive_groups(const Problem& problem, std::size_t radius);
 
+// For each item of the database the smallest item of its group, none of which has a larger diameter than the limit.
+std::vector<std::int64_t> naive_groups_within(const Problem& problem, std::size_t radius, std::size_t limit);
+
+// The largest distance between two items of a group, given the smallest item of each item's group.
+std::int64_t naive_diameter(const Problem& problem, const std::vector<std::int64_t>& groups, std::int64_t group);
+
 struct Found {
   std::int32_t distance;
   std::int64_t index;
