@@ -167,15 +167,68 @@ def rescore(candidates: Array, query_codes: Codes, db_codes: Codes, weights: Arr
     )
 
 
-def deduplicate(codes: Codes, radius: int) -> NDArray[np.int64]:
-    """(n,): the smallest index of each item's group; items within ``radius`` bits of each other share a group."""
-    near = distances(codes, codes) <= radius
+def deduplicate(codes: Codes, radius: int, *, max_diameter: int | None = None) -> NDArray[np.int64]:
+    """(n,): the smallest index of each item's group; items within ``radius`` bits of each other share a group.
+
+    With ``max_diameter`` a group starts at the first item that is in none, and grows: of the items within the radius
+    of one of its items and within ``max_diameter`` of all of them, the one nearest to its first item joins, the first
+    of several, until there is none. Without a bound that gives the same groups.
+    """
+    apart = distances(codes, codes)
+    if max_diameter is not None:
+        return _bounded_groups(apart, radius, max_diameter)
+    near = apart <= radius
     groups = np.arange(len(codes))
     while True:
         smallest = np.where(near, groups, len(codes)).min(axis=1, initial=len(codes))  # of the items that are near
         if np.array_equal(smallest, groups):
             return groups
         groups = smallest[smallest]  # that one's group is this one's as well: long chains are crossed in a few rounds
+
+
+def _bounded_groups(apart: NDArray[np.int32], radius: int, max_diameter: int) -> NDArray[np.int64]:
+    groups = np.full(len(apart), -1)
+    for first in range(len(apart)):
+        if groups[first] >= 0:
+            continue
+        member = np.arange(len(apart)) == first
+        while True:
+            within = (apart[member] <= max_diameter).all(axis=0)
+            joining = np.flatnonzero((groups < 0) & ~member & within & (apart[member] <= radius).any(axis=0))
+            if len(joining) == 0:
+                break
+            member[joining[apart[first, joining].argmin()]] = True
+        groups[member] = first
+    return groups
+
+
+def diameters(codes: Codes, representatives: NDArray[np.int64]) -> Counts:
+    """For each group of more than one item, in the order of their first ones, the largest distance in it."""
+    firsts, sizes = np.unique(representatives, return_counts=True)
+    groups = [codes[representatives == first] for first in firsts[sizes > 1]]
+    return np.array([distances(group, group).max() for group in groups], dtype=np.int64)
+
+
+class Matches(NamedTuple):
+    """(n,) distances and indices of the nearest old items, -1 for none."""
+
+    distances: NDArray[np.int32]
+    indices: NDArray[np.int64]
+
+
+def matches(codes: Codes, against: Codes, radius: int) -> Matches:
+    """For each item the first of the old ones, in the order of (distance, index), within the radius."""
+    found = Matches(np.full(len(codes), -1, dtype=np.int32), np.full(len(codes), -1))
+    for i, order in enumerate(_orders(codes, against, None, None, None)):
+        if len(order.distances) and order.distances[0] <= radius:
+            found.distances[i], found.indices[i] = order.distances[0], order.indices[0]
+    return found
+
+
+def kept(representatives: NDArray[np.int64], matched: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Ascending indices of the first items of groups in which no item matches an old one."""
+    items = np.arange(len(representatives))
+    return np.flatnonzero((representatives == items) & ~np.isin(items, representatives[matched]))
 
 
 def _orders(

@@ -7,8 +7,8 @@ import pytest
 from known_answers import reference
 from strategies import seeded_codes, seeded_near_duplicates
 
-from vtsearch import _database, _native, _pages
-from vtsearch.duplicates import deduplicate
+from vtsearch import Database, _database, _native, _pages
+from vtsearch.duplicates import Duplicates, deduplicate, matches
 
 N = 203
 
@@ -31,6 +31,44 @@ def test_windows_and_steps_of_any_size_give_the_groups_of_the_reference(agree, w
     assert told == sorted(set(told))
     assert told[-1] == len(codes)
     assert {stop for _, stop in released} == {*range(window, len(codes), window), len(codes)}
+
+
+@pytest.mark.parametrize("bits", [8, 64, 264])
+def test_matches_diameters_and_bounded_groups_of_files_are_the_reference(small_ranges, agree, mapped, bits):
+    plain = seeded_near_duplicates(0, 2 * N, bits)
+    old, codes = plain[:N], plain[N:]
+    for radius in (0, 2, bits // 3):
+        matched = reference.matches(codes, old, radius)
+        for against in (mapped(old), Database([mapped(old[:70]), old[70:140], mapped(old[140:])])):
+            found = deduplicate(mapped(codes), radius, against=against, max_diameter=2 * radius)
+            agree(found.representatives, reference.deduplicate(codes, radius, max_diameter=2 * radius))
+            agree((found.match_distances, found.matches), tuple(matched))
+        agree(found.diameters(mapped(codes)), reference.diameters(codes, found.representatives))
+
+
+@pytest.mark.parametrize("joined", [1, 100, 2**25])
+def test_old_items_in_many_parts_are_matched_as_in_one(agree, monkeypatch, joined):
+    monkeypatch.setattr(matches, "_JOINED_BYTES", joined)
+    plain = seeded_near_duplicates(0, 2 * N, 64)
+    old, codes = plain[:N], plain[N:]
+    found = deduplicate(codes, 5, against=Database(np.array_split(old, 19)), threads=2)
+    agree((found.match_distances, found.matches), tuple(reference.matches(codes, old, 5)))
+
+
+def test_old_files_and_those_of_groups_are_let_go(small_ranges, mapped, monkeypatch):
+    released = []
+    monkeypatch.setattr(_pages, "release", released.append)
+    plain, old = seeded_codes(0, N, 64), mapped(seeded_codes(1, N, 64))
+    deduplicate(plain, 1, against=old)
+    assert sum(map(len, released)) == N
+    assert all(np.shares_memory(each, old) for each in released)
+    released.clear()
+    codes, pairs = mapped(plain), Duplicates(np.arange(N) // 2 * 2)
+    pairs.diameters(plain)
+    assert released == []
+    pairs.diameters(codes)
+    assert released
+    assert all(np.shares_memory(each, codes) for each in released)
 
 
 def test_every_window_of_a_file_is_let_go_and_none_of_an_array(small_ranges, mapped, monkeypatch):
@@ -68,3 +106,18 @@ def test_what_is_raised_while_a_window_is_let_go_ends_the_call(radius, threads):
     codes = np.zeros((3000, 16), dtype=np.uint8)
     with pytest.raises(InterruptedError, match="enough"):
         _native.deduplicate(codes, radius, 100, 10**6, None, stop, threads)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_is_raised_while_groups_are_read_ends_the_call(threads):
+    def stop(*items):
+        raise InterruptedError("enough")
+
+    codes = seeded_codes(0, 9000, 64)
+    for sizes in ([9000], [9] * 1000):
+        groups = np.arange(9000), np.concatenate([[0], np.cumsum(sizes)])
+        for report, release in ((stop, None), (None, stop)):
+            with pytest.raises(InterruptedError, match="enough"):
+                _native.diameters(codes, *groups, 100, 1, report, release, threads)
+            with pytest.raises(InterruptedError, match="enough"):
+                _native.split_groups(codes, *groups, 64, 20, 100, 1, report, release, threads)

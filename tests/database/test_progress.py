@@ -20,6 +20,8 @@ CALLS = {
     "within": lambda db, **how: ranking.within(SIDES[0], db, 7, **how),
     "count": lambda db, **how: ranking.count(SIDES[0], db, 7, **how),
     "deduplicate": lambda db, **how: [duplicates.deduplicate(db, 3, **how).representatives],
+    "deduplicate against": lambda db, **how: [duplicates.deduplicate(db, 3, against=db, **how).matches],
+    "bounded groups": lambda db, **how: [duplicates.deduplicate(db, 3, max_diameter=3, **how).representatives],
     "histogram": lambda db, **how: ranking.histogram(SIDES[0], db, **how),
     "relevance histograms": lambda db, **how: metrics.relevance_histograms(SIDES[0], db, *LABELS, **how).relevant,
     "average precision": lambda db, **how: metrics.average_precision(SIDES[0], db, *LABELS, **how),

@@ -381,6 +381,20 @@ def test_segments_are_deduplicated_as_one_array(in_segments, radius):
     index, codes, _ = in_segments
     expected = deduplicate(codes, radius).representatives
     np.testing.assert_array_equal(index.deduplicate(radius).representatives, expected)
+    found = index.deduplicate(radius, max_diameter=radius + 1)
+    expected = deduplicate(codes, radius, max_diameter=radius + 1)
+    np.testing.assert_array_equal(found.representatives, expected.representatives)
+    np.testing.assert_array_equal(found.diameters(index.database()), expected.diameters(codes))
+
+
+def test_segments_are_matched_as_one_array(in_segments):
+    index, codes, _ = in_segments
+    old = codes_of(4, 50)
+    expected, found = deduplicate(codes, 5, against=old), index.deduplicate(5, against=old)
+    np.testing.assert_array_equal(found.matches, expected.matches)
+    reverse = deduplicate(old, 5, against=index.database())
+    np.testing.assert_array_equal(reverse.matches, deduplicate(old, 5, against=codes).matches)
+    assert len(found.redundant()) > 0
 
 
 @pytest.mark.parametrize("k", [None, 10])

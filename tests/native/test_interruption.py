@@ -14,13 +14,15 @@ from vtsearch import ranking
 
 LONG_CALL = """
 import numpy as np
-from vtsearch import MultiIndex, duplicates, metrics, ranking
+from vtsearch import MultiIndex, _native, duplicates, metrics, ranking
+from vtsearch.duplicates import Duplicates
 rng = np.random.default_rng(0)
 codes = rng.integers(0, 256, (400_000, 64), dtype=np.uint8)
 queries = codes[:50_000]
 labels = np.arange(len(codes)) % 10
 pair = queries, codes
 labelled = *pair, labels[:50_000], labels
+limits, many = np.ones(len(queries), np.int32), np.tile(codes, (4, 1))
 print("started", flush=True)
 try:
     {call}
@@ -37,6 +39,10 @@ CALLS = {
     "within": "ranking.within(*pair, 3, threads={threads})",
     "deduplicate": "duplicates.deduplicate(codes, 120, threads={threads})",
     "deduplicate by substrings": "duplicates.deduplicate(codes, 40, threads={threads})",
+    "deduplicate against": "_native.nearest_below(*pair, limits + 120, True, {threads})",
+    "deduplicate against, by substrings": "_native.nearest_below(queries, many, limits + 40, False, {threads})",
+    "diameters": "Duplicates(np.zeros(len(codes), int)).diameters(codes, threads={threads})",
+    "bounded groups": "duplicates.deduplicate(codes, 512, max_diameter=256, threads={threads})",
     "tables": "MultiIndex(codes, tables=400, copies=False, threads={threads})",
     "search by tables": "MultiIndex(codes, tables=8).within(queries, 250, plan='tables', threads={threads})",
     "count": "ranking.count(*pair, 3, threads={threads})",

@@ -177,16 +177,25 @@ class Queries(ABC):
         return ranking.histogram(query_codes, self.database(), **options)
 
     def deduplicate(
-        self, radius: int, *, threads: int | None = None, progress: Callable[[int, int], object] | None = None
+        self,
+        radius: int,
+        *,
+        against: NDArray[np.uint8] | Database | None = None,
+        max_diameter: int | None = None,
+        threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
     ) -> duplicates.Duplicates:
         """Groups of near-duplicate items, as ``vtsearch.deduplicate``; indices are positions.
 
-        Several segments are first copied to one temporary file.
+        Several segments are first copied to one temporary file. The old items of ``against`` may be those of another
+        index, as its ``database()``.
 
         Raises:
             TypeError, ValueError: as ``vtsearch.deduplicate``.
         """
-        return duplicates.deduplicate(self.database(), radius, threads=threads, progress=progress)
+        return duplicates.deduplicate(
+            self.database(), radius, against=against, max_diameter=max_diameter, threads=threads, progress=progress
+        )
 
     def evaluate(
         self,
