@@ -143,7 +143,7 @@ class DiameterSearch {
     for (std::size_t q = 0; q < queries.count(); ++q) {
       group_.invert(queries.begin + q, inverse.data() + q * codes.width);
     }
-    Scanner scanner(kernels_, {inverse.data(), queries.count(), codes.width}, others.count());
+    Scanner scanner(kernels_, CodeView{inverse.data(), queries.count(), codes.width}, others.count(), {}, others.begin);
     TileReader reader = scanner.tiles(codes, {}, others, others.count());
     HitLists hits(queries.count());
     const std::size_t most = group_.bins() - 1;

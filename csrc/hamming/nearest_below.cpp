@@ -200,7 +200,7 @@ class NearestSearch {
   // Thresholds are lowered to the distance of the nearest item so far, as later items lose ties.
   void scan_range(CodeView queries, CodeView items, Range range, std::size_t first, std::vector<Nearest>& nearest,
                   CancellationPoint& cancellation_point) const {
-    Scanner scanner(kernels_, queries, range.count());
+    Scanner scanner(kernels_, queries, range.count(), {}, range.begin);
     for (std::size_t q = 0; q < queries.count; ++q) {
       scanner.set_threshold(q, static_cast<std::size_t>(nearest[q].distance));
     }

@@ -154,6 +154,14 @@ LIBRARY = [
     call("a single code for duplicates", lambda _: deduplicate(CODES[0], 2), ValueError, "codes: "),
     call("duplicates within a negative radius", lambda _: deduplicate(CODES, -1), ValueError, "radius"),
     call("duplicates within a share of the bits", lambda _: deduplicate(CODES, 0.05), TypeError, "radius"),
+    call(
+        "old codes of another width",
+        lambda _: deduplicate(CODES, 2, against=CODES[:, :4]),
+        ValueError,
+        "against: .*8.*4",
+    ),
+    call("groups of a negative diameter", lambda _: deduplicate(CODES, 2, max_diameter=-1), ValueError, "max_diameter"),
+    call("diameters of other codes", lambda _: deduplicate(CODES, 2).diameters(CODES[1:]), ValueError, "codes: .*6.*5"),
     call("duplicates with no threads", lambda _: deduplicate(CODES, 2, threads=0), ValueError, "threads"),
     call("no threads", lambda _: rank(CODES, CODES, threads=0), ValueError, "threads"),
     call(
@@ -323,6 +331,20 @@ COMMANDS = [
     Mistake("duplicates within a negative radius", "deduplicate index --radius -1", "radius: expected at least 0"),
     Mistake(
         "duplicates within a share of the bits", "deduplicate index --radius 5%", "radius: expected an int, got '5%'"
+    ),
+    Mistake(
+        "groups of a negative diameter",
+        "deduplicate index --radius 2 --max-diameter -1",
+        "max_diameter: expected at least 0",
+    ),
+    Mistake("no old items", "deduplicate index --radius 2 --against nowhere", "nowhere: no such index"),
+    Mistake("old labels", "deduplicate index --radius 2 --against labels.npy", "against: expected .*codes"),
+    Mistake("old items of another model", "deduplicate index --radius 2 --against other-index", "fingerprints: "),
+    Mistake(
+        "old items of another length", "deduplicate index --radius 2 --against narrow-index", "against: .*64 bits.*32"
+    ),
+    Mistake(
+        "old codes of another length", "deduplicate narrow-index --radius 2 --against codes.npy", "against: .*4.*8"
     ),
     Mistake("indexes of different models", "evaluate --queries index --database other-index", "fingerprints: "),
     Mistake("codes of different lengths", "evaluate --queries index --database narrow-index", "bits: .*64.*32"),

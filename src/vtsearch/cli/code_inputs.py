@@ -35,6 +35,22 @@ class LabelledCodes:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
+@dataclass(frozen=True)
+class OpenedCodes:
+    """Codes whose labels do not matter."""
+
+    database: Database
+    bits: int
+    index: Index | None
+    """The index of the codes, unless they come from an array."""
+
+    def names(self, positions: Sequence[int]) -> dict[int, str]:
+        """Position -> id of some items; of an array, the position in words."""
+        if self.index is None:
+            return {position: str(position) for position in positions}
+        return self.index.ids_at(positions)
+
+
 class CodePair(NamedTuple):
     """Queries and database of one model."""
 
@@ -59,6 +75,25 @@ def open_codes(name: str, path: str, labels_name: str, labels: str | None) -> La
     if found is None:
         raise ValueError(f"{name}: expected an index with labels, got {path}, which has none")
     return LabelledCodes(index.database(), found, index.bits, index)
+
+
+def open_without_labels(name: str, path: str) -> OpenedCodes:
+    """An index, or a .npy file of codes (or features)."""
+    if Path(path).suffix == ".npy":
+        codes, bits = _codes(name, load_array(path))
+        return OpenedCodes(Database(codes), bits, None)
+    index = Index.open(path)
+    return OpenedCodes(index.database(), index.bits, index)
+
+
+def open_old(path: str, new: Index) -> OpenedCodes:
+    """Old items of the model that made an index of new ones."""
+    old = open_without_labels("against", path)
+    if old.index is not None:
+        if old.bits != new.bits:
+            raise VtsearchError(f"against: expected codes of {new.bits} bits as in {new.path}, got {old.bits} bits")
+        old.index.check_fingerprints(new.fingerprints, whose=str(new.path))
+    return old
 
 
 def open_others(paths: Sequence[str], pair: CodePair) -> CodePair:
@@ -148,12 +183,8 @@ def _codes(name: str, array: NDArray[Any]) -> tuple[NDArray[np.uint8], int]:
 
 
 def _open_other(path: str, side: LabelledCodes) -> LabelledCodes:
-    if Path(path).suffix == ".npy":
-        codes, bits = _codes("against", load_array(path))
-        other = LabelledCodes(Database(codes), side.labels, bits)
-    else:
-        index = Index.open(path)
-        other = LabelledCodes(index.database(), side.labels, index.bits, index)
+    opened = open_without_labels("against", path)
+    other = LabelledCodes(opened.database, side.labels, opened.bits, opened.index)
     if len(other.database) != len(side.database):
         raise ValueError(
             f"against: expected other codes of the same {len(side.database):,} items, got {len(other.database):,}"

@@ -87,7 +87,7 @@ def deduplicate(
     """
     database = unmasked("codes", codes)
     old = None if against is None else unmasked("against", against, database.width)
-    reach, count = _validate.checked_radius(radius, database.width), _validate.thread_count(threads)
+    reach, count = _validate.checked_radius(radius, 8 * database.width), _validate.thread_count(threads)
     most = None if max_diameter is None else _validate.whole_number("max_diameter", max_diameter, 0)
     report = rising(_validate.checked_progress(progress))
     stages = 1 + (most is not None) + (old is not None)
