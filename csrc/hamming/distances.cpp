@@ -29,8 +29,11 @@ void distances(const Kernels& kernels, const Queries& queries, CodeView database
   });
 }
 
-template void distances(const Kernels&, const Queries&, CodeView, std::size_t, Cancellation&, std::uint8_t*, std::size_t);
-template void distances(const Kernels&, const Queries&, CodeView, std::size_t, Cancellation&, std::uint16_t*, std::size_t);
-template void distances(const Kernels&, const Queries&, CodeView, std::size_t, Cancellation&, std::int32_t*, std::size_t);
+template void distances(const Kernels&, const Queries&, CodeView, std::size_t, Cancellation&, std::uint8_t*,
+                        std::size_t);
+template void distances(const Kernels&, const Queries&, CodeView, std::size_t, Cancellation&, std::uint16_t*,
+                        std::size_t);
+template void distances(const Kernels&, const Queries&, CodeView, std::size_t, Cancellation&, std::int32_t*,
+                        std::size_t);
 
 }  // namespace vtsearch

@@ -2,10 +2,10 @@
 //
 //   VPSHUFB    1 cycle   table lookup of the popcount of each half byte
 //   VPSADBW    3-5       sums the 8 byte counts of a 64-bit lane
-//   VPMADDUBSW 3-5       sums neighboring byte counts into 16-bit lanes
+//   VPACKUS    1-3       lanes of two registers, half as wide, in one
+//   VPUNPCK    1         the bytes of two registers in turns
 //
-// 64-bit codes: load, xor, 2 and, 1 shift, 2 shuffle, 1 add, 1 sad, 1 shift, 1 or for 4 codes, about 2.5 instructions a
-// code.
+// 64-bit codes: load and xor, 2 and, 1 shift, 2 shuffle, 1 sad, 1 pack for 4 codes, 2 instructions a code.
 #include <immintrin.h>
 
 #include <cstddef>
@@ -23,52 +23,51 @@ struct Vector {
   static Vector load(const std::uint8_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
   static void store(std::uint8_t* p, Vector v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v.lanes); }
 
-  static __m256i byte_counts(__m256i x) {
-    const __m256i counts = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
-                                            0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
-    const __m256i half = _mm256_set1_epi8(0x0f);
-    const __m256i low = _mm256_shuffle_epi8(counts, _mm256_and_si256(x, half));
-    const __m256i high = _mm256_shuffle_epi8(counts, _mm256_and_si256(_mm256_srli_epi16(x, 4), half));
-    return _mm256_add_epi8(low, high);
-  }
   static std::uint64_t popcount_word(std::uint64_t x) { return static_cast<std::uint64_t>(vtsearch::popcount(x)); }
 
   static constexpr bool popcount_is_fast = true;
-  template <std::size_t W>
   static Vector popcount(Vector v) {
-    const __m256i bytes = byte_counts(v.lanes);
-    if constexpr (W == 8) return {_mm256_sad_epu8(bytes, _mm256_setzero_si256())};
-    const __m256i pairs = _mm256_maddubs_epi16(bytes, _mm256_set1_epi8(1));
-    if constexpr (W == 4) return {_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))};
-    return {pairs};
+    // 4 + the count of the lower half byte, 4 - that of the upper one: VPSADBW sums the differences
+    return {_mm256_sad_epu8(looked_up<4, 1>(v.lanes), looked_up<4, -1>(_mm256_srli_epi16(v.lanes, 4)))};
   }
 
-  template <std::size_t W, int n>
+  template <int n>
   static Vector shift_left(Vector v) {
-    if constexpr (W == 8) return {_mm256_slli_epi64(v.lanes, n)};
-    if constexpr (W == 4) return {_mm256_slli_epi32(v.lanes, n)};
-    return {_mm256_slli_epi16(v.lanes, n)};
+    return {_mm256_slli_epi64(v.lanes, n)};
+  }
+  template <int n>
+  static Vector shift_right(Vector v) {
+    return {_mm256_srli_epi64(v.lanes, n)};
   }
 
-  static Vector pair_sum(Vector a, Vector b) {
-    const __m256i sums = _mm256_add_epi64(_mm256_unpacklo_epi64(a.lanes, b.lanes),  //
-                                          _mm256_unpackhi_epi64(a.lanes, b.lanes));
-    return {_mm256_permute4x64_epi64(sums, _MM_SHUFFLE(3, 1, 2, 0))};
+  // Counts of bytes, or of words of 8 bytes. They are packed as they are while they fit, and then added in pairs; the
+  // codes are in order within each half of the register. Codes of 32 bytes have two counts in each half.
+  template <std::size_t W>
+  static Vector counts(Vector v) {
+    if constexpr (W >= 8) return popcount(v);
+    return {_mm256_add_epi8(looked_up<0, 1>(v.lanes), looked_up<0, 1>(_mm256_srli_epi16(v.lanes, 4)))};
   }
-
-  // Units are first collected within each half of the register, then the halves are interleaved.
-  template <std::size_t W, std::size_t U>
-  static Vector untangle(Vector v) {
-    constexpr int lanes = 16 / W;
-    alignas(16) static constexpr auto order = transposed<16, W, U>();
-    const __m256i pattern = _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(order.byte)));
-    const __m256i sorted = _mm256_shuffle_epi8(v.lanes, pattern);
-    const __m128i low = _mm256_castsi256_si128(sorted);
-    const __m128i high = _mm256_extracti128_si256(sorted, 1);
-    constexpr int run = lanes * int{U};  // bytes that are moved together
-    if constexpr (run == 2) return join(_mm_unpacklo_epi16(low, high), _mm_unpackhi_epi16(low, high));
-    if constexpr (run == 4) return join(_mm_unpacklo_epi32(low, high), _mm_unpackhi_epi32(low, high));
-    return join(_mm_unpacklo_epi64(low, high), _mm_unpackhi_epi64(low, high));
+  template <std::size_t W, std::size_t, std::size_t w>
+  static Vector fold(Vector a, Vector b) {
+    if constexpr (W >= 8 && W / w < 4) return {_mm256_packus_epi32(a.lanes, b.lanes)};
+    if constexpr (W >= 8 && W / w == 4) return {_mm256_packus_epi16(a.lanes, b.lanes)};
+    const __m256i sums_a = pair_sums(a.lanes), sums_b = pair_sums(b.lanes);
+    if constexpr (W <= 16) return {_mm256_packus_epi16(sums_a, sums_b)};
+    return {_mm256_add_epi16(_mm256_permute2x128_si256(sums_a, sums_b, 0x20),
+                             _mm256_permute2x128_si256(sums_a, sums_b, 0x31))};
+  }
+  template <std::size_t W, std::size_t>
+  static Vector ordered(Vector v) {
+    const __m256i quarters = _mm256_permute4x64_epi64(v.lanes, _MM_SHUFFLE(3, 1, 2, 0));
+    if constexpr (W == 32) {
+      return v;
+    } else if constexpr (W == 2) {
+      return {quarters};
+    } else {  // 16 / W neighboring codes of each half
+      alignas(16) static constexpr auto order = transposed<16, 8, 16 / W>();
+      const __m128i pattern = _mm_load_si128(reinterpret_cast<const __m128i*>(order.byte));
+      return {_mm256_shuffle_epi8(quarters, _mm256_broadcastsi128_si256(pattern))};
+    }
   }
 
   static std::uint64_t below(const std::uint8_t* p, std::uint8_t threshold) {
@@ -102,7 +101,7 @@ struct Vector {
   static bool any(Vector v) { return _mm256_testz_si256(v.lanes, v.lanes) == 0; }
   template <std::size_t Bytes>
   static void bit_slice(const std::uint8_t* codes, std::size_t stride, Planes planes) {
-    bit_slice_portably<Bytes>(codes, stride, planes);
+    bit_slice_in_lanes<Bytes, Vector>(codes, stride, planes);
   }
 
   static constexpr std::size_t fours_per_row = 1;
@@ -138,9 +137,9 @@ struct Vector {
     }
   };
 
-  static Vector load_apart(const std::uint8_t* p, std::size_t step) {
-    const auto half = [](const std::uint8_t* q) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(q)); };
-    return join(half(p), half(p + step));
+  static Vector load_lanes(const std::uint8_t* p, std::size_t lane) { return join(load_half(p), load_half(p + lane)); }
+  static Vector load_words(const std::uint8_t* p, std::size_t stride, std::size_t lane) {
+    return join(words(p, stride), words(p + lane, stride));
   }
   static Vector zip_low(Vector a, Vector b) { return {_mm256_unpacklo_epi8(a.lanes, b.lanes)}; }
   static Vector zip_high(Vector a, Vector b) { return {_mm256_unpackhi_epi8(a.lanes, b.lanes)}; }
@@ -148,6 +147,22 @@ struct Vector {
   static Vector high_fours(Vector v) { return low_fours({_mm256_srli_epi16(v.lanes, 4)}); }
 
  private:
+  // base + sign * the number of bits set in the lower half of each byte
+  template <int base, int sign>
+  static __m256i looked_up(__m256i bytes) {
+    const auto entry = [](int count) { return static_cast<char>(base + sign * count); };
+    const char none = entry(0), one = entry(1), two = entry(2), three = entry(3), four = entry(4);
+    const __m256i table =
+        _mm256_setr_epi8(none, one, one, two, one, two, two, three, one, two, two, three, two, three, three, four,  //
+                         none, one, one, two, one, two, two, three, one, two, two, three, two, three, three, four);
+    return _mm256_shuffle_epi8(table, _mm256_and_si256(bytes, _mm256_set1_epi8(0x0f)));
+  }
+  static __m256i pair_sums(__m256i bytes) { return _mm256_maddubs_epi16(bytes, _mm256_set1_epi8(1)); }
+  static __m128i load_half(const std::uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+  static __m128i load_word(const std::uint8_t* p) { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)); }
+  static __m128i words(const std::uint8_t* p, std::size_t stride) {
+    return _mm_unpacklo_epi64(load_word(p), load_word(p + stride));
+  }
   static Vector join(__m128i low, __m128i high) { return {_mm256_set_m128i(high, low)}; }
 };
 

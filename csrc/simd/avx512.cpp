@@ -31,30 +31,31 @@ struct Vector {
   static std::uint64_t popcount_word(std::uint64_t x) { return static_cast<std::uint64_t>(vtsearch::popcount(x)); }
 
   static constexpr bool popcount_is_fast = true;
-  template <std::size_t W>
-  static Vector popcount(Vector v) {
-    if constexpr (W == 8) return {_mm512_popcnt_epi64(v.lanes)};
-    if constexpr (W == 4) return {_mm512_popcnt_epi32(v.lanes)};
-    return {_mm512_popcnt_epi16(v.lanes)};
-  }
+  static Vector popcount(Vector v) { return {_mm512_popcnt_epi64(v.lanes)}; }
 
-  template <std::size_t W, int n>
+  template <int n>
   static Vector shift_left(Vector v) {
-    if constexpr (W == 8) return {_mm512_slli_epi64(v.lanes, n)};
-    if constexpr (W == 4) return {_mm512_slli_epi32(v.lanes, n)};
-    return {_mm512_slli_epi16(v.lanes, n)};
+    return {_mm512_slli_epi64(v.lanes, n)};
   }
 
-  static Vector pair_sum(Vector a, Vector b) {
+  // Counts have lanes of at most 8 bytes, where those of vector j end in unit j.
+  template <std::size_t W>
+  static Vector counts(Vector v) {
+    if constexpr (W == 2) return {_mm512_popcnt_epi16(v.lanes)};
+    if constexpr (W == 4) return {_mm512_popcnt_epi32(v.lanes)};
+    return popcount(v);
+  }
+  template <std::size_t W, std::size_t U, std::size_t w>
+  static Vector fold(Vector a, Vector b) {
+    if constexpr (w <= 8) return {_mm512_or_si512(a.lanes, shift_left<int{8 * U * narrow(W) / w}>(b).lanes)};
     const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
     const __m512i sums = _mm512_add_epi64(_mm512_unpacklo_epi64(a.lanes, b.lanes),  //
                                           _mm512_unpackhi_epi64(a.lanes, b.lanes));
     return {_mm512_permutexvar_epi64(order, sums)};
   }
-
   template <std::size_t W, std::size_t U>
-  static Vector untangle(Vector v) {
-    alignas(64) static constexpr auto order = transposed<64, W, U>();
+  static Vector ordered(Vector v) {
+    alignas(64) static constexpr auto order = transposed<64, narrow(W), U>();
     return {_mm512_permutexvar_epi8(_mm512_load_si512(order.byte), v.lanes)};
   }
 
@@ -161,6 +162,8 @@ struct Vector {
     const __m512i fours = _mm512_multishift_epi64_epi8(_mm512_set1_epi64(shifts), codes);
     return _mm512_ternarylogic_epi64(fours, _mm512_set1_epi8(0x0f), _mm512_set1_epi32(0x30201000), and_or);
   }
+
+  static constexpr std::size_t narrow(std::size_t width) { return width < 8 ? width : 8; }
 
   // Loads eight codes of `Bytes` bytes, one per 8-byte lane.
   template <std::size_t Bytes>

@@ -2,6 +2,8 @@
 // they need:
 //
 //   a & b, a + b              bitwise; in lanes of 8 bytes
+//   popcount(v)               bits set in each lane of 8 bytes
+//   shift_left<n>(v)          each lane of 8 bytes
 //   sum(a, b, c)              a ^ b ^ c
 //   majority(a, b, c)         bits set in at least two of the three
 //   without(a, b)             a & ~b
@@ -202,9 +204,9 @@ struct LowBits {
 // Adds the number of `items` for each of the eight masks to the counters.
 VTSEARCH_ALWAYS_INLINE void count_ways(Vector items, const LowBits& low, u8* counters) {
   for (std::size_t half = 0; half < 2; ++half, counters += row_bytes) {
-    const auto count = [&](std::size_t i) { return Vector::popcount<8>(items & low.way[4 * half + i]); };
-    const Vector counts = (count(0) | Vector::shift_left<8, 16>(count(1))) |
-                          (Vector::shift_left<8, 32>(count(2)) | Vector::shift_left<8, 48>(count(3)));
+    const auto count = [&](std::size_t i) { return Vector::popcount(items & low.way[4 * half + i]); };
+    const Vector counts = (count(0) | Vector::shift_left<16>(count(1))) |
+                          (Vector::shift_left<32>(count(2)) | Vector::shift_left<48>(count(3)));
     Vector::store(counters, Vector::load(counters) + counts);
   }
 }
@@ -316,8 +318,9 @@ void make_rows(Planes planes, u8* rows) {
       const Vector sum = Vector::sum(a, b, c);
       put(sums, sum);
       put(sums + 1, sum ^ ones);
-      const Vector inverted[4] = {Vector::majority(a, b, c), Vector::majority(a ^ ones, b, c),
-                                  Vector::majority(a, b ^ ones, c), Vector::majority(a, b, c ^ ones)};
+      // An inverted bit changes the majority where the other two differ.
+      const Vector most = Vector::majority(a, b, c);
+      const Vector inverted[4] = {most, Vector::sum(most, b, c), Vector::sum(most, a, c), Vector::sum(most, a, b)};
       const std::size_t query_bits[4] = {0, 1, 2, 4};
       for (std::size_t i = 0; i < 4; ++i) {
         put(carries + query_bits[i], inverted[i]);

@@ -1,12 +1,12 @@
 // NEON, part of the arm64 baseline: 16 bytes at a time.
 //
 //   CNT       2 cycles   popcount of each byte
-//   UADDLP    3          sums of neighbors in lanes twice as wide
-//   TBL       2          any permutation of 16 bytes
+//   ADDP      2          sums of neighboring bytes of two registers, side by side
+//   ZIP       2          the bytes of two registers in turns
 //   BSL       1          bitwise select: the carry of a full adder, whose sum is two EOR
 //
-// 64-bit codes, row kernels: load, eor, cnt, three uaddlp, shl, orr for 2 codes. Bit-sliced: three instructions per
-// full adder.
+// 64-bit codes, row kernels: two loads, two eor, two cnt and less than two addp for 4 codes. Bit-sliced: three
+// instructions per full adder.
 #include <arm_neon.h>
 
 #include <cstddef>
@@ -27,29 +27,30 @@ struct Vector {
   static std::uint64_t popcount_word(std::uint64_t x) { return static_cast<std::uint64_t>(vtsearch::popcount(x)); }
 
   static constexpr bool popcount_is_fast = true;
-  template <std::size_t W>
   static Vector popcount(Vector v) {
-    const uint16x8_t pairs = vpaddlq_u8(vcntq_u8(v.lanes));
-    if constexpr (W == 8) return {vreinterpretq_u8_u64(vpaddlq_u32(vpaddlq_u16(pairs)))};
-    if constexpr (W == 4) return {vreinterpretq_u8_u32(vpaddlq_u16(pairs))};
-    return {vreinterpretq_u8_u16(pairs)};
+    return {vreinterpretq_u8_u64(vpaddlq_u32(vpaddlq_u16(vpaddlq_u8(vcntq_u8(v.lanes)))))};
   }
 
-  template <std::size_t W, int n>
+  template <std::size_t>
+  static Vector counts(Vector v) {
+    return {vcntq_u8(v.lanes)};
+  }
+  template <std::size_t, std::size_t, std::size_t w>
+  static Vector fold(Vector a, Vector b) {
+    return {w == 32 ? vaddq_u8(a.lanes, b.lanes) : vpaddq_u8(a.lanes, b.lanes)};
+  }
+  template <std::size_t, std::size_t U>
+  static Vector ordered(Vector v) {
+    return {U == 1 ? v.lanes : vreinterpretq_u8_u16(vpaddlq_u8(v.lanes))};
+  }
+
+  template <int n>
   static Vector shift_left(Vector v) {
-    if constexpr (W == 8) return {vreinterpretq_u8_u64(vshlq_n_u64(vreinterpretq_u64_u8(v.lanes), n))};
-    if constexpr (W == 4) return {vreinterpretq_u8_u32(vshlq_n_u32(vreinterpretq_u32_u8(v.lanes), n))};
-    if constexpr (W == 2) return {vreinterpretq_u8_u16(vshlq_n_u16(vreinterpretq_u16_u8(v.lanes), n))};
+    return {vreinterpretq_u8_u64(vshlq_n_u64(words(v), n))};
   }
-
-  static Vector pair_sum(Vector a, Vector b) {
-    return {vreinterpretq_u8_u64(vpaddq_u64(vreinterpretq_u64_u8(a.lanes), vreinterpretq_u64_u8(b.lanes)))};
-  }
-
-  template <std::size_t W, std::size_t U>
-  static Vector untangle(Vector v) {
-    alignas(16) static constexpr auto order = transposed<16, W, U>();
-    return {vqtbl1q_u8(v.lanes, vld1q_u8(order.byte))};
+  template <int n>
+  static Vector shift_right(Vector v) {
+    return {vreinterpretq_u8_u64(vshrq_n_u64(words(v), n))};
   }
 
   // The places of lanes of ones. NEON has no movemask: each lane keeps the bit of its place, and a horizontal sum
@@ -81,7 +82,7 @@ struct Vector {
   static bool any(Vector v) { return vmaxvq_u32(vreinterpretq_u32_u8(v.lanes)) != 0; }
   template <std::size_t Bytes>
   static void bit_slice(const std::uint8_t* codes, std::size_t stride, Planes planes) {
-    bit_slice_portably<Bytes>(codes, stride, planes);
+    bit_slice_in_lanes<Bytes, Vector>(codes, stride, planes);
   }
 
   static constexpr std::size_t fours_per_row = 1;
@@ -106,11 +107,17 @@ struct Vector {
     }
   };
 
-  static Vector load_apart(const std::uint8_t* p, std::size_t) { return load(p); }
+  static Vector load_lanes(const std::uint8_t* p, std::size_t) { return load(p); }
+  static Vector load_words(const std::uint8_t* p, std::size_t stride, std::size_t) {
+    return {vcombine_u8(vld1_u8(p), vld1_u8(p + stride))};
+  }
   static Vector zip_low(Vector a, Vector b) { return {vzip1q_u8(a.lanes, b.lanes)}; }
   static Vector zip_high(Vector a, Vector b) { return {vzip2q_u8(a.lanes, b.lanes)}; }
   static Vector low_fours(Vector v) { return {vandq_u8(v.lanes, vdupq_n_u8(0x0f))}; }
   static Vector high_fours(Vector v) { return {vshrq_n_u8(v.lanes, 4)}; }
+
+ private:
+  static uint64x2_t words(Vector v) { return vreinterpretq_u64_u8(v.lanes); }
 };
 
 inline Vector operator^(Vector a, Vector b) {

@@ -3,16 +3,14 @@
 // Vector                      a register
 //   load(p), store(p, v)      unaligned
 //   a ^ b, a | b
-//   popcount<W>(v)            bits set in each lane of W = 2, 4 or 8 bytes
-//   shift_left<W, n>(v)       each lane of W bytes
-//   pair_sum(a, b)            sums of neighboring 8-byte lanes: those of a, then those of b
-//   untangle<W, U>(v)         transposes: unit j (U bytes) of lane i (W bytes) moves to unit j * lanes + i
+//   counts<W>(v)              bits set in each lane of W = 2 .. 32 bytes, or in parts of it that `fold` adds
+//   fold<W, U, w>(a, b)       counts of lanes of w bytes in half of each: those of a, then those of b
+//   ordered<W, U>(v)          counts folded from W to U = 1 or 2 bytes, in the order of the codes
 //   below(p, threshold)       bit i: p[i] < threshold, for sizeof(Vector) / sizeof(*p) items
 //   expand(mask, first, p)    writes first + (position of each set bit); returns their number
 //
-// Distances of narrow codes are packed before they are stored: the counts of vector j are shifted to byte j of their
-// lane, so that W vectors of codes give one vector of byte distances, which one transposition puts in order. A group is
-// the codes of one vector of distances, so it has sizeof(Vector) codes for every narrow width.
+// A group is the codes of one vector of distances, so it has sizeof(Vector) codes for every narrow width. Its vectors
+// of codes are folded two by two: lanes of w bytes become half as wide, so that those of two vectors fit one.
 #pragma once
 
 #include <cstring>
@@ -45,46 +43,22 @@ struct Query {
   }
 };
 
-// Distances in 8-byte lanes, of the W / 8 vectors of codes that start at `codes`.
-template <std::size_t W, std::size_t First = 0, std::size_t Count = W / 8>
-VTSEARCH_ALWAYS_INLINE Vector lane_sums(const u8* codes, const Query<W>& query) {
+// The counts of vectors First .. First + Count - 1 of a group, folded into one vector.
+template <std::size_t W, std::size_t Unit, std::size_t First, std::size_t Count>
+VTSEARCH_ALWAYS_INLINE Vector folded(const u8* codes, const Query<W>& query) {
   if constexpr (Count == 1) {
-    return Vector::popcount<8>(Vector::load(codes + First * vector_bytes) ^ query.part[First % Query<W>::parts]);
+    return Vector::counts<W>(Vector::load(codes + First * vector_bytes) ^ query.part[First % Query<W>::parts]);
   } else {
-    return Vector::pair_sum(lane_sums<W, First, Count / 2>(codes, query),
-                            lane_sums<W, First + Count / 2, Count / 2>(codes, query));
-  }
-}
-
-// Distances of one vector of codes, in lanes as wide as the code but at most 8 bytes.
-template <std::size_t W>
-VTSEARCH_ALWAYS_INLINE Vector lane_distances(const u8* codes, const Query<W>& query) {
-  if constexpr (W <= 8) {
-    return Vector::popcount<W>(Vector::load(codes) ^ query.part[0]);
-  } else {
-    return lane_sums<W>(codes, query);
-  }
-}
-
-template <std::size_t W, std::size_t Unit, std::size_t J>
-VTSEARCH_ALWAYS_INLINE Vector stacked(const u8* codes, const Query<W>& query) {
-  constexpr std::size_t lane = W < 8 ? W : 8;
-  constexpr std::size_t step = vector_bytes * (W > 8 ? W / 8 : 1);
-  const Vector distances = lane_distances<W>(codes + J * step, query);
-  if constexpr (J == 0) {
-    return distances;
-  } else {
-    return stacked<W, Unit, J - 1>(codes, query) | Vector::shift_left<lane, int(8 * Unit * J)>(distances);
+    return Vector::fold<W, Unit, 2 * W / Count>(folded<W, Unit, First, Count / 2>(codes, query),
+                                                folded<W, Unit, First + Count / 2, Count / 2>(codes, query));
   }
 }
 
 // The distances of one group: vector_bytes / sizeof(Distance) codes.
 template <std::size_t W, class Distance>
 VTSEARCH_ALWAYS_INLINE void group(const u8* codes, const Query<W>& query, Distance* out) {
-  constexpr std::size_t lane = W < 8 ? W : 8;
   constexpr std::size_t unit = sizeof(Distance);
-  Vector::store(reinterpret_cast<u8*>(out),
-                Vector::untangle<lane, unit>(stacked<W, unit, lane / unit - 1>(codes, query)));
+  Vector::store(reinterpret_cast<u8*>(out), Vector::ordered<W, unit>(folded<W, unit, 0, W / unit>(codes, query)));
 }
 
 template <std::size_t W, class Distance, std::size_t Q>
@@ -133,6 +107,11 @@ void word_distances(const u8* queries, std::size_t query_count, const u8* codes,
   }
 }
 
+// Bytes that a scan is ahead of itself in memory: the prefetchers of the hardware stop at the end of a page. Short
+// scans do not reach what they would fetch; a long one goes on with the next tile.
+constexpr std::size_t fetched_ahead = 4096;
+constexpr std::size_t long_scan = 8192;
+
 // Each group is compared with the threshold right after its distances are computed, so that distances stay in registers
 // and memory is read without interruption.
 template <std::size_t W, class Distance>
@@ -150,8 +129,12 @@ std::size_t scan_rows(const u8* query_code, const u8* codes, std::size_t count, 
     for (std::size_t j = found; j < found + here; ++j) found_distances[j] = distances[positions[j] - first];
     found += here;
   };
+  const std::size_t ahead = count * W >= long_scan ? fetched_ahead : 0;
   std::size_t i = 0;
-  for (; i + items <= count; i += items) scan_group(codes + i * W, i, ~u64{0});
+  for (; i + items <= count; i += items) {
+    for (std::size_t at = 0; at < items * W; at += 64) prefetch(codes + i * W + ahead + at);
+    scan_group(codes + i * W, i, ~u64{0});
+  }
   if (i < count) {
     u8 rest[items * W] = {};
     std::memcpy(rest, codes + i * W, (count - i) * W);

@@ -3,7 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+
+#include "compiler.h"
 
 namespace vtsearch {
 namespace {
@@ -39,59 +40,75 @@ constexpr ByteOrder<Size> identity() {
   return transposed<Size, Size, 1>();
 }
 
-// Swaps the bits of `low` under `mask << shift` with those of `high` under `mask`.
-inline void swap_bits(std::uint64_t& low, std::uint64_t& high, int shift, std::uint64_t mask) {
-  const std::uint64_t change = ((low >> shift) ^ high) & mask;
-  high ^= change;
-  low ^= change << shift;
-}
-
-// Transposes 8 words of 8 bytes: byte j of word i moves to byte i of word j.
-inline void transpose_word_bytes(std::uint64_t (&word)[8]) {
-  constexpr std::uint64_t masks[3] = {0x00000000ffffffffu, 0x0000ffff0000ffffu, 0x00ff00ff00ff00ffu};
-  for (int step = 4, level = 0; step > 0; step /= 2, ++level) {
-    for (int i = 0; i < 8; ++i) {
-      if ((i & step) == 0) swap_bits(word[i], word[i + step], 8 * step, masks[level]);
-    }
-  }
-}
-
-// Transposes a word as 8 rows of 8 bits: bit j of byte i moves to bit i of byte j.
-inline std::uint64_t transpose_bits(std::uint64_t x) {
-  const auto swap = [&x](int shift, std::uint64_t mask) {
-    const std::uint64_t change = ((x >> shift) ^ x) & mask;
-    x ^= change ^ (change << shift);
-  };
-  swap(7, 0x00aa00aa00aa00aau);
-  swap(14, 0x0000cccc0000ccccu);
-  swap(28, 0x00000000f0f0f0f0u);
-  return x;
-}
-
 // 64 planes of 512 bits.
 using Planes = std::uint8_t (*)[64];
 
-// Transposes 512 codes of at most 8 bytes, `stride` apart: bit i of plane p becomes bit p of code i. First within
-// groups of eight codes, then across eight such groups.
-template <std::size_t Bytes>
-inline void bit_slice_portably(const std::uint8_t* codes, std::size_t stride, Planes planes) {
-  for (std::size_t octets = 0; octets < 64; octets += 8) {
-    std::uint64_t row[8][8];  // for each group of eight codes, the bits of each byte
-    for (std::size_t octet = 0; octet < 8; ++octet) {
+// Interleaves the bytes of vectors i and Count / 2 + i. In each lane of 16 bytes the highest bit of the number of a
+// vector becomes the lowest bit of the number of a byte, and the highest one of a byte the lowest one of a vector.
+template <class Vector, std::size_t Count>
+VTSEARCH_ALWAYS_INLINE void interleave(Vector (&v)[Count]) {
+  Vector all[Count];
+  for (std::size_t i = 0; i < Count / 2; ++i) {
+    all[2 * i] = Vector::zip_low(v[i], v[Count / 2 + i]);
+    all[2 * i + 1] = Vector::zip_high(v[i], v[Count / 2 + i]);
+  }
+  for (std::size_t i = 0; i < Count; ++i) v[i] = all[i];
+}
+
+// Swaps the bits of `low` under `mask << shift` with those of `high` under `mask`.
+template <int shift, class Vector>
+VTSEARCH_ALWAYS_INLINE void swap_bits(Vector& low, Vector& high, Vector mask) {
+  const Vector change = (Vector::template shift_right<shift>(low) ^ high) & mask;
+  high = high ^ change;
+  low = low ^ Vector::template shift_left<shift>(change);
+}
+
+// Bit j of each byte of vector i moves to bit i of this byte of vector j.
+template <class Vector>
+VTSEARCH_ALWAYS_INLINE void transpose_bits(Vector (&v)[8]) {
+  constexpr std::uint64_t masks[3] = {0x0f0f0f0f0f0f0f0fu, 0x3333333333333333u, 0x5555555555555555u};
+  for (int i = 0; i < 4; ++i) swap_bits<4>(v[i], v[i + 4], Vector::broadcast(masks));
+  for (int i = 0; i < 8; i += 4) {
+    for (int j = 0; j < 2; ++j) swap_bits<2>(v[i + j], v[i + j + 2], Vector::broadcast(masks + 1));
+  }
+  for (int i = 0; i < 8; i += 2) swap_bits<1>(v[i], v[i + 1], Vector::broadcast(masks + 2));
+}
+
+// Transposes 512 codes of `Bytes` = 2, 4 or 8 bytes, `stride` apart: bit i of plane p becomes bit p of code i.
+//
+// Code 128 l + 8 r + i ends as bit i of byte r of lane l. Lanes of 16 bytes are loaded with 16 / Bytes codes each. As
+// many interleavings as it takes move the codes of a group of eight to eight vectors, where their bits are transposed;
+// the others move the bytes of a code to vectors of their own.
+template <std::size_t Bytes, bool Dense, class Vector>
+inline void bit_slice_lanes(const std::uint8_t* codes, std::size_t stride, Planes planes) {
+  constexpr std::size_t lanes = sizeof(Vector) / 16, loaded = 16 / Bytes, loads = 8 / loaded;
+  const std::size_t step = Dense ? Bytes : stride;
+  for (std::size_t first = 0; first < 512; first += 128 * lanes) {
+    Vector part[8][Bytes];
+    for (std::size_t group = 0; group < Bytes; ++group) {
+      Vector v[8];
       for (std::size_t i = 0; i < 8; ++i) {
-        row[octet][i] = 0;
-        std::memcpy(&row[octet][i], codes + ((octets + octet) * 8 + i) * stride, Bytes);
+        const std::size_t code = first + i / loads * 8 * Bytes + 8 * group + i % loads * loaded;
+        v[i] = Dense ? Vector::load_lanes(codes + code * step, 128 * step)
+                     : Vector::load_words(codes + code * step, step, 128 * step);
       }
-      transpose_word_bytes(row[octet]);
-      for (auto& bytes : row[octet]) bytes = transpose_bits(bytes);
+      for (std::size_t n = 1; n < loaded; n *= 2) interleave(v);
+      transpose_bits(v);
+      for (std::size_t j = 0; j < 8; ++j) part[j][group] = v[j];
     }
-    for (std::size_t byte = 0; byte < 8; ++byte) {
-      std::uint64_t word[8];
-      for (std::size_t octet = 0; octet < 8; ++octet) word[octet] = row[octet][byte];
-      transpose_word_bytes(word);
-      for (std::size_t j = 0; j < 8; ++j) std::memcpy(&planes[8 * byte + j][octets], &word[j], 8);
+    for (std::size_t j = 0; j < 8; ++j) {
+      Vector v[Bytes];
+      for (std::size_t group = 0; group < Bytes; ++group) v[group] = part[j][group];
+      for (std::size_t n = 1; n < Bytes; n *= 2) interleave(v);
+      for (std::size_t byte = 0; byte < Bytes; ++byte) Vector::store(planes[8 * byte + j] + first / 8, v[byte]);
     }
   }
+}
+
+template <std::size_t Bytes, class Vector>
+inline void bit_slice_in_lanes(const std::uint8_t* codes, std::size_t stride, Planes planes) {
+  if (stride == Bytes) return bit_slice_lanes<Bytes, true, Vector>(codes, stride, planes);
+  if constexpr (Bytes == 8) bit_slice_lanes<Bytes, false, Vector>(codes, stride, planes);
 }
 
 }  // namespace

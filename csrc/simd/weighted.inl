@@ -8,7 +8,7 @@
 //     below(limit)                bit i: sum i is below the limit
 //     store(p)                    the sums as 16-bit integers
 //   with 1 four per row:
-//     load_apart(p, step)         16 bytes from each of p, p + step, ...
+//     load_lanes(p, step)         16 bytes from each of p, p + step, ...
 //     zip_low(a, b), zip_high     bytes of the low or high halves of each 16 bytes of a and b, in turns
 //     low_fours(v), high_fours(v) the halves of each byte
 //   otherwise:
@@ -71,7 +71,7 @@ struct WeightedLookups {
       codes = slots;
     }
     V v[8], next[8];
-    for (std::size_t k = 0; k < 8; ++k) v[k] = V::load_apart(codes + 16 * k, 16 * word_width);
+    for (std::size_t k = 0; k < 8; ++k) v[k] = V::load_lanes(codes + 16 * k, 16 * word_width);
     for (std::size_t level = 0; level < 4; ++level) {
       for (std::size_t k = 0; k < 4; ++k) {
         next[2 * k] = V::zip_low(v[k], v[k + 4]);
