@@ -12,11 +12,11 @@
 
 namespace vtsearch {
 
-// Whether the bit-sliced kernels are faster than those for rows: transposing a block takes about as long as a dozen
-// scans of it, and a part of a block as long as a whole one.
-inline bool is_bit_sliced(std::size_t queries, std::size_t items) {
-  constexpr std::size_t few_queries = 16, many_queries = 128;
-  return queries >= (items < block_items ? many_queries : few_queries);
+// Whether the bit-sliced kernels are faster than those for rows: a block has to be transposed first, and a part of one
+// takes as long as a whole one.
+inline bool is_bit_sliced(const Kernels& kernels, std::size_t queries, std::size_t items) {
+  constexpr std::size_t many_queries = 128;
+  return queries >= (items < block_items ? many_queries : kernels.bit_sliced.min_queries);
 }
 
 // The bit-sliced kernels for codes of one width.

@@ -88,7 +88,7 @@ void BitSlicedCounter::spill() {
 
 Counter::Form Counter::make(const Kernels& kernels, const Queries& queries, std::size_t items) {
   if (queries.weights != nullptr) return RowCounter<WeightedDistances>(kernels, queries);
-  if (kernels.bit_sliced.counts && is_bit_sliced(queries.count, items)) return BitSlicedCounter(kernels, queries);
+  if (is_bit_sliced(kernels, queries.count, items)) return BitSlicedCounter(kernels, queries);
   if (has_byte_distances(queries.width)) return RowCounter<TileDistances<std::uint8_t>>(kernels, queries);
   return RowCounter<TileDistances<std::uint16_t>>(kernels, queries);
 }

@@ -283,7 +283,7 @@ class Scanner {
 
   static Form make(const Kernels& kernels, const Queries& queries, std::size_t items, Masks masks, std::size_t begin) {
     if (queries.weights != nullptr) return WeightedScanner(kernels, queries, masks, begin);
-    if (is_bit_sliced(queries.count, items)) return BitSlicedScanner(kernels, queries, masks, begin);
+    if (is_bit_sliced(kernels, queries.count, items)) return BitSlicedScanner(kernels, queries, masks, begin);
     return RowScanner(kernels, queries, masks, begin);
   }
 

@@ -20,12 +20,13 @@ namespace {
 struct Vector {
   __m256i lanes;
 
+  static constexpr std::size_t min_queries = 6;
+
   static Vector load(const std::uint8_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
   static void store(std::uint8_t* p, Vector v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v.lanes); }
 
   static std::uint64_t popcount_word(std::uint64_t x) { return static_cast<std::uint64_t>(vtsearch::popcount(x)); }
 
-  static constexpr bool popcount_is_fast = true;
   static Vector popcount(Vector v) {
     // 4 + the count of the lower half byte, 4 - that of the upper one: VPSADBW sums the differences
     return {_mm256_sad_epu8(looked_up<4, 1>(v.lanes), looked_up<4, -1>(_mm256_srli_epi16(v.lanes, 4)))};

@@ -25,12 +25,13 @@ namespace {
 struct Vector {
   __m512i lanes;
 
+  static constexpr std::size_t min_queries = 12;
+
   static Vector load(const std::uint8_t* p) { return {_mm512_loadu_si512(p)}; }
   static void store(std::uint8_t* p, Vector v) { _mm512_storeu_si512(p, v.lanes); }
 
   static std::uint64_t popcount_word(std::uint64_t x) { return static_cast<std::uint64_t>(vtsearch::popcount(x)); }
 
-  static constexpr bool popcount_is_fast = true;
   static Vector popcount(Vector v) { return {_mm512_popcnt_epi64(v.lanes)}; }
 
   template <int n>

@@ -109,7 +109,7 @@ inline constexpr std::size_t unrolled_units[] = {1, 2, 3, 4, 5, 6, 7, 8, 16};
 inline constexpr std::size_t bit_sliced_forms = sizeof unrolled_units / sizeof *unrolled_units + 1;
 
 struct BitSlicedKernels {
-  bool counts;  // whether bit-sliced histograms beat those of the row kernels, which takes a fast popcount
+  std::size_t min_queries;  // from which on they scan a block faster than the row kernels, its transposition included
   BitSliceKernel bit_slice;
   BitSlicedScanKernel scan[bit_sliced_forms];
   BitSlicedCountKernel count[bit_sliced_forms];

@@ -9,7 +9,7 @@
 //   without(a, b)             a & ~b
 //   broadcast(p)              the word of 8 bytes at p in every lane
 //   any(v)                    whether any bit is set
-//   popcount_is_fast          whether popcount takes only a few instructions
+//   min_queries               see BitSlicedKernels
 //   bit_slice<B>(codes, stride, planes)
 //                             transposes 512 codes of B = 2, 4 or 8 bytes, `stride` apart: bit i of plane p is bit p of
 //                             code i
@@ -345,7 +345,7 @@ void bit_slice(const u8* codes, std::size_t count, std::size_t width, std::size_
 }
 
 constexpr BitSlicedKernels bit_sliced_kernels() {
-  return {Vector::popcount_is_fast,
+  return {Vector::min_queries,
           bit_slice,
           {scan_block<1>, scan_block<2>, scan_block<3>, scan_block<4>, scan_block<5>, scan_block<6>, scan_block<7>,
            scan_block<8>, scan_block<16>, scan_block<0>},

@@ -21,12 +21,13 @@ namespace {
 struct Vector {
   uint8x16_t lanes;
 
+  static constexpr std::size_t min_queries = 16;
+
   static Vector load(const std::uint8_t* p) { return {vld1q_u8(p)}; }
   static void store(std::uint8_t* p, Vector v) { vst1q_u8(p, v.lanes); }
 
   static std::uint64_t popcount_word(std::uint64_t x) { return static_cast<std::uint64_t>(vtsearch::popcount(x)); }
 
-  static constexpr bool popcount_is_fast = true;
   static Vector popcount(Vector v) {
     return {vreinterpretq_u8_u64(vpaddlq_u32(vpaddlq_u16(vpaddlq_u8(vcntq_u8(v.lanes)))))};
   }

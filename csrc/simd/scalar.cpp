@@ -16,6 +16,8 @@ namespace {
 struct Vector {
   Words words;
 
+  static constexpr std::size_t min_queries = 4;
+
   static Vector load(const std::uint8_t* p) {
     Vector v;
     std::memcpy(&v.words, p, 16);
@@ -36,7 +38,6 @@ struct Vector {
   }
   static std::uint64_t popcount_word(std::uint64_t x) { return (byte_counts(x) * 0x0101010101010101u) >> 56; }
 
-  static constexpr bool popcount_is_fast = false;
   static Vector popcount(Vector v) {
     Words x = byte_counts(v.words);
     x = x + (x >> 8);

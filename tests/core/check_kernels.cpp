@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::size_t widest = 40;        // bytes
 constexpr std::size_t longest = 300;      // items
-constexpr std::size_t many_queries = 17;  // more than 15 use the bit-sliced layout
+constexpr std::size_t many_queries = 17;  // enough for the bit-sliced layout on every instruction set
 constexpr std::size_t block_edges[] = {512, 1024, 2048, 4096};
 constexpr std::size_t wide[] = {41, 63, 64, 65, 128, 255, 256, 1024};  // bytes
 

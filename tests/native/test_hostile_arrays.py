@@ -193,7 +193,12 @@ def test_the_engine_itself_answers_anything_or_raises(pair, number, threads, dat
         (_native.histogram, (*pair, mask, threads, weights)),
         (
             _native.distances,
-            (*pair, data.draw(or_anything(np.empty((items_of(pair[0]), items_of(pair[1])), np.int32))), threads, weights),
+            (
+                *pair,
+                data.draw(or_anything(np.empty((items_of(pair[0]), items_of(pair[1])), np.int32))),
+                threads,
+                weights,
+            ),
         ),
         (_native.relevance_histograms, (*pair, *rows, classes, mask, threads, weights)),
         (_native.gain_histograms, (*pair, *rows, classes, mask, threads, weights)),
