@@ -47,6 +47,7 @@ Indices duplicates(const Codes& codes, py::ssize_t radius, py::ssize_t window, p
 
 GroupView groups_of(const Indices& items, const Offsets& offsets, CodeView codes) {
   require(items.ndim() == 1 && offsets.ndim() == 1 && offsets.size() >= 1, "items, offsets: expected one axis");
+  require(size(items.size()) <= max_group_items, "items: too many");
   const std::int64_t *begin = offsets.data(), *end = begin + offsets.size();
   require(*begin == 0 && end[-1] == items.size() && std::is_sorted(begin, end),
           "offsets: expected them to ascend from 0 to the number of items");

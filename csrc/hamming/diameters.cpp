@@ -177,21 +177,21 @@ std::size_t small_diameter(const Kernels& kernels, const GroupCodes& group, std:
   return bounds.found();
 }
 
-std::size_t large_diameter(const Kernels& kernels, GroupReader& reader, GroupCodes group,
+std::size_t large_diameter(const Kernels& kernels, GroupReader& reader, std::size_t number,
                            std::optional<std::size_t> limit, std::size_t threads, Cancellation& cancellation) {
   CancellationPoint here(cancellation, 0);
-  const std::size_t count = group.count();
+  GroupCodes group = reader.read(number, here);
   Bounds bounds(group.varying_bits(), limit);
   if (!bounds.are_enough()) group.remove_repeats(here);
-  reader.done(count - group.count(), 0, here);
+  reader.done(group.numbers().size() - group.count(), 0, here);
   if (bounds.are_enough() || group.count() <= small_group) {
     compare_all(kernels, group, bounds, here);
     reader.done(group.count(), 0, here);
     return bounds.found();
   }
   DiameterSearch search(kernels, std::move(group), bounds, here);
-  parallel_for(search.blocks(), threads, cancellation, [&](std::size_t number, CancellationPoint& cancellation_point) {
-    const Range block = search.block(number);
+  parallel_for(search.blocks(), threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
+    const Range block = search.block(task);
     reader.done(block.count(), search.compare_with_others(block, cancellation_point), cancellation_point);
   });
   return bounds.found();
@@ -218,14 +218,14 @@ void diameters(const Kernels& kernels, GroupReader& reader, const GroupView& gro
   parallel_for(tasks.size(), threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
     for (std::size_t g = tasks[task].begin; g < tasks[task].end; ++g) {
       if (groups.size(g) > small_group) continue;
-      const GroupCodes group = reader.read(g);
+      const GroupCodes group = reader.read(g, cancellation_point);
       out[g] = static_cast<std::int64_t>(small_diameter(kernels, group, limit, cancellation_point));
-      reader.done(group.count(), group.count() * group.count() / 2, cancellation_point);
+      reader.done(groups.size(g), groups.size(g) * groups.size(g) / 2, cancellation_point);
     }
   });
   for (std::size_t g = 0; g < groups.count; ++g) {
     if (groups.size(g) <= small_group) continue;
-    out[g] = static_cast<std::int64_t>(large_diameter(kernels, reader, reader.read(g), limit, threads, cancellation));
+    out[g] = static_cast<std::int64_t>(large_diameter(kernels, reader, g, limit, threads, cancellation));
   }
 }
 

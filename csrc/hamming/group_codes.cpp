@@ -9,10 +9,16 @@
 
 namespace vtsearch {
 
-GroupCodes::GroupCodes(CodeView codes, std::span<const std::int64_t> items)
-    : width_(codes.width), padded_(padded_width(codes.width)), codes_(items.size() * padded_) {
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    std::memcpy(codes_.data() + i * padded_, codes.code(static_cast<std::size_t>(items[i])), width_);
+GroupCodes::GroupCodes(std::size_t width) : width_(width), padded_(padded_width(width)) {}
+
+void GroupCodes::append(CodeView codes, std::span<const std::int64_t> items) {
+  std::uint32_t number = static_cast<std::uint32_t>(count());
+  codes_.reserve(codes_.size() + items.size() * padded_);
+  for (const std::int64_t item : items) {
+    const std::uint8_t* code = codes.code(static_cast<std::size_t>(item));
+    codes_.insert(codes_.end(), code, code + width_);
+    codes_.resize(codes_.size() + padded_ - width_);
+    numbers_.push_back(number++);
   }
 }
 
@@ -30,21 +36,8 @@ std::size_t GroupCodes::varying_bits() const {
                          [](std::size_t sum, std::uint8_t byte) { return sum + count_bits(byte); });
 }
 
-std::vector<std::uint32_t> GroupCodes::remove_repeats(CancellationPoint& cancellation_point) {
-  constexpr std::size_t comparisons_per_check = 65536;
-  std::vector<std::uint32_t> order(count());
-  std::iota(order.begin(), order.end(), std::uint32_t{0});
-  std::size_t comparisons = 0;
-  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
-    if (++comparisons % comparisons_per_check == 0) cancellation_point();
-    const int compared = std::memcmp(code(a), code(b), padded_);
-    return compared != 0 ? compared < 0 : a < b;
-  });
-  std::vector<std::uint32_t> number(count());  // first that of the first equal code
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    const bool repeated = i > 0 && std::memcmp(code(order[i]), code(order[i - 1]), padded_) == 0;
-    number[order[i]] = repeated ? number[order[i - 1]] : order[i];
-  }
+void GroupCodes::remove_repeats(CancellationPoint& cancellation_point) {
+  std::vector<std::uint32_t> number = first_equal(cancellation_point);
   std::uint32_t kept = 0;
   for (std::uint32_t i = 0; i < number.size(); ++i) {
     if (number[i] != i) {
@@ -55,7 +48,25 @@ std::vector<std::uint32_t> GroupCodes::remove_repeats(CancellationPoint& cancell
     number[i] = kept++;
   }
   codes_.resize(kept * padded_);
-  return number;
+  for (std::uint32_t& each : numbers_) each = number[each];
+}
+
+// For each code the number of the first one that is equal.
+std::vector<std::uint32_t> GroupCodes::first_equal(CancellationPoint& cancellation_point) const {
+  constexpr std::size_t comparisons_per_check = 65536;
+  std::vector<std::uint32_t> order(count()), first(count());
+  std::iota(order.begin(), order.end(), std::uint32_t{0});
+  std::size_t comparisons = 0;
+  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+    if (++comparisons % comparisons_per_check == 0) cancellation_point();
+    const int compared = std::memcmp(code(a), code(b), padded_);
+    return compared != 0 ? compared < 0 : a < b;
+  });
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const bool repeated = i > 0 && std::memcmp(code(order[i]), code(order[i - 1]), padded_) == 0;
+    first[order[i]] = repeated ? first[order[i - 1]] : order[i];
+  }
+  return first;
 }
 
 void GroupCodes::reorder(const std::vector<std::uint32_t>& order) {
@@ -65,11 +76,20 @@ void GroupCodes::reorder(const std::vector<std::uint32_t>& order) {
   codes_ = std::move(codes);
 }
 
-GroupCodes GroupReader::read(std::size_t group) {
-  GroupCodes codes(codes_, groups_[group]);
-  const std::size_t before = read_.fetch_add(codes.count());
-  const bool is_full = before / windows_.items != (before + codes.count()) / windows_.items;
-  if (is_full && windows_.release) windows_.release({0, codes_.count});
+GroupCodes GroupReader::read(std::size_t group, CancellationPoint& cancellation_point) {
+  const std::span<const std::int64_t> items = groups_[group];
+  GroupCodes codes(codes_.width);
+  std::size_t most = windows_.items;
+  for (std::size_t begin = 0, count; begin < items.size(); begin += count) {
+    count = std::min(windows_.items, items.size() - begin);
+    codes.append(codes_, items.subspan(begin, count));
+    const std::size_t before = read_.fetch_add(count);
+    const bool is_full = before / windows_.items != (before + count) / windows_.items;
+    if (is_full && windows_.release) windows_.release({0, codes_.count});
+    if (items.size() <= windows_.items || codes.count() < most) continue;
+    codes.remove_repeats(cancellation_point);
+    most = std::max(windows_.items, 2 * codes.count());
+  }
   return codes;
 }
 

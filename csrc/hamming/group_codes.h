@@ -13,6 +13,9 @@
 
 namespace vtsearch {
 
+// Largest number of items of all groups: codes are numbered by 32 bits.
+inline constexpr std::size_t max_group_items = std::size_t{1} << 31;
+
 // The items of group g are items[offsets[g]] .. items[offsets[g + 1] - 1].
 struct GroupView {
   const std::int64_t* items;
@@ -24,10 +27,12 @@ struct GroupView {
   std::span<const std::int64_t> operator[](std::size_t group) const { return {items + begin(group), size(group)}; }
 };
 
-// Copies of some codes, padded.
+// Copies of the codes of some items, padded; first one for each item.
 class GroupCodes {
  public:
-  GroupCodes(CodeView codes, std::span<const std::int64_t> items);
+  explicit GroupCodes(std::size_t width);
+
+  void append(CodeView codes, std::span<const std::int64_t> items);
 
   std::size_t count() const { return codes_.size() / padded_; }
   std::size_t bins() const { return 8 * width_ + 1; }
@@ -40,16 +45,22 @@ class GroupCodes {
   // The number of bits that are not the same in all codes: no distance is larger.
   std::size_t varying_bits() const;
 
-  // Leaves of equal codes the first one, in the same order; returns for each code before the number of its equal.
-  std::vector<std::uint32_t> remove_repeats(CancellationPoint& cancellation_point);
+  // Leaves of equal codes the first one, in the same order.
+  void remove_repeats(CancellationPoint& cancellation_point);
 
-  // Puts the code with number order[i] at place i.
+  // The number of each item's code.
+  const std::vector<std::uint32_t>& numbers() const { return numbers_; }
+
+  // Puts the code with number order[i] at place i; the numbers of items are lost.
   void reorder(const std::vector<std::uint32_t>& order);
 
  private:
+  std::vector<std::uint32_t> first_equal(CancellationPoint& cancellation_point) const;
+
   std::size_t width_;
   std::size_t padded_;
   std::vector<std::uint8_t> codes_;
+  std::vector<std::uint32_t> numbers_;
 };
 
 // Reads the codes of groups, releases the pages of a file that have been read, and reports how far the work is.
@@ -58,7 +69,9 @@ class GroupReader {
   GroupReader(CodeView codes, const GroupView& groups, const ReadWindows& windows)
       : codes_(codes), groups_(groups), windows_(windows) {}
 
-  GroupCodes read(std::size_t group);
+  // Codes of more items than a window has are read without repeats, so that they need no more memory than two windows,
+  // or twice that of those that differ.
+  GroupCodes read(std::size_t group, CancellationPoint& cancellation_point);
 
   // Call it from any thread, with the number of items that are done and of pairs that were compared.
   void done(std::size_t items, std::size_t pairs, const CancellationPoint& cancellation_point);

@@ -199,16 +199,16 @@ class GroupSplitter {
 void split_group(const Kernels& kernels, GroupReader& reader, std::size_t group, std::span<const std::int64_t> items,
                  std::size_t radius, std::size_t limit, CancellationPoint& cancellation_point,
                  std::int64_t* representatives) {
-  GroupCodes codes = reader.read(group);
-  const std::vector<std::uint32_t> number = codes.remove_repeats(cancellation_point);
+  GroupCodes codes = reader.read(group, cancellation_point);
+  codes.remove_repeats(cancellation_point);
   reader.done(items.size() - codes.count(), 0, cancellation_point);
   const std::vector<std::uint32_t> first =
       GroupSplitter(kernels, codes, radius, limit).split(cancellation_point, [&](std::size_t count, std::size_t pairs) {
         reader.done(count, pairs, cancellation_point);
       });
   std::vector<std::int64_t> first_item(codes.count());
-  for (std::size_t i = items.size(); i-- > 0;) first_item[number[i]] = items[i];
-  for (std::size_t i = 0; i < items.size(); ++i) representatives[i] = first_item[first[number[i]]];
+  for (std::size_t i = items.size(); i-- > 0;) first_item[codes.numbers()[i]] = items[i];
+  for (std::size_t i = 0; i < items.size(); ++i) representatives[i] = first_item[first[codes.numbers()[i]]];
 }
 
 }  // namespace

@@ -7,8 +7,8 @@ import pytest
 from known_answers import reference
 from strategies import seeded_codes, seeded_near_duplicates
 
-from vtsearch import Database, _database, _native, _pages
-from vtsearch.duplicates import Duplicates, deduplicate, matches
+from vtsearch import Database, _database, _native, _pages, ranking
+from vtsearch.duplicates import Duplicates, deduplicate
 
 N = 203
 
@@ -46,9 +46,9 @@ def test_matches_diameters_and_bounded_groups_of_files_are_the_reference(small_r
         agree(found.diameters(mapped(codes)), reference.diameters(codes, found.representatives))
 
 
-@pytest.mark.parametrize("joined", [1, 100, 2**25])
-def test_old_items_in_many_parts_are_matched_as_in_one(agree, monkeypatch, joined):
-    monkeypatch.setattr(matches, "_JOINED_BYTES", joined)
+@pytest.mark.parametrize("range_bytes", [1, 800, 2**28])
+def test_old_items_in_many_parts_are_matched_as_in_one(agree, monkeypatch, range_bytes):
+    monkeypatch.setattr(_database, "RANGE_BYTES", range_bytes)
     plain = seeded_near_duplicates(0, 2 * N, 64)
     old, codes = plain[:N], plain[N:]
     found = deduplicate(codes, 5, against=Database(np.array_split(old, 19)), threads=2)
@@ -106,6 +106,17 @@ def test_what_is_raised_while_a_window_is_let_go_ends_the_call(radius, threads):
     codes = np.zeros((3000, 16), dtype=np.uint8)
     with pytest.raises(InterruptedError, match="enough"):
         _native.deduplicate(codes, radius, 100, 10**6, None, stop, threads)
+
+
+@pytest.mark.parametrize("window", [1, 100, 2048, 2500, 2999])
+def test_large_groups_are_read_in_windows_of_any_size(agree, window):
+    codes = seeded_codes(2, 3000, 64)[np.random.default_rng(0).integers(0, 2600, 3000)]
+    groups, released = (np.arange(3000), np.array([0, 3000])), []
+    expected = np.array([ranking.distances(codes, codes).max()], dtype=np.int64)
+    agree(_native.diameters(codes, *groups, window, 1, None, lambda *items: released.append(items), 2), expected)
+    assert released[-1] == (0, 3000)
+    first = deduplicate(codes, 0).representatives
+    agree(_native.split_groups(codes, *groups, 64, 0, window, 1, None, None, 2), first)
 
 
 @pytest.mark.parametrize("threads", [1, 3])

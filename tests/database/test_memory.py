@@ -86,6 +86,9 @@ MEMORY_CALLS = {
     "within": "ranking.within(queries, codes, 12)",
     "histogram": "ranking.histogram(queries, codes)",
     "deduplicate": "duplicates.deduplicate(codes.reshape(-1, 1024), 3)",
+    "deduplicate against": "duplicates.deduplicate(queries, 3, against=codes)",
+    "diameters": "duplicates.Duplicates(np.arange(2**18) // 2 * 2).diameters(codes.reshape(-1, 1024))",
+    "bounded groups": "duplicates.deduplicate(codes.reshape(-1, 1024), 3, max_diameter=3)",
     "average precision": "metrics.average_precision(queries, codes, np.arange(3), labels)",
     "by index": "metrics.average_precision(queries, codes, np.arange(3), labels, 100, ties='index')",
 }

@@ -12,7 +12,7 @@ from vtsearch._database import Database
 from vtsearch._validate import Codes, Progress
 from vtsearch.duplicates.items import windows_of
 
-_JOINED_BYTES = 2**25
+_PARTS_OF_A_RANGE = 8
 
 
 def match(
@@ -52,7 +52,7 @@ def _joined_ranges(scan: _database.Scan) -> Iterator[tuple[int, Codes]]:
     waiting: list[_database.Range] = []
     for each in scan:
         waiting.append(each)
-        if sum(one.codes.nbytes for one in waiting) >= _JOINED_BYTES:
+        if sum(one.codes.nbytes for one in waiting) >= _database.RANGE_BYTES // _PARTS_OF_A_RANGE:
             yield _as_one(waiting)
             waiting = []
     if waiting:
