@@ -10,7 +10,7 @@ from known_answers import reference
 from strategies import masks, retrievals, seeded_codes, seeded_queries
 
 import vtsearch
-from vtsearch import metrics, ranking, rescoring
+from vtsearch import metrics, ranking
 from vtsearch._database import Database
 
 BITS, N = 24, 203
@@ -213,8 +213,7 @@ def test_histograms_of_groups_of_queries_have_as_many_columns(monkeypatch, maske
 
 @pytest.mark.parametrize("form", ["array", "file", "parts"])
 @pytest.mark.parametrize("k", [None, 1, 9, 50])
-def test_candidates_are_ordered_by_weighted_distance(monkeypatch, mapped, form, k):
-    monkeypatch.setattr(rescoring, "_BLOCK_BYTES", 8 * 3 * 40 * 2)
+def test_candidates_are_ordered_by_weighted_distance(mapped, form, k):
     database = {
         "array": CODES,
         "file": mapped(CODES),

@@ -133,6 +133,7 @@ double extreme_over_cut(double sum_before, const Group& group, double places, Ti
 }
 
 double group_sum(const Group& group, double places, Ties ties) {
+  if (group.relevant == 0) return 0.0;
   switch (ties) {
     case Ties::best:
       return first_sum(group, max_relevant(group, places));

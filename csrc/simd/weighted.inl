@@ -8,7 +8,7 @@
 //     below(limit)                bit i: sum i is below the limit
 //     store(p)                    the sums as 16-bit integers
 //   with 1 four per row:
-//     load_lanes(p, step)         16 bytes from each of p, p + step, ...
+//     load_words(p, stride, lane) 8 bytes from p and from p + stride, then from p + lane and p + lane + stride, ...
 //     zip_low(a, b), zip_high     bytes of the low or high halves of each 16 bytes of a and b, in turns
 //     low_fours(v), high_fours(v) the halves of each byte
 //   otherwise:
@@ -62,16 +62,22 @@ struct WeightedLookups {
     Tables kept_[kept == 0 ? 1 : kept];
   };
 
-  // Transposes 8 bytes of each code by four perfect shuffles, each 16 bytes of a register apart from the others.
   template <std::size_t Bytes>
   static void arrange_bytes(const u8* codes, std::size_t stride, u8* rows) {
-    u8 slots[group_items * word_width] = {};
-    if (stride != word_width) {
+    if constexpr (Bytes < word_width) {
+      u8 slots[group_items * word_width] = {};
       for (std::size_t i = 0; i < group_items; ++i) std::memcpy(slots + i * word_width, codes + i * stride, Bytes);
-      codes = slots;
+      return arrange_words<Bytes>(slots, word_width, rows);
+    } else {
+      arrange_words<Bytes>(codes, stride, rows);
     }
+  }
+
+  // Transposes 8 bytes of each code by four perfect shuffles, each 16 bytes of a register apart from the others.
+  template <std::size_t Bytes>
+  static void arrange_words(const u8* codes, std::size_t stride, u8* rows) {
     V v[8], next[8];
-    for (std::size_t k = 0; k < 8; ++k) v[k] = V::load_lanes(codes + 16 * k, 16 * word_width);
+    for (std::size_t k = 0; k < 8; ++k) v[k] = V::load_words(codes + 2 * k * stride, stride, 16 * stride);
     for (std::size_t level = 0; level < 4; ++level) {
       for (std::size_t k = 0; k < 4; ++k) {
         next[2 * k] = V::zip_low(v[k], v[k + 4]);

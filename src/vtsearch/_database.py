@@ -119,6 +119,8 @@ class Database:
 
     def codes_of(self, items: NDArray[np.int64]) -> Codes:
         """(items, bytes): a copy of the codes of some items."""
+        if len(self.parts) == 1:
+            return np.asarray(self.parts[0][items])
         codes = np.empty((len(items), self.width), dtype=np.uint8)
         first = 0
         for part in self.parts:
@@ -292,9 +294,11 @@ def _nearest(before: Rows, here: Rows, k: int) -> Rows:
     step = max(1, _MERGED_BYTES // (16 * max(columns, 1)))
     for start in range(0, queries, step):
         rows = slice(start, start + step)
-        keys = np.concatenate([_keys(before[0][rows], before[1][rows]), _keys(here[0][rows], here[1][rows])], axis=1)
+        keys = np.concatenate(
+            [sort_keys(before[0][rows], before[1][rows]), sort_keys(here[0][rows], here[1][rows])], axis=1
+        )
         keys.sort(axis=1, kind="stable")  # a stable sort merges two sorted runs
-        distances[rows], indices[rows] = _unpacked(keys[:, :columns])
+        distances[rows], indices[rows] = from_sort_keys(keys[:, :columns])
     return distances, indices
 
 
@@ -304,17 +308,17 @@ def _joined(parts: Sequence[Lists]) -> Lists:
     distances, indices = np.empty(offsets[-1], dtype=np.int32), np.empty(offsets[-1], dtype=np.int64)
     for q in range(len(offsets) - 1):
         pieces = [(part, slice(part[0][q], part[0][q + 1])) for part in parts]
-        keys = np.concatenate([_keys(part[1][piece], part[2][piece]) for part, piece in pieces])
+        keys = np.concatenate([sort_keys(part[1][piece], part[2][piece]) for part, piece in pieces])
         keys.sort(kind="stable")
         row = slice(offsets[q], offsets[q + 1])
-        distances[row], indices[row] = _unpacked(keys)
+        distances[row], indices[row] = from_sort_keys(keys)
     return offsets, distances, indices
 
 
-def _keys(distances: NDArray[np.int32], indices: NDArray[np.int64]) -> NDArray[np.uint64]:
+def sort_keys(distances: NDArray[np.int32], indices: NDArray[np.int64]) -> NDArray[np.uint64]:
     """One number in the order of (distance, index): distances have 16 bits, indices at most 48."""
     return distances.astype(np.uint64) << _INDEX_BITS | indices.astype(np.uint64)
 
 
-def _unpacked(keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+def from_sort_keys(keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     return keys >> _INDEX_BITS, keys & _INDEX_MASK

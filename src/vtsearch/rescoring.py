@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _database, _validate
+from vtsearch import _database, _native, _validate
 from vtsearch._database import Database
-from vtsearch._queries import Queries, checked_weights
+from vtsearch._queries import checked_weights
 from vtsearch.ranking import Ranking
-
-_BLOCK_BYTES = 2**22
 
 
 def rescore(
@@ -52,24 +50,17 @@ def rescore(
         Ranking(distances=array([[ 7, 56]], dtype=int32), indices=array([[0, 1]]))
     """
     codes, database = _database.query_and_database(query_codes, db_codes)
-    queries = Queries(codes, checked_weights(weights, codes))
-    items = _positions(candidates, len(queries), len(database))
+    counts = checked_weights(weights, codes)
+    items = _positions(candidates, len(codes), len(database))
     columns = _validate.cut_off(k, items.shape[1])
-    distances = np.empty((len(items), columns), dtype=np.int32)
-    indices = np.empty((len(items), columns), dtype=np.int64)
-    step = max(1, _BLOCK_BYTES // max(8 * database.width * items.shape[1], 1))
-    for start in range(0, len(items), step):
-        block = slice(start, start + step)
-        distances[block], indices[block] = _ordered(queries[block], database, items[block], columns)
-    return Ranking(distances, indices)
-
-
-def _ordered(queries: Queries, database: Database, items: NDArray[np.int64], columns: int) -> tuple[Any, Any]:
-    """The first of some candidates by (weighted distance, index)."""
-    owners = np.repeat(np.arange(len(items)), items.shape[1])
-    distances = queries.distances(owners, database.codes_of(items.ravel())).reshape(items.shape)
-    order = np.lexsort((items, distances), axis=1)[:, :columns]
-    return np.take_along_axis(distances, order, axis=1), np.take_along_axis(items, order, axis=1)
+    distances = np.empty(items.shape, dtype=np.int32)
+    for q, row in enumerate(items):
+        one = slice(q, q + 1)
+        distances[one] = _native.distances(codes[one], database.codes_of(row), 1, counts[one])
+    keys = _database.sort_keys(distances, items)
+    keys.sort(axis=1)
+    ordered, indices = _database.from_sort_keys(keys[:, :columns])
+    return Ranking(ordered.astype(np.int32), indices.astype(np.int64))
 
 
 def _positions(candidates: Ranking | ArrayLike, queries: int, n: int) -> NDArray[np.int64]:
