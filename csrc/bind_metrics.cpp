@@ -117,7 +117,7 @@ Scores scores_of(const Histogram& items, const Histogram& relevant, py::ssize_t 
 }
 
 // The rows of labels over distinct classes, ascending.
-std::pair<Offsets, Classes> rows_of(const ClassNumbers& labels, const ClassNumbers& classes) {
+std::pair<Offsets, Classes> single_label_rows(const ClassNumbers& labels, const ClassNumbers& classes) {
   require(labels.ndim() == 1 && classes.ndim() == 1, "labels: expected (n,)");
   const std::vector<std::int64_t> list(classes.data(), classes.data() + classes.size());
   LabelRows rows;
@@ -193,7 +193,7 @@ void register_metrics(py::module_& module) {
   register_labelled(module, "average_precision_by_index", &scores_by_index, "k"_a, "normalizer"_a, "threads"_a);
   module.def("weighted_average_precision", &weighted_scores_of, exact("items"), exact("relevant"), exact("gains"),
              "k"_a);
-  module.def("label_rows", &rows_of, "labels"_a, "classes"_a);
+  module.def("label_rows", &single_label_rows, "labels"_a, "classes"_a);
   module.def("average_precision_plain", &precision_plain, "query_codes"_a, "db_codes"_a, "query_labels"_a,
              "db_labels"_a, "k"_a, "ties"_a, "normalizer"_a, "threads"_a, "most_bytes"_a, "most_histogram_bytes"_a);
   module.def("average_precision", &scores_of, exact("items"), exact("relevant"), "k"_a, "ties"_a, "normalizer"_a);

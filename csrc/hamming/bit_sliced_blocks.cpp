@@ -19,16 +19,41 @@ std::size_t form_of(std::size_t units) {
                                   std::begin(unrolled_units));
 }
 
-// The offsets of the precomputed rows of a unit for a query with these 16 bits.
-void pick_rows(unsigned query_bits, std::uint16_t* picks) {
-  const auto offset = [](std::size_t row) { return static_cast<std::uint16_t>(row * row_bytes); };
-  for (std::size_t t = 0; t < triples; ++t) {
-    const unsigned three = (query_bits >> (3 * t)) & 7;
-    picks[t] = offset(t * rows_per_triple + static_cast<std::size_t>(std::popcount(three) % 2));
-    picks[triples + t] = offset(t * rows_per_triple + carries_row + three);
+// Selects the precomputed rows of a block for a query, unit by unit.
+class RowPicker {
+ public:
+  explicit RowPicker(std::uint16_t* picks) : picks_(picks) {}
+
+  // For the next 16 bits.
+  void pick_unit(unsigned bits) {
+    unsigned sums[joint_adder];
+    for (unsigned t = 0; t < triples; ++t) sums[t] = pick((bits >> (3 * t)) & 7);
+    sums[5] = pick(sums[0] | sums[1] << 1 | sums[2] << 2);
+    sums[6] = pick(sums[3] | sums[4] << 1 | sums[5] << 2);
+    parity_ = pick(parity_ | last_ << 1 | sums[6] << 2);
+    last_ = bits >> (unit_bits - 1);
   }
-  picks[2 * triples] = offset(last_row + (query_bits >> (unit_bits - 1)));
-}
+
+  // After the last unit.
+  void pick_rest() {
+    picks_[0] = offset(parity_);
+    picks_[1] = offset(2 + last_);
+  }
+
+ private:
+  static std::uint16_t offset(std::size_t row) { return static_cast<std::uint16_t>(row * row_bytes); }
+
+  // Returns the sum of the three bits.
+  unsigned pick(unsigned three) {
+    *picks_++ = offset(adder_++ % adders_per_unit * rows_per_adder + three);
+    return static_cast<unsigned>(std::popcount(three) % 2);
+  }
+
+  std::uint16_t* picks_;
+  std::size_t adder_ = 0;
+  unsigned parity_ = 0;  // of the bits before, but the last one
+  unsigned last_ = 0;
+};
 
 // Prefetches the next block to the second-level cache while the queries scan this one. At the end of a tile the
 // addresses may be invalid, which a prefetch ignores.
@@ -50,15 +75,17 @@ BitSlicedQuerySet::BitSlicedQuerySet(CodeView queries)
     : count_(queries.count),
       units_(units_of(queries.width)),
       bits_(counter_bits(unit_bits * units_)),
-      picks_(count_ * units_ * picks_per_unit),
+      picks_(count_ * picks_of(units_)),
       thresholds_(count_),
       bias_(count_ * bits_) {
   for (std::size_t q = 0; q < count_; ++q) {
+    RowPicker picker(picks_.data() + q * picks_of(units_));
     for (std::size_t unit = 0; unit < units_; ++unit) {
       const std::uint8_t* bytes = queries.code(q) + unit * unit_bytes;
       const unsigned high = (unit + 1) * unit_bytes <= queries.width ? bytes[1] : 0u;
-      pick_rows(bytes[0] | high << 8, picks_.data() + (q * units_ + unit) * picks_per_unit);
+      picker.pick_unit(bytes[0] | high << 8);
     }
+    picker.pick_rest();
     set_threshold(q, queries.bins());
   }
 }
@@ -70,7 +97,7 @@ void BitSlicedQuerySet::set_threshold(std::size_t q, std::size_t threshold) {
 }
 
 BitSlicedBlock::BitSlicedBlock(std::size_t width)
-    : units_(units_of(width)), padded_(padded_width(width)), rows_(units_ * rows_per_unit * row_bytes) {}
+    : units_(units_of(width)), padded_(padded_width(width)), rows_(rows_of(units_) * row_bytes) {}
 
 void BitSlicedBlock::set(const BitSlicedWidthKernels& kernels, const Tile& tile, std::size_t first) {
   const std::size_t count = std::min(block_items, tile.count - first);

@@ -2,15 +2,19 @@
 // with logic instructions only, 512 codes at a time, by a carry-save adder tree (Harley-Seal popcount).
 //
 // A full adder (two instructions with AVX-512, three to five elsewhere) reduces three rows of one weight to one row of
-// that weight and one of the next. The inputs of the first adders are bits of the database, inverted where the query
-// has a 1. Three bits can be inverted in 8 ways, so the sums and carries are precomputed once per block, and each query
-// selects its rows. For 64-bit codes 41 full adders per 512 codes remain.
+// that weight and one of the next. The first inputs are bits of the database, inverted where the query has a 1.
+// Inverting an input inverts the sum: sums are parities, of which the query decides only the sign, and so is each sum
+// of sums. The carry of three of them is one of eight rows. All adders of the lowest weight are therefore precomputed
+// once per block, and each query selects their carries: for 64-bit codes 31 rows, for which 26 full adders per 512
+// codes remain.
 //
-// A unit is 16 bits of every code of a block. Its rows:
+// A unit is 16 bits of every code of a block. Its adders of the lowest weight, of eight rows of carries each:
 //
-//   triple t = 0 .. 4, bits 3 t .. 3 t + 2:  2 rows of sums, by the parity of the query's three bits
-//                                            8 rows of carries, by the query's three bits
-//   the last bit:                            2 rows, by the query's bit
+//   0 .. 4   bits 3 t .. 3 t + 2
+//   5, 6     the sums of adders 0 to 2, and of 3 to 5
+//   7        the sum of adder 6 and what the units before leave: the sum of their last adder, and their last bit
+//
+// After the last unit come what it leaves: two rows each, unchanged and inverted.
 #pragma once
 
 #include <cstddef>
@@ -25,11 +29,18 @@ inline constexpr std::size_t row_bytes = block_items / 8;
 inline constexpr std::size_t unit_bits = 16;
 inline constexpr std::size_t unit_bytes = unit_bits / 8;
 inline constexpr std::size_t triples = 5;
-inline constexpr std::size_t carries_row = 2;  // within a triple, after its sums
-inline constexpr std::size_t rows_per_triple = carries_row + 8;
-inline constexpr std::size_t last_row = triples * rows_per_triple;
-inline constexpr std::size_t rows_per_unit = last_row + 2;
-inline constexpr std::size_t picks_per_unit = 2 * triples + 1;  // sums, carries, the last bit
+inline constexpr std::size_t joint_adder = 7;
+inline constexpr std::size_t adders_per_unit = 8;
+inline constexpr std::size_t rows_per_adder = 8;
+inline constexpr std::size_t rows_per_unit = adders_per_unit * rows_per_adder;
+
+// The rows of a block, and the rows that a query selects of them.
+constexpr std::size_t rows_of(std::size_t units) {
+  return units * rows_per_unit + 4;
+}
+constexpr std::size_t picks_of(std::size_t units) {
+  return units * adders_per_unit + 2;
+}
 
 // The number of bits of a counter that can hold `largest`.
 constexpr std::size_t counter_bits(std::size_t largest) {
@@ -43,7 +54,8 @@ inline constexpr std::size_t max_counter_bits = 17;
 struct BitSlicedQueries {
   std::size_t count;
   std::size_t units;
-  const std::uint16_t* picks;  // (count, units, picks_per_unit) byte offsets of rows from the first row of the unit
+  const std::uint16_t* picks;  // (count, picks_of(units)) byte offsets of rows: of each adder from the first row of its
+                               // unit, and of the last two from the first row after the last unit
   const std::uint16_t* thresholds;  // (count,)
   const std::uint64_t* bias;        // (count, bits) bits of 2^bits - threshold, each as a word of zeros or ones;
                                     // bits = counter_bits(unit_bits * units)

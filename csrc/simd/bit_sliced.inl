@@ -44,27 +44,22 @@ VTSEARCH_ALWAYS_INLINE void add(const Number<A>& a, const Number<B>& b, Vector c
   if constexpr (I + 1 < Total) add<I + 1>(a, b, carry, total);
 }
 
-// The sum of the first 15 bits of a unit.
-VTSEARCH_ALWAYS_INLINE Number<4> unit_sum(const u8* rows, const u16* picks) {
-  const auto sum = [&](std::size_t t) { return Vector::load(rows + picks[t]); };
-  const auto carry = [&](std::size_t t) { return Vector::load(rows + picks[triples + t]); };
-  const Vector s0 = sum(0), s1 = sum(1), s2 = sum(2), s3 = sum(3), s4 = sum(4);
-  const Vector ones = Vector::sum(s0, s1, s2), twos_a = Vector::majority(s0, s1, s2);
-  const Vector bit0 = Vector::sum(ones, s3, s4), twos_b = Vector::majority(ones, s3, s4);
-  const Vector c0 = carry(0), c1 = carry(1), c2 = carry(2), c3 = carry(3), c4 = carry(4);
-  const Vector twos_c = Vector::sum(c0, c1, c2), fours_a = Vector::majority(c0, c1, c2);
-  const Vector twos_d = Vector::sum(c3, c4, twos_a), fours_b = Vector::majority(c3, c4, twos_a);
-  const Vector bit1 = Vector::sum(twos_b, twos_c, twos_d), fours_c = Vector::majority(twos_b, twos_c, twos_d);
-  return {{bit0, bit1, Vector::sum(fours_a, fours_b, fours_c), Vector::majority(fours_a, fours_b, fours_c)}};
+// The sum of the carries of a unit's first seven adders.
+VTSEARCH_ALWAYS_INLINE Number<3> unit_sum(const u8* rows, const u16* picks) {
+  const auto carry = [&](std::size_t t) { return Vector::load(rows + picks[t]); };
+  const Vector c0 = carry(0), c1 = carry(1), c2 = carry(2), c3 = carry(3), c4 = carry(4), c5 = carry(5), c6 = carry(6);
+  const Vector ones_a = Vector::sum(c0, c1, c2), twos_a = Vector::majority(c0, c1, c2);
+  const Vector ones_b = Vector::sum(c3, c4, c5), twos_b = Vector::majority(c3, c4, c5);
+  const Vector bit0 = Vector::sum(ones_a, ones_b, c6), twos_c = Vector::majority(ones_a, ones_b, c6);
+  return {{bit0, Vector::sum(twos_a, twos_b, twos_c), Vector::majority(twos_a, twos_b, twos_c)}};
 }
 
-// The 16th bit of a unit, left out by unit_sum.
-VTSEARCH_ALWAYS_INLINE Vector last_bit(const u8* rows, const u16* picks) {
-  return Vector::load(rows + picks[2 * triples]);
+// The carry of a unit's last adder, left out by unit_sum. It is 0 in the first unit.
+VTSEARCH_ALWAYS_INLINE Vector joint_carry(const u8* rows, const u16* picks) {
+  return Vector::load(rows + picks[joint_adder]);
 }
 
-// The sum of all bits of `Units` units but the last one. The last bits of inner units serve as carry inputs of
-// additions.
+// The sum of the carries of `Units` units but the first joint one. The others serve as carry inputs of additions.
 template <std::size_t Units>
 VTSEARCH_ALWAYS_INLINE auto sum_of_units(const u8* rows, const u16* picks) {
   if constexpr (Units == 1) {
@@ -72,13 +67,23 @@ VTSEARCH_ALWAYS_INLINE auto sum_of_units(const u8* rows, const u16* picks) {
   } else {
     constexpr std::size_t left = (Units + 1) / 2;
     const u8* middle_rows = rows + left * unit_stride;
-    const u16* middle_picks = picks + left * picks_per_unit;
-    Number<counter_bits(unit_bits * Units - 1)> total;
+    const u16* middle_picks = picks + left * adders_per_unit;
+    Number<counter_bits(adders_per_unit * Units - 1)> total;
     add(sum_of_units<left>(rows, picks), sum_of_units<Units - left>(middle_rows, middle_picks),
-        last_bit(middle_rows - unit_stride, middle_picks - picks_per_unit), total);
+        joint_carry(middle_rows, middle_picks), total);
     return total;
   }
 }
+
+// The two rows of the lowest weight that remain.
+struct Rest {
+  Vector parity;
+  Vector last;
+
+  VTSEARCH_ALWAYS_INLINE Rest(const u8* rows, const u16* picks, std::size_t units)
+      : parity(Vector::load(rows + units * unit_stride + picks[units * adders_per_unit])),
+        last(Vector::load(rows + units * unit_stride + picks[units * adders_per_unit + 1])) {}
+};
 
 // The running sum for any number of units, kept in memory.
 struct LongSum {
@@ -99,15 +104,14 @@ struct LongSum {
 
 VTSEARCH_NOINLINE LongSum long_sum(const u8* rows, const u16* picks, std::size_t units) {
   LongSum total;
-  total.bits = counter_bits(unit_bits * units);
+  total.bits = counter_bits(adders_per_unit * units);
   for (std::size_t i = 0; i < total.bits; ++i) total.bit[i] = Vector::broadcast(&LongSum::zeros);
   constexpr std::size_t step = 4;
-  for (; units >= step; units -= step, rows += step * unit_stride, picks += step * picks_per_unit) {
-    const Vector carry = last_bit(rows + (step - 1) * unit_stride, picks + (step - 1) * picks_per_unit);
-    total.add(sum_of_units<step>(rows, picks), carry);
+  for (; units >= step; units -= step, rows += step * unit_stride, picks += step * adders_per_unit) {
+    total.add(sum_of_units<step>(rows, picks), joint_carry(rows, picks));
   }
-  for (; units > 0; --units, rows += unit_stride, picks += picks_per_unit) {
-    total.add(unit_sum(rows, picks), last_bit(rows, picks));
+  for (; units > 0; --units, rows += unit_stride, picks += adders_per_unit) {
+    total.add(unit_sum(rows, picks), joint_carry(rows, picks));
   }
   return total;
 }
@@ -115,21 +119,26 @@ VTSEARCH_NOINLINE LongSum long_sum(const u8* rows, const u16* picks, std::size_t
 // Distances as bits, lowest first; Units = 0 means any number of units.
 template <std::size_t Units>
 VTSEARCH_ALWAYS_INLINE void distance_bits(const u8* rows, const u16* picks, std::size_t units, Vector* bits) {
-  if constexpr (Units == 0) {
-    const LongSum total = long_sum(rows, picks, units);
-    for (std::size_t i = 0; i < total.bits; ++i) bits[i] = total.bit[i];
-  } else {
-    const auto sum = sum_of_units<Units>(rows, picks);
-    Vector carry = last_bit(rows + (Units - 1) * unit_stride, picks + (Units - 1) * picks_per_unit);
-    for (std::size_t i = 0; i < sum.bits; ++i) {
-      bits[i] = sum.bit[i] ^ carry;
+  const Rest rest(rows, picks, units);
+  bits[0] = rest.parity ^ rest.last;
+  Vector carry = rest.parity & rest.last;
+  const auto add_carry = [&](const auto& sum, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      bits[i + 1] = sum.bit[i] ^ carry;
       carry = sum.bit[i] & carry;
     }
-    if constexpr (counter_bits(unit_bits * Units) > sum.bits) bits[sum.bits] = carry;
+  };
+  if constexpr (Units == 0) {
+    const LongSum sum = long_sum(rows, picks, units);
+    add_carry(sum, sum.bits);
+  } else {
+    const auto sum = sum_of_units<Units>(rows, picks);
+    add_carry(sum, sum.bits);
+    if constexpr (counter_bits(unit_bits * Units) > sum.bits + 1) bits[sum.bits + 1] = carry;
   }
 }
 
-// The carry out of distance + bias, set for items not below the threshold.
+// The carry out of sum + bias, set for items not below the threshold.
 template <std::size_t I, std::size_t Bits>
 VTSEARCH_ALWAYS_INLINE Vector carried(const Number<Bits>& sum, const u64* bias, Vector carry) {
   if constexpr (I == Bits) {
@@ -141,19 +150,19 @@ VTSEARCH_ALWAYS_INLINE Vector carried(const Number<Bits>& sum, const u64* bias, 
 
 template <std::size_t Units>
 VTSEARCH_ALWAYS_INLINE Vector not_below(const u8* rows, const u16* picks, std::size_t units, const u64* bias) {
+  const Rest rest(rows, picks, units);
+  Vector carry = Vector::majority(rest.parity, rest.last, Vector::broadcast(bias));
   if constexpr (Units == 0) {
-    const LongSum total = long_sum(rows, picks, units);
-    Vector carry = Vector::broadcast(&LongSum::zeros);
-    for (std::size_t i = 0; i < total.bits; ++i) {
-      carry = Vector::majority(total.bit[i], Vector::broadcast(bias + i), carry);
+    const LongSum sum = long_sum(rows, picks, units);
+    for (std::size_t i = 0; i < sum.bits; ++i) {
+      carry = Vector::majority(sum.bit[i], Vector::broadcast(bias + 1 + i), carry);
     }
     return carry;
   } else {
     const auto sum = sum_of_units<Units>(rows, picks);
-    const Vector last = last_bit(rows + (Units - 1) * unit_stride, picks + (Units - 1) * picks_per_unit);
-    const Vector carry = carried<0>(sum, bias, last);
-    if constexpr (counter_bits(unit_bits * Units) == sum.bits) return carry;
-    return carry & Vector::broadcast(bias + sum.bits);
+    carry = carried<0>(sum, bias + 1, carry);
+    if constexpr (counter_bits(unit_bits * Units) == sum.bits + 1) return carry;
+    return carry & Vector::broadcast(bias + 1 + sum.bits);
   }
 }
 
@@ -168,7 +177,7 @@ void scan_block(const u8* rows, const BitSlicedQueries& queries, const BlockItem
   const std::size_t bits = counter_bits(unit_bits * units);
   const u16* picks = queries.picks;
   const u64* bias = queries.bias;
-  for (std::size_t q = 0; q < queries.count; ++q, picks += units * picks_per_unit, bias += bits) {
+  for (std::size_t q = 0; q < queries.count; ++q, picks += picks_of(units), bias += bits) {
     if (queries.thresholds[q] == 0) continue;
     bool here = false;
     for (std::size_t at = 0; at < row_bytes; at += vector_bytes) {
@@ -221,7 +230,7 @@ void count_block(const u8* rows, const BitSlicedQueries& queries, const BlockIte
     const u64* wanted = relevant_items == nullptr ? nullptr : relevant_items[q];
     for (std::size_t at = 0; at < row_bytes; at += vector_bytes) {
       Vector distance[max_counter_bits];
-      distance_bits<Units>(rows + at, queries.picks + q * units * picks_per_unit, units, distance);
+      distance_bits<Units>(rows + at, queries.picks + q * picks_of(units), units, distance);
       const LowBits low(distance[0], distance[1], distance[2]);
       Vector high[max_counter_bits][2];  // each higher bit, inverted and unchanged
       for (std::size_t i = 3; i < bits; ++i) {
@@ -306,29 +315,48 @@ void bit_slice_column(const u8* codes, std::size_t count, std::size_t width, Pla
   Vector::bit_slice<Bytes>(all, Bytes, planes);
 }
 
-// The precomputed rows of one unit from its 16 planes.
-void make_rows(Planes planes, u8* rows) {
-  const Vector ones = LowBits::ones();
+// Stores the eight carries of a + b + c, by which of them are inverted, and returns the sum.
+VTSEARCH_ALWAYS_INLINE Vector put_adder(Vector a, Vector b, Vector c, u8* rows) {
+  const auto put = [&](std::size_t inverted, Vector carry) {
+    Vector::store(rows + inverted * row_bytes, carry);
+    Vector::store(rows + (inverted ^ 7) * row_bytes, carry ^ LowBits::ones());
+  };
+  const Vector carry = Vector::majority(a, b, c);
+  put(0, carry);
+  put(1, Vector::sum(carry, b, c));  // changes where the other two differ
+  put(2, Vector::sum(carry, a, c));
+  put(4, Vector::sum(carry, a, b));
+  return Vector::sum(a, b, c);
+}
+
+// What the units before leave, as planes: the parity of their bits but the last one, and that bit.
+struct Left {
+  alignas(64) u8 parity[row_bytes] = {};
+  alignas(64) u8 last[row_bytes] = {};
+};
+
+// The rows of one unit from its 16 planes.
+void make_rows(Planes planes, u8* rows, Left& left) {
   for (std::size_t at = 0; at < row_bytes; at += vector_bytes) {
     const auto plane = [&](std::size_t p) { return Vector::load(planes[p] + at); };
-    const auto put = [&](std::size_t r, Vector v) { Vector::store(rows + r * row_bytes + at, v); };
-    for (std::size_t t = 0; t < triples; ++t) {
-      const Vector a = plane(3 * t), b = plane(3 * t + 1), c = plane(3 * t + 2);
-      const std::size_t sums = t * rows_per_triple, carries = sums + carries_row;
-      const Vector sum = Vector::sum(a, b, c);
-      put(sums, sum);
-      put(sums + 1, sum ^ ones);
-      // An inverted bit changes the majority where the other two differ.
-      const Vector most = Vector::majority(a, b, c);
-      const Vector inverted[4] = {most, Vector::sum(most, b, c), Vector::sum(most, a, c), Vector::sum(most, a, b)};
-      const std::size_t query_bits[4] = {0, 1, 2, 4};
-      for (std::size_t i = 0; i < 4; ++i) {
-        put(carries + query_bits[i], inverted[i]);
-        put(carries + (query_bits[i] ^ 7), inverted[i] ^ ones);
-      }
-    }
-    put(last_row, plane(unit_bits - 1));
-    put(last_row + 1, plane(unit_bits - 1) ^ ones);
+    const auto put = [&](std::size_t adder, Vector a, Vector b, Vector c) {
+      return put_adder(a, b, c, rows + adder * rows_per_adder * row_bytes + at);
+    };
+    Vector sums[triples];
+    for (std::size_t t = 0; t < triples; ++t) sums[t] = put(t, plane(3 * t), plane(3 * t + 1), plane(3 * t + 2));
+    const Vector sum = put(6, sums[3], sums[4], put(5, sums[0], sums[1], sums[2]));
+    Vector::store(left.parity + at,
+                  put(joint_adder, Vector::load(left.parity + at), Vector::load(left.last + at), sum));
+    Vector::store(left.last + at, plane(unit_bits - 1));
+  }
+}
+
+// The rows after the last unit.
+void put_left(const Left& left, u8* rows) {
+  for (std::size_t at = 0; at < row_bytes; at += vector_bytes, rows += vector_bytes) {
+    const Vector parity = Vector::load(left.parity + at), last = Vector::load(left.last + at);
+    const Vector all[4] = {parity, parity ^ LowBits::ones(), last, last ^ LowBits::ones()};
+    for (std::size_t r = 0; r < 4; ++r) Vector::store(rows + r * row_bytes, all[r]);
   }
 }
 
@@ -338,10 +366,12 @@ void bit_slice(const u8* codes, std::size_t count, std::size_t width, std::size_
                                    : width == 4 ? bit_slice_column<4>
                                                 : bit_slice_column<8>;
   alignas(64) u8 planes[64][row_bytes];
+  Left left;
   for (std::size_t unit = 0; unit < units; ++unit) {
     if (unit % units_per_column == 0) bit_slice_column_of(codes + unit * unit_bytes, count, width, planes);
-    make_rows(planes + unit % units_per_column * unit_bits, rows + unit * unit_stride);
+    make_rows(planes + unit % units_per_column * unit_bits, rows + unit * unit_stride, left);
   }
+  put_left(left, rows + units * unit_stride);
 }
 
 constexpr BitSlicedKernels bit_sliced_kernels() {
