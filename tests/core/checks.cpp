@@ -170,6 +170,7 @@ void check_count_within(const Call& call, const Answers& answers) {
 void check_nearest_below(const Call& call, const Answers& answers) {
   constexpr std::size_t most_tables = 20;
   const Problem& problem = call.problem;
+  if (problem.shape.weights != WeightKind::none) return;  // of codes alone
   const std::size_t queries = problem.shape.queries, items = problem.shape.items;
   const std::size_t most = std::min(call.options.radius + 1, answers.bins);
   for (const bool may_scan : {false, true}) {
