@@ -147,10 +147,12 @@ class DiameterSearch {
     TileReader reader = scanner.tiles(codes, {}, others, others.count());
     HitLists hits(queries.count());
     const std::size_t most = group_.bins() - 1;
-    std::size_t farthest = 0;
+    std::size_t farthest = 0, threshold = 0;
     for (Tile tile; !bounds_.are_enough() && reader.next(tile); cancellation_point()) {
-      const std::size_t found = bounds_.found();
-      for (std::size_t q = 0; q < queries.count(); ++q) scanner.set_threshold(q, most - found);
+      if (const std::size_t other = most - bounds_.found(); other != threshold) {
+        for (std::size_t q = 0; q < queries.count(); ++q) scanner.set_threshold(q, other);
+        threshold = other;
+      }
       scanner.scan(tile, hits, [&](std::size_t q, std::size_t count) {
         const std::uint16_t* distances = hits[q].distances();
         const auto nearest = static_cast<std::size_t>(std::min_element(distances, distances + count) - distances);

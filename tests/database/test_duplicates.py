@@ -119,16 +119,15 @@ def test_large_groups_are_read_in_windows_of_any_size(agree, window):
     agree(_native.split_groups(codes, *groups, 64, 0, window, 1, None, None, 2), first)
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_what_is_raised_while_groups_are_read_ends_the_call(threads):
+@pytest.mark.parametrize(("callback", "threads"), [("report", 1), ("release", 1), ("release", 3)])
+@pytest.mark.parametrize("sizes", [[9000], [9] * 1000])
+def test_what_is_raised_while_groups_are_read_ends_the_call(callback, threads, sizes):
     def stop(*items):
         raise InterruptedError("enough")
 
-    codes = seeded_codes(0, 9000, 64)
-    for sizes in ([9000], [9] * 1000):
-        groups = np.arange(9000), np.concatenate([[0], np.cumsum(sizes)])
-        for report, release in ((stop, None), (None, stop)):
-            with pytest.raises(InterruptedError, match="enough"):
-                _native.diameters(codes, *groups, 100, 1, report, release, threads)
-            with pytest.raises(InterruptedError, match="enough"):
-                _native.split_groups(codes, *groups, 64, 20, 100, 1, report, release, threads)
+    codes, groups = seeded_codes(0, 9000, 64), (np.arange(9000), np.cumsum([0, *sizes]))
+    callbacks = (stop, None) if callback == "report" else (None, stop)
+    with pytest.raises(InterruptedError, match="enough"):
+        _native.diameters(codes, *groups, 100, 1, *callbacks, threads)
+    with pytest.raises(InterruptedError, match="enough"):
+        _native.split_groups(codes, *groups, 64, 20, 100, 1, *callbacks, threads)
