@@ -56,7 +56,7 @@ def rescore(
     distances = np.empty(items.shape, dtype=np.int32)
     for q, row in enumerate(items):
         one = slice(q, q + 1)
-        distances[one] = _native.distances(codes[one], database.codes_of(row), 1, counts[one])
+        _native.distances(codes[one], database.codes_of(row), distances[one], 1, counts[one])
     keys = _database.sort_keys(distances, items)
     keys.sort(axis=1)
     ordered, indices = _database.from_sort_keys(keys[:, :columns])
