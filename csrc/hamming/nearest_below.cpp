@@ -5,7 +5,6 @@
 #include <mutex>
 #include <vector>
 
-#include "compiler.h"
 #include "hamming/aligned_array.h"
 #include "hamming/hit_list.h"
 #include "hamming/padding.h"
@@ -24,12 +23,29 @@ constexpr std::size_t most_bytes = std::size_t{1} << 26;
 // Longer substrings get keys of their first bits only.
 constexpr unsigned most_key_bits = 22;
 
-constexpr std::size_t queries_per_task = 1024;
+constexpr std::size_t queries_per_task = queries_per_block;
 
 // Times in units of a comparison of a pair in a scan of the whole database.
-constexpr double pair_in_bucket = 3.0;
+constexpr double pair_in_rows = 4.0;
+constexpr double queries_of_slicing = 20.0;  // in the time of which a block of items is laid out for others
 constexpr double item_of_table = 1000.0;
-constexpr double query_of_table = 2000.0;
+constexpr double query_of_table = 1000.0;
+
+double time_of_bucket(std::size_t items, std::size_t queries) {
+  const auto count = static_cast<double>(items), asked = static_cast<double>(queries);
+  if (!is_bit_sliced(queries, items)) return count * asked * pair_in_rows;
+  const double blocks = 1.0 + asked / static_cast<double>(queries_per_task);
+  return count * (asked + blocks * queries_of_slicing);
+}
+
+std::vector<std::uint32_t> bucket_sizes(CodeView codes, const Substring& part, CancellationPoint& cancellation_point) {
+  std::vector<std::uint32_t> sizes(part.buckets());
+  for (std::size_t i = 0; i < codes.count; ++i) {
+    if (i % items_per_check == 0) cancellation_point();
+    ++sizes[part.key(codes.code(i))];
+  }
+  return sizes;
+}
 
 struct Nearest {
   std::int32_t distance;  // of an item; or the limit
@@ -44,63 +60,96 @@ struct Nearest {
   std::size_t threshold(std::int64_t first) const {
     return static_cast<std::size_t>(distance) + (item > first ? 1 : 0);
   }
+
+  // Whether the items from `first` on have nothing of use, after `tables` of their tables: those within a smaller
+  // distance than that number have been found.
+  bool is_final(std::size_t tables, std::int64_t first) const {
+    return distance - (item < first ? 1 : 0) < static_cast<std::int64_t>(tables);
+  }
 };
 
-// Compares the queries of a task with the items of their buckets.
+// Compares queries with the items of a bucket, in which theirs are.
 class BucketSearch {
  public:
-  BucketSearch(const Kernels& kernels, CodeView queries)
-      : queries_(queries),
-        padded_(padded_width(queries.width)),
-        scan_(kernels.scan[width_form(padded_)]),
-        query_(padded_),
-        keys_(queries.count),
+  BucketSearch(const Kernels& kernels, const SubstringTable& items, std::size_t padded, std::int64_t first)
+      : kernels_(kernels),
+        items_(items),
+        padded_(padded),
+        first_(first),
         positions_(piece + items_per_group),
         distances_(piece + items_per_group) {}
 
-  // Table number `number` of the items from `first` on, after those before it: items within a distance of less than
-  // that number have been found.
-  void search(const SubstringTable& table, std::size_t number, std::int64_t first, Nearest* nearest,
+  // `codes`: padded ones of the queries. Those for which nothing nearer can be found may be left out.
+  void search(Range bucket, const std::vector<std::uint8_t>& codes, const std::vector<Nearest*>& nearest,
               CancellationPoint& cancellation_point) {
-    for (std::size_t q = 0; q < queries_.count; ++q) {
-      keys_[q] = table.part.key(queries_.code(q));
-      prefetch(table.begins + keys_[q]);
+    if (is_bit_sliced(nearest.size(), bucket.count())) {
+      return scan({codes.data(), nearest.size(), padded_}, bucket, nearest, cancellation_point);
     }
-    for (std::size_t q = 0; q < queries_.count; ++q, cancellation_point()) {
-      if (q + buckets_ahead < queries_.count) {
-        prefetch(table.codes + table.begins[keys_[q + buckets_ahead]] * padded_);
-      }
-      const std::int64_t farthest = nearest[q].distance - (nearest[q].item < first ? 1 : 0);
-      if (farthest < static_cast<std::int64_t>(number)) continue;
-      search_bucket(table, table.bucket(keys_[q]), queries_.code(q), first, nearest[q]);
+    for (std::size_t q = 0; q < nearest.size(); ++q, cancellation_point()) {
+      scan(codes.data() + q * padded_, bucket, *nearest[q]);
     }
   }
 
  private:
   static constexpr std::size_t piece = 512;
-  static constexpr std::size_t buckets_ahead = 8;
 
-  void search_bucket(const SubstringTable& table, Range bucket, const std::uint8_t* query, std::int64_t first,
-                     Nearest& nearest) {
-    std::copy_n(query, queries_.width, query_.data());
+  std::int64_t item(std::size_t place) const { return first_ + items_.items[place]; }
+
+  void scan(const std::uint8_t* query, Range bucket, Nearest& nearest) {
+    const ScanKernel kernel = kernels_.scan[width_form(padded_)];
     for (std::size_t begin = bucket.begin; begin < bucket.end; begin += piece) {
       const std::size_t count = std::min(piece, bucket.end - begin);
-      const std::uint32_t* items = table.items + begin;
-      const std::size_t found = scan_(query_.data(), table.codes + begin * padded_, count, padded_,
-                                      nearest.threshold(first + *items), positions_.data(), distances_.data());
+      const std::size_t found = kernel(query, items_.codes + begin * padded_, count, padded_,
+                                       nearest.threshold(item(begin)), positions_.data(), distances_.data());
       for (std::size_t i = 0; i < found; ++i) {
-        nearest.take(distances_.data()[i], first + items[positions_.data()[i]]);
+        nearest.take(distances_.data()[i], item(begin + positions_.data()[i]));
       }
     }
   }
 
-  CodeView queries_;
+  void scan(CodeView queries, Range bucket, const std::vector<Nearest*>& nearest,
+            CancellationPoint& cancellation_point) {
+    Scanner scanner(kernels_, queries, bucket.count());
+    for (std::size_t q = 0; q < queries.count; ++q) scanner.set_threshold(q, nearest[q]->threshold(item(bucket.begin)));
+    HitLists hits(queries.count);
+    TileReader reader = scanner.tiles({items_.codes, bucket.end, padded_}, {}, bucket, bucket.count());
+    for (Tile tile; reader.next(tile); cancellation_point()) {
+      scanner.scan(tile, hits, [&](std::size_t q, std::size_t count) {
+        const HitList& list = hits[q];
+        for (std::size_t i = 0; i < count; ++i) {
+          nearest[q]->take(list.distances()[i], item(bucket.begin + list.items()[i]));
+        }
+        scanner.set_threshold(q, nearest[q]->threshold(item(bucket.begin + list.items()[count - 1])));
+        hits[q].clear();
+      });
+    }
+  }
+
+  const Kernels& kernels_;
+  const SubstringTable& items_;
   std::size_t padded_;
-  ScanKernel scan_;
-  std::vector<std::uint8_t> query_;
-  std::vector<std::uint32_t> keys_;
+  std::int64_t first_;
   AlignedArray<std::uint32_t> positions_;
   AlignedArray<std::uint16_t> distances_;
+};
+
+// A table of codes by a substring, for one substring after the other.
+class TableMemory {
+ public:
+  explicit TableMemory(CodeView codes)
+      : codes_(codes), items_(codes.count), copies_(codes.count * padded_width(codes.width)) {}
+
+  SubstringTable build(const Substring& part, CancellationPoint& cancellation_point) {
+    begins_.resize(part.buckets() + 1);
+    build_table({codes_}, part, cancellation_point, begins_.data(), items_.data(), copies_.data());
+    return {part, begins_.data(), items_.data(), copies_.data()};
+  }
+
+ private:
+  CodeView codes_;
+  std::vector<std::uint32_t> begins_;
+  std::vector<std::uint32_t> items_;
+  AlignedArray<std::uint8_t> copies_;
 };
 
 // The nearest items of all queries so far.
@@ -120,12 +169,9 @@ class NearestSearch {
     const std::vector<Substring> parts = parts_that_pay(items);
     if (parts.empty()) return scan(items, first);
     CancellationPoint here(cancellation_, 0);
-    std::vector<std::uint32_t> order(items.count);
-    AlignedArray<std::uint8_t> codes(items.count * padded_width(items.width));
+    TableMemory of_items(items), of_queries(queries_);
     for (std::size_t t = 0; t < parts.size(); ++t) {
-      std::vector<std::uint32_t> begins(parts[t].buckets() + 1);
-      build_table({items}, parts[t], here, begins.data(), order.data(), codes.data());
-      search_table({parts[t], begins.data(), order.data(), codes.data()}, t, first);
+      search_table(of_items.build(parts[t], here), of_queries.build(parts[t], here), t, first);
     }
   }
 
@@ -151,33 +197,34 @@ class NearestSearch {
     CancellationPoint here(cancellation_, 0);
     for (const Substring& part : parts) {
       if (time > count * queries) return false;
-      time += pairs(items, part, here) * pair_in_bucket;
+      const std::vector<std::uint32_t> sizes = bucket_sizes(items, part, here);
+      const std::vector<std::uint32_t> query_sizes = bucket_sizes(queries_, part, here);
+      for (std::size_t b = 0; b < part.buckets(); ++b) time += time_of_bucket(sizes[b], query_sizes[b]);
     }
     return time <= count * queries;
   }
 
-  // The number of pairs of a query and an item with its key.
-  double pairs(CodeView items, const Substring& part, CancellationPoint& cancellation_point) const {
-    std::vector<std::uint32_t> sizes(part.buckets());
-    for (std::size_t i = 0; i < items.count; ++i) {
-      if (i % items_per_check == 0) cancellation_point();
-      ++sizes[part.key(items.code(i))];
-    }
-    double sum = 0.0;
-    for (std::size_t q = 0; q < queries_.count; ++q) {
-      if (q % items_per_check == 0) cancellation_point();
-      sum += sizes[part.key(queries_.code(q))];
-    }
-    return sum;
-  }
-
-  void search_table(const SubstringTable& table, std::size_t number, std::size_t first) {
+  // Queries next to each other in their table are mostly those of one bucket.
+  void search_table(const SubstringTable& items, const SubstringTable& queries, std::size_t number, std::size_t first) {
+    const std::size_t padded = padded_width(queries_.width);
     const std::size_t tasks = (queries_.count + queries_per_task - 1) / queries_per_task;
     parallel_for(tasks, threads_, cancellation_, [&](std::size_t task, CancellationPoint& cancellation_point) {
-      const std::size_t begin = task * queries_per_task;
-      const Range block{begin, std::min(begin + queries_per_task, queries_.count)};
-      BucketSearch(kernels_, queries_.part(block))
-          .search(table, number, static_cast<std::int64_t>(first), nearest_.data() + begin, cancellation_point);
+      BucketSearch search(kernels_, items, padded, static_cast<std::int64_t>(first));
+      const std::size_t end = std::min((task + 1) * queries_per_task, queries_.count);
+      std::vector<std::uint8_t> codes;
+      std::vector<Nearest*> nearest;
+      for (std::size_t q = task * queries_per_task; q < end;) {
+        const std::uint32_t key = items.part.key(queries.codes + q * padded);
+        codes.clear();
+        nearest.clear();
+        for (; q < std::min<std::size_t>(end, queries.begins[key + 1]); ++q) {
+          Nearest& each = nearest_[queries.items[q]];
+          if (each.is_final(number, static_cast<std::int64_t>(first))) continue;
+          codes.insert(codes.end(), queries.codes + q * padded, queries.codes + (q + 1) * padded);
+          nearest.push_back(&each);
+        }
+        search.search(items.bucket(key), codes, nearest, cancellation_point);
+      }
     });
   }
 
