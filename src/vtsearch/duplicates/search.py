@@ -46,8 +46,9 @@ def deduplicate(
     window leaves memory when it is done with.
 
     Old items are read once, or once for each window of new ones, and compared in the same way: 100,000 new codes
-    against a million take a fifth of a second at radius 4. That needs about 60 bytes more for each new item and 100
-    MiB. A split compares codes inside of a group only: at worst all pairs, where many items stay alone.
+    against a million take a fifth of a second at radius 4. That needs about 100 bytes more for each new item, a copy
+    of the codes, and 100 MiB. A split compares codes inside of a group only: at worst all pairs, where many items stay
+    alone.
 
     Args:
         codes: (n, bytes) uint8, packed, C-contiguous; a memory map is read in place. Other strides are copied up to
