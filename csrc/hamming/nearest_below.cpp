@@ -31,9 +31,9 @@ constexpr double queries_of_slicing = 20.0;  // in the time of which a block of 
 constexpr double item_of_table = 1000.0;
 constexpr double query_of_table = 1000.0;
 
-double time_of_bucket(std::size_t items, std::size_t queries) {
+double time_of_bucket(const Kernels& kernels, std::size_t items, std::size_t queries) {
   const auto count = static_cast<double>(items), asked = static_cast<double>(queries);
-  if (!is_bit_sliced(queries, items)) return count * asked * pair_in_rows;
+  if (!is_bit_sliced(kernels, queries, items)) return count * asked * pair_in_rows;
   const double blocks = 1.0 + asked / static_cast<double>(queries_per_task);
   return count * (asked + blocks * queries_of_slicing);
 }
@@ -82,7 +82,7 @@ class BucketSearch {
   // `codes`: padded ones of the queries. Those for which nothing nearer can be found may be left out.
   void search(Range bucket, const std::vector<std::uint8_t>& codes, const std::vector<Nearest*>& nearest,
               CancellationPoint& cancellation_point) {
-    if (is_bit_sliced(nearest.size(), bucket.count())) {
+    if (is_bit_sliced(kernels_, nearest.size(), bucket.count())) {
       return scan({codes.data(), nearest.size(), padded_}, bucket, nearest, cancellation_point);
     }
     for (std::size_t q = 0; q < nearest.size(); ++q, cancellation_point()) {
@@ -109,7 +109,7 @@ class BucketSearch {
 
   void scan(CodeView queries, Range bucket, const std::vector<Nearest*>& nearest,
             CancellationPoint& cancellation_point) {
-    Scanner scanner(kernels_, queries, bucket.count());
+    Scanner scanner(kernels_, queries, bucket.count(), {}, bucket.begin);
     for (std::size_t q = 0; q < queries.count; ++q) scanner.set_threshold(q, nearest[q]->threshold(item(bucket.begin)));
     HitLists hits(queries.count);
     TileReader reader = scanner.tiles({items_.codes, bucket.end, padded_}, {}, bucket, bucket.count());
@@ -199,7 +199,9 @@ class NearestSearch {
       if (time > count * queries) return false;
       const std::vector<std::uint32_t> sizes = bucket_sizes(items, part, here);
       const std::vector<std::uint32_t> query_sizes = bucket_sizes(queries_, part, here);
-      for (std::size_t b = 0; b < part.buckets(); ++b) time += time_of_bucket(sizes[b], query_sizes[b]);
+      for (std::size_t b = 0; b < part.buckets(); ++b) {
+        time += time_of_bucket(kernels_, sizes[b], query_sizes[b]);
+      }
     }
     return time <= count * queries;
   }
