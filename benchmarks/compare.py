@@ -32,6 +32,7 @@ from vtsearch import _native
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("vtsearch", "numpy", "faiss-cpu", "usearch", "sqlite-vec")
 ROUNDS = 3  # at least
+LEAST_TIMED = 2e-4  # seconds
 TURNS = 200  # shares of a row's seconds: a fast contender calls again until its turn is over
 
 
@@ -97,13 +98,17 @@ def race(case: Case, arrays: Sample, threads: int, seconds: float) -> dict[str, 
 
 
 def turn(call, clock, seconds: float) -> float:
-    """Seconds of the fastest call until these are over."""
-    over, best, now = clock() + seconds, math.inf, 0.0
-    while now < over:
+    """Seconds of the fastest calls until these are over; calls too short for the clock are timed several at once."""
+    over, best, calls = clock() + seconds, math.inf, 1
+    while best == math.inf or clock() < over:
         start = clock()
-        call()
-        now = clock()
-        best = min(best, now - start)
+        for _ in range(calls):
+            call()
+        elapsed = clock() - start
+        if elapsed < LEAST_TIMED:
+            calls *= 2
+        else:
+            best = min(best, elapsed / calls)
     return best
 
 

@@ -11,20 +11,14 @@
 
 namespace vtsearch {
 
-// The input is split into four streams with separate counters, because successive increments of one counter would form
-// a dependency chain.
-inline constexpr std::size_t sort_lanes = 4;
-
-template <class Visit>
+// Visits the items of as many streams, one after the other in memory, in turns: visit(stream, item).
+template <std::size_t lanes, class Visit>
 VTSEARCH_ALWAYS_INLINE void for_each_in_lanes(std::size_t count, Visit&& visit) {
-  const std::size_t length = count / sort_lanes;
+  const std::size_t length = count / lanes;
   for (std::size_t i = 0; i < length; ++i) {
-    visit(std::size_t{0}, i);
-    visit(std::size_t{1}, length + i);
-    visit(std::size_t{2}, 2 * length + i);
-    visit(std::size_t{3}, 3 * length + i);
+    for (std::size_t lane = 0; lane < lanes; ++lane) visit(lane, lane * length + i);
   }
-  for (std::size_t i = sort_lanes * length; i < count; ++i) visit(sort_lanes - 1, i);
+  for (std::size_t i = lanes * length; i < count; ++i) visit(lanes - 1, i);
 }
 
 // As sort_by_distance, for so few items that counters would take longer.
@@ -41,33 +35,39 @@ VTSEARCH_NOINLINE void sort_few_by_distance(std::size_t count, std::size_t limit
   }
 }
 
-// Sorts `count` items and writes the distance(i) and index(i) of the first `limit`. distance(i) must be below `bins`.
-template <class Distance, class Index, class Number>
-void sort_by_distance(std::size_t count, std::size_t bins, std::size_t limit, Distance distance, Index index,
-                      std::int32_t* distances, Number* indices) {
-  constexpr std::size_t bins_per_item = 8;
-  if (bins > bins_per_item * count) {
-    return sort_few_by_distance(count, limit, distance, index, distances, indices);
-  }
-  std::vector<std::uint32_t> places(sort_lanes * bins);
+// Streams have counters of their own, because successive increments of one counter would form a dependency chain.
+template <std::size_t lanes, class Distance, class Index, class Number>
+VTSEARCH_ALWAYS_INLINE void sort_in_lanes(std::size_t count, std::size_t bins, std::size_t limit, Distance distance,
+                                          Index index, std::int32_t* distances, Number* indices) {
+  std::vector<std::uint32_t> places(lanes * bins);
   std::uint32_t* const table = places.data();
-  for_each_in_lanes(count, [=](std::size_t lane, std::size_t i) { ++table[lane * bins + distance(i)]; });
+  for_each_in_lanes<lanes>(count, [=](std::size_t lane, std::size_t i) { ++table[lane * bins + distance(i)]; });
   std::uint32_t next = 0;
   for (std::size_t d = 0; d < bins; ++d) {
     const std::uint32_t first = next;
-    for (std::size_t lane = 0; lane < sort_lanes; ++lane) next += std::exchange(table[lane * bins + d], next);
+    for (std::size_t lane = 0; lane < lanes; ++lane) next += std::exchange(table[lane * bins + d], next);
     std::fill(distances + std::min<std::size_t>(first, limit), distances + std::min<std::size_t>(next, limit),
               static_cast<std::int32_t>(d));
   }
   if (limit >= count) {
-    return for_each_in_lanes(
+    return for_each_in_lanes<lanes>(
         count, [=](std::size_t lane, std::size_t i) { indices[table[lane * bins + distance(i)]++] = index(i); });
   }
   Number beyond;  // dummy target for items beyond the limit: a branch would often be mispredicted
-  for_each_in_lanes(count, [=, &beyond](std::size_t lane, std::size_t i) {
+  for_each_in_lanes<lanes>(count, [=, &beyond](std::size_t lane, std::size_t i) {
     const std::uint32_t place = table[lane * bins + distance(i)]++;
     *(place < limit ? indices + place : &beyond) = index(i);
   });
+}
+
+// Sorts `count` items and writes the distance(i) and index(i) of the first `limit`. distance(i) must be below `bins`.
+template <class Distance, class Index, class Number>
+void sort_by_distance(std::size_t count, std::size_t bins, std::size_t limit, Distance distance, Index index,
+                      std::int32_t* distances, Number* indices) {
+  constexpr std::size_t bins_per_item = 8, items_per_bin = 4;
+  if (bins > bins_per_item * count) return sort_few_by_distance(count, limit, distance, index, distances, indices);
+  if (count < items_per_bin * bins) return sort_in_lanes<1>(count, bins, limit, distance, index, distances, indices);
+  sort_in_lanes<4>(count, bins, limit, distance, index, distances, indices);
 }
 
 }  // namespace vtsearch
