@@ -14,7 +14,7 @@
 #include "hamming/multi_index.h"
 #include "hamming/nearest_found.h"
 #include "hamming/padding.h"
-#include "hamming/width_kernels.h"
+#include "hamming/row_scan.h"
 #include "simd/kernels.h"
 
 namespace vtsearch {
@@ -26,12 +26,10 @@ class Candidates {
       : codes_(index.codes),
         width_(index.width),
         padded_(padded_width(index.width)),
-        scan_(kernels.scan[width_form(padded_)]),
         query_(padded_),
         gathered_(piece * padded_),
         places_(piece),
-        positions_(piece + items_per_group),
-        distances_(piece + items_per_group) {
+        rows_(kernels, padded_, piece) {
     std::fill_n(gathered_.data(), piece * padded_, std::uint8_t{0});
   }
 
@@ -109,23 +107,20 @@ class Candidates {
   template <class Item, class Visit>
   void scan(const std::uint8_t* codes, std::size_t count, std::size_t threshold, Item&& item, Visit&& visit) {
     if (count == 0) return;
-    const std::size_t hits =
-        scan_(query_.data(), codes, count, padded_, threshold, positions_.data(), distances_.data());
+    const std::size_t hits = rows_.find(query_.data(), codes, count, threshold);
     for (std::size_t i = 0; i < hits; ++i) {
-      const std::size_t position = positions_.data()[i];
-      visit(item(position), codes + position * padded_, std::size_t{distances_.data()[i]});
+      const std::size_t position = rows_.position(i);
+      visit(item(position), codes + position * padded_, std::size_t{rows_.distance(i)});
     }
   }
 
   const std::uint8_t* codes_;
   std::size_t width_;
   std::size_t padded_;
-  ScanKernel scan_;
   std::vector<std::uint8_t> query_;
   AlignedArray<std::uint8_t> gathered_;
   AlignedArray<std::uint32_t> places_;  // in the table, of gathered codes
-  AlignedArray<std::uint32_t> positions_;
-  AlignedArray<std::uint16_t> distances_;
+  RowScan rows_;
 };
 
 }  // namespace vtsearch

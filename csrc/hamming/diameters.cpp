@@ -4,12 +4,11 @@
 #include <atomic>
 #include <vector>
 
-#include "hamming/aligned_array.h"
 #include "hamming/counting_sort.h"
 #include "hamming/hit_list.h"
+#include "hamming/row_scan.h"
 #include "hamming/scanner.h"
 #include "hamming/tile_reader.h"
-#include "hamming/width_kernels.h"
 
 namespace vtsearch {
 namespace {
@@ -53,17 +52,15 @@ class Bounds {
 void compare_all(const Kernels& kernels, const GroupCodes& group, Bounds& bounds,
                  CancellationPoint& cancellation_point) {
   const CodeView codes = group.view();
-  const ScanKernel scan = kernels.scan[width_form(codes.width)];
+  RowScan rows(kernels, codes.width, codes.count);
   std::vector<std::uint8_t> inverse(codes.width);
-  AlignedArray<std::uint32_t> positions(codes.count + items_per_group);
-  AlignedArray<std::uint16_t> distances(codes.count + items_per_group);
   const std::size_t farthest = group.bins() - 1;
   for (std::size_t i = 0; i + 1 < codes.count && !bounds.are_enough(); ++i, cancellation_point()) {
     group.invert(i, inverse.data());
-    const std::size_t found = scan(inverse.data(), codes.code(i + 1), codes.count - i - 1, codes.width,
-                                   farthest - bounds.found(), positions.data(), distances.data());
+    const std::size_t found =
+        rows.find(inverse.data(), codes.code(i + 1), codes.count - i - 1, farthest - bounds.found());
     if (found == 0) continue;
-    bounds.raise(farthest - *std::min_element(distances.data(), distances.data() + found));
+    bounds.raise(farthest - *std::min_element(rows.distances(), rows.distances() + found));
   }
 }
 
@@ -81,14 +78,12 @@ std::vector<std::uint16_t> distances_from_center(const Kernels& kernels, const G
   for (std::size_t b = 0; b < ones.size(); ++b) {
     if (ones[b] > codes.count / 2) center[b / 8] = static_cast<std::uint8_t>(center[b / 8] | 1u << (b % 8));
   }
-  const ScanKernel scan = kernels.scan[width_form(codes.width)];
-  AlignedArray<std::uint32_t> positions(piece + items_per_group);
-  AlignedArray<std::uint16_t> distances(piece + items_per_group);
+  RowScan rows(kernels, codes.width, piece);
   std::vector<std::uint16_t> all(codes.count);
   for (std::size_t begin = 0; begin < codes.count; begin += piece, cancellation_point()) {
     const std::size_t count = std::min(piece, codes.count - begin);
-    scan(center.data(), codes.code(begin), count, codes.width, group.bins(), positions.data(), distances.data());
-    std::copy_n(distances.data(), count, all.data() + begin);
+    rows.find(center.data(), codes.code(begin), count, group.bins());
+    std::copy_n(rows.distances(), count, all.data() + begin);
   }
   return all;
 }
@@ -199,24 +194,12 @@ std::size_t large_diameter(const Kernels& kernels, GroupReader& reader, std::siz
   return bounds.found();
 }
 
-// Runs of groups with about so many items that are in no large group.
-std::vector<Range> tasks_of_small(const GroupView& groups) {
-  std::vector<Range> tasks;
-  for (std::size_t g = 0, begin = 0, items = 0; g < groups.count; ++g) {
-    if (groups.size(g) <= small_group) items += groups.size(g);
-    if (items < items_per_task && g + 1 < groups.count) continue;
-    tasks.push_back({begin, g + 1});
-    begin = g + 1;
-    items = 0;
-  }
-  return tasks;
-}
-
 }  // namespace
 
 void diameters(const Kernels& kernels, GroupReader& reader, const GroupView& groups, std::optional<std::size_t> limit,
                std::size_t threads, Cancellation& cancellation, std::int64_t* out) {
-  const std::vector<Range> tasks = tasks_of_small(groups);
+  const std::vector<Range> tasks = runs_of(
+      groups.count, items_per_task, [&](std::size_t g) { return groups.size(g) <= small_group ? groups.size(g) : 0; });
   parallel_for(tasks.size(), threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
     for (std::size_t g = tasks[task].begin; g < tasks[task].end; ++g) {
       if (groups.size(g) > small_group) continue;

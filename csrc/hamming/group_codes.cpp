@@ -15,9 +15,7 @@ void GroupCodes::append(CodeView codes, std::span<const std::int64_t> items) {
   std::uint32_t number = static_cast<std::uint32_t>(count());
   codes_.reserve(codes_.size() + items.size() * padded_);
   for (const std::int64_t item : items) {
-    const std::uint8_t* code = codes.code(static_cast<std::size_t>(item));
-    codes_.insert(codes_.end(), code, code + width_);
-    codes_.resize(codes_.size() + padded_ - width_);
+    append_padded(codes.code(static_cast<std::size_t>(item)), width_, codes_);
     numbers_.push_back(number++);
   }
 }

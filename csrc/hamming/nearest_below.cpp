@@ -8,10 +8,10 @@
 #include "hamming/aligned_array.h"
 #include "hamming/hit_list.h"
 #include "hamming/padding.h"
+#include "hamming/row_scan.h"
 #include "hamming/scanner.h"
 #include "hamming/substrings.h"
 #include "hamming/tile_reader.h"
-#include "hamming/width_kernels.h"
 
 namespace vtsearch {
 namespace {
@@ -72,12 +72,7 @@ struct Nearest {
 class BucketSearch {
  public:
   BucketSearch(const Kernels& kernels, const SubstringTable& items, std::size_t padded, std::int64_t first)
-      : kernels_(kernels),
-        items_(items),
-        padded_(padded),
-        first_(first),
-        positions_(piece + items_per_group),
-        distances_(piece + items_per_group) {}
+      : kernels_(kernels), items_(items), padded_(padded), first_(first), rows_(kernels, padded, piece) {}
 
   // `codes`: padded ones of the queries. Those for which nothing nearer can be found may be left out.
   void search(Range bucket, const std::vector<std::uint8_t>& codes, const std::vector<Nearest*>& nearest,
@@ -96,14 +91,11 @@ class BucketSearch {
   std::int64_t item(std::size_t place) const { return first_ + items_.items[place]; }
 
   void scan(const std::uint8_t* query, Range bucket, Nearest& nearest) {
-    const ScanKernel kernel = kernels_.scan[width_form(padded_)];
     for (std::size_t begin = bucket.begin; begin < bucket.end; begin += piece) {
       const std::size_t count = std::min(piece, bucket.end - begin);
-      const std::size_t found = kernel(query, items_.codes + begin * padded_, count, padded_,
-                                       nearest.threshold(item(begin)), positions_.data(), distances_.data());
-      for (std::size_t i = 0; i < found; ++i) {
-        nearest.take(distances_.data()[i], item(begin + positions_.data()[i]));
-      }
+      const std::size_t found =
+          rows_.find(query, items_.codes + begin * padded_, count, nearest.threshold(item(begin)));
+      for (std::size_t i = 0; i < found; ++i) nearest.take(rows_.distance(i), item(begin + rows_.position(i)));
     }
   }
 
@@ -129,8 +121,7 @@ class BucketSearch {
   const SubstringTable& items_;
   std::size_t padded_;
   std::int64_t first_;
-  AlignedArray<std::uint32_t> positions_;
-  AlignedArray<std::uint16_t> distances_;
+  RowScan rows_;
 };
 
 // A table of codes by a substring, for one substring after the other.

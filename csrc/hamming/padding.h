@@ -19,6 +19,12 @@ inline std::size_t padded_width(std::size_t width) {
   return width <= wide_width ? wide_width : (width + word_width - 1) / word_width * word_width;
 }
 
+// Appends a code of `width` bytes at its padded width.
+inline void append_padded(const std::uint8_t* code, std::size_t width, std::vector<std::uint8_t>& codes) {
+  codes.insert(codes.end(), code, code + width);
+  codes.resize(codes.size() + padded_width(width) - width);
+}
+
 // A copy of the codes at their padded width.
 inline std::vector<std::uint8_t> padded_codes(CodeView codes) {
   const std::size_t width = padded_width(codes.width);

@@ -70,6 +70,20 @@ struct Plan {
 Plan plan_work(std::size_t queries, std::size_t items, std::size_t threads, std::size_t max_queries,
                bool few_ranges = false);
 
+// Runs of `count` parts that have about `least` items together, one after the other.
+template <class Size>
+std::vector<Range> runs_of(std::size_t count, std::size_t least, Size&& size) {
+  std::vector<Range> runs;
+  for (std::size_t i = 0, begin = 0, items = 0; i < count; ++i) {
+    items += size(i);
+    if (items < least && i + 1 < count) continue;
+    runs.push_back({begin, i + 1});
+    begin = i + 1;
+    items = 0;
+  }
+  return runs;
+}
+
 // Like plan_work, but splits the database only at range_limit, for results that depend on the order of all items.
 Plan plan_queries(std::size_t queries, std::size_t items, std::size_t threads, std::size_t max_queries);
 

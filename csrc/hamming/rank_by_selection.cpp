@@ -36,14 +36,10 @@ struct Sample {
 
   // Padded codes of the items that a mask allows.
   std::vector<std::uint8_t> codes(CodeView database, MaskView mask) const {
-    const std::size_t padded = padded_width(database.width);
     std::vector<std::uint8_t> codes;
-    codes.reserve(count * padded);
+    codes.reserve(count * padded_width(database.width));
     for (std::size_t i = 0; i < count; ++i) {
-      const std::size_t here = item(i);
-      if (!mask.allows(here)) continue;
-      codes.insert(codes.end(), database.code(here), database.code(here) + database.width);
-      codes.resize(codes.size() + padded - database.width);
+      if (mask.allows(item(i))) append_padded(database.code(item(i)), database.width, codes);
     }
     return codes;
   }

@@ -6,10 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include "hamming/aligned_array.h"
 #include "hamming/counting_sort.h"
 #include "hamming/diameters.h"
-#include "hamming/width_kernels.h"
+#include "hamming/row_scan.h"
 
 namespace vtsearch {
 namespace {
@@ -86,12 +85,10 @@ class GroupSplitter {
       : group_(group),
         radius_(radius),
         limit_(limit),
-        scan_(kernels.scan[width_form(group.view().width)]),
+        rows_(kernels, group.view().width, group.count()),
         left_(group.view().width),
         near_(group.view().width),
-        inverse_(group.view().width),
-        positions_(group.count() + items_per_group),
-        distances_(group.count() + items_per_group) {}
+        inverse_(group.view().width) {}
 
   // The number of the first code of each code's group. Calls done(codes, pairs) as codes have a group.
   template <class Done>
@@ -121,7 +118,7 @@ class GroupSplitter {
     std::vector<std::int32_t> distances(places_.size());
     std::vector<std::uint32_t> places(places_.size());
     sort_by_distance(
-        places_.size(), limit_ + 1, places_.size(), [this](std::size_t i) { return distances_.data()[i]; },
+        places_.size(), limit_ + 1, places_.size(), [this](std::size_t i) { return distances_[i]; },
         [this](std::size_t i) { return places_[i]; }, distances.data(), places.data());
     near_.clear();
     for (std::size_t i = 0; i < places.size(); ++i) {
@@ -132,12 +129,13 @@ class GroupSplitter {
 
   // Sets `places_` and `distances_` to those of the codes that are left within a radius of one of them.
   void find_left(std::size_t first, std::size_t radius) {
-    const std::size_t found = scan(left_.code(first), left_.code(first), left_.count() - first, radius + 1);
+    const std::size_t found = find(left_.code(first), left_.code(first), left_.count() - first, radius + 1);
     places_.clear();
+    distances_.clear();
     for (std::size_t i = 0; i < found; ++i) {
-      const std::size_t place = first + positions_.data()[i];
+      const std::size_t place = first + rows_.position(i);
       if (left_.state(place) != State::waiting) continue;
-      distances_.data()[places_.size()] = distances_.data()[i];
+      distances_.push_back(rows_.distance(i));
       places_.push_back(static_cast<std::uint32_t>(place));
     }
   }
@@ -158,17 +156,17 @@ class GroupSplitter {
   void remove_far(std::uint32_t number) {
     const std::size_t most = group_.bins() - 1;
     group_.invert(number, inverse_.data());
-    const std::size_t found = scan(inverse_.data(), near_.codes(), near_.count(), most - limit_);
-    for (std::size_t i = 0; i < found; ++i) near_.set_state(positions_.data()[i], State::gone);
+    const std::size_t found = find(inverse_.data(), near_.codes(), near_.count(), most - limit_);
+    for (std::size_t i = 0; i < found; ++i) near_.set_state(rows_.position(i), State::gone);
   }
 
   // Returns the place of the first one that is newly linked.
   std::size_t link_near(std::uint32_t number) {
     std::size_t first = near_.count();
     if (near_.count(State::waiting) == 0) return first;
-    const std::size_t found = scan(group_.code(number), near_.codes(), near_.count(), radius_ + 1);
+    const std::size_t found = find(group_.code(number), near_.codes(), near_.count(), radius_ + 1);
     for (std::size_t i = 0; i < found; ++i) {
-      const std::size_t place = positions_.data()[i];
+      const std::size_t place = rows_.position(i);
       if (near_.state(place) != State::waiting) continue;
       near_.set_state(place, State::linked);
       first = std::min(first, place);
@@ -176,23 +174,21 @@ class GroupSplitter {
     return first;
   }
 
-  // Sets `positions_` and `distances_` to those of the codes below a threshold.
-  std::size_t scan(const std::uint8_t* query, const std::uint8_t* codes, std::size_t count, std::size_t threshold) {
+  std::size_t find(const std::uint8_t* query, const std::uint8_t* codes, std::size_t count, std::size_t threshold) {
     pairs_ += count;
-    return scan_(query, codes, count, group_.view().width, threshold, positions_.data(), distances_.data());
+    return rows_.find(query, codes, count, threshold);
   }
 
   const GroupCodes& group_;
   std::size_t radius_;
   std::size_t limit_;
-  ScanKernel scan_;
+  RowScan rows_;
   CodeList left_;  // numbers: of the group
   CodeList near_;  // numbers: places in left_
   std::vector<std::uint8_t> inverse_;
-  std::vector<std::uint32_t> places_;  // in left_
-  AlignedArray<std::uint32_t> positions_;
-  AlignedArray<std::uint16_t> distances_;
-  std::size_t pairs_ = 0;  // compared since the last call of done()
+  std::vector<std::uint32_t> places_;     // in left_
+  std::vector<std::uint16_t> distances_;  // of these
+  std::size_t pairs_ = 0;                 // compared since the last call of done()
 };
 
 // Sets the first item of the group of each item of an old group.

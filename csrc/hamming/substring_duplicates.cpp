@@ -6,10 +6,9 @@
 #include <span>
 #include <utility>
 
-#include "hamming/aligned_array.h"
 #include "hamming/near_pairs.h"
 #include "hamming/padding.h"
-#include "hamming/width_kernels.h"
+#include "hamming/row_scan.h"
 
 namespace vtsearch {
 namespace {
@@ -76,8 +75,7 @@ class BucketUniter {
         padded_(padded),
         radius_(radius),
         groups_(groups),
-        positions_(small_bucket + items_per_group),
-        distances_(small_bucket + items_per_group) {}
+        rows_(kernels, padded, small_bucket) {}
 
   void unite(Range bucket, CancellationPoint& cancellation_point) {
     if (bucket.count() <= small_bucket) return unite_small(bucket);
@@ -100,14 +98,10 @@ class BucketUniter {
 
  private:
   void unite_small(Range bucket) {
-    const ScanKernel scan = kernels_.scan[width_form(padded_)];
     for (std::size_t i = bucket.begin; i + 1 < bucket.end; ++i) {
       const std::uint8_t* code = table_.codes + i * padded_;
-      const std::size_t found =
-          scan(code, code + padded_, bucket.end - i - 1, padded_, radius_ + 1, positions_.data(), distances_.data());
-      for (std::size_t j = 0; j < found; ++j) {
-        groups_.unite(table_.items[i], table_.items[i + 1 + positions_.data()[j]]);
-      }
+      const std::size_t found = rows_.find(code, code + padded_, bucket.end - i - 1, radius_ + 1);
+      for (std::size_t j = 0; j < found; ++j) groups_.unite(table_.items[i], table_.items[i + 1 + rows_.position(j)]);
     }
   }
 
@@ -116,25 +110,19 @@ class BucketUniter {
   std::size_t padded_;
   std::size_t radius_;
   UnionFind& groups_;
-  AlignedArray<std::uint32_t> positions_;
-  AlignedArray<std::uint16_t> distances_;
+  RowScan rows_;
 };
 
 // Unites the pairs of all buckets of a table: tasks are runs of buckets, and blocks of those that all threads share.
 void unite_buckets(const Kernels& kernels, const SubstringTable& table, std::size_t padded, std::size_t radius,
                    UnionFind& groups, std::size_t threads, Cancellation& cancellation) {
-  std::vector<Range> tasks;
   std::vector<Range> shared;
-  const std::size_t buckets = table.part.buckets();
-  for (std::size_t b = 0, begin = 0, items = 0; b < buckets; ++b) {
+  const std::vector<Range> tasks = runs_of(table.part.buckets(), items_per_task, [&](std::size_t b) {
     const Range bucket = table.bucket(b);
-    if (bucket.count() >= shared_bucket) shared.push_back(bucket);
-    items += bucket.count();
-    if (items < items_per_task && b + 1 < buckets) continue;
-    tasks.push_back({begin, b + 1});
-    begin = b + 1;
-    items = 0;
-  }
+    if (bucket.count() < shared_bucket) return bucket.count();
+    shared.push_back(bucket);
+    return std::size_t{0};
+  });
   parallel_for(tasks.size(), threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
     BucketUniter uniter(kernels, table, padded, radius, groups);
     for (std::size_t b = tasks[task].begin; b < tasks[task].end; ++b) {

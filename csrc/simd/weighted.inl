@@ -22,6 +22,7 @@
 
 #include "simd/kernels.h"
 #include "simd/rows.inl"
+#include "simd/transpose.h"
 
 namespace vtsearch {
 namespace {
@@ -73,18 +74,12 @@ struct WeightedLookups {
     }
   }
 
-  // Transposes 8 bytes of each code by four perfect shuffles, each 16 bytes of a register apart from the others.
+  // Transposes 8 bytes of each code by four interleavings, each 16 bytes of a register apart from the others.
   template <std::size_t Bytes>
   static void arrange_words(const u8* codes, std::size_t stride, u8* rows) {
-    V v[8], next[8];
+    V v[8];
     for (std::size_t k = 0; k < 8; ++k) v[k] = V::load_words(codes + 2 * k * stride, stride, 16 * stride);
-    for (std::size_t level = 0; level < 4; ++level) {
-      for (std::size_t k = 0; k < 4; ++k) {
-        next[2 * k] = V::zip_low(v[k], v[k + 4]);
-        next[2 * k + 1] = V::zip_high(v[k], v[k + 4]);
-      }
-      for (std::size_t k = 0; k < 8; ++k) v[k] = next[k];
-    }
+    for (std::size_t level = 0; level < 4; ++level) interleave(v);
     for (std::size_t b = 0; b < Bytes; ++b, rows += 2 * sizeof(V)) {
       V::store(rows, V::low_fours(v[b]));
       V::store(rows + sizeof(V), V::high_fours(v[b]));

@@ -263,10 +263,6 @@ def ranked(
 
 def within(selection: Selection, radius: int, threads: int, progress: Progress | None) -> Lists:
     """All items within the radius of each query, ordered by (distance, index)."""
-    if selection.shared:
-        return _database.scan_within(
-            selection.queries, Scan(selection.database, len(selection.queries), progress), radius, threads
-        )
 
     def answer(group: Group, report: Progress | None) -> Lists:
         scan = group.scan(report)
@@ -280,10 +276,6 @@ def within(selection: Selection, radius: int, threads: int, progress: Progress |
 
 def count(selection: Selection, radius: int, threads: int, progress: Progress | None) -> NDArray[np.int64]:
     """(q,) items within the radius."""
-    if selection.shared:
-        return _database.scan_count(
-            selection.queries, Scan(selection.database, len(selection.queries), progress), radius, threads
-        )
 
     def answer(group: Group, report: Progress | None) -> NDArray[np.int64]:
         scan = group.scan(report)
@@ -298,10 +290,6 @@ def count(selection: Selection, radius: int, threads: int, progress: Progress | 
 
 def histogram(selection: Selection, threads: int, progress: Progress | None) -> NDArray[np.int64]:
     """(q, largest distance + 1) items at each distance."""
-    if selection.shared:
-        return _database.scan_histogram(
-            selection.queries, Scan(selection.database, len(selection.queries), progress), threads
-        )
 
     def answer(group: Group, report: Progress | None) -> NDArray[np.int64]:
         scan = group.scan(report)
@@ -322,6 +310,9 @@ def each_group(
     masked: bool = False,
 ) -> Iterator[Answer]:
     """The answers of all groups, each of which reports its share of the progress."""
+    if selection.shared:  # without the microseconds of the others
+        yield answer(selection.together(), progress)
+        return
     groups = -(-len(selection.queries) // selection.group_length(masked=masked))
     for number, group in enumerate(selection.groups(masked=masked)):
         yield answer(group, progress if groups <= 1 else _database.stage(progress, number, groups))
@@ -376,6 +367,8 @@ def stacked(parts: Sequence[NDArray[Scalar]]) -> NDArray[Scalar]:
 
 
 def stacked_columns(parts: Sequence[NDArray[Scalar]]) -> NDArray[Scalar]:
-    """The rows of several histograms as one array; narrower ones have 0 after their last column."""
+    """The rows of several histograms as one array, narrower ones with 0 after their last column."""
+    if len(parts) == 1:
+        return parts[0]
     columns = max(part.shape[1] for part in parts)
     return stacked([np.pad(each, ((0, 0), (0, columns - each.shape[1]))) for each in parts])
