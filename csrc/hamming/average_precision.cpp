@@ -118,18 +118,28 @@ double expected_over_cut(double sum_before, const Group& group, double places) {
   return sum / weights;
 }
 
-// The largest (or smallest) AP under "retrieved" if the cut-off keeps `places` items of the group: the number of
-// relevant items among them is not fixed, so every possible number is tried.
+// The largest or smallest AP under "retrieved" if the cut-off keeps `places` items of the group, over the possible
+// numbers t of relevant items among them. In either order the sum of precisions is convex in t, so that AP, its
+// quotient by a number that grows with t, falls and then rises: it is largest at an end, and the smallest is found by
+// bisection.
 double extreme_over_cut(double sum_before, const Group& group, double places, Ties ties) {
-  const double low = min_relevant(group, places), high = max_relevant(group, places);
-  double extreme = ties == Ties::best ? 0.0 : 1.0;
-  for (double t = low; t <= high; ++t) {
+  const auto value = [&](double t) {
     const double met = group.relevant_before + t;
     const double sum = sum_before + (ties == Ties::best ? first_sum(group, t) : last_sum(group, t, places));
-    const double value = met == 0 ? 0.0 : sum / met;
-    extreme = ties == Ties::best ? std::max(extreme, value) : std::min(extreme, value);
+    return met == 0 ? 0.0 : sum / met;
+  };
+  double low = min_relevant(group, places), high = max_relevant(group, places);
+  if (ties == Ties::best) return std::max(value(low), value(high));
+  if (group.relevant_before + low == 0) return 0.0;
+  while (low < high) {
+    const double middle = std::floor((low + high) / 2);
+    if (value(middle) <= value(middle + 1)) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
   }
-  return extreme;
+  return value(low);
 }
 
 double group_sum(const Group& group, double places, Ties ties) {

@@ -129,11 +129,13 @@ class SharedClasses {
     });
   }
 
-  // Writes the bitmap of the items that share `count` classes, at least one; returns whether there are any.
-  bool items_with(std::size_t count, std::uint64_t* items) const {
+  // Writes the bitmap of the items that share `count` classes, at least one.
+  void items_with(std::size_t count, std::uint64_t* items) const {
     const std::size_t planes = planes_.size() / words_;
-    if (count >> planes != 0) return false;
-    std::uint64_t found = 0;
+    if (count >> planes != 0) {
+      std::fill_n(items, words_, std::uint64_t{0});
+      return;
+    }
     for (std::size_t w = 0; w < words_; ++w) {
       std::uint64_t word = ~std::uint64_t{0};
       for (std::size_t j = 0; j < planes; ++j) {
@@ -141,9 +143,7 @@ class SharedClasses {
         word &= (count >> j & 1) != 0 ? plane : ~plane;
       }
       items[w] = word;
-      found |= word;
     }
-    return found != 0;
   }
 
  private:
@@ -165,30 +165,29 @@ class GainLevel {
       : queries_(std::move(queries)),
         words_(words),
         counter_(kernels, gathered(codes, queries_), items),
-        bitmaps_(queries_.size() * words),
-        relevant_(queries_.size()) {}
+        bitmaps_(queries_.size() * words) {
+    for (std::size_t i = 0; i < queries_.size(); ++i) counted_.push_back(bitmap(i));
+  }
 
   // The place of a bitmap of the next tile, for the i-th query.
   std::uint64_t* bitmap(std::size_t i) { return bitmaps_.data() + i * words_; }
-  void set(std::size_t i, bool has_items) { relevant_[i] = has_items ? bitmap(i) : nullptr; }
 
   // Counts the items of a tile; `allowed` by the queries of the block.
   void add(const Tile& tile, const ItemsByQuery* allowed) {
-    allowed_.clear();
     if (allowed != nullptr) {
-      for (const std::size_t q : queries_) allowed_.push_back((*allowed)[q]);
+      for (std::size_t i = 0; i < queries_.size(); ++i) {
+        for (std::size_t w = 0; w < words_for(tile.count); ++w) bitmap(i)[w] &= (*allowed)[queries_[i]][w];
+      }
     }
-    counter_.add(tile, allowed == nullptr ? nullptr : &allowed_, &relevant_);
+    counter_.add(tile, &counted_);
   }
 
   // Calls visit(query, items at each distance) for each query.
   template <class Visit>
   void finish(Visit&& visit) {
     const DistanceCounts counts = counter_.finish();
-    for (std::size_t i = 0; i < queries_.size(); ++i) visit(queries_[i], counts.relevant.data() + i * counts.bins);
+    for (std::size_t i = 0; i < queries_.size(); ++i) visit(queries_[i], counts.items.data() + i * counts.bins);
   }
-
-  const std::vector<std::size_t>& queries() const { return queries_; }
 
  private:
   Queries gathered(Queries codes, const std::vector<std::size_t>& queries) {
@@ -208,8 +207,7 @@ class GainLevel {
   std::vector<std::uint8_t> weights_;
   Counter counter_;
   std::vector<std::uint64_t> bitmaps_;
-  ItemsByQuery allowed_;
-  ItemsByQuery relevant_;
+  ItemsByQuery counted_;  // bitmaps
 };
 
 void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, Range range,
@@ -238,8 +236,7 @@ void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, 
     for (std::size_t q = 0; q < block.count(); ++q) {
       shared.set(bitmaps, labels.begin(block.begin + q), labels.end(block.begin + q));
       for (std::size_t l = 0; l < std::min(levels.size(), labels.count(block.begin + q)); ++l) {
-        const std::size_t i = next[l]++;
-        levels[l]->set(i, shared.items_with(l + 1, levels[l]->bitmap(i)));
+        shared.items_with(l + 1, levels[l]->bitmap(next[l]++));
       }
     }
     const ItemsByQuery* allowed_here = masks.of(tile);
