@@ -67,17 +67,6 @@ std::tuple<Sums, Sums, Histogram> gains(const LabelledCodes& data, py::ssize_t t
   return {std::move(linear), std::move(exponential), std::move(counts)};
 }
 
-Scores scores_by_index(const LabelledCodes& data, py::ssize_t k, const std::string& normalizer, py::ssize_t threads) {
-  const std::size_t cut = cutoff(k);
-  const Normalizer divisor = normalizer_named(normalizer);
-  Scores scores(ssize(data.queries.codes.count));
-  std::fill_n(scores.mutable_data(), data.queries.codes.count, 0.0);
-  run([&, out = scores.mutable_data()](const Kernels& kernels, Cancellation& cancellation) {
-    average_precision_by_index(kernels, data, cut, divisor, at_least_one(threads), cancellation, out);
-  });
-  return scores;
-}
-
 // Checks that histograms have one shape and 0 <= relevant <= items; returns the number of bins.
 std::size_t checked_bins(const Histogram& items, const Histogram& relevant) {
   require(items.ndim() == 2 && relevant.ndim() == 2 && items.shape(0) == relevant.shape(0) &&
@@ -88,6 +77,21 @@ std::size_t checked_bins(const Histogram& items, const Histogram& relevant) {
             "histograms: expected 0 <= relevant <= items");
   }
   return size(items.shape(1));
+}
+
+Scores scores_by_index(const LabelledCodes& data, const Histogram& items, const Histogram& relevant, py::ssize_t k,
+                       const std::string& normalizer, py::ssize_t threads) {
+  const std::size_t bins = checked_bins(items, relevant), cut = cutoff(k);
+  require(size(items.shape(0)) == data.queries.codes.count && bins == data.queries.codes.bins(),
+          "histograms: expected those of the queries");
+  const Normalizer divisor = normalizer_named(normalizer);
+  Scores scores(ssize(data.queries.codes.count));
+  std::fill_n(scores.mutable_data(), data.queries.codes.count, 0.0);
+  run([&, counts = items.data(), wanted = relevant.data(), out = scores.mutable_data()](const Kernels& kernels,
+                                                                                        Cancellation& cancellation) {
+    average_precision_by_index(kernels, data, counts, wanted, cut, divisor, at_least_one(threads), cancellation, out);
+  });
+  return scores;
 }
 
 Scores weighted_scores_of(const Histogram& items, const Histogram& relevant, const Sums& gains, py::ssize_t k) {
@@ -190,7 +194,8 @@ void register_labelled(py::module_& module, const char* name, Result (*function)
 void register_metrics(py::module_& module) {
   register_labelled(module, "relevance_histograms", &relevance, "threads"_a);
   register_labelled(module, "gain_histograms", &gains, "threads"_a);
-  register_labelled(module, "average_precision_by_index", &scores_by_index, "k"_a, "normalizer"_a, "threads"_a);
+  register_labelled(module, "average_precision_by_index", &scores_by_index, exact("items"), exact("relevant"), "k"_a,
+                    "normalizer"_a, "threads"_a);
   module.def("weighted_average_precision", &weighted_scores_of, exact("items"), exact("relevant"), exact("gains"),
              "k"_a);
   module.def("label_rows", &single_label_rows, "labels"_a, "classes"_a);

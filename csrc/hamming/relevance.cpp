@@ -259,14 +259,14 @@ void gain_block(const Kernels& kernels, const LabelledCodes& data, Range block, 
 // distance begins.
 class IndexOrder {
  public:
-  IndexOrder(const std::uint32_t* items, const std::uint32_t* relevant, std::size_t bins, std::size_t k)
+  IndexOrder(const std::int64_t* items, const std::int64_t* relevant, std::size_t bins, std::size_t k)
       : places_(bins), k_(k) {
     Place next{0, 0};
     for (std::size_t d = 0; d < bins; ++d) {
       if (next.position < k) threshold_ = d + 1;
       places_[d] = next;
-      next.position += items[d];
-      next.relevant += relevant[d];
+      next.position += static_cast<std::uint32_t>(items[d]);
+      next.relevant += static_cast<std::uint32_t>(relevant[d]);
     }
     relevant_ = next.relevant;
   }
@@ -355,17 +355,11 @@ void visit_near(const Kernels& kernels, const LabelledCodes& data, Range block, 
   }
 }
 
-void score_block(const Kernels& kernels, const LabelledCodes& data, Range block, std::size_t k, Normalizer normalizer,
-                 CancellationPoint& cancellation_point, double* scores) {
+// `orders`: of the queries of the block.
+void visit_block(const Kernels& kernels, const LabelledCodes& data, Range block, std::size_t k,
+                 CancellationPoint& cancellation_point, std::vector<IndexOrder>& orders) {
   constexpr std::size_t all_share = 4;
   const Range all{0, data.database.codes.count};
-  const DistanceCounts counts = count_block(kernels, data, block, all, cancellation_point);
-  std::vector<IndexOrder> orders;
-  orders.reserve(block.count());
-  for (std::size_t q = 0; q < block.count(); ++q) {
-    const std::size_t row = q * counts.bins;
-    orders.emplace_back(counts.items.data() + row, counts.relevant.data() + row, counts.bins, k);
-  }
   if (k < all.count() / all_share) {
     visit_near(kernels, data, block, all, cancellation_point, orders);
   } else {
@@ -373,7 +367,6 @@ void score_block(const Kernels& kernels, const LabelledCodes& data, Range block,
       visit_all<typename decltype(distances)::type>(kernels, data, block, all, cancellation_point, orders);
     });
   }
-  for (std::size_t q = 0; q < block.count(); ++q) scores[block.begin + q] = orders[q].score(normalizer);
 }
 
 }  // namespace
@@ -414,12 +407,23 @@ void gain_histograms(const Kernels& kernels, const LabelledCodes& data, std::siz
   }
 }
 
-void average_precision_by_index(const Kernels& kernels, const LabelledCodes& data, std::size_t k, Normalizer normalizer,
-                                std::size_t threads, Cancellation& cancellation, double* scores) {
+void average_precision_by_index(const Kernels& kernels, const LabelledCodes& data, const std::int64_t* items,
+                                const std::int64_t* relevant, std::size_t k, Normalizer normalizer, std::size_t threads,
+                                Cancellation& cancellation, double* scores) {
+  const std::size_t bins = data.queries.codes.bins();
   const Plan plan = plan_queries(data.queries.codes.count, data.database.codes.count, threads, queries_per_block);
   parallel_for(plan.queries.size(), plan.threads, cancellation,
                [&](std::size_t task, CancellationPoint& cancellation_point) {
-                 score_block(kernels, data, plan.queries[task], k, normalizer, cancellation_point, scores);
+                 const Range block = plan.queries[task];
+                 std::vector<IndexOrder> orders;
+                 orders.reserve(block.count());
+                 for (std::size_t q = block.begin; q < block.end; ++q) {
+                   orders.emplace_back(items + q * bins, relevant + q * bins, bins, k);
+                 }
+                 visit_block(kernels, data, block, k, cancellation_point, orders);
+                 for (std::size_t q = block.begin; q < block.end; ++q) {
+                   scores[q] = orders[q - block.begin].score(normalizer);
+                 }
                });
 }
 

@@ -40,8 +40,10 @@ struct Gains {
 void gain_histograms(const Kernels& kernels, const LabelledCodes& data, std::size_t threads, Cancellation& cancellation,
                      Gains gains);
 
-// Fills `scores`, of shape (queries,): average precision at k with ties broken by index.
-void average_precision_by_index(const Kernels& kernels, const LabelledCodes& data, std::size_t k, Normalizer normalizer,
-                                std::size_t threads, Cancellation& cancellation, double* scores);
+// Fills `scores`, of shape (queries,): average precision at k with ties broken by index. `items` and `relevant` are the
+// histograms of the same data.
+void average_precision_by_index(const Kernels& kernels, const LabelledCodes& data, const std::int64_t* items,
+                                const std::int64_t* relevant, std::size_t k, Normalizer normalizer, std::size_t threads,
+                                Cancellation& cancellation, double* scores);
 
 }  // namespace vtsearch

@@ -166,6 +166,8 @@ def average_precision_by_index(
     db_classes: Classes,
     classes: int,
     mask: PackedMask | None,
+    items: Histogram,
+    relevant: Histogram,
     k: int,
     normalizer: Literal["retrieved", "relevant", "min"],
     threads: int,

@@ -300,8 +300,9 @@ bool is_close(double actual, double expected) {
 
 void check_average_precision_by_index(const Call& call, const Answers& answers) {
   Fenced<double> scores(call.problem.shape.queries, -1.0);
-  average_precision_by_index(call.kernels, call.problem.labelled(), call.options.k, call.options.normalizer,
-                             call.options.threads, call.cancellation, scores.data());
+  average_precision_by_index(call.kernels, call.problem.labelled(), answers.items.data(), answers.relevant.data(),
+                             call.options.k, call.options.normalizer, call.options.threads, call.cancellation,
+                             scores.data());
   for (std::size_t q = 0; q < scores.size(); ++q) {
     const double expected = answers.average_precision(q, call.options.k, call.options.normalizer);
     call.require(is_close(scores.data()[q], expected), "average_precision_by_index");

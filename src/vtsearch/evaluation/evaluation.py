@@ -13,16 +13,16 @@ from vtsearch.evaluation.statistics import Interval, bootstrap_interval
 from vtsearch.metrics import (
     RelevanceHistograms,
     acg_at,
-    average_precision,
     average_precision_of,
     ndcg_at,
     precision_at,
     precision_within,
     recall_at,
     recall_within,
-    relevance_histograms,
     wap_at,
 )
+from vtsearch.metrics.by_index import precision_by_index
+from vtsearch.metrics.histograms import histograms_of_all, labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -194,13 +194,11 @@ def evaluate(
     _check_codes(selection)
     width = selection.database.width
     bits = 8 * width if bits is None else _checked_bits(bits, width)
-    sides = (selection.queries.codes, db_codes, query_labels, db_labels)
-    options: dict[str, Any] = {"mask": mask, "exclude": exclude, "threads": threads}
-    report = _validate.checked_progress(progress)
-    first, second = (_database.stage(report, number, 2) for number in range(2))
-    by_index = average_precision(*sides, k, ties="index", normalizer=normalizer, progress=first, **options)
+    labels = labels_of(selection, query_labels, db_labels)
     multi_label = _validate.as_array("query_labels", query_labels).ndim == 2
-    histograms = relevance_histograms(*sides, gains=multi_label, progress=second, **options)
+    count, report = _validate.thread_count(threads), _validate.checked_progress(progress)
+    first, second = (_database.stage(report, number, 2) for number in range(2))
+    histograms = histograms_of_all(selection, first, labels=labels, threads=count, gains=multi_label)
     _check_distances(histograms, bits)
     items = histograms.items.sum(axis=1)
     n = int(items.max())
@@ -209,6 +207,15 @@ def evaluate(
     expected = average_precision_of(histograms, k, normalizer=normalizer)
     best = average_precision_of(histograms, k, ties="best", normalizer=normalizer)
     worst = average_precision_of(histograms, k, ties="worst", normalizer=normalizer)
+    by_index = precision_by_index(
+        selection,
+        labels,
+        _validate.cut_off(k, len(selection.database)),
+        normalizer=normalizer,
+        threads=count,
+        progress=second,
+        histograms=histograms,
+    )
     return Evaluation(
         queries=len(expected),
         database=n,

@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 
 from vtsearch import _database, _labels, _native, _validate
 from vtsearch._selection import Group, Selection, each_group, ranked, stacked
-from vtsearch.metrics.histograms import Normalizer, Scores, histograms_of, label_arrays
+from vtsearch.metrics.histograms import (
+    Normalizer,
+    RelevanceHistograms,
+    Scores,
+    histogram_blocks,
+    histograms_of,
+    kernel_arguments,
+)
 
 RANKED_BYTES = 2**30
 """Rankings of all queries, at most, that are built to read a database in ranges."""
@@ -25,8 +32,11 @@ def precision_by_index(
     normalizer: Normalizer,
     threads: int,
     progress: _validate.Progress | None,
+    histograms: RelevanceHistograms | None = None,
 ) -> Scores:
     """Average precision at k, (q,), of validated arguments; k is at most the number of items.
+
+    ``histograms`` of the same arguments spare a scan.
 
     The kernel needs all codes at once. A database that is scanned in ranges is ranked instead, a block of queries at a
     time, as only the top k and the number of relevant items count.
@@ -34,7 +44,7 @@ def precision_by_index(
     queries, database = len(selection.queries), selection.database
     whole = _database.Scan(database, queries, progress).whole
     at_once = len(database.parts) == 1 and (whole or _RANKED_BYTES_PER_RESULT * k * queries > RANKED_BYTES)
-    method = _counted if at_once else _ranked
+    method = functools.partial(_counted, histograms=histograms) if at_once else _ranked
     answer = functools.partial(method, labels=labels, k=k, normalizer=normalizer, threads=threads)
     masked = at_once or selection.excludes_many(k)
     return stacked(list(each_group(selection, answer, progress, masked=masked)))
@@ -48,20 +58,34 @@ def _counted(
     k: int,
     normalizer: Normalizer,
     threads: int,
+    histograms: RelevanceHistograms | None,
 ) -> Scores:
     """By the kernel, which takes a database of one part."""
-    items = len(group.database)
-    mine = labels.of_queries(group.start, group.stop)
-    rows = *label_arrays(mine.queries), *label_arrays(mine.database(0, items)), mine.classes
-    codes = group.database.parts[0]
-    mask = _database.allowed_bits(group.mask, _database.Range(0, items, codes))
-    queries = group.queries
-    scores = _native.average_precision_by_index(
-        queries.codes, codes, *rows, mask, k, normalizer, threads, queries.weights
-    )
+    whole = _database.Range(0, len(group.database), group.database.parts[0])
+    db_rows = labels.database(whole.first, whole.stop)
+    if histograms is None:
+        counted = histogram_blocks(group, None, labels=labels, threads=threads)
+    else:
+        counted = iter([(histograms.items[group.start : group.stop], histograms.relevant[group.start : group.stop])])
+    scores, start = [], 0
+    for items, relevant in counted:
+        block = group.part(start, start + len(items))
+        mine = labels.of_queries(block.start, block.stop)
+        scores.append(
+            _native.average_precision_by_index(
+                *kernel_arguments(block, whole, mine, db_rows),
+                items=items,
+                relevant=relevant,
+                k=k,
+                normalizer=normalizer,
+                threads=threads,
+                weights=block.queries.weights,
+            )
+        )
+        start += len(items)
     if progress is not None:
-        progress(items, items)
-    return scores
+        progress(whole.stop, whole.stop)
+    return stacked(scores) if scores else np.empty(0)
 
 
 def _ranked(

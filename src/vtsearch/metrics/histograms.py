@@ -22,6 +22,9 @@ Scores = NDArray[np.float64]
 Scalar = TypeVar("Scalar", bound=np.generic)
 Normalizer = Literal["retrieved", "relevant", "min"]
 
+LabelArrays = tuple[NDArray[np.int64], NDArray[np.int32]]
+KernelArguments = tuple[_validate.Codes, _validate.Codes, *LabelArrays, *LabelArrays, int, NDArray[np.uint8] | None]
+
 ROW_BYTES = 32
 """What the labels of one item take as rows, about, and on the way to them."""
 
@@ -117,17 +120,23 @@ def relevance_histograms(
     """
     selection = _selection.select(query_codes, db_codes, mask, exclude, weights)
     labels = labels_of(selection, query_labels, db_labels)
-    count = _validate.thread_count(threads)
-    answer = functools.partial(histograms_of, labels=labels, threads=count, gains=gains)
-    masked = gains and not leave_out.is_exact(labels, len(selection.database))
-    report = _validate.checked_progress(progress)
-    return _joined(list(_selection.each_group(selection, answer, report, masked=masked)))
+    count, report = _validate.thread_count(threads), _validate.checked_progress(progress)
+    return histograms_of_all(selection, report, labels=labels, threads=count, gains=gains)
 
 
 def labels_of(selection: Selection, query_labels: ArrayLike, db_labels: ArrayLike | None) -> _labels.Labels:
     """Validated labels of queries and database; None stands for the labels that the database has."""
     truth = selection.database.labels_or(db_labels)
     return _labels.label_pair(query_labels, truth, len(selection.queries), len(selection.database))
+
+
+def histograms_of_all(
+    selection: Selection, progress: _validate.Progress | None, *, labels: _labels.Labels, threads: int, gains: bool
+) -> RelevanceHistograms:
+    """Those of all queries; arguments are checked."""
+    answer = functools.partial(histograms_of, labels=labels, threads=threads, gains=gains)
+    masked = gains and not leave_out.is_exact(labels, len(selection.database))
+    return _joined(list(_selection.each_group(selection, answer, progress, masked=masked)))
 
 
 def histograms_of(
@@ -146,20 +155,19 @@ def _of_range(
     group: Group, each: _database.Range, labels: _labels.Labels, gains: bool, threads: int
 ) -> RelevanceHistograms:
     db_rows = labels.database(each.first, each.stop)
-    parts = _arguments(group, each, labels, db_rows, threads)
-    items, relevant = _native.relevance_histograms(*parts)
+    parts, options = kernel_arguments(group, each, labels, db_rows), (threads, group.queries.weights)
+    items, relevant = _native.relevance_histograms(*parts, *options)
     if not gains:
         return RelevanceHistograms(items, relevant)
-    return RelevanceHistograms(items, relevant, *_native.gain_histograms(*parts))
+    return RelevanceHistograms(items, relevant, *_native.gain_histograms(*parts, *options))
 
 
-def _arguments(
-    group: Group, each: _database.Range, labels: _labels.Labels, db_rows: _labels.LabelRows, threads: int
-) -> Any:
-    """Codes, label rows, number of classes, mask, threads and weights, as the engine takes them."""
+def kernel_arguments(
+    group: Group, each: _database.Range, labels: _labels.Labels, db_rows: _labels.LabelRows
+) -> KernelArguments:
+    """Codes, label rows, number of classes and mask, as the engine takes them."""
     rows = *label_arrays(labels.queries), *label_arrays(db_rows)
-    mask, queries = _database.allowed_bits(group.mask, each), group.queries
-    return queries.codes, each.codes, *rows, labels.classes, mask, threads, queries.weights
+    return (group.queries.codes, each.codes, *rows, labels.classes, _database.allowed_bits(group.mask, each))
 
 
 def _joined(parts: Sequence[RelevanceHistograms]) -> RelevanceHistograms:
@@ -207,7 +215,8 @@ def histogram_blocks(
         for start in range(0, len(group.queries), step):
             block = group.part(start, min(start + step, len(group.queries)))
             mine = labels.of_queries(block.start, block.stop)
-            items, relevant = _native.relevance_histograms(*_arguments(block, each, mine, db_rows, threads))
+            parts = kernel_arguments(block, each, mine, db_rows)
+            items, relevant = _native.relevance_histograms(*parts, threads, block.queries.weights)
             leave_out.subtract(block, mine, items, relevant)
             yield items, relevant
 
@@ -232,6 +241,6 @@ def _before(histogram: NDArray[Scalar]) -> NDArray[Scalar]:
     return np.asarray(np.cumsum(histogram, axis=1) - histogram)
 
 
-def label_arrays(rows: _labels.LabelRows) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def label_arrays(rows: _labels.LabelRows) -> LabelArrays:
     """Label rows as the engine takes them."""
     return rows.offsets, rows.classes
