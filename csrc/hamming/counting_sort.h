@@ -11,7 +11,7 @@
 
 namespace vtsearch {
 
-// Visits the items of as many streams, one after the other in memory, in turns: visit(stream, item).
+// Splits the items into `lanes` streams, one behind the other in memory, and visits them in turns: visit(lane, item).
 template <std::size_t lanes, class Visit>
 VTSEARCH_ALWAYS_INLINE void for_each_in_lanes(std::size_t count, Visit&& visit) {
   const std::size_t length = count / lanes;
