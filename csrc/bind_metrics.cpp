@@ -6,9 +6,10 @@
 #include <utility>
 
 #include "bindings.h"
-#include "hamming/average_precision.h"
+#include "hamming/average_precision_by_index.h"
+#include "hamming/gain_histograms.h"
 #include "hamming/label_rows.h"
-#include "hamming/relevance.h"
+#include "hamming/relevance_histograms.h"
 #include "plain_arguments.h"
 
 namespace vtsearch {

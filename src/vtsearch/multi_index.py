@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _database, _native, _selection, _validate
+from vtsearch import _answers, _database, _native, _selection, _validate
 from vtsearch._database import Database, Lists, Rows
 from vtsearch._queries import Queries
 from vtsearch._selection import Group
@@ -196,7 +196,7 @@ class MultiIndex:
         selection = _selection.select(query_codes, self.database, mask)
         columns, count = selection.columns(k), _validate.thread_count(threads)
         answers = [self._ranked(group, columns, plan, count) for group in selection.groups_of_one_mask()]
-        ranking = Ranking(*_selection.stacked_rows([rows for rows, _ in answers]))
+        ranking = Ranking(*_answers.stacked_rows([rows for rows, _ in answers]))
         return (ranking, self._explained([work for _, work in answers])) if explain else ranking
 
     @overload
@@ -253,7 +253,7 @@ class MultiIndex:
         selection = _selection.select(query_codes, self.database, mask)
         reach, count = _validate.checked_radius(radius, 8 * self.database.width), _validate.thread_count(threads)
         answers = [self._within(group, reach, plan, count) for group in selection.groups_of_one_mask()]
-        neighbors = Neighbors(*_selection.joined([lists for lists, _ in answers]))
+        neighbors = Neighbors(*_answers.joined([lists for lists, _ in answers]))
         return (neighbors, self._explained([work for _, work in answers])) if explain else neighbors
 
     def __getstate__(self) -> dict[str, Any]:
@@ -356,4 +356,4 @@ def _filled_lists(lists: Lists, empty: NDArray[np.int64], found: Lists) -> Lists
     lengths = np.array([part.stop - part.start for _, part in parts], dtype=np.int64)
     distances = np.concatenate([source[1][part] for source, part in parts])
     indices = np.concatenate([source[2][part] for source, part in parts])
-    return _selection.offsets_of(lengths), distances, indices
+    return _answers.offsets_of(lengths), distances, indices

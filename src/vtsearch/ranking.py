@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from vtsearch import _database, _native, _selection, _validate
+from vtsearch import _answers, _database, _native, _selection, _validate
 from vtsearch._database import Database
 from vtsearch._exclusions import Exclude
 
@@ -89,8 +89,8 @@ def rank(
     selection = _selection.select(query_codes, db_codes, mask, exclude, weights)
     report = _validate.checked_progress(progress)
     if out is not None:
-        return Ranking(*_selection.rank_into(out, selection, k, most, report))
-    return Ranking(*_selection.rank(selection, k, most, report))
+        return Ranking(*_answers.rank_into(out, selection, k, most, report))
+    return Ranking(*_answers.rank(selection, k, most, report))
 
 
 def within(
@@ -140,7 +140,7 @@ indices=array([0, 1, 1, 0, 2]))
     """
     selection = _selection.select(query_codes, db_codes, mask, exclude, weights)
     reach, most = _validate.checked_radius(radius, selection.queries.farthest), _validate.thread_count(threads)
-    return Neighbors(*_selection.within(selection, reach, most, _validate.checked_progress(progress)))
+    return Neighbors(*_answers.within(selection, reach, most, _validate.checked_progress(progress)))
 
 
 def count(
@@ -188,7 +188,7 @@ def count(
     """
     selection = _selection.select(query_codes, db_codes, mask, exclude, weights)
     reach, most = _validate.checked_radius(radius, selection.queries.farthest), _validate.thread_count(threads)
-    return _selection.count(selection, reach, most, _validate.checked_progress(progress))
+    return _answers.count(selection, reach, most, _validate.checked_progress(progress))
 
 
 def distances(
@@ -283,4 +283,4 @@ def histogram(
     """
     selection = _selection.select(query_codes, db_codes, mask, exclude, weights)
     most = _validate.thread_count(threads)
-    return _selection.histogram(selection, most, _validate.checked_progress(progress))
+    return _answers.histogram(selection, most, _validate.checked_progress(progress))

@@ -6,9 +6,11 @@
 #include <cstdlib>
 #include <vector>
 
+#include "hamming/average_precision_by_index.h"
 #include "hamming/diameters.h"
 #include "hamming/distances.h"
 #include "hamming/duplicates.h"
+#include "hamming/gain_histograms.h"
 #include "hamming/group_codes.h"
 #include "hamming/histogram.h"
 #include "hamming/multi_index.h"
@@ -16,7 +18,7 @@
 #include "hamming/padding.h"
 #include "hamming/parallel.h"
 #include "hamming/rank.h"
-#include "hamming/relevance.h"
+#include "hamming/relevance_histograms.h"
 #include "hamming/split_groups.h"
 #include "hamming/within.h"
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vtsearch import _database, _labels, _native, _validate
-from vtsearch._selection import Group, Selection, each_group, ranked, stacked
+from vtsearch._answers import each_group, ranked, stacked
+from vtsearch._selection import Group, Selection
 from vtsearch.metrics.histograms import (
     Normalizer,
     RelevanceHistograms,

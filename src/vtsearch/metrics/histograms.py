@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _database, _labels, _native, _selection, _validate
+from vtsearch import _answers, _database, _labels, _native, _selection, _validate
 from vtsearch._database import Database
 from vtsearch._exclusions import Exclude
 from vtsearch._selection import Group, Selection
@@ -136,7 +136,7 @@ def histograms_of_all(
     """Those of all queries; arguments are checked."""
     answer = functools.partial(histograms_of, labels=labels, threads=threads, gains=gains)
     masked = gains and not leave_out.is_exact(labels, len(selection.database))
-    return _joined(list(_selection.each_group(selection, answer, progress, masked=masked)))
+    return _joined(list(_answers.each_group(selection, answer, progress, masked=masked)))
 
 
 def histograms_of(
@@ -173,7 +173,7 @@ def kernel_arguments(
 def _joined(parts: Sequence[RelevanceHistograms]) -> RelevanceHistograms:
     """The histograms of groups of queries, one after the other."""
     names = ("items", "relevant", "gains", "exponential_gains", "gain_counts")[: 2 if parts[0].gains is None else None]
-    return RelevanceHistograms(*(_selection.stacked_columns([getattr(each, name) for each in parts]) for name in names))
+    return RelevanceHistograms(*(_answers.stacked_columns([getattr(each, name) for each in parts]) for name in names))
 
 
 def _sum(one: RelevanceHistograms, other: RelevanceHistograms) -> RelevanceHistograms:

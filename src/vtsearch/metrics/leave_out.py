@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vtsearch import _labels, _selection
+from vtsearch import _answers, _labels, _selection
 
 _PAIR_LABELS = 2**22
 _EXACT_BITS = 53  # sums of whole numbers below 2 ** 53 are exact in float64
@@ -27,7 +27,7 @@ def subtract(
     """
     if group.excluded is None:
         return
-    owners, excluded, distances = _selection.excluded_pairs(group)
+    owners, excluded, distances = _answers.excluded_pairs(group)
     shared = _shared_labels(labels, owners, excluded)
     np.subtract.at(items, (owners, distances), 1)
     np.subtract.at(relevant, (owners, distances), shared > 0)

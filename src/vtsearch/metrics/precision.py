@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _database, _native, _selection, _validate
+from vtsearch import _answers, _database, _native, _selection, _validate
 from vtsearch._database import Database
 from vtsearch._exclusions import Exclude
 from vtsearch.metrics.by_index import precision_by_index
@@ -109,9 +109,9 @@ def average_precision(
     def answer(group: _selection.Group, report: _validate.Progress | None) -> Scores:
         blocks = histogram_blocks(group, report, labels=labels, threads=count)
         scores = [_native.average_precision(items, relevant, top, ties, normalizer) for items, relevant in blocks]
-        return _selection.stacked(scores) if scores else np.empty(0)
+        return _answers.stacked(scores) if scores else np.empty(0)
 
-    return _selection.stacked(list(_selection.each_group(selection, answer, report)))
+    return _answers.stacked(list(_answers.each_group(selection, answer, report)))
 
 
 def mean_average_precision(
