@@ -125,8 +125,8 @@ class Ratio(NamedTuple):
 
 def ratio(what, scan, tables):
     same(scan(), tables())
-    times = [(seconds(scan, 1), seconds(tables, 1)) for _ in range(5)]
-    while sum(map(sum, times)) < 0.2 and len(times) < 60:
+    times = [(seconds(scan, 1), seconds(tables, 1)) for _ in range(9)]
+    while sum(map(sum, times)) < 0.5 and len(times) < 60:
         times.append((seconds(scan, 1), seconds(tables, 1)))
     scanned, found = np.min(times, axis=0)
     return Ratio(found / scanned, 1e3 * scanned, what)

@@ -157,6 +157,16 @@ def test_an_explanation_says_what_was_done(codes):
     assert str(how) == "0 of 6 queries by 4 tables, 6 by a scan"
 
 
+def test_what_tables_find_is_kept_however_many_queries_they_leave_to_a_scan():
+    rng = np.random.default_rng(0)
+    database = rng.integers(0, 256, (2**20, 8), dtype=np.uint8)
+    queries = rng.integers(0, 256, (12, 8), dtype=np.uint8)
+    queries[::4] = database[:3]
+    found, how = MultiIndex(database).rank(queries, 1, explain=True)
+    same(found, vtsearch.rank(queries, database, 1))
+    assert how.by_tables.tolist() == [True, False, False, False] * 3
+
+
 def test_masks_of_queries_are_explained_for_each(codes):
     masks = np.random.default_rng(0).random((6, 2000)) < 0.5
     _, how = MultiIndex(codes).rank(codes[:6], 3, mask=masks, plan="tables", explain=True)

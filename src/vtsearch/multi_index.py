@@ -35,9 +35,6 @@ LEAST_KEY_BITS = 8
 MOST_KEY_BITS = 24
 """Longer substrings have keys of their first bits only."""
 
-SCANNED_TOGETHER = 0.3
-"""Share of the queries of a batch from which on all are scanned for: many take less time each than a few."""
-
 LEAST_SCANNED_BYTES = 2**22
 """Queries times bytes of codes: a smaller search is over before it is planned."""
 
@@ -309,8 +306,7 @@ class MultiIndex:
             return scan(group.queries), _no_work(group)
         mask = group.database.mask
         found, work, left = search(None if mask is None else mask.bits(0, len(self)))
-        if left > SCANNED_TOGETHER * len(work):
-            work[:, 0] = 0
+        if left == len(work):
             return scan(group.queries), work
         if left:
             rest = np.flatnonzero(work[:, 0] == 0)

@@ -200,8 +200,7 @@ def evaluate(
     first, second = (_database.stage(report, number, 2) for number in range(2))
     histograms = histograms_of_all(selection, first, labels=labels, threads=count, gains=multi_label)
     _check_distances(histograms, bits)
-    items = histograms.items.sum(axis=1)
-    n = int(items.max())
+    n = int(histograms.totals.max())
     if n == 0:
         raise ValueError("mask: expected at least one item that a query may find, got none")
     expected = average_precision_of(histograms, k, normalizer=normalizer)
@@ -225,7 +224,7 @@ def evaluate(
         normalizer=normalizer,
         mean_average_precision=TiedScore(*map(_mean, (expected, by_index, best, worst))),
         bootstrap_interval=bootstrap_interval(expected) if len(expected) > 1 else None,
-        chance=_mean(histograms.relevant.sum(axis=1) / np.maximum(items, 1)),
+        chance=_mean(histograms.relevant_totals / np.maximum(histograms.totals, 1)),
         precision_within_2=_mean(precision_within(histograms, LOOKUP_RADIUS)),
         cut_offs=_cut_offs(histograms, CUT_OFFS, n),
         published_curve=_cut_offs(histograms, PUBLISHED_CURVE, n),
@@ -273,7 +272,7 @@ def _cut_offs(histograms: RelevanceHistograms, at: Iterable[int], database: int)
 
 
 def _within(histograms: RelevanceHistograms, radius: int) -> RadiusPoint:
-    found = histograms.items[:, : radius + 1].sum(axis=1)
+    found = histograms.within[:, radius]
     precision, recall = precision_within(histograms, radius), recall_within(histograms, radius)
     return RadiusPoint(radius, _mean(found), _mean(precision), _mean(recall))
 

@@ -112,7 +112,7 @@ def _ranked(
             sums[start + row], met[start + row] = _precisions(chosen, labels, block.start + row)
     if normalizer != "retrieved":
         again = _database.stage(progress, 1, stages)
-        relevant = histograms_of(group, again, labels=labels, threads=threads).relevant.sum(axis=1)
+        relevant = histograms_of(group, again, labels=labels, threads=threads).relevant_totals
         met = relevant if normalizer == "relevant" else np.minimum(relevant, k)
     return np.divide(sums, met, out=np.zeros(count), where=met > 0)
 

@@ -64,14 +64,19 @@ class RelevanceHistograms:
         return np.asarray(self.items.sum(axis=1))
 
     @functools.cached_property
-    def before(self) -> Counts:
-        """(q, bins): items nearer than each distance."""
-        return _before(self.items)
+    def relevant_totals(self) -> Counts:
+        """(q,): relevant items at all distances."""
+        return np.asarray(self.relevant.sum(axis=1))
 
     @functools.cached_property
-    def relevant_before(self) -> Counts:
-        """(q, bins): relevant items nearer than each distance."""
-        return _before(self.relevant)
+    def within(self) -> Counts:
+        """(q, bins): items at each distance or nearer."""
+        return np.cumsum(self.items, axis=1)
+
+    @functools.cached_property
+    def relevant_within(self) -> Counts:
+        """(q, bins): relevant items at each distance or nearer."""
+        return np.cumsum(self.relevant, axis=1)
 
 
 def relevance_histograms(
@@ -229,16 +234,11 @@ def top_positions(histograms: RelevanceHistograms, k: int) -> Counts:
 def top_sum(histograms: RelevanceHistograms, sums: NDArray[Any], k: int) -> Scores:
     """(q,) sums over the top k of a histogram; a group of ties at the cut counts in proportion."""
     top, rows = top_positions(histograms, k), np.arange(len(histograms.items))
-    last = np.maximum((histograms.before < top[:, None]).sum(axis=1) - 1, 0)  # the group of the item at the cut
-    inside = np.minimum(top - histograms.before[rows, last], histograms.items[rows, last])
-    share = inside / np.maximum(histograms.items[rows, last], 1)
-    nearer = (histograms.relevant_before if sums is histograms.relevant else _before(sums))[rows, last]
-    return np.asarray(nearer + sums[rows, last] * share)
-
-
-def _before(histogram: NDArray[Scalar]) -> NDArray[Scalar]:
-    """(q, bins): the sum of what is nearer than each distance."""
-    return np.asarray(np.cumsum(histogram, axis=1) - histogram)
+    last = np.minimum((histograms.within < top[:, None]).sum(axis=1), histograms.items.shape[1] - 1)  # of the cut
+    items, tied = histograms.items[rows, last], sums[rows, last]
+    share = (top - (histograms.within[rows, last] - items)) / np.maximum(items, 1)
+    within = histograms.relevant_within if sums is histograms.relevant else np.cumsum(sums, axis=1)
+    return np.asarray(within[rows, last] - tied + tied * share)
 
 
 def label_arrays(rows: _labels.LabelRows) -> LabelArrays:

@@ -228,8 +228,7 @@ def recall_at(histograms: RelevanceHistograms, k: int) -> Scores:
         TypeError: k that is not an int.
         ValueError: k below 1.
     """
-    total: Counts = histograms.relevant.sum(axis=1)
-    return top_sum(histograms, histograms.relevant, k) / np.maximum(total, 1)
+    return top_sum(histograms, histograms.relevant, k) / np.maximum(histograms.relevant_totals, 1)
 
 
 def precision_within(histograms: RelevanceHistograms, radius: int) -> Scores:
@@ -265,8 +264,7 @@ def recall_within(histograms: RelevanceHistograms, radius: int) -> Scores:
         ValueError: radius below 0.
     """
     _, relevant = _within(histograms, radius)
-    total: Counts = histograms.relevant.sum(axis=1)
-    return relevant / np.maximum(total, 1)
+    return relevant / np.maximum(histograms.relevant_totals, 1)
 
 
 def _check_choices(ties: str, normalizer: str) -> None:
@@ -276,5 +274,5 @@ def _check_choices(ties: str, normalizer: str) -> None:
 
 def _within(histograms: RelevanceHistograms, radius: int) -> tuple[Counts, Counts]:
     """(q,) items and relevant items at a distance of at most radius."""
-    bins = slice(_validate.whole_number("radius", radius, 0) + 1)
-    return histograms.items[:, bins].sum(axis=1), histograms.relevant[:, bins].sum(axis=1)
+    last = min(_validate.whole_number("radius", radius, 0), histograms.items.shape[1] - 1)
+    return histograms.within[:, last], histograms.relevant_within[:, last]
