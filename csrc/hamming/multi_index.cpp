@@ -26,12 +26,12 @@ constexpr double gathered_code_ns = 16.0;  // of a code somewhere in the databas
 constexpr double kept_ns = 40.0;           // to keep one of the nearest
 constexpr double found_ns = 7.0;           // for an item within a radius, more than in a scan
 constexpr double repeated_ns = 5.0;        // each time that it is found again
-constexpr double scanned_byte_ns = 0.04;   // of a scan that is limited by the bandwidth of memory
-constexpr double few_byte_ns = 0.0125;     // for each of a few queries
-constexpr double many_byte_ns = 0.0040;    // for each of many queries,
-constexpr double sliced_byte_ns = 0.085;   // and once, to lay the codes out for them
+constexpr double few_byte_ns = 0.0125;     // of a scan, for each of a few queries,
+constexpr double memory_byte_ns = 0.027;   // and once, if the codes come from memory
+constexpr double many_byte_ns = 0.0032;    // for each of many queries,
+constexpr double sliced_byte_ns = 0.094;   // and once, to lay the codes out for them
 constexpr double mask_byte_ns = 0.04;
-constexpr std::size_t many_queries = 16;
+constexpr std::size_t many_queries = 9;
 constexpr double cached_bytes = 4e6;     // a scan of fewer is not limited by memory
 constexpr double least_scan_ns = 200e3;  // a shorter one is over before tables are of use
 
@@ -40,10 +40,14 @@ constexpr double least_scan_ns = 200e3;  // a shorter one is over before tables 
 constexpr double explored_share = 0.04;
 constexpr double lookup_share = 0.06;
 constexpr double committed_share = 0.6;
-constexpr double surplus_share = 0.08;
+constexpr double surplus_share = 0.06;
 
 // Part of the time of a scan for all that searches which go on, and a scan for the other queries, may take together.
 constexpr double cheaper_share = 0.9;
+
+// Part of the queries of a batch, at most, that a scan may answer beside tables: to join lists copies all of them.
+constexpr double most_rows_left = 1.0;
+constexpr double most_lists_left = 0.3;
 
 // About the part of the items that a mask allows.
 double allowed_share(MaskView mask, std::size_t items) {
@@ -68,7 +72,7 @@ class ScanTimes {
   double operator()(std::size_t queries) const {
     if (queries == 0) return 0.0;
     const auto count = static_cast<double>(queries);
-    const double few = std::max(count * few_byte_ns, bytes_ < cached_bytes ? 0.0 : scanned_byte_ns);
+    const double few = count * few_byte_ns + (bytes_ < cached_bytes ? 0.0 : memory_byte_ns);
     const double time = queries < many_queries ? few : sliced_byte_ns + count * many_byte_ns;
     return bytes_ * time * share_ + mask_ns_;
   }
@@ -263,21 +267,24 @@ class Searcher {
 template <class Search>
 class Batch {
  public:
-  Batch(const Kernels& kernels, const MultiIndexView& index, MaskView mask, std::size_t threads, Search search,
-        TableSearch* work)
+  Batch(const Kernels& kernels, const MultiIndexView& index, MaskView mask, double most_left, std::size_t threads,
+        Search search, TableSearch* work)
       : kernels_(kernels),
         index_(index),
         mask_(mask),
+        most_left_(most_left),
         threads_(threads),
         search_(std::move(search)),
         work_(work),
         scan_ns_(index, mask, threads),
         searchers_(threads) {}
 
-  // Searches for queries 0 .. count - 1; returns how many are not finished. If few are left, a scan takes longer for
-  // each of them than in the whole batch, and so may tables: they are searched again.
+  // Searches for queries 0 .. count - 1; returns how many are not finished: all, if more are left than a scan may
+  // answer beside tables. If few are left, a scan takes longer for each of them than in the whole batch, and so may
+  // tables: they are searched again.
   std::size_t run(std::size_t count, Cancellation& cancellation) {
     constexpr std::size_t few_share = 4;
+    const auto most = static_cast<std::size_t>(most_left_ * static_cast<double>(count));
     std::vector<std::size_t> left = start(count);
     for (std::size_t searched = 0; !left.empty() && (searched == 0 || few_share * left.size() <= searched);) {
       if (scan_ns_(left.size()) < least_scan_ns) break;
@@ -285,11 +292,13 @@ class Batch {
       search_all(left, scan_ns_.of_query(searched), false, cancellation);
       const auto is_finished = [this](std::size_t q) { return work_[q].finished != 0; };
       std::erase_if(left, is_finished);
-      const std::vector<std::size_t> chosen = worth_committing(left);
+      const std::vector<std::size_t> chosen = worth_committing(left, most);
       search_all(chosen, scan_ns_.of_query(searched), true, cancellation);
       std::erase_if(left, is_finished);
     }
-    return left.size();
+    if (left.size() <= most) return left.size();
+    for (std::size_t q = 0; q < count; ++q) work_[q].finished = 0;
+    return count;
   }
 
   // Searches for all queries to the end, whatever it takes.
@@ -322,9 +331,9 @@ class Batch {
     });
   }
 
-  // Of the queries that are left, those whose searches would end, if all of them and a scan for the others take less
-  // time than a scan for all.
-  std::vector<std::size_t> worth_committing(const std::vector<std::size_t>& left) const {
+  // Of the queries that are left, those whose searches would end, if all of them and a scan for the others, `most` of
+  // them, take less time than a scan for all.
+  std::vector<std::size_t> worth_committing(const std::vector<std::size_t>& left, std::size_t most) const {
     std::vector<std::size_t> chosen;
     double time = 0.0;
     for (const std::size_t q : left) {
@@ -332,13 +341,15 @@ class Batch {
       chosen.push_back(q);
       time += wanted_ns_[q];
     }
-    time += scan_ns_(left.size() - chosen.size());
-    return time < cheaper_share * scan_ns_(left.size()) ? chosen : std::vector<std::size_t>();
+    const std::size_t others = left.size() - chosen.size();
+    const bool is_cheaper = time + scan_ns_(others) < cheaper_share * scan_ns_(left.size());
+    return others <= most && is_cheaper ? chosen : std::vector<std::size_t>();
   }
 
   const Kernels& kernels_;
   const MultiIndexView& index_;
   MaskView mask_;
+  double most_left_;
   std::size_t threads_;
   Search search_;
   TableSearch* work_;
@@ -349,9 +360,9 @@ class Batch {
 
 template <class Search>
 std::size_t search_batch(const Kernels& kernels, std::size_t queries, const MultiIndexView& index, MaskView mask,
-                         bool may_scan, std::size_t threads, Cancellation& cancellation, TableSearch* work,
-                         Search search) {
-  Batch batch(kernels, index, mask, threads, std::move(search), work);
+                         double most_left, bool may_scan, std::size_t threads, Cancellation& cancellation,
+                         TableSearch* work, Search search) {
+  Batch batch(kernels, index, mask, most_left, threads, std::move(search), work);
   if (may_scan) return batch.run(queries, cancellation);
   batch.run_to_end(queries, cancellation);
   return static_cast<std::size_t>(std::count_if(work, work + queries, [](auto each) { return each.finished == 0; }));
@@ -367,7 +378,8 @@ std::size_t rank_by_tables(const Kernels& kernels, CodeView queries, const Multi
     if (outcome.search.finished) searcher.found().write(distances + q * k, indices + q * k);
     return outcome;
   };
-  return search_batch(kernels, queries.count, index, mask, may_scan, threads, cancellation, work, search);
+  return search_batch(kernels, queries.count, index, mask, most_rows_left, may_scan, threads, cancellation, work,
+                      search);
 }
 
 std::size_t within_by_tables(const Kernels& kernels, CodeView queries, const MultiIndexView& index, std::size_t radius,
@@ -378,6 +390,7 @@ std::size_t within_by_tables(const Kernels& kernels, CodeView queries, const Mul
     std::vector<std::int64_t> indices;
   };
   std::vector<List> lists(queries.count);
+  const List none;
   const auto search = [&lists, queries, radius](Searcher& searcher, std::size_t q, bool may_commit,
                                                 CancellationPoint& cancellation_point) {
     const Outcome outcome = searcher.within(queries.code(q), radius, may_commit, cancellation_point);
@@ -388,9 +401,10 @@ std::size_t within_by_tables(const Kernels& kernels, CodeView queries, const Mul
     return outcome;
   };
   const std::size_t left =
-      search_batch(kernels, queries.count, index, mask, may_scan, threads, cancellation, work, search);
+      search_batch(kernels, queries.count, index, mask, most_lists_left, may_scan, threads, cancellation, work, search);
   neighbors.offsets.push_back(0);
-  for (const List& list : lists) {
+  for (std::size_t q = 0; q < queries.count; ++q) {
+    const List& list = work[q].finished != 0 ? lists[q] : none;
     neighbors.offsets.push_back(neighbors.offsets.back() + static_cast<std::int64_t>(list.indices.size()));
     neighbors.distances.insert(neighbors.distances.end(), list.distances.begin(), list.distances.end());
     neighbors.indices.insert(neighbors.indices.end(), list.indices.begin(), list.indices.end());

@@ -25,7 +25,7 @@ namespace {
 struct Vector {
   __m512i lanes;
 
-  static constexpr std::size_t min_queries = 12;
+  static constexpr std::size_t min_queries = 9;
 
   static Vector load(const std::uint8_t* p) { return {_mm512_loadu_si512(p)}; }
   static void store(std::uint8_t* p, Vector v) { _mm512_storeu_si512(p, v.lanes); }

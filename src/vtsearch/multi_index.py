@@ -35,9 +35,6 @@ LEAST_KEY_BITS = 8
 MOST_KEY_BITS = 24
 """Longer substrings have keys of their first bits only."""
 
-JOINED = 0.3
-"""Share of the queries of a batch, at most, for which ``within`` scans beside tables: joining lists copies them all."""
-
 LEAST_SCANNED_BYTES = 2**22
 """Queries times bytes of codes: a smaller search is over before it is planned."""
 
@@ -294,7 +291,7 @@ class MultiIndex:
         def search(mask: NDArray[np.uint8] | None) -> tuple[Lists, _native.Work, int]:
             return self._native.within(group.queries.codes, radius, mask, plan == "auto", threads)
 
-        return self._answered(group, plan, search, scan, _filled_lists, most_left=JOINED)
+        return self._answered(group, plan, search, scan, _filled_lists)
 
     def _answered(
         self,
@@ -303,19 +300,13 @@ class MultiIndex:
         search: Callable[[NDArray[np.uint8] | None], tuple[Found, _native.Work, int]],
         scan: Callable[[Queries], Found],
         filled: Callable[[Found, NDArray[np.int64], Found], Found],
-        *,
-        most_left: float = 1.0,
     ) -> tuple[Found, _native.Work]:
-        """What ``search`` finds in the tables, ``filled`` with what ``scan`` finds for the queries that it left.
-
-        If it left more than a share ``most_left`` of them, what it found is not used.
-        """
+        """What ``search`` finds in the tables, ``filled`` with what ``scan`` finds for the queries that it left."""
         if self._is_scanned(group, plan):
             return scan(group.queries), _no_work(group)
         mask = group.database.mask
         found, work, left = search(None if mask is None else mask.bits(0, len(self)))
-        if left == len(work) or left > most_left * len(work):
-            work[:, 0] = 0
+        if left == len(work):
             return scan(group.queries), work
         if left:
             rest = np.flatnonzero(work[:, 0] == 0)
