@@ -98,7 +98,8 @@ def faiss_level(isa):
     import faiss  # noqa: PLC0415
 
     before = faiss.SIMDConfig.get_level()
-    faiss.SIMDConfig.set_level({"scalar": faiss.SIMDLevel_NONE, "avx2": faiss.SIMDLevel_AVX2}[isa])
+    levels = {"scalar": "NONE", "avx2": "AVX2", "avx512": "AVX512_VPOPCNT", "neon": "ARM_NEON"}
+    faiss.SIMDConfig.set_level(getattr(faiss, f"SIMDLevel_{levels[isa]}"))
     try:
         yield
     finally:

@@ -1,8 +1,8 @@
 """What it costs to do as the published code does: mAP with our defaults and with one departure at a time.
 
     python benchmarks/option_ablation.py --seeds 0,1,2
-    python benchmarks/option_ablation.py --images ../shared/data/coco736 --weights vit_tiny.safetensors
-    python benchmarks/option_ablation.py --codes ../shared/data/ucf101-csq64
+    python benchmarks/option_ablation.py --images FOLDER --weights vit_tiny.safetensors
+    python benchmarks/option_ablation.py --codes FOLDER
 
 The first trains the network of `frameworks.py` on scikit-learn's digits, which have one label each. The second trains
 a pretrained ViT-Ti/16 at 96 pixels on photographs with several labels (a folder with query.txt, database.txt and

@@ -1,7 +1,7 @@
 """Searches with weights beside those in bits and beside numpy, and what weights give in mAP.
 
     python benchmarks/weighted.py --items 1000000
-    python benchmarks/weighted.py --features ../shared/data/ucf101-csq64
+    python benchmarks/weighted.py --features FOLDER
 
 The first prints billions of (query, code) pairs a second, on one thread, in CPU seconds of the best of several calls;
 numpy multiplies float32 features with codes of -1 and 1 and takes the largest products by argpartition. The second
