@@ -12,6 +12,7 @@ of binary, weighted and real-valued queries, with fewer and fewer levels, and of
 from __future__ import annotations
 
 import argparse
+import functools
 import time
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def by_product(features, signs, k):
     return np.take_along_axis(nearest, order, axis=1)
 
 
-def measure_speed(items):
+def measure_speed(items, least):
     rng = np.random.default_rng(0)
     isas = _native.isas()
     print(f"{items:,} codes; billions of pairs a second, weighted / in bits\n")
@@ -70,15 +71,15 @@ def measure_speed(items):
     for q, bits, k in SEARCHES:
         codes, features = random_codes(rng, bits, items), rng.normal(size=(q, bits)).astype(np.float32)
         queries, weights = vtsearch.pack(features), vtsearch.query_weights(features)
+        search = functools.partial(vtsearch.rank, queries, codes, k, threads=1)
         columns = []
         for isa in isas:
             with forced(isa):
-                check(features, codes, k, vtsearch.rank(queries, codes, k, weights=weights, threads=1))
-                weighted = seconds(lambda: vtsearch.rank(queries, codes, k, weights=weights, threads=1))  # noqa: B023
-                plain = seconds(lambda: vtsearch.rank(queries, codes, k, threads=1))  # noqa: B023
-            columns.append(" / ".join(f"{q * items / each / 1e9:.2f}" for each in (weighted, plain)))
+                check(features, codes, k, search(weights=weights))
+                times = seconds(functools.partial(search, weights=weights), least), seconds(search, least)
+            columns.append(" / ".join(f"{q * items / each / 1e9:.2f}" for each in times))
         signs = np.where(np.unpackbits(codes, axis=1) == 1, np.float32(1), np.float32(-1))
-        product = seconds(lambda: by_product(features, signs, k))  # noqa: B023
+        product = seconds(functools.partial(by_product, features, signs, k), least)
         columns.append(f"{q * items / product / 1e9:.2f}")
         print(f"| {q} | {bits} | {k} | {' | '.join(columns)} |", flush=True)
 
@@ -139,10 +140,11 @@ def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=float, default=1.0, help="how long each search is timed")
     parser.add_argument("--features", type=Path, help="measure mAP with the features of this folder instead")
     asked = parser.parse_args()
     if asked.features is None:
-        measure_speed(asked.items)
+        measure_speed(asked.items, asked.seconds)
     else:
         measure_precision(asked.features)
 

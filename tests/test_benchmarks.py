@@ -138,3 +138,18 @@ def test_the_table_of_frameworks_has_both_numbers_of_every_length():
         for cell in row[1:3]:
             trained, untrained = map(float, cell.split(" / "))
             assert trained > untrained + 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "options", "rows"),
+    [
+        ("weighted.py", ("--items", "3000", "--seconds", "0.01"), 6),
+        ("multi_index.py", ("--items", "20000", "--codes", "clusters"), 5),
+        ("multi_index.py", ("--items", "3000", "--mixtures", "3"), 6),
+    ],
+)
+def test_the_other_comparisons_print_their_rows(script, options, rows):
+    result = run(f"benchmarks/{script}", *options)
+    assert result.returncode == 0, result.stderr
+    assert sum(line.startswith("|") for line in result.stdout.splitlines()) == 2 + rows
