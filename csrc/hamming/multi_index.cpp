@@ -37,8 +37,8 @@ constexpr double least_scan_ns = 200e3;  // a shorter one is over before tables 
 
 // Parts of the time of a scan that a search may take: before it is known to end; together with the keys that are looked
 // up to find out whether it will; if it will; and for more items within a radius than a scan finds in the same time.
-constexpr double explored_share = 0.04;
-constexpr double lookup_share = 0.06;
+constexpr double explored_share = 0.03;
+constexpr double lookup_share = 0.045;
 constexpr double committed_share = 0.6;
 constexpr double surplus_share = 0.06;
 
