@@ -45,7 +45,7 @@ def test_files_of_a_killed_writer_are_ignored_and_then_overwritten(folder):
         assert len(index) == 20
         index.verify()
         index.add(codes_of(2, 1))
-        assert index.segments[-1].file == name
+        assert index.segments[-1].files["codes"] == name
     with Index.open(folder) as index:
         index.verify()
         assert index.code(20).tolist() == codes_of(2, 1).tolist()
@@ -63,20 +63,20 @@ def test_files_that_the_index_does_not_own_are_never_deleted(folder):
 KILLED = """
 import os, signal, sys
 import numpy as np
-from vtsearch.index import Index, index, segments, store
+from vtsearch.index import Index, segments, store, writing
 
-def die(*args):
+def die(*args, **options):
     os.kill(os.getpid(), signal.SIGKILL)
 
 moment = sys.argv[2]
 if moment == "codes written":
     segments.sync_folder = die
 elif moment == "segment written":
-    store.Writer.add_segment = die
+    store.Writer.replace_segments = die
 elif moment == "segment named":
     store._sign = die
 elif moment == "before commit":
-    index.reopened = lambda folder, contents, before=None, opened=index.reopened: (
+    writing.reopened = lambda folder, contents, before=None, opened=writing.reopened: (
         die() if len(contents.segments) == 3 else opened(folder, contents, before)
     )
 with Index.open(sys.argv[1]) as index:
@@ -195,24 +195,68 @@ def test_an_index_is_created_in_any_empty_place(tmp_path, monkeypatch, place):
         assert len(index) == 2
 
 
-# A child process creates an index and adds to it; it is killed at random moments, and another child goes on.
+# A child process creates an index and changes it; it is killed at random moments, and another child goes on.
 
-SIZES = [3, 1, 40, 7, 300, 2, 11, 5]
+SIZES = {"add": [3, 1, 40, 7, 300, 2, 11, 5], "upsert": [4, 90], "remove": [1, 60, 9]}
+ORDER = ["add", "add", "upsert", "remove", "add", "add", "compact", "add"]
+ORDER += ["upsert", "add", "remove", "compact", "add", "remove", "add", "compact"]
 
 
-def segment_of(number):
-    n = SIZES[number]
-    names = [f"{number}/{i}.jpg" for i in range(n)]
-    return codes_of(number, n), names, np.arange(n) % 5 + number, [{"row": i} if i % 2 else {} for i in range(n)]
+def items_of(seed, names):
+    codes = codes_of(seed, len(names)).tolist()
+    return {name: (codes[i], (i + seed) % 5, {"row": i} if i % 2 else {}) for i, name in enumerate(names)}
+
+
+def changes():
+    """Steps: what is done, with which items, and the items that are there then."""
+    steps, items, sizes = [], {}, {kind: iter(values) for kind, values in SIZES.items()}
+    for number, kind in enumerate(ORDER):
+        chance, changed = random.Random(number), {}
+        if kind == "add":
+            changed = items_of(number, [f"{number}/{i}.jpg" for i in range(next(sizes[kind]))])
+        elif kind != "compact":
+            names = chance.sample(sorted(items), min(next(sizes[kind]), len(items) - 1))
+            changed = items_of(number, names)
+        items = {name: item for name, item in items.items() if name not in changed}
+        items |= {} if kind == "remove" else changed
+        steps.append((kind, changed, items))
+    return steps
+
+
+STEPS = changes()
+
+
+def content(index):
+    labels = index.labels()
+    labels = [] if labels is None else labels.tolist()
+    rows = zip(index.codes().tolist(), labels, index.metadata(), strict=True)
+    return dict(zip(index.ids(), rows, strict=True))
+
+
+def steps_done(index):
+    """The steps after which the index has what it has."""
+    found, states = content(index), [{}, *(items for _, _, items in STEPS)]
+    matching = [n for n, items in enumerate(states) if list(items.items()) == list(found.items())]
+    assert matching, "the index has items that no step leaves"
+    return matching[-1]
 
 
 def written(folder, report):
-    """What the child does: create or open, add what is missing, report each step once it is done."""
+    """What the child does: create or open, make the changes that are missing, report each once it is done."""
     index = Index.create(folder, 64) if create.is_vacant(folder) else Index.open(folder)
     os.write(report, b"c")
-    for number in range(len(index.segments), len(SIZES)):
-        codes, names, labels, metadata = segment_of(number)
-        index.add(codes, names, labels, metadata)
+    for kind, items, _ in STEPS[steps_done(index) :]:
+        if kind == "compact":
+            index.compact()
+        elif kind == "remove":
+            index.remove(list(items))
+        else:
+            change = index.add if kind == "add" else index.upsert
+            change(
+                np.array([code for code, *_ in items.values()], np.uint8),
+                list(items),
+                *zip(*(item[1:] for item in items.values()), strict=True),
+            )
         os.write(report, b"a")
     index.close()
     Index.open(folder).close()
@@ -239,21 +283,23 @@ def killed_child(folder, seconds):
 
 
 def checked(folder, promised):
-    """The number of segments that are there: at least those that were promised, each of them whole."""
+    """The steps that are done: at least those that were promised, each of them whole."""
     if create.is_vacant(folder):
         assert promised == 0
         return 0
     with Index.open(folder) as index:
         index.verify()
-        found = len(index.segments)
-        assert found >= promised
-        parts = [segment_of(number) for number in range(found)]
-        assert index.ids() == [name for part in parts for name in part[1]]
-        assert index.metadata() == [row for part in parts for row in part[3]]
-        assert index.codes().tolist() == [code for part in parts for code in part[0].tolist()]
-        if found:
-            assert index.labels().tolist() == np.concatenate([part[2] for part in parts]).tolist()
+        found = steps_done(index)
+    assert found >= promised
     return found
+
+
+def assert_no_leftovers(folder):
+    """After one more change nothing is there that the index does not name."""
+    with Index.open(folder) as index:
+        index.add(codes_of(0, 1), ["last"], [0])
+        named = {folder / part / name for segment in index.segments for part, name in segment.files.items()}
+    assert {path for part in ("codes", "items") for path in (folder / part).iterdir()} == named
 
 
 def kill_often(tmp_path, kills, seed):
@@ -272,7 +318,8 @@ def kill_often(tmp_path, kills, seed):
             if not finished:
                 done += 1
                 outcomes["none" if create.is_vacant(folder) else "some" if promised else "empty"] += 1
-        assert checked(folder, len(SIZES)) == len(SIZES)
+        assert checked(folder, len(STEPS)) == len(STEPS)
+        assert_no_leftovers(folder)
     return outcomes | {"indexes finished": round_number}
 
 

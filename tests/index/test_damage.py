@@ -30,7 +30,7 @@ def folder(tmp_path):
 
 def file_of(folder, part="codes", number=0):
     with Index.open(folder) as index:
-        return folder / part / index.segments[number].file
+        return folder / part / index.segments[number].files[part]
 
 
 @pytest.mark.parametrize("part", ["codes", "items"])
@@ -118,9 +118,16 @@ def test_a_strange_database_is_named(folder, statement, message):
         ("UPDATE about SET value = '{}' WHERE name = 'labels'", "expected the tables of an index, got TypeError"),
         ("UPDATE about SET value = '\"../../x\"' WHERE name = 'next'", "expected 32 hexadecimal digits"),
         ("UPDATE segments SET name = '../' || name WHERE number = 1", "expected 32 hexadecimal digits"),
+        ("UPDATE segments SET codes = '../' || name WHERE number = 1", "expected 32 hexadecimal digits"),
+        ("INSERT INTO replaced VALUES ('../codes.npy')", "expected a file that no segment has"),
+        (
+            "INSERT INTO replaced SELECT 'codes/' || codes || '.npy' FROM segments",
+            "expected a file that no segment has",
+        ),
         ("UPDATE segments SET items = 'many' WHERE number = 1", "expected the tables of an index, got TypeError"),
         ("UPDATE segments SET items = -1 WHERE number = 1", "expected the tables of an index, got ValueError"),
-        ("UPDATE segments SET items = 4611686018427387904", r"expected \d+ bytes, got 208"),
+        ("UPDATE segments SET items = 11 WHERE number = 1", "expected at most 10 items, got 11"),
+        ("UPDATE segments SET rows = 4611686018427387904", r"expected \d+ bytes, got 208"),
         ("UPDATE about SET value = '65528' WHERE name = 'bits'", r"expected \d+ bytes, got 208"),
     ],
 )

@@ -56,6 +56,10 @@ CLOSED = {
     "metadata": Index.metadata,
     "add": lambda index: index.add(codes_of(1, 1)),
     "add nothing": lambda index: index.add(codes_of(1, 0)),
+    "upsert": lambda index: index.upsert(codes_of(1, 1), ["0"]),
+    "remove": lambda index: index.remove(["0"], missing="ignore"),
+    "compact": Index.compact,
+    "refresh": Index.refresh,
     "check_fingerprints": lambda index: index.check_fingerprints({}),
     "verify": Index.verify,
     "search": lambda index: index.search(codes_of(1, 1)),
@@ -138,12 +142,12 @@ def test_a_folder_that_is_replaced_while_items_are_written_stays_as_it_is(folder
         segment = write(*arguments)
         folder.rename(tmp_path / "aside")
         (tmp_path / "fresh").rename(folder)
-        (folder / "codes" / segment.file).write_bytes((tmp_path / "aside" / "codes" / segment.file).read_bytes())
-        (folder / "items" / segment.file).write_bytes((tmp_path / "aside" / "items" / segment.file).read_bytes())
+        for part, name in segment.files.items():
+            (folder / part / name).write_bytes((tmp_path / "aside" / part / name).read_bytes())
         return segment
 
     stale = Index.open(folder)
-    monkeypatch.setattr("vtsearch.index.index.write_segment", overtaken)
+    monkeypatch.setattr("vtsearch.index.changes.write_segment", overtaken)
     with pytest.raises(VtsearchError, match="another index has taken the place"):
         stale.add(codes_of(2, 5), labels=np.arange(5))
     for path, seed, n in ((folder, 1, 7), (tmp_path / "aside", 0, 10)):
@@ -271,7 +275,7 @@ def test_an_index_of_more_segments_than_a_process_may_open_files(tmp_path, monke
     assert index.codes().tolist() == np.concatenate([codes_of(number, number + 1) for number in range(6)]).tolist()
     assert index.ids() == [str(i) for i in range(21)]
     index.verify()
-    path = tmp_path / "index" / "codes" / index.segments[0].file
+    path = tmp_path / "index" / "codes" / index.segments[0].files["codes"]
     path.write_bytes(path.read_bytes()[:-1] + b"\x00")
     with pytest.raises(VtsearchError, match=f"{path}: expected sha256"):
         index.verify()

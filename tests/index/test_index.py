@@ -180,8 +180,8 @@ def test_metadata_of_some_segments_only_come_back(index):
     [
         ({"fingerprints": {"model": 5}}, "fingerprints: expected strings by name, got 5 for 'model'"),
         ({"description": {"images": None}}, "description: expected strings by name, got None for 'images'"),
-        ({"classes": "cat"}, "classes: expected a sequence of strings, got 'cat'"),
-        ({"classes": [1, 2]}, "classes: expected a sequence of strings"),
+        ({"classes": "cat"}, "classes: expected a sequence of strings, got one string, 'cat'"),
+        ({"classes": [1, 2]}, "classes: expected strings, got int"),
     ],
 )
 def test_what_describes_an_index_are_strings(tmp_path, described, message):
@@ -226,7 +226,7 @@ BAD = {
         "codes: expected 0 in the bits after bit 19",
     ),
     "too few ids": ({"ids": ["a"]}, ValueError, "ids: expected 2"),
-    "ids in one string": ({"ids": "ab"}, ValueError, "ids: expected 2 strings, one per code, got 1"),
+    "ids in one string": ({"ids": "ab"}, TypeError, "ids: expected a sequence of strings, got one string, 'ab'"),
     "ids that are numbers": ({"ids": [1, 2]}, TypeError, "ids: expected strings, got int"),
     "an id twice": ({"ids": ["a", "a"]}, ValueError, "ids: expected different ids, got 'a' twice"),
     "too few labels": ({"labels": [1]}, ValueError, "labels: expected 2 rows, one for each of codes, got 1"),

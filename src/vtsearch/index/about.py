@@ -58,9 +58,13 @@ def checked_names(name: str, values: Sequence[str]) -> tuple[str, ...]:
     Raises:
         TypeError: a string, or other values.
     """
-    if isinstance(values, str) or not all(isinstance(value, str) for value in values):
-        raise TypeError(f"{name}: expected a sequence of strings, got {values!r}")
-    return tuple(map(str, values))
+    if isinstance(values, str):
+        raise TypeError(f"{name}: expected a sequence of strings, got one string, {values!r}")
+    others = set(map(type, values)) - {str}
+    wrong = next((each.__name__ for each in others if not issubclass(each, str)), None)
+    if wrong is not None:
+        raise TypeError(f"{name}: expected strings, got {wrong}")
+    return tuple(map(str, values)) if others else tuple(values)
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,13 @@ class About:
     uuid: str = field(default_factory=new_name)
     """Identity: no other index has it, except copies of this one."""
     next: str = field(default_factory=new_name)
-    """Name of the segment that will be added next: files of this name belong to nobody until then."""
+    """Of it the names of the files are made that will be written next: such files belong to nobody until then."""
+    added: int = 0
+    """How many items have been added so far, those that have been removed included."""
+
+    def file_name(self, number: int) -> str:
+        """Names for the files that will be written next; the same after a crash, so that nothing of it stays."""
+        return self.next if number == 0 else uuid.uuid5(uuid.UUID(self.next), str(number)).hex
 
     @property
     def width(self) -> int:
@@ -97,6 +107,7 @@ class About:
             "labels": asdict(self.labels),
             "uuid": self.uuid,
             "next": self.next,
+            "added": self.added,
         }
         return sorted((name, json.dumps(value)) for name, value in values.items())
 
@@ -118,4 +129,5 @@ class About:
             labels=LabelForm.of_row(**values["labels"]),
             uuid=checked_name(values["uuid"]),
             next=checked_name(values["next"]),
+            added=whole_number("added", values["added"], 0),
         )

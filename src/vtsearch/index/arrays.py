@@ -114,7 +114,8 @@ class ArrayFile(NamedTuple):
         Raises:
             VtsearchError: a file whose bytes are not those that were written.
         """
-        content = self.content if isinstance(self.content, np.memmap) else np.fromfile(self.path, np.uint8)
+        read_again = not isinstance(self.content, np.memmap) and self.path.exists()
+        content = np.fromfile(self.path, np.uint8) if read_again else self.content
         checksum = hashlib.sha256()
         for start in range(0, len(content), _CHECKED_BYTES):
             checksum.update(content[start : start + _CHECKED_BYTES].data)

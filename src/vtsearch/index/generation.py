@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vtsearch.index.about import About
+    from vtsearch.index.ids import Ids
     from vtsearch.index.labels import Labels
     from vtsearch.index.segments import Part
 
@@ -46,26 +48,21 @@ class Generation:
         if len(wanted) and not 0 <= wanted[0] <= wanted[-1] < len(self):
             beyond = wanted[0] if wanted[0] < 0 else wanted[-1]
             raise IndexError(f"position: expected one of {len(self)} items, got {beyond}")
-        found: dict[int, str] = {}
-        cuts = np.searchsorted(wanted, self._bounds)
-        for number in np.flatnonzero(np.diff(cuts)).tolist():
-            some = wanted[cuts[number] : cuts[number + 1]]
-            names = self.parts[number].items.ids_at(some - self._bounds[number])
-            found.update(zip(some.tolist(), names, strict=True))
+        names = [part.items.ids_at(some) for part, some in zip(self.parts, self.by_part(wanted), strict=True)]
+        return dict(zip(wanted.tolist(), itertools.chain.from_iterable(names), strict=True))
+
+    def positions_of(self, ids: Ids) -> NDArray[np.int64]:
+        """The position of each of some ids, -1 for one that is not there."""
+        found = np.full(len(ids.texts), -1, dtype=np.int64)
+        for first, part in zip(self._bounds.tolist(), self.parts, strict=False):
+            places = part.items.positions_of(ids)
+            found = np.where(places >= 0, places + first, found)
         return found
 
-    def position(self, name: str) -> int | None:
-        """The position of an id, or None."""
-        for first, part in zip(self._bounds.tolist(), self.parts, strict=False):
-            row = part.items.row(name)
-            if row is not None:
-                return int(first + row)
-        return None
-
-    def known(self, names: Sequence[str], table: NDArray[np.uint64]) -> str | None:
-        """One of the names, whose table of look-up is given, that is already an id."""
-        found = (part.items.known(names, table) for part in self.parts)
-        return next((name for name in found if name is not None), None)
+    def by_part(self, positions: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Ascending positions as those within each part."""
+        cuts = np.searchsorted(positions, self._bounds)
+        return [positions[cuts[n] : cuts[n + 1]] - self._bounds[n] for n in range(len(self.parts))]
 
     def labels(self) -> Labels | None:
         """int64 (n,), uint8 0/1 (n, classes), or None."""

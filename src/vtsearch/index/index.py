@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,19 +9,15 @@ import numpy as np
 
 from vtsearch._atomic_io import recover_folder
 from vtsearch._database import Database
-from vtsearch._labels import checked_labels
-from vtsearch._validate import codes_of_bits
 from vtsearch.errors import VtsearchError
 from vtsearch.index.about import About, checked_bits, checked_names, checked_texts
 from vtsearch.index.create import is_vacant, place
-from vtsearch.index.fingerprints import refuse_mixing
 from vtsearch.index.generation import Generation
-from vtsearch.index.items import checked_ids, checked_metadata, item_columns
-from vtsearch.index.labels import LabelForm, same_form
-from vtsearch.index.opening import open_generation, reopened
+from vtsearch.index.ids import Ids
+from vtsearch.index.opening import open_generation
 from vtsearch.index.queries import Queries
-from vtsearch.index.segments import write_segment
-from vtsearch.index.store import FILE_NAME, Store, new_file
+from vtsearch.index.store import FILE_NAME, new_file
+from vtsearch.index.writing import Writing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,12 +30,12 @@ if TYPE_CHECKING:
     from vtsearch.index.segments import Segment
 
 
-class Index(Queries):
+class Index(Writing, Queries):
     """Codes on disk, with the ids, labels and metadata of their items.
 
-    An open index answers from the state that it opened, or that its own last ``add`` left, whatever becomes of the
-    folder. It may be used by any number of threads at once. A pickle or a copy of it opens the folder anew. After
-    ``close`` everything but ``path`` raises a VtsearchError.
+    An open index answers from the state that it opened, or that its own last change left, whatever becomes of the
+    folder, until ``refresh``. It may be used by any number of threads at once. A pickle or a copy of it opens the
+    folder anew. After ``close`` everything but ``path`` raises a VtsearchError.
 
     Example:
         >>> import numpy as np, vtsearch
@@ -51,13 +46,6 @@ class Index(Queries):
         >>> answers.distances.tolist(), answers.ids
         ([[0, 1]], [['rose.jpg', 'tulip.jpg']])
     """
-
-    def __init__(self, path: Path, generation: Generation) -> None:
-        """Use ``create`` or ``open``."""
-        self._path, self._folder = path, path.absolute()
-        self._store = Store(self._folder / FILE_NAME)
-        self._open: Generation | None = generation
-        self._adding = threading.Lock()
 
     @classmethod
     def create(
@@ -145,53 +133,6 @@ class Index(Queries):
     def __len__(self) -> int:
         return len(self._generation())
 
-    def add(
-        self,
-        codes: NDArray[np.uint8],
-        ids: Sequence[str] | None = None,
-        labels: ArrayLike | None = None,
-        metadata: Sequence[Mapping[str, object]] | None = None,
-        *,
-        fingerprints: Mapping[str, str] | None = None,
-    ) -> None:
-        """Append items: all of them or, after a crash or an error, none.
-
-        Readers are not held up; another writer waits until this one is done, for a minute at most.
-
-        Args:
-            codes: (n, ceil(bits / 8)) uint8, packed.
-            ids: n different strings, new to this index; by default the positions as decimal numbers.
-            labels: (n,) integers, or (n, classes) of 0 and 1, as the metrics take them. All items of an index have
-                labels of one form, or none has.
-            metadata: n mappings that JSON can keep.
-            fingerprints: of what made these codes; must be those of the index.
-
-        Raises:
-            TypeError: codes that are not uint8, ids that are not strings.
-            ValueError: other width or lengths, ids that repeat, labels of another form.
-            VtsearchError: other fingerprints; a folder that holds another index by now; another writer that goes on.
-            OSError: a file that cannot be written.
-        """
-        about = self._generation().about
-        if fingerprints is not None:
-            self.check_fingerprints(fingerprints)
-        codes, _ = codes_of_bits(codes, about.bits)
-        names = None if ids is None else checked_ids(ids, len(codes))
-        array = None if labels is None else checked_labels("labels", labels, len(codes), "codes")
-        texts = checked_metadata(metadata, len(codes))
-        with self._adding, self._store.writing(about.uuid) as writer:
-            before = reopened(self._folder, writer.contents, self._generation())
-            form = LabelForm.of(array)
-            if len(before):
-                same_form(before.about.labels, form)
-            if len(codes):
-                names = names or [str(position) for position in range(len(before), len(before) + len(codes))]
-                columns = item_columns(names, array, texts)
-                self._refuse_known(before, names, columns[1])
-                writer.add_segment(write_segment(self._folder, before.about.next, codes, columns), form)
-            after = reopened(self._folder, writer.contents, before)
-        self._open = after if self._open is not None else None
-
     def codes(self) -> NDArray[np.uint8]:
         """(n, bytes) uint8: the mapped file where there is one segment, else a copy of all."""
         parts = self._generation().codes()
@@ -252,18 +193,24 @@ class Index(Queries):
         """
         if not isinstance(name, str):
             raise TypeError(f"name: expected a string, got {type(name).__name__}")
-        found = self._generation().position(name)
-        if found is None:
+        (found,) = self._generation().positions_of(Ids.of([name])).tolist()
+        if found < 0:
             raise KeyError(name)
-        return found
+        return int(found)
 
-    def check_fingerprints(self, fingerprints: Mapping[str, str], *, whose: str = "the given codes") -> None:
-        """Refuse to mix: model and preprocessing must be the same, split and arithmetic where both have one.
+    def positions_of(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """The position of each of some ids, -1 for one that the index does not have: what ``exclude`` takes.
+
+        Args:
+            ids: q external ids, such as those of the queries.
+
+        Returns:
+            (q,) int64.
 
         Raises:
-            VtsearchError: naming both fingerprints.
+            TypeError: ids that are not strings.
         """
-        refuse_mixing(self._path, self.fingerprints, fingerprints, whose)
+        return self._generation().positions_of(Ids.of(checked_names("ids", ids)))
 
     def verify(self) -> None:
         """Read every byte that decides an answer and compare it with the checksums written with it.
@@ -299,19 +246,3 @@ class Index(Queries):
 
     def _frozen(self) -> Index:
         return Index(self._path, self._generation())
-
-    def _generation(self) -> Generation:
-        """The state that answers.
-
-        Raises:
-            VtsearchError: the index is closed.
-        """
-        generation = self._open
-        if generation is None:
-            raise VtsearchError(f"{self._path}: this index is closed; open it again")
-        return generation
-
-    def _refuse_known(self, before: Generation, names: list[str], table: NDArray[np.uint64]) -> None:
-        known = before.known(names, table)
-        if known is not None:
-            raise ValueError(f"ids: expected new ids, got {known!r}, which is in {self._path}")

@@ -75,18 +75,6 @@ class Queries(ABC):
     def ids_at(self, positions: Sequence[int]) -> dict[int, str]:
         """Position -> id of some items."""
 
-    def positions_of(self, ids: Sequence[str]) -> NDArray[np.int64]:
-        """The position of each of some ids, -1 for one that the index does not have: what ``exclude`` takes.
-
-        Args:
-            ids: q external ids, such as those of the queries.
-
-        Returns:
-            (q,) int64.
-        """
-        known = {name: position for position, name in enumerate(self.ids())}
-        return np.array([known.get(name, -1) for name in ids], dtype=np.int64)
-
     def search(
         self,
         query_codes: NDArray[np.uint8],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from vtsearch.index.about import About
     from vtsearch.index.arrays import ArrayFile
+    from vtsearch.index.items import Columns
 
 CODES_FOLDER = "codes"
 ITEMS_FOLDER = "items"
@@ -29,10 +30,17 @@ MOST_MAPPED = 256
 
 @dataclass(frozen=True)
 class Segment:
-    """The entry of two files in ``index.sqlite``: ``codes/NAME.npy`` and ``items/NAME.npy``."""
+    """The entry of two files in ``index.sqlite``: ``codes/CODES.npy`` and ``items/NAME.npy``.
+
+    The file of items is never written again. One of codes has those of the items that are left, and, once some have
+    been removed, their rows in the file of items.
+    """
 
     name: str
+    codes: str
     items: int
+    rows: int
+    """Items in the file of items, those that have been removed included."""
     id_bytes: int
     metadata_bytes: int
     """0 for items without metadata."""
@@ -41,14 +49,17 @@ class Segment:
     items_sha256: str
 
     @property
-    def file(self) -> str:
-        """Name of both files in their folders."""
-        return f"{self.name}.npy"
+    def files(self) -> dict[str, str]:
+        """Both files by their folder."""
+        return {CODES_FOLDER: f"{self.codes}.npy", ITEMS_FOLDER: f"{self.name}.npy"}
 
     def layouts(self, about: About) -> dict[str, list[Layout]]:
         """The arrays of both files by their folder."""
-        items = item_layouts(self.items, self.id_bytes, self.metadata_bytes, about.labels)
-        return {CODES_FOLDER: [Layout("|u1", (self.items, about.width))], ITEMS_FOLDER: items}
+        kept = [Layout("<u4", (self.items,))] if self.items < self.rows else []
+        return {
+            CODES_FOLDER: [Layout("|u1", (self.items, about.width)), *kept],
+            ITEMS_FOLDER: item_layouts(self.rows, self.id_bytes, self.metadata_bytes, about.labels),
+        }
 
 
 class Part:
@@ -58,41 +69,64 @@ class Part:
         self.segment = segment
         self.codes = cast("NDArray[np.uint8]", codes.arrays[0])
         """(items, bytes)"""
-        self.items = Items(items)
+        self.items = Items(items, *cast("list[NDArray[np.uint32]]", codes.arrays[1:]))
         self._codes_file, self._items_file = codes, items
 
     def __len__(self) -> int:
         return self.segment.items
 
-    def verify(self) -> None:
-        """Read both files and compare their checksums.
+    def without(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.uint8], Items]:
+        """Codes and items without some, given by their positions."""
+        kept = np.ones(len(self), dtype=np.bool_)
+        kept[positions] = False
+        return self.codes[kept], self.items.without(positions)
+
+    def verify(self, folders: Sequence[str] = (CODES_FOLDER, ITEMS_FOLDER)) -> None:
+        """Read the files in these folders and compare their checksums.
 
         Raises:
             VtsearchError: a file whose bytes are not those that were written.
         """
-        self._codes_file.verify(self.segment.codes_sha256)
-        self._items_file.verify(self.segment.items_sha256)
+        if CODES_FOLDER in folders:
+            self._codes_file.verify(self.segment.codes_sha256)
+        if ITEMS_FOLDER in folders:
+            self._items_file.verify(self.segment.items_sha256)
 
 
-def write_segment(folder: Path, name: str, codes: NDArray[np.uint8], columns: Sequence[NDArray[Any]]) -> Segment:
-    """Write codes (n, bytes) and columns of items under a name, on disk to stay before this returns.
+def write_segment(folder: Path, name: str, codes: NDArray[np.uint8], columns: Columns) -> Segment:
+    """Write codes (n, bytes) and items under a name, on disk to stay before this returns.
 
     Raises:
         OSError: a disk that is full or refuses; names the file, and no file stays.
     """
-    sums: dict[str, str] = {}
+    codes_sha256 = _write(folder, CODES_FOLDER, name, [codes])
+    arrays = columns.arrays()
     try:
-        for subfolder, arrays in ((CODES_FOLDER, [codes]), (ITEMS_FOLDER, columns)):
-            if not (folder / subfolder).is_dir():
-                (folder / subfolder).mkdir(exist_ok=True)
-                sync_folder(folder)
-            sums[subfolder] = write_arrays(folder / subfolder / f"{name}.npy", arrays)
-            sync_folder(folder / subfolder)
+        items_sha256 = _write(folder, ITEMS_FOLDER, name, arrays)
     except OSError:
         (folder / CODES_FOLDER / f"{name}.npy").unlink(missing_ok=True)
         raise
-    ids, metadata = columns[-2:]
-    return Segment(name, len(codes), len(ids), len(metadata), sums[CODES_FOLDER], sums[ITEMS_FOLDER])
+    ids, metadata = arrays[-2:]
+    return Segment(name, name, len(codes), len(codes), len(ids), len(metadata), codes_sha256, items_sha256)
+
+
+def write_codes(folder: Path, name: str, segment: Segment, codes: NDArray[np.uint8], items: Items) -> Segment:
+    """Write the codes of the items that are left of a segment, and which they are; its file of items stays.
+
+    Raises:
+        OSError: a disk that is full or refuses; names the file, and no file stays.
+    """
+    codes_sha256 = _write(folder, CODES_FOLDER, name, [codes, items.rows.astype(np.uint32)])
+    return replace(segment, codes=name, items=len(codes), codes_sha256=codes_sha256)
+
+
+def _write(folder: Path, subfolder: str, name: str, arrays: Sequence[NDArray[Any]]) -> str:
+    if not (folder / subfolder).is_dir():
+        (folder / subfolder).mkdir(exist_ok=True)
+        sync_folder(folder)
+    checksum = write_arrays(folder / subfolder / f"{name}.npy", arrays)
+    sync_folder(folder / subfolder)
+    return checksum
 
 
 def open_segments(folder: Path, about: About, segments: Sequence[Segment], opened: Sequence[Part] = ()) -> list[Part]:
@@ -111,7 +145,7 @@ def open_segments(folder: Path, about: About, segments: Sequence[Segment], opene
     parts = []
     for segment in segments:
         files = [
-            open_arrays(folder / name / segment.file, layouts, mapped=(segment, name) in mapped)
+            open_arrays(folder / name / segment.files[name], layouts, mapped=(segment, name) in mapped)
             for name, layouts in segment.layouts(about).items()
             if segment not in known
         ]

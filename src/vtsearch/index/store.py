@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sqlite3
 import tempfile
 import threading
@@ -19,7 +20,7 @@ from vtsearch.index.about import About, checked_name, new_name
 from vtsearch.index.segments import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from vtsearch.index.labels import LabelForm
 
@@ -33,15 +34,19 @@ BUSY_SECONDS = 60
 _SCHEMA = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE fingerprints (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE segments (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, items INTEGER NOT NULL,
+CREATE TABLE segments (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, codes TEXT NOT NULL UNIQUE,
+                       items INTEGER NOT NULL, rows INTEGER NOT NULL,
                        id_bytes INTEGER NOT NULL, metadata_bytes INTEGER NOT NULL,
                        codes_sha256 TEXT NOT NULL, items_sha256 TEXT NOT NULL);
+CREATE TABLE replaced (file TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 _ABOUT = "SELECT name, value FROM about ORDER BY name"
 _FINGERPRINTS = "SELECT name, value FROM fingerprints ORDER BY name"
-_SEGMENTS = """SELECT number, name, items, id_bytes, metadata_bytes, codes_sha256, items_sha256
+_SEGMENTS = """SELECT number, name, codes, items, rows, id_bytes, metadata_bytes, codes_sha256, items_sha256
                FROM segments ORDER BY number"""
+_REPLACED = "SELECT file FROM replaced ORDER BY file"
 _CHECKSUM = "checksum"
+_FILE = re.compile("(codes|items)/[0-9a-f]{32}[.]npy")
 
 
 class Contents(NamedTuple):
@@ -49,6 +54,8 @@ class Contents(NamedTuple):
 
     about: About
     segments: list[Segment]
+    replaced: list[str]
+    """Files that segments had before, relative to the folder: to be deleted."""
 
 
 class _OneReader:
@@ -106,7 +113,7 @@ class Store:
             try:
                 contents = _contents(db, self.path)
                 self._prove(before, contents.about.uuid == uuid)
-                yield Writer(db, contents)
+                yield Writer(db, contents, lambda: self._prove(before, same=True))
                 self._prove(before, same=True)
                 db.execute("COMMIT")
             finally:
@@ -115,7 +122,7 @@ class Store:
 
     def _prove(self, before: tuple[int, int], same: bool) -> None:
         if not same or _identity(self.path) != before:
-            raise _replaced(self.path)
+            raise another_index(self.path)
 
     def verify(self, uuid: str) -> None:
         """Let SQLite check its pages, and compare the checksum of all rows.
@@ -128,29 +135,56 @@ class Store:
             if answer != "ok":
                 raise VtsearchError(f"{self.path}: damaged: {answer}")
         if self.read().about.uuid != uuid:
-            raise _replaced(self.path)
+            raise another_index(self.path)
 
 
 class Writer:
     """A transaction in ``index.sqlite``."""
 
-    def __init__(self, db: sqlite3.Connection, contents: Contents) -> None:
-        self._db, self.contents = db, contents
+    def __init__(self, db: sqlite3.Connection, contents: Contents, prove: Callable[[], None]) -> None:
+        self._db, self.contents, self._prove = db, contents, prove
 
-    def add_segment(self, segment: Segment, labels: LabelForm) -> None:
-        """Name the files of a segment, which are already on disk, and set the form of labels.
+    def prove(self) -> None:
+        """The folder still holds the file that this transaction is in.
 
-        The next segment gets another name.
+        Raises:
+            VtsearchError: another index has taken its place.
         """
-        self._db.execute(
-            "INSERT INTO segments (name, items, id_bytes, metadata_bytes, codes_sha256, items_sha256) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            astuple(segment),
+        self._prove()
+
+    def replace_segments(self, segments: Sequence[Segment], *, labels: LabelForm, added: int) -> None:
+        """Name the files of all segments, which are already on disk, and set the form of labels.
+
+        Files that were named before and are not now are ``replaced``. The next files get other names.
+
+        Args:
+            segments: of the index from now on.
+            labels: form of the labels of all items.
+            added: items that have been added by this change.
+        """
+        before = self.contents
+        gone = sorted({*before.replaced, *(_files(before.segments) - _files(segments))})
+        about = replace(before.about, labels=labels, next=new_name(), added=before.about.added + added)
+        self._db.execute("DELETE FROM segments")
+        self._db.executemany(
+            "INSERT INTO segments (name, codes, items, rows, id_bytes, metadata_bytes, codes_sha256, items_sha256) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            map(astuple, segments),
         )
-        about = replace(self.contents.about, labels=labels, next=new_name())
         self._db.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", about.rows())
+        self._db.executemany("INSERT OR IGNORE INTO replaced VALUES (?)", ((file,) for file in gone))
         _sign(self._db)
-        self.contents = Contents(about, [*self.contents.segments, segment])
+        self.contents = Contents(about, list(segments), gone)
+
+    def forget_replaced(self, files: Sequence[str]) -> None:
+        """Take files that have been deleted from the list of those that are to be."""
+        self._db.executemany("DELETE FROM replaced WHERE file = ?", ((file,) for file in files))
+        _sign(self._db)
+        self.contents = self.contents._replace(replaced=sorted({*self.contents.replaced} - {*files}))
+
+
+def _files(segments: Sequence[Segment]) -> set[str]:
+    return {f"{folder}/{name}" for segment in segments for folder, name in segment.files.items()}
 
 
 def new_file(about: About) -> bytes:
@@ -187,11 +221,12 @@ def _translated(path: Path, error: Exception) -> VtsearchError:
     if code & 0xFF == sqlite3.SQLITE_BUSY:
         return VtsearchError(f"{path}: another process has been writing to it for {BUSY_SECONDS} s")
     if code == sqlite3.SQLITE_READONLY_DBMOVED:
-        return _replaced(path)
+        return another_index(path)
     return VtsearchError(f"{path}: {error}")
 
 
-def _replaced(path: Path) -> VtsearchError:
+def another_index(path: Path) -> VtsearchError:
+    """The error of a folder in which another index has taken the place of one."""
     return VtsearchError(f"{path.parent}: another index has taken the place of the one that was opened; open it again")
 
 
@@ -213,7 +248,8 @@ def _contents(db: sqlite3.Connection, path: Path) -> Contents:
     del rows[_CHECKSUM]
     try:
         about = About.of_rows(rows, dict(tables[1]))
-        return Contents(about, [_segment(row) for _, *row in tables[2]])
+        segments = [_segment(row) for _, *row in tables[2]]
+        return Contents(about, segments, [_file(name, segments) for (name,) in tables[3]])
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise VtsearchError(f"{path}: expected the tables of an index, got {error!r}") from error
 
@@ -230,13 +266,24 @@ def _check_format(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _segment(row: Sequence[Any]) -> Segment:
-    name, *sizes, codes_sha256, items_sha256 = row
-    items, id_bytes, metadata_bytes = (whole_number("size", size, 0) for size in sizes)
-    return Segment(checked_name(name), items, id_bytes, metadata_bytes, codes_sha256, items_sha256)
+    name, codes, *sizes, codes_sha256, items_sha256 = row
+    items, rows, id_bytes, metadata_bytes = (whole_number("size", size, 0) for size in sizes)
+    if items > rows:
+        raise ValueError(f"expected at most {rows} items, got {items}")
+    return Segment(
+        checked_name(name), checked_name(codes), items, rows, id_bytes, metadata_bytes, codes_sha256, items_sha256
+    )
+
+
+def _file(name: Any, segments: Sequence[Segment]) -> str:
+    """The name of a file that may be deleted."""
+    if not isinstance(name, str) or not _FILE.fullmatch(name) or name in _files(segments):
+        raise ValueError(f"expected a file that no segment has, got {name!r}")
+    return name
 
 
 def _tables(db: sqlite3.Connection) -> list[list[Any]]:
-    return [db.execute(query).fetchall() for query in (_ABOUT, _FINGERPRINTS, _SEGMENTS)]
+    return [db.execute(query).fetchall() for query in (_ABOUT, _FINGERPRINTS, _SEGMENTS, _REPLACED)]
 
 
 def _checksum(tables: list[list[Any]]) -> str:

@@ -1,0 +1,243 @@
+"""Changes of an index: first a plan of its segments, then their files, which ``index.sqlite`` does not name yet."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from vtsearch.errors import VtsearchError
+from vtsearch.index.ids import Ids
+from vtsearch.index.items import Columns
+from vtsearch.index.labels import LabelForm, same_form
+from vtsearch.index.segments import CODES_FOLDER, ITEMS_FOLDER, write_codes, write_segment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from vtsearch.index.generation import Generation
+    from vtsearch.index.labels import Labels
+    from vtsearch.index.segments import Part, Segment
+
+LEAST_KEPT = 0.5
+"""A segment of which a smaller share of the rows is left is written again, with these alone."""
+
+MOST_ROWS = 2**22
+"""Of a segment, so that a change of one item writes no more than the codes of so many, and joining holds no more."""
+
+SMALL_ROWS = 2**12
+"""Segments of up to so many items have the lowest size; each further size is eight times as large."""
+
+JOINED = 8
+"""Segments of one size at the end of an index that are joined when they are so many."""
+
+
+class NewItems(NamedTuple):
+    """Validated items to add."""
+
+    codes: NDArray[np.uint8]
+    ids: Ids | None
+    """None stands for running numbers."""
+    labels: Labels | None
+    metadata: list[str] | None
+
+
+class Kept:
+    """A segment that stays, without some items."""
+
+    def __init__(self, part: Part, gone: NDArray[np.int64] | None = None) -> None:
+        self._part, self._gone = part, gone
+
+    def __len__(self) -> int:
+        return len(self._part) - (0 if self._gone is None else len(self._gone))
+
+    @property
+    def rows(self) -> int:
+        """Items in its file of items, those that are gone included."""
+        return self._part.segment.rows
+
+    def without(self, gone: NDArray[np.int64]) -> Kept:
+        """The same without more items."""
+        return Kept(self._part, gone) if len(gone) else self
+
+    def content(self) -> tuple[NDArray[np.uint8], Columns]:
+        """Codes and columns of the items, from files that have been verified."""
+        self._part.verify()
+        if self._gone is None:
+            return self._part.codes, self._part.items.columns()
+        codes, items = self._part.without(self._gone)
+        return codes, items.columns()
+
+    def written(self, folder: Path, name: Callable[[], str]) -> Segment:
+        """The segment, with another file of codes if items are gone."""
+        if self._gone is None:
+            return self._part.segment
+        self._part.verify([CODES_FOLDER])
+        return write_codes(folder, name(), self._part.segment, *self._part.without(self._gone))
+
+
+class New:
+    """Items that come."""
+
+    def __init__(self, codes: NDArray[np.uint8], columns: Columns) -> None:
+        self._content = codes, columns
+
+    def __len__(self) -> int:
+        return len(self._content[0])
+
+    def content(self) -> tuple[NDArray[np.uint8], Columns]:
+        """Codes and columns of the items."""
+        return self._content
+
+    def written(self, folder: Path, name: Callable[[], str]) -> Segment:
+        """The segment, in new files."""
+        return write_segment(folder, name(), *self._content)
+
+
+class Joined:
+    """Several segments as one, without what is left of removed items."""
+
+    def __init__(self, pieces: Sequence[Kept | New]) -> None:
+        self._pieces = pieces
+
+    def __len__(self) -> int:
+        return sum(map(len, self._pieces))
+
+    def written(self, folder: Path, name: Callable[[], str]) -> Segment:
+        """The segment, in new files."""
+        codes, columns = zip(*(piece.content() for piece in self._pieces), strict=True)
+        return write_segment(folder, name(), np.concatenate(codes), Columns.joined(columns))
+
+
+class Change:
+    """The segments that an index will have.
+
+    File names follow from the state of the index: what a crash leaves is written over, or deleted, by the next change.
+    """
+
+    def __init__(self, folder: Path, before: Generation) -> None:
+        self._folder, self._before = folder, before
+        self._pieces: list[Kept | New] = [Kept(part) for part in before.parts]
+        self.labels = before.about.labels
+        self.added = 0
+        """How many items are new."""
+        self._named = 0
+
+    def add(self, items: NewItems) -> None:
+        """Append items.
+
+        Raises:
+            ValueError: labels of another form than the other items have.
+        """
+        form = LabelForm.of(items.labels)
+        if any(map(len, self._pieces)):
+            same_form(self.labels, form)
+        if not len(items.codes):
+            return
+        count, first = len(items.codes), self._before.about.added
+        ids = items.ids or Ids.of([str(number) for number in range(first, first + count)])
+        for start in range(0, count, MOST_ROWS):
+            piece = slice(start, start + MOST_ROWS)
+            labels = None if items.labels is None else items.labels[piece]
+            metadata = None if items.metadata is None else items.metadata[piece]
+            self._pieces.append(New(items.codes[piece], Columns.of(ids.part(piece), labels, metadata)))
+        self.labels, self.added = form, count
+
+    def remove(self, positions: NDArray[np.int64]) -> None:
+        """Leave out the items at some positions, ascending; before anything is added."""
+        parts = zip(self._before.parts, self._before.by_part(positions), strict=True)
+        self._pieces = [Kept(part).without(gone) for part, gone in parts]
+
+    def segments(self, *, compact: bool = False) -> list[Segment]:
+        """Write the files that are new, on disk to stay before this returns; all segments, in order.
+
+        Args:
+            compact: join all neighbors that fit one segment; by default only many small ones at the end.
+
+        Raises:
+            OSError: a disk that is full or refuses.
+            VtsearchError: a damaged file, which is not copied.
+        """
+        pieces = [piece for piece in self._pieces if len(piece)]
+        first = 0 if compact else _first_to_join([len(piece) for piece in pieces])
+        plan = [*map(_mended, pieces[:first]), *map(_as_one, _groups(pieces[first:]))]
+        return [piece.written(self._folder, self._name) for piece in plan]
+
+    @contextmanager
+    def cleaned(self, prove: Callable[[], None]) -> Iterator[None]:
+        """Delete files that nobody will have: those of a change that was killed, and all if the block raises.
+
+        ``prove`` raises if the folder is another index's by now, in which nothing is deleted.
+        """
+        try:
+            yield
+        except BaseException:
+            with suppress(VtsearchError):
+                prove()
+                self._delete(0)
+            raise
+        prove()
+        self._delete(self._named)
+
+    def _name(self) -> str:
+        self._named += 1
+        return self._before.about.file_name(self._named - 1)
+
+    def _delete(self, first: int) -> None:
+        """Delete the files of the next names from a number on; they were written in order."""
+        for name in map(self._before.about.file_name, itertools.count(first)):
+            files = [self._folder / subfolder / f"{name}.npy" for subfolder in (CODES_FOLDER, ITEMS_FOLDER)]
+            if not any(file.exists() for file in files):
+                return
+            for file in files:
+                file.unlink(missing_ok=True)
+
+
+def _mended(piece: Kept | New) -> Kept | New | Joined:
+    """A segment as it stays, or written again if little of it is left."""
+    return Joined([piece]) if isinstance(piece, Kept) and len(piece) < LEAST_KEPT * piece.rows else piece
+
+
+def _as_one(group: Sequence[Kept | New]) -> Kept | New | Joined:
+    """Some segments as one, which has no removed items."""
+    (alone, *others) = group
+    whole = isinstance(alone, New) or len(alone) == alone.rows
+    return alone if whole and not others else Joined(group)
+
+
+def _groups(pieces: Sequence[Kept | New]) -> Iterator[list[Kept | New]]:
+    """Neighbors that make one segment: as many as have MOST_ROWS items together, or a single one."""
+    group: list[Kept | New] = []
+    for piece in pieces:
+        if group and sum(map(len, group)) + len(piece) > MOST_ROWS:
+            yield group
+            group = []
+        group.append(piece)
+    if group:
+        yield group
+
+
+def _first_to_join(sizes: Sequence[int]) -> int:
+    """From which on segments are to be joined, because many at the end have one size, and none a larger one.
+
+    Smaller ones between them go along, and if these are very many, all are joined. So an item is written about once for
+    each size, and segments stay few.
+    """
+    levels = [_level(size) for size in sizes]
+    for level in range(_level(MOST_ROWS)):
+        begin = next((i + 1 for i in reversed(range(len(levels))) if levels[i] > level), 0)
+        if levels[begin:].count(level) >= JOINED or len(levels) - begin >= JOINED * (level + 2):
+            return begin
+    return len(levels)
+
+
+def _level(size: int) -> int:
+    level = 0
+    while size > SMALL_ROWS * JOINED**level:
+        level += 1
+    return level

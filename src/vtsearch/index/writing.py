@@ -1,0 +1,220 @@
+"""Changes of an index: each happens as a whole or not at all, and holds up no reader."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from vtsearch._labels import checked_labels
+from vtsearch._validate import choice, codes_of_bits
+from vtsearch.errors import VtsearchError
+from vtsearch.index.about import checked_names
+from vtsearch.index.changes import Change, NewItems
+from vtsearch.index.fingerprints import refuse_mixing
+from vtsearch.index.ids import Ids
+from vtsearch.index.items import checked_metadata
+from vtsearch.index.opening import open_generation, reopened
+from vtsearch.index.store import FILE_NAME, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from vtsearch.index.generation import Generation
+
+
+class Writing:
+    """The state of an index that is open, and its changes."""
+
+    def __init__(self, path: Path, generation: Generation) -> None:
+        self._path, self._folder = path, path.absolute()
+        self._store = Store(self._folder / FILE_NAME)
+        self._open: Generation | None = generation
+        self._changing = threading.Lock()
+
+    def add(
+        self,
+        codes: NDArray[np.uint8],
+        ids: Sequence[str] | None = None,
+        labels: ArrayLike | None = None,
+        metadata: Sequence[Mapping[str, object]] | None = None,
+        *,
+        fingerprints: Mapping[str, str] | None = None,
+    ) -> None:
+        """Append items: all of them or, after a crash or an error, none.
+
+        Readers are not held up; another writer waits until this one is done, for a minute at most.
+
+        Args:
+            codes: (n, ceil(bits / 8)) uint8, packed.
+            ids: n different strings, new to this index; by default running numbers: in an index from which nothing
+                has been removed, the positions.
+            labels: (n,) integers, or (n, classes) of 0 and 1, as the metrics take them. All items of an index have
+                labels of one form, or none has.
+            metadata: n mappings that JSON can keep.
+            fingerprints: of what made these codes; must be those of the index.
+
+        Raises:
+            TypeError: codes that are not uint8, ids that are not strings.
+            ValueError: other width or lengths, ids that repeat, labels of another form.
+            VtsearchError: other fingerprints; a folder that holds another index by now; another writer that goes on.
+            OSError: a file that cannot be written.
+        """
+        items = self._new_items(codes, ids, labels, metadata, fingerprints)
+
+        def added(before: Generation, change: Change) -> None:
+            if items.ids is not None:
+                known = before.positions_of(items.ids) >= 0
+                if known.any():
+                    name = items.ids.name(int(known.argmax()))
+                    raise ValueError(f"ids: expected new ids, got {name!r}, which is in {self._path}")
+            change.add(items)
+
+        self._change(added)
+
+    def upsert(
+        self,
+        codes: NDArray[np.uint8],
+        ids: Sequence[str],
+        labels: ArrayLike | None = None,
+        metadata: Sequence[Mapping[str, object]] | None = None,
+        *,
+        fingerprints: Mapping[str, str] | None = None,
+    ) -> None:
+        """Append items, in place of those that have the same ids: all of it or, after a crash or an error, nothing.
+
+        Args and errors are those of ``add``, but that ids may be in the index.
+        """
+        items = self._new_items(codes, ids, labels, metadata, fingerprints)
+
+        def upserted(before: Generation, change: Change) -> None:
+            if items.ids is not None:
+                positions = before.positions_of(items.ids)
+                change.remove(np.sort(positions[positions >= 0]))
+            change.add(items)
+
+        self._change(upserted)
+
+    def remove(self, ids: Sequence[str], *, missing: Literal["error", "ignore"] = "error") -> int:
+        """Remove items: all of them or, after a crash or an error, none.
+
+        The items behind them move up: positions are those of the items that are left. The space of codes is free at
+        once, that of ids and metadata when half of a segment has been removed, or after ``compact``.
+
+        Args:
+            ids: external ids.
+            missing: "error" refuses ids that are not in the index; "ignore" passes over them.
+
+        Returns:
+            The number of items that were removed.
+
+        Raises:
+            TypeError: ids that are not strings.
+            ValueError: an id that is not in the index.
+            VtsearchError: as ``add``.
+            OSError: a file that cannot be written.
+        """
+        choice("missing", missing, ("error", "ignore"))
+        names = checked_names("ids", ids)
+        removed = 0
+
+        def left(before: Generation, change: Change) -> None:
+            nonlocal removed
+            positions = before.positions_of(Ids.of(names))
+            unknown = positions < 0
+            if missing == "error" and unknown.any():
+                name = names[int(unknown.argmax())]
+                raise ValueError(f"ids: expected ids in {self._path}, got {name!r}")
+            gone = np.unique(positions[~unknown])
+            removed = len(gone)
+            change.remove(gone)
+
+        self._change(left)
+        return removed
+
+    def compact(self) -> None:
+        """Join small segments and drop what is left of removed items. Answers stay, and so do other open handles.
+
+        Raises:
+            VtsearchError: a damaged file, which is not copied; as ``add``.
+            OSError: a file that cannot be written.
+        """
+        self._change(lambda *_: None, compact=True)
+
+    def refresh(self) -> None:
+        """Answer from the state that the folder has now.
+
+        Raises:
+            VtsearchError: a damaged index, or a folder that holds another one by now.
+        """
+        generation = open_generation(self._folder, self._generation())
+        self._open = generation if self._open is not None else None
+
+    def check_fingerprints(self, fingerprints: Mapping[str, str], *, whose: str = "the given codes") -> None:
+        """Refuse to mix: model and preprocessing must be the same, split and arithmetic where both have one.
+
+        Raises:
+            VtsearchError: naming both fingerprints.
+        """
+        refuse_mixing(self._path, self._generation().about.fingerprints, fingerprints, whose)
+
+    def _generation(self) -> Generation:
+        """The state that answers.
+
+        Raises:
+            VtsearchError: the index is closed.
+        """
+        generation = self._open
+        if generation is None:
+            raise VtsearchError(f"{self._path}: this index is closed; open it again")
+        return generation
+
+    def _new_items(
+        self,
+        codes: NDArray[np.uint8],
+        ids: Sequence[str] | None,
+        labels: ArrayLike | None,
+        metadata: Sequence[Mapping[str, object]] | None,
+        fingerprints: Mapping[str, str] | None,
+    ) -> NewItems:
+        if fingerprints is not None:
+            self.check_fingerprints(fingerprints)
+        codes, _ = codes_of_bits(codes, self._generation().about.bits)
+        names = None if ids is None else Ids.checked(ids, len(codes))
+        array = None if labels is None else checked_labels("labels", labels, len(codes), "codes")
+        return NewItems(codes, names, array, checked_metadata(metadata, len(codes)))
+
+    def _change(self, alter: Callable[[Generation, Change], None], *, compact: bool = False) -> None:
+        """Write files, name them in one transaction, delete those that they replace."""
+        with self._changing, self._store.writing(self._generation().about.uuid) as writer:
+            before = reopened(self._folder, writer.contents, self._generation())
+            change = Change(self._folder, before)
+            with change.cleaned(writer.prove):
+                alter(before, change)
+                segments = change.segments(compact=compact)
+            if segments != writer.contents.segments:
+                writer.replace_segments(segments, labels=change.labels, added=change.added)
+            after, replaced = reopened(self._folder, writer.contents, before), writer.contents.replaced
+        self._open = after if self._open is not None else None
+        if replaced:
+            self._delete_replaced(after.about.uuid)
+
+    def _delete_replaced(self, uuid: str) -> None:
+        """Delete files that no segment has any more; what does not succeed is left to the next change."""
+        with suppress(VtsearchError, OSError), self._changing, self._store.writing(uuid) as writer:
+            deleted = [file for file in writer.contents.replaced if _is_deleted(self._folder / file)]
+            writer.forget_replaced(deleted)
+
+
+def _is_deleted(path: Path) -> bool:
+    """Delete a file; False where another process has it open and the system does not allow that."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
