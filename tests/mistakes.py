@@ -38,6 +38,8 @@ BASES = {
     "encode": ["encode", "pictures", "--model", "model", "--output", "new"],
     "search": ["search", "cat/1.png", "--index", "index"],
     "deduplicate": ["deduplicate", "index", "--radius", "2"],
+    "remove": ["remove", "index", "item 1"],
+    "compact": ["compact", "index"],
     "evaluate": ["evaluate", "--queries", "queries", "--database", "index"],
     "reproduce": [
         *("reproduce", "--protocols", "digits", "--backbones", "test_vit", "--frameworks", "csq", "--bits", "8"),

@@ -142,6 +142,10 @@ def test_default_ids_never_come_twice(tmp_path):
         index.remove(["0", "2"])
         index.add(codes)
         assert index.ids() == ["1", "3", "4", "5"]
+        index.add(codes, ["8", "9", "ten"])
+        with pytest.raises(ValueError, match="ids: expected new ids, got '9', which is in"):
+            index.add(codes)
+        assert len(index) == 7
 
 
 def test_labels_of_what_is_left_bind_what_comes(three):
@@ -320,6 +324,8 @@ def test_files_that_cannot_be_deleted_are_deleted_later(three, monkeypatch):
         (lambda index: index.remove([3]), TypeError, "ids: expected strings, got int"),
         (lambda index: index.remove([], missing="no"), ValueError, "missing: expected one of error, ignore, got 'no'"),
         (lambda index: index.positions_of("0/3.jpg"), TypeError, "ids: expected a sequence of strings"),
+        (lambda index: index.remove(None), TypeError, "ids: expected a sequence of strings, got NoneType"),
+        (lambda index: index.upsert(QUERIES, None), TypeError, "ids: expected a sequence of strings, got NoneType"),
         (lambda index: index.upsert(QUERIES, ["a"]), ValueError, "ids: expected 3 strings, one per code, got 1"),
         (lambda index: index.upsert(QUERIES, ["a", "b", "a"]), ValueError, "ids: expected different ids, got 'a'"),
     ],

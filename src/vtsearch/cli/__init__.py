@@ -29,6 +29,8 @@ COMMANDS = {
     "encode": "turn images into an index of codes",
     "search": "show the images of an index that are nearest to a query",
     "deduplicate": "list groups of near-duplicates in an index",
+    "remove": "remove items from an index",
+    "compact": "make an index small again after many changes",
     "evaluate": "compute mAP with its bounds, curves and a report, from two indexes or from arrays",
     "reproduce": "run a table of the paper and compare with the published numbers",
     "info": "describe this installation, or a model, an index, a run",

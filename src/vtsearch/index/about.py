@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -60,11 +61,14 @@ def checked_names(name: str, values: Sequence[str]) -> tuple[str, ...]:
     """
     if isinstance(values, str):
         raise TypeError(f"{name}: expected a sequence of strings, got one string, {values!r}")
+    if not isinstance(values, Iterable):
+        raise TypeError(f"{name}: expected a sequence of strings, got {type(values).__name__}")
+    values = tuple(values)
     others = set(map(type, values)) - {str}
     wrong = next((each.__name__ for each in others if not issubclass(each, str)), None)
     if wrong is not None:
         raise TypeError(f"{name}: expected strings, got {wrong}")
-    return tuple(map(str, values)) if others else tuple(values)
+    return tuple(map(str, values)) if others else values
 
 
 @dataclass(frozen=True)

@@ -38,11 +38,9 @@ JOINED = 8
 
 
 class NewItems(NamedTuple):
-    """Validated items to add."""
+    """Validated items to add, without their ids."""
 
     codes: NDArray[np.uint8]
-    ids: Ids | None
-    """None stands for running numbers."""
     labels: Labels | None
     metadata: list[str] | None
 
@@ -128,7 +126,12 @@ class Change:
         """How many items are new."""
         self._named = 0
 
-    def add(self, items: NewItems) -> None:
+    def running_numbers(self, count: int) -> Ids:
+        """The next default ids."""
+        first = self._before.about.added
+        return Ids.of([str(number) for number in range(first, first + count)])
+
+    def add(self, items: NewItems, ids: Ids) -> None:
         """Append items.
 
         Raises:
@@ -139,8 +142,7 @@ class Change:
             same_form(self.labels, form)
         if not len(items.codes):
             return
-        count, first = len(items.codes), self._before.about.added
-        ids = items.ids or Ids.of([str(number) for number in range(first, first + count)])
+        count = len(items.codes)
         for start in range(0, count, MOST_ROWS):
             piece = slice(start, start + MOST_ROWS)
             labels = None if items.labels is None else items.labels[piece]

@@ -65,15 +65,15 @@ class Writing:
             VtsearchError: other fingerprints; a folder that holds another index by now; another writer that goes on.
             OSError: a file that cannot be written.
         """
-        items = self._new_items(codes, ids, labels, metadata, fingerprints)
+        items, names = self._new_items(codes, ids, labels, metadata, fingerprints)
 
         def added(before: Generation, change: Change) -> None:
-            if items.ids is not None:
-                known = before.positions_of(items.ids) >= 0
-                if known.any():
-                    name = items.ids.name(int(known.argmax()))
-                    raise ValueError(f"ids: expected new ids, got {name!r}, which is in {self._path}")
-            change.add(items)
+            new = change.running_numbers(len(items.codes)) if names is None else names
+            known = before.positions_of(new) >= 0
+            if known.any():
+                name = new.name(int(known.argmax()))
+                raise ValueError(f"ids: expected new ids, got {name!r}, which is in {self._path}")
+            change.add(items, new)
 
         self._change(added)
 
@@ -90,13 +90,13 @@ class Writing:
 
         Args and errors are those of ``add``, but that ids may be in the index.
         """
-        items = self._new_items(codes, ids, labels, metadata, fingerprints)
+        items, names = self._new_items(codes, checked_names("ids", ids), labels, metadata, fingerprints)
+        assert names is not None
 
         def upserted(before: Generation, change: Change) -> None:
-            if items.ids is not None:
-                positions = before.positions_of(items.ids)
-                change.remove(np.sort(positions[positions >= 0]))
-            change.add(items)
+            positions = before.positions_of(names)
+            change.remove(np.sort(positions[positions >= 0]))
+            change.add(items, names)
 
         self._change(upserted)
 
@@ -181,13 +181,13 @@ class Writing:
         labels: ArrayLike | None,
         metadata: Sequence[Mapping[str, object]] | None,
         fingerprints: Mapping[str, str] | None,
-    ) -> NewItems:
+    ) -> tuple[NewItems, Ids | None]:
         if fingerprints is not None:
             self.check_fingerprints(fingerprints)
         codes, _ = codes_of_bits(codes, self._generation().about.bits)
         names = None if ids is None else Ids.checked(ids, len(codes))
         array = None if labels is None else checked_labels("labels", labels, len(codes), "codes")
-        return NewItems(codes, names, array, checked_metadata(metadata, len(codes)))
+        return NewItems(codes, array, checked_metadata(metadata, len(codes))), names
 
     def _change(self, alter: Callable[[Generation, Change], None], *, compact: bool = False) -> None:
         """Write files, name them in one transaction, delete those that they replace."""
