@@ -38,7 +38,7 @@ BASES = {
     "encode": ["encode", "pictures", "--model", "model", "--output", "new"],
     "search": ["search", "cat/1.png", "--index", "index"],
     "deduplicate": ["deduplicate", "index", "--radius", "2"],
-    "remove": ["remove", "index", "item 1"],
+    "remove": ["remove", "index", "item 77", "--missing", "ignore"],
     "compact": ["compact", "index"],
     "evaluate": ["evaluate", "--queries", "queries", "--database", "index"],
     "reproduce": [
