@@ -17,7 +17,7 @@ LARGEST_SUM = 65534
 """Weighted distances have 16 bits."""
 
 
-@dataclass(slots=True)  # not frozen: that takes half a microsecond of every search
+@dataclass(slots=True)  # not frozen: that takes 0.3 microseconds of every search
 class Queries:
     """Validated codes, (q, bytes), and what their bits count; by default 1."""
 

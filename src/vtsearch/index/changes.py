@@ -48,32 +48,28 @@ class NewItems(NamedTuple):
 class Kept:
     """A segment that stays, without some items."""
 
-    def __init__(self, part: Part, gone: NDArray[np.int64] | None = None) -> None:
+    def __init__(self, part: Part, gone: NDArray[np.int64]) -> None:
         self._part, self._gone = part, gone
 
     def __len__(self) -> int:
-        return len(self._part) - (0 if self._gone is None else len(self._gone))
+        return len(self._part) - len(self._gone)
 
     @property
     def rows(self) -> int:
         """Items in its file of items, those that are gone included."""
         return self._part.segment.rows
 
-    def without(self, gone: NDArray[np.int64]) -> Kept:
-        """The same without more items."""
-        return Kept(self._part, gone) if len(gone) else self
-
     def content(self) -> tuple[NDArray[np.uint8], Columns]:
         """Codes and columns of the items, from files that have been verified."""
         self._part.verify()
-        if self._gone is None:
+        if not len(self._gone):
             return self._part.codes, self._part.items.columns()
         codes, items = self._part.without(self._gone)
         return codes, items.columns()
 
     def written(self, folder: Path, name: Callable[[], str]) -> Segment:
         """The segment, with another file of codes if items are gone."""
-        if self._gone is None:
+        if not len(self._gone):
             return self._part.segment
         self._part.verify([CODES_FOLDER])
         return write_codes(folder, name(), self._part.segment, *self._part.without(self._gone))
@@ -103,9 +99,6 @@ class Joined:
     def __init__(self, pieces: Sequence[Kept | New]) -> None:
         self._pieces = pieces
 
-    def __len__(self) -> int:
-        return sum(map(len, self._pieces))
-
     def written(self, folder: Path, name: Callable[[], str]) -> Segment:
         """The segment, in new files."""
         codes, columns = zip(*(piece.content() for piece in self._pieces), strict=True)
@@ -120,7 +113,8 @@ class Change:
 
     def __init__(self, folder: Path, before: Generation) -> None:
         self._folder, self._before = folder, before
-        self._pieces: list[Kept | New] = [Kept(part) for part in before.parts]
+        self._pieces: list[Kept | New] = []
+        self.remove(np.empty(0, dtype=np.int64))
         self.labels = before.about.labels
         self.added = 0
         """How many items are new."""
@@ -153,7 +147,7 @@ class Change:
     def remove(self, positions: NDArray[np.int64]) -> None:
         """Leave out the items at some positions, ascending; before anything is added."""
         parts = zip(self._before.parts, self._before.by_part(positions), strict=True)
-        self._pieces = [Kept(part).without(gone) for part, gone in parts]
+        self._pieces = [Kept(part, gone) for part, gone in parts]
 
     def segments(self, *, compact: bool = False) -> list[Segment]:
         """Write the files that are new, on disk to stay before this returns; all segments, in order.

@@ -97,15 +97,11 @@ def write_segment(folder: Path, name: str, codes: NDArray[np.uint8], columns: Co
     """Write codes (n, bytes) and items under a name, on disk to stay before this returns.
 
     Raises:
-        OSError: a disk that is full or refuses; names the file, and no file stays.
+        OSError: a disk that is full or refuses; names the file. The file of codes may stay.
     """
-    codes_sha256 = _write(folder, CODES_FOLDER, name, [codes])
     arrays = columns.arrays()
-    try:
-        items_sha256 = _write(folder, ITEMS_FOLDER, name, arrays)
-    except OSError:
-        (folder / CODES_FOLDER / f"{name}.npy").unlink(missing_ok=True)
-        raise
+    codes_sha256 = _write(folder, CODES_FOLDER, name, [codes])
+    items_sha256 = _write(folder, ITEMS_FOLDER, name, arrays)
     ids, metadata = arrays[-2:]
     return Segment(name, name, len(codes), len(codes), len(ids), len(metadata), codes_sha256, items_sha256)
 
