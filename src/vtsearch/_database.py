@@ -95,6 +95,13 @@ class Database:
         """Bytes per code."""
         return int(self.parts[0].shape[1])
 
+    def rows(self, positions: NDArray[np.int64]) -> Codes:
+        """A copy of the codes at some positions, ascending, of which the others are not read."""
+        cuts = np.cumsum([0, *map(len, self.parts)])
+        bounds = np.searchsorted(positions, cuts)
+        pieces = zip(self.parts, cuts, bounds, bounds[1:], strict=False)
+        return np.concatenate([part[positions[start:stop] - first] for part, first, start, stop in pieces])
+
     def labels_or(self, db_labels: ArrayLike | None) -> ArrayLike:
         """The labels given to a metric, or else those of the database.
 

@@ -107,6 +107,23 @@ def checked_mask(mask: ArrayLike | None, n: int) -> Mask | None:
     return Mask(array, n)
 
 
+def restricted(mask: ArrayLike | None, allowed: NDArray[np.bool_]) -> NDArray[Any]:
+    """A mask of any form without the items that are not allowed, (n,) bool; for each query if it has rows for these.
+
+    Raises:
+        TypeError, ValueError: as ``checked_mask``; rows of another length.
+    """
+    if mask is None:
+        return allowed
+    array = as_array("mask", mask)
+    if array.ndim != 2:
+        checked = checked_mask(array, len(allowed))
+        assert checked is not None
+        return checked.allows(np.arange(len(allowed))) & allowed
+    rows = checked_query_masks(array, len(array), len(allowed)).array
+    return np.asarray(rows & (allowed if rows.dtype == np.bool_ else np.packbits(allowed)))
+
+
 def _of_positions(positions: NDArray[Any], n: int) -> NDArray[np.bool_]:
     if positions.ndim != 1:
         raise ValueError(f"mask: expected positions in one dimension, got {positions.shape}; a mask per query is bool")

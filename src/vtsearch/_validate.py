@@ -208,6 +208,14 @@ def whole_number(name: str, value: Any, least: int, most: int | None = None) -> 
     return number
 
 
+def checked_positions(name: str, values: ArrayLike) -> NDArray[np.int64]:
+    """(m,) int64."""
+    array = as_array(name, values)
+    if array.ndim != 1 or (array.dtype.kind not in "iu" and len(array)):
+        raise TypeError(f"{name}: expected integers (m,), got {array.dtype} {array.shape}")
+    return np.asarray(np.minimum(array, np.iinfo(np.int64).max).astype(np.int64))
+
+
 def cut_off(k: Any, n: int) -> int:
     """Positions that count: k of at least 1; None, or more than there are, means all n."""
     return n if k is None else min(whole_number("k", k, 1), n)

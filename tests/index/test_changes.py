@@ -24,22 +24,23 @@ QUERIES = np.random.default_rng(9).integers(0, 256, (3, 3), dtype=np.uint8)
 class Item(NamedTuple):
     code: tuple[int, ...]
     label: int
-    metadata: dict[str, int]
+    seed: int | None
 
 
 def items_of(names, seed):
-    """Different items for the same ids by seed; every third has metadata."""
+    """Different items for the same ids by seed; every third has metadata, the seed."""
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 256, (len(names), 3), dtype=np.uint8).tolist()
     return {
-        name: Item(tuple(code), int(rng.integers(5)), {"seed": seed} if i % 3 == 0 else {})
+        name: Item(tuple(code), int(rng.integers(5)), seed if i % 3 == 0 else None)
         for i, (name, code) in enumerate(zip(names, codes, strict=True))
     }
 
 
 def arguments(items):
     codes = np.array([item.code for item in items.values()], dtype=np.uint8).reshape(-1, 3)
-    return codes, list(items), [item.label for item in items.values()], [item.metadata for item in items.values()]
+    labels, seeds = ([item[n] for item in items.values()] for n in (1, 2))
+    return codes, list(items), labels, {"seed": seeds}
 
 
 def same(index, items):
@@ -48,7 +49,11 @@ def same(index, items):
     assert len(index) == len(items)
     np.testing.assert_array_equal(index.codes(), codes)
     assert index.ids() == names
-    assert index.metadata() == metadata
+    assert index.metadata() == (metadata if index.columns() else {})
+    where = [name for name, item in items.items() if item.seed in (1, 5) and item.label > 1]
+    if index.columns():
+        mask = index.where("seed IN (1, :five) AND label > 1", {"five": 5})
+        assert [names[i] for i in np.flatnonzero(mask)] == where
     if items:
         np.testing.assert_array_equal(index.labels(), labels)
         answers, expected = index.search(QUERIES, 5), reference.rank(QUERIES, codes, 5)
@@ -64,7 +69,8 @@ def same(index, items):
 
 
 def files(folder):
-    return {str(path.relative_to(folder)) for part in ("codes", "items") for path in (folder / part).iterdir()}
+    parts = ("codes", "items", "metadata")
+    return {str(path.relative_to(folder)) for part in parts for path in folder.glob(f"{part}/*")}
 
 
 def files_of(index):
@@ -173,7 +179,7 @@ def test_compact_joins_segments_and_changes_no_answer(three):
     index.remove(["0/3.jpg", "2/11.jpg"])
     index.add(np.ones((1, 3), np.uint8), ["last"], [4])
     items = {name: item for name, item in items.items() if name not in ("0/3.jpg", "2/11.jpg")}
-    items["last"] = Item((1, 1, 1), 4, {})
+    items["last"] = Item((1, 1, 1), 4, None)
     index.compact()
     same(index, items)
     (segment,) = index.segments
@@ -233,11 +239,11 @@ def test_segments_with_and_without_metadata_are_joined(tmp_path):
     codes = np.arange(12, dtype=np.uint8).reshape(4, 3)
     with Index.create(tmp_path / "index", BITS) as index:
         index.add(codes, list("abcd"))
-        index.add(codes, list("efgh"), metadata=[{"n": i} for i in range(4)])
+        index.add(codes, list("efgh"), metadata={"n": range(4)})
         index.add(codes, list("ijkl"))
         index.remove(["f"])
         index.compact()
-        assert index.metadata() == [{}] * 4 + [{"n": 0}, {"n": 2}, {"n": 3}] + [{}] * 4
+        assert index.metadata() == {"n": [None] * 4 + [0, 2, 3] + [None] * 4}
         assert index.ids() == list("abcdeghijkl")
 
 
@@ -324,7 +330,12 @@ def test_files_that_cannot_be_deleted_are_deleted_later(three, monkeypatch):
         (lambda index: index.remove([3]), TypeError, "ids: expected strings, got int"),
         (lambda index: index.remove([], missing="no"), ValueError, "missing: expected one of error, ignore, got 'no'"),
         (lambda index: index.positions_of("0/3.jpg"), TypeError, "ids: expected a sequence of strings"),
-        (lambda index: index.remove(None), TypeError, "ids: expected a sequence of strings, got NoneType"),
+        (lambda index: index.remove(None), TypeError, "ids: expected either ids or where"),
+        (lambda index: index.remove([], where="id = ''"), TypeError, "ids: expected either ids or where"),
+        (lambda index: index.remove(where=3), TypeError, "where: expected a string, got int"),
+        (lambda index: index.remove(where="seed = ?"), ValueError, "params: expected a value for each parameter"),
+        (lambda index: index.compact(indexed="seed"), TypeError, "indexed: expected a sequence of strings"),
+        (lambda index: index.compact(indexed=["a b"]), ValueError, "indexed: expected names of letters"),
         (lambda index: index.upsert(QUERIES, None), TypeError, "ids: expected a sequence of strings, got NoneType"),
         (lambda index: index.upsert(QUERIES, ["a"]), ValueError, "ids: expected 3 strings, one per code, got 1"),
         (lambda index: index.upsert(QUERIES, ["a", "b", "a"]), ValueError, "ids: expected different ids, got 'a'"),

@@ -204,7 +204,7 @@ ORDER += ["upsert", "add", "remove", "compact", "add", "remove", "add", "compact
 
 def items_of(seed, names):
     codes = codes_of(seed, len(names)).tolist()
-    return {name: (codes[i], (i + seed) % 5, {"row": i} if i % 2 else {}) for i, name in enumerate(names)}
+    return {name: (codes[i], (i + seed) % 5, i if i % 2 else None) for i, name in enumerate(names)}
 
 
 def changes():
@@ -229,7 +229,7 @@ STEPS = changes()
 def content(index):
     labels = index.labels()
     labels = [] if labels is None else labels.tolist()
-    rows = zip(index.codes().tolist(), labels, index.metadata(), strict=True)
+    rows = zip(index.codes().tolist(), labels, index.metadata().get("row", []), strict=True)
     return dict(zip(index.ids(), rows, strict=True))
 
 
@@ -255,7 +255,8 @@ def written(folder, report):
             change(
                 np.array([code for code, *_ in items.values()], np.uint8),
                 list(items),
-                *zip(*(item[1:] for item in items.values()), strict=True),
+                [label for _, label, _ in items.values()],
+                {"row": [row for *_, row in items.values()]},
             )
         os.write(report, b"a")
     index.close()
@@ -299,7 +300,7 @@ def assert_no_leftovers(folder):
     with Index.open(folder) as index:
         index.add(codes_of(0, 1), ["last"], [0])
         named = {folder / part / name for segment in index.segments for part, name in segment.files.items()}
-    assert {path for part in ("codes", "items") for path in (folder / part).iterdir()} == named
+    assert {path for part in ("codes", "items", "metadata") for path in folder.glob(f"{part}/*")} == named
 
 
 def kill_often(tmp_path, kills, seed):

@@ -28,7 +28,7 @@ def test_what_is_added_comes_back_after_reopening(tmp_path):
     codes, labels = codes_of(0, 5), np.array([3, 1, 4, 1, 5])
     described = {"classes": ("x", "y"), "description": {"images": "here"}, "fingerprints": {"split": "s"}}
     with Index.create(tmp_path / "index", BITS, **described) as index:
-        index.add(codes, ["a", "b", "c", "d", "é"], labels, [{"page": 1}, {}, {"note": None}, {}, {}])
+        index.add(codes, ["a", "b", "c", "d", "é"], labels, {"page": [1, None, 3, 4, 5]})
     with Index.open(tmp_path / "index") as index:
         assert (len(index), index.bits, index.classes) == (5, BITS, ("x", "y"))
         assert (index.description, index.fingerprints) == ({"images": "here"}, {"split": "s"})
@@ -36,7 +36,7 @@ def test_what_is_added_comes_back_after_reopening(tmp_path):
         assert index.ids() == ["a", "b", "c", "d", "é"]
         assert index.labels().dtype == np.int64
         assert index.labels().tolist() == labels.tolist()
-        assert index.metadata()[:3] == [{"page": 1}, {}, {"note": None}]
+        assert index.metadata() == {"page": [1, None, 3, 4, 5]}
         index.verify()
 
 
@@ -169,10 +169,13 @@ def test_labels_in_another_byte_order_come_back(index):
 
 def test_metadata_of_some_segments_only_come_back(index):
     index.add(codes_of(0, 2))
-    index.add(codes_of(1, 2), metadata=[{}, {}])
-    index.add(codes_of(2, 2), metadata=[{}, {"name": "é", "deep": {"list": [1, None]}}])
+    index.add(codes_of(1, 2), metadata={"name": [None, None]})
+    assert index.columns() == {}
+    index.add(codes_of(2, 2), metadata={"name": [None, "é"], "size": [0.5, 3]})
     with Index.open(index.path) as again:
-        assert again.metadata() == [{}, {}, {}, {}, {}, {"name": "é", "deep": {"list": [1, None]}}]
+        assert again.columns() == {"name": "TEXT", "size": "REAL"}
+        assert again.metadata() == {"name": [None] * 5 + ["é"], "size": [None] * 4 + [0.5, 3.0]}
+        assert again.metadata_at([5, 0, 5]) == {"name": ["é", None, "é"], "size": [3.0, None, 3.0]}
 
 
 @pytest.mark.parametrize(
@@ -203,9 +206,6 @@ def test_a_reader_keeps_the_items_it_opened(index):
         index.add(codes_of(1, 3))
         assert (len(reader), len(reader.ids()), len(reader.codes())) == (2, 2, 2)
 
-
-RING: dict[str, object] = {}
-RING["ring"] = RING
 
 BAD = {
     "codes of another dtype": (
@@ -246,11 +246,23 @@ BAD = {
         ValueError,
         "labels: expected labels that fit int64, got 18446744073709551615",
     ),
-    "metadata with numbers as names": ({"metadata": [{1: 2}, {}]}, TypeError, "metadata: expected mappings with str"),
-    "metadata that is no mapping": ({"metadata": ["ab", {}]}, TypeError, "metadata: expected mappings .* got 'ab'"),
-    "metadata that contains itself": ({"metadata": [RING, {}]}, TypeError, "metadata: expected what JSON .* Circular"),
-    "too little metadata": ({"metadata": [{}]}, ValueError, "metadata: expected 2"),
-    "metadata that JSON cannot keep": ({"metadata": [{"a": object()}, {}]}, TypeError, "metadata: expected what JSON"),
+    "metadata by row": ({"metadata": [{"a": 1}, {}]}, TypeError, "metadata: expected columns by name, got list"),
+    "metadata with numbers as names": ({"metadata": {1: [2, 3]}}, TypeError, "metadata: expected strings as names"),
+    "a name that SQL does not take": ({"metadata": {"a b": [2, 3]}}, ValueError, "metadata: .* got 'a b'"),
+    "a name that is taken": ({"metadata": {"Label": [2, 3]}}, ValueError, "other than id and label, got 'Label'"),
+    "names that differ in case": (
+        {"metadata": {"a": [2, 3], "A": [2, 3]}},
+        ValueError,
+        "metadata: expected names that differ in more than case, got 'A' twice",
+    ),
+    "one text as a column": ({"metadata": {"a": "xy"}}, TypeError, "metadata: column 'a': expected 2 values, got str"),
+    "a number as a column": ({"metadata": {"a": 3}}, TypeError, "metadata: column 'a': expected 2 values, got int"),
+    "too little metadata": ({"metadata": {"a": [1]}}, ValueError, "metadata: column 'a': expected 2 values, .* got 1"),
+    "numbers and texts": ({"metadata": {"a": [1, "2"]}}, TypeError, "'a': expected numbers or strings, got both"),
+    "metadata of lists": ({"metadata": {"a": [[1], [2]]}}, TypeError, "'a': expected numbers, strings .* got list"),
+    "metadata beyond 64 bits": ({"metadata": {"a": [1, 2**63]}}, ValueError, "integers of 64 bits, got 922337"),
+    "metadata below 64 bits": ({"metadata": {"a": [1, -(2**63) - 1]}}, ValueError, "integers of 64 bits, got -922337"),
+    "half a character": ({"metadata": {"a": ["b", "c\udc80"]}}, ValueError, "'a': expected Unicode text, got "),
     "another model": ({"fingerprints": {"model": "b" * 64}}, VtsearchError, "model aaaaaaaaaaaa.*model bbbbbbbbbbbb"),
     "no model": ({"fingerprints": {}}, VtsearchError, r"model \(none\)"),
 }
@@ -329,16 +341,18 @@ def arrays_of(path):
 
 
 def test_an_index_is_readable_without_this_package(index):
-    index.add(codes_of(0, 2), ["a", "bé"], [7, 8], [{}, {"page": 1}])
+    index.add(codes_of(0, 2), ["a", "bé"], [7, 8], {"page": [None, 1]})
     with sqlite3.connect(index.path / "index.sqlite") as db:
         about = {name: json.loads(value) for name, value in db.execute("SELECT * FROM about")}
         (name,) = [row[0] for row in db.execute("SELECT name FROM segments")]
     db.close()
     assert (about["bits"], about["bit_order"], about["threshold"]) == (BITS, "big", "feature > 0")
     assert np.load(index.path / "codes" / f"{name}.npy").tolist() == codes_of(0, 2).tolist()
-    id_ends, _, metadata_ends, labels, ids, metadata = arrays_of(index.path / "items" / f"{name}.npy")
+    id_ends, _, labels, ids = arrays_of(index.path / "items" / f"{name}.npy")
     assert (ids.tobytes().decode(), id_ends.tolist(), labels.tolist()) == ("abé", [1, 4], [7, 8])
-    assert (metadata.tobytes(), metadata_ends.tolist()) == (b'{"page": 1}', [0, 11])
+    with sqlite3.connect(index.path / "metadata" / f"{name}.sqlite") as db:
+        assert db.execute("SELECT * FROM items ORDER BY rowid").fetchall() == [("a", 7, None), ("bé", 8, 1)]
+    db.close()
 
 
 def test_masks_are_taken_in_every_form(index):

@@ -89,6 +89,16 @@ class Duplicates:
             report(len(items), len(items))
         return found
 
+    def of_items(self, positions: NDArray[np.int64], count: int) -> Duplicates:
+        """The same for ``count`` items, of which these were some, ascending; the others are alone and match nothing."""
+        representatives = np.arange(count)
+        representatives[positions] = positions[self.representatives]
+        if self.matches is None or self.match_distances is None:
+            return Duplicates(representatives)
+        matches, distances = np.full(count, -1), np.full(count, -1, dtype=np.int32)
+        matches[positions], distances[positions] = self.matches, self.match_distances
+        return Duplicates(representatives, matches, distances)
+
     def _is_kept(self) -> NDArray[np.bool_]:
         kept: NDArray[np.bool_] = self.representatives == np.arange(len(self.representatives))
         if self.matches is not None:

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from vtsearch._validate import WIDEST, whole_number
 from vtsearch.index.labels import LabelForm
+from vtsearch.index.metadata import OWN, checked_column_names, types_of_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from vtsearch.index.metadata import Type
 
 _NAME = re.compile("[0-9a-f]{32}")
 
@@ -71,6 +74,17 @@ def checked_names(name: str, values: Sequence[str]) -> tuple[str, ...]:
     return tuple(map(str, values)) if others else values
 
 
+def checked_indexed(names: Sequence[str]) -> tuple[str, ...]:
+    """Columns that are to have a B-tree, in any order.
+
+    Raises:
+        TypeError, ValueError: no names of columns.
+    """
+    columns = sorted({*checked_names("indexed", names)})
+    checked_column_names("indexed", (name for name in columns if name not in OWN))
+    return tuple(columns)
+
+
 @dataclass(frozen=True)
 class About:
     """Settings of a whole index; only the form of labels is set later, by the first items."""
@@ -84,6 +98,10 @@ class About:
     description: Mapping[str, str] = field(default_factory=dict)
     """Free-form metadata: where the images are, which model made the codes."""
     labels: LabelForm = field(default_factory=LabelForm)
+    columns: Mapping[str, Type] = field(default_factory=dict)
+    """Columns of metadata that any segment has or had."""
+    indexed: tuple[str, ...] = ()
+    """Columns that have a B-tree."""
     uuid: str = field(default_factory=new_name)
     """Identity: no other index has it, except copies of this one."""
     next: str = field(default_factory=new_name)
@@ -109,6 +127,8 @@ class About:
             "classes": list(self.classes),
             "description": dict(self.description),
             "labels": asdict(self.labels),
+            "columns": dict(self.columns),
+            "indexed": list(self.indexed),
             "uuid": self.uuid,
             "next": self.next,
             "added": self.added,
@@ -131,6 +151,8 @@ class About:
             classes=tuple(map(str, values["classes"])),
             description={str(name): str(value) for name, value in dict(values["description"]).items()},
             labels=LabelForm.of_row(**values["labels"]),
+            columns=types_of_row(values["columns"]),
+            indexed=checked_indexed(values["indexed"]),
             uuid=checked_name(values["uuid"]),
             next=checked_name(values["next"]),
             added=whole_number("added", values["added"], 0),

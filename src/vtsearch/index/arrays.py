@@ -16,7 +16,7 @@ from vtsearch import _pages
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -43,6 +43,11 @@ class Layout(NamedTuple):
     def nbytes(self) -> int:
         """Bytes of the array without its header."""
         return math.prod(self.shape) * int(self.descr[2:])
+
+
+def bytes_of(layouts: Iterable[Layout]) -> int:
+    """Bytes of a file of arrays."""
+    return sum(HEADER_BYTES + layout.nbytes for layout in layouts)
 
 
 def layout_of(array: NDArray[np.generic]) -> Layout:
@@ -80,14 +85,7 @@ def open_arrays(path: Path, layouts: Sequence[Layout], *, mapped: bool = True) -
     Raises:
         VtsearchError: a file that is missing, of another length or with other headers than the layouts say.
     """
-    expected = sum(HEADER_BYTES + layout.nbytes for layout in layouts)
-    try:
-        size = path.stat().st_size
-        if size != expected:
-            raise VtsearchError(f"{path}: expected {expected} bytes, got {size}: the file is damaged")
-        content = np.memmap(path, np.uint8, "r") if mapped else np.fromfile(path, np.uint8)
-    except (OSError, ValueError) as error:
-        raise VtsearchError(f"{path}: expected a file of the index, got a missing or damaged one ({error})") from error
+    content = open_bytes(path, bytes_of(layouts), mapped=mapped)
     arrays, start = [], 0
     for layout in layouts:
         data = start + HEADER_BYTES
@@ -98,6 +96,42 @@ def open_arrays(path: Path, layouts: Sequence[Layout], *, mapped: bool = True) -
         start = data + layout.nbytes
         arrays.append(content[data:start].view(layout.descr).reshape(layout.shape))
     return ArrayFile(path, content, arrays)
+
+
+def open_bytes(path: Path, expected: int, *, mapped: bool) -> NDArray[np.uint8]:
+    """All bytes of a file, mapped, or else read into memory.
+
+    Raises:
+        VtsearchError: a file that is missing or of another length.
+    """
+    try:
+        size = path.stat().st_size
+        if size != expected:
+            raise VtsearchError(f"{path}: expected {expected} bytes, got {size}: the file is damaged")
+        return np.memmap(path, np.uint8, "r") if mapped else np.fromfile(path, np.uint8)
+    except (OSError, ValueError) as error:
+        raise VtsearchError(f"{path}: expected a file of the index, got a missing or damaged one ({error})") from error
+
+
+def verify_bytes(path: Path, content: NDArray[np.uint8], sha256: str) -> None:
+    """Read all bytes of an open file, again if they were read into memory, and compare their checksum.
+
+    Raises:
+        VtsearchError: a file whose bytes are not those that were written.
+    """
+    read_again = not isinstance(content, np.memmap) and path.exists()
+    found = checksum_of(np.fromfile(path, np.uint8) if read_again else content)
+    if found != sha256:
+        raise VtsearchError(f"{path}: expected sha256 {sha256[:16]}..., got {found[:16]}...: the file has changed")
+
+
+def checksum_of(content: NDArray[np.uint8]) -> str:
+    """SHA-256 of bytes in hexadecimal, of which none stays in memory if they are mapped."""
+    checksum = hashlib.sha256()
+    for start in range(0, len(content), _CHECKED_BYTES):
+        checksum.update(content[start : start + _CHECKED_BYTES].data)
+        _pages.release(content[start : start + _CHECKED_BYTES])
+    return checksum.hexdigest()
 
 
 class ArrayFile(NamedTuple):
@@ -114,14 +148,4 @@ class ArrayFile(NamedTuple):
         Raises:
             VtsearchError: a file whose bytes are not those that were written.
         """
-        read_again = not isinstance(self.content, np.memmap) and self.path.exists()
-        content = np.fromfile(self.path, np.uint8) if read_again else self.content
-        checksum = hashlib.sha256()
-        for start in range(0, len(content), _CHECKED_BYTES):
-            checksum.update(content[start : start + _CHECKED_BYTES].data)
-            _pages.release(content[start : start + _CHECKED_BYTES])
-        found = checksum.hexdigest()
-        if found != sha256:
-            raise VtsearchError(
-                f"{self.path}: expected sha256 {sha256[:16]}..., got {found[:16]}...: the file has changed"
-            )
+        verify_bytes(self.path, self.content, sha256)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,7 +13,8 @@ from vtsearch.errors import VtsearchError
 from vtsearch.index.ids import Ids
 from vtsearch.index.items import Columns
 from vtsearch.index.labels import LabelForm, same_form
-from vtsearch.index.segments import CODES_FOLDER, ITEMS_FOLDER, write_codes, write_segment
+from vtsearch.index.metadata import OWN, joined_types
+from vtsearch.index.segments import CODES_FOLDER, FOLDERS, file_name, write_codes, write_segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from vtsearch.index.generation import Generation
     from vtsearch.index.labels import Labels
+    from vtsearch.index.metadata import Metadata
     from vtsearch.index.segments import Part, Segment
 
 LEAST_KEPT = 0.5
@@ -42,7 +45,17 @@ class NewItems(NamedTuple):
 
     codes: NDArray[np.uint8]
     labels: Labels | None
-    metadata: list[str] | None
+    metadata: Metadata
+
+
+class Place(NamedTuple):
+    """Where segments are written."""
+
+    folder: Path
+    name: Callable[[], str]
+    """The next name of files."""
+    indexed: Sequence[str]
+    """Columns that get a B-tree."""
 
 
 class Kept:
@@ -67,12 +80,18 @@ class Kept:
         codes, items = self._part.without(self._gone)
         return codes, items.columns()
 
-    def written(self, folder: Path, name: Callable[[], str]) -> Segment:
+    def is_final(self, indexed: Sequence[str]) -> bool:
+        """Whether nothing is gone, and the columns that are to have a B-tree have it, and no others."""
+        items = self._part.items
+        return len(self) == self.rows and items.indexed == {*indexed} & {*OWN, *items.types}
+
+    def written(self, place: Place) -> Segment:
         """The segment, with another file of codes if items are gone."""
         if not len(self._gone):
             return self._part.segment
         self._part.verify([CODES_FOLDER])
-        return write_codes(folder, name(), self._part.segment, *self._part.without(self._gone))
+        codes, items = self._part.without(self._gone)
+        return write_codes(place.folder, place.name(), self._part.segment, codes, items)
 
 
 class New:
@@ -88,9 +107,9 @@ class New:
         """Codes and columns of the items."""
         return self._content
 
-    def written(self, folder: Path, name: Callable[[], str]) -> Segment:
+    def written(self, place: Place) -> Segment:
         """The segment, in new files."""
-        return write_segment(folder, name(), *self._content)
+        return write_segment(place.folder, place.name(), *self._content, place.indexed)
 
 
 class Joined:
@@ -99,10 +118,10 @@ class Joined:
     def __init__(self, pieces: Sequence[Kept | New]) -> None:
         self._pieces = pieces
 
-    def written(self, folder: Path, name: Callable[[], str]) -> Segment:
+    def written(self, place: Place) -> Segment:
         """The segment, in new files."""
         codes, columns = zip(*(piece.content() for piece in self._pieces), strict=True)
-        return write_segment(folder, name(), np.concatenate(codes), Columns.joined(columns))
+        return New(np.concatenate(codes), Columns.joined(columns)).written(place)
 
 
 class Change:
@@ -115,9 +134,8 @@ class Change:
         self._folder, self._before = folder, before
         self._pieces: list[Kept | New] = []
         self.remove(np.empty(0, dtype=np.int64))
-        self.labels = before.about.labels
-        self.added = 0
-        """How many items are new."""
+        self.about = before.about
+        """Settings that the index will have."""
         self._named = 0
 
     def running_numbers(self, count: int) -> Ids:
@@ -129,31 +147,37 @@ class Change:
         """Append items.
 
         Raises:
-            ValueError: labels of another form than the other items have.
+            ValueError: labels of another form, metadata of another type than the other items have.
         """
         form = LabelForm.of(items.labels)
         if any(map(len, self._pieces)):
-            same_form(self.labels, form)
-        if not len(items.codes):
-            return
+            same_form(self.about.labels, form)
+        metadata = items.metadata.as_in(self.about.columns)
+        columns = joined_types(self.about.columns, metadata.types)
         count = len(items.codes)
+        if not count:
+            return
         for start in range(0, count, MOST_ROWS):
             piece = slice(start, start + MOST_ROWS)
             labels = None if items.labels is None else items.labels[piece]
-            metadata = None if items.metadata is None else items.metadata[piece]
-            self._pieces.append(New(items.codes[piece], Columns.of(ids.part(piece), labels, metadata)))
-        self.labels, self.added = form, count
+            self._pieces.append(New(items.codes[piece], Columns.of(ids.part(piece), labels, metadata[piece])))
+        self.about = replace(self.about, labels=form, columns=columns, added=self.about.added + count)
 
     def remove(self, positions: NDArray[np.int64]) -> None:
         """Leave out the items at some positions, ascending; before anything is added."""
         parts = zip(self._before.parts, self._before.by_part(positions), strict=True)
         self._pieces = [Kept(part, gone) for part, gone in parts]
 
+    def index_columns(self, names: tuple[str, ...]) -> None:
+        """Set which columns have a B-tree."""
+        self.about = replace(self.about, indexed=names)
+
     def segments(self, *, compact: bool = False) -> list[Segment]:
         """Write the files that are new, on disk to stay before this returns; all segments, in order.
 
         Args:
-            compact: join all neighbors that fit one segment; by default only many small ones at the end.
+            compact: join all neighbors that fit one segment, and write again those whose columns are indexed
+                otherwise; by default only many small ones at the end are joined.
 
         Raises:
             OSError: a disk that is full or refuses.
@@ -161,8 +185,9 @@ class Change:
         """
         pieces = [piece for piece in self._pieces if len(piece)]
         first = 0 if compact else _first_to_join([len(piece) for piece in pieces])
-        plan = [*map(_mended, pieces[:first]), *map(_as_one, _groups(pieces[first:]))]
-        return [piece.written(self._folder, self._name) for piece in plan]
+        indexed = self.about.indexed
+        plan = [*map(_mended, pieces[:first]), *(_as_one(group, indexed) for group in _groups(pieces[first:]))]
+        return [piece.written(Place(self._folder, self._name, indexed)) for piece in plan]
 
     @contextmanager
     def cleaned(self, prove: Callable[[], None]) -> Iterator[None]:
@@ -187,7 +212,7 @@ class Change:
     def _delete(self, first: int) -> None:
         """Delete the files of the next names from a number on; they were written in order."""
         for name in map(self._before.about.file_name, itertools.count(first)):
-            files = [self._folder / subfolder / f"{name}.npy" for subfolder in (CODES_FOLDER, ITEMS_FOLDER)]
+            files = [self._folder / subfolder / file_name(subfolder, name) for subfolder in FOLDERS]
             if not any(file.exists() for file in files):
                 return
             for file in files:
@@ -199,11 +224,11 @@ def _mended(piece: Kept | New) -> Kept | New | Joined:
     return Joined([piece]) if isinstance(piece, Kept) and len(piece) < LEAST_KEPT * piece.rows else piece
 
 
-def _as_one(group: Sequence[Kept | New]) -> Kept | New | Joined:
+def _as_one(group: Sequence[Kept | New], indexed: Sequence[str]) -> Kept | New | Joined:
     """Some segments as one, which has no removed items."""
     (alone, *others) = group
-    whole = isinstance(alone, New) or len(alone) == alone.rows
-    return alone if whole and not others else Joined(group)
+    final = isinstance(alone, New) or alone.is_final(indexed)
+    return alone if final and not others else Joined(group)
 
 
 def _groups(pieces: Sequence[Kept | New]) -> Iterator[list[Kept | New]]:

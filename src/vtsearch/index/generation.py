@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vtsearch.index.labels import unpack_labels
+from vtsearch.index.where import Where
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from vtsearch.index.about import About
     from vtsearch.index.ids import Ids
     from vtsearch.index.labels import Labels
+    from vtsearch.index.metadata import Value
     from vtsearch.index.segments import Part
+    from vtsearch.index.where import Params
 
 
 class Generation:
@@ -44,10 +47,7 @@ class Generation:
         Raises:
             IndexError: a position beyond the items.
         """
-        wanted = np.unique(np.asarray(list(positions), dtype=np.int64))
-        if len(wanted) and not 0 <= wanted[0] <= wanted[-1] < len(self):
-            beyond = wanted[0] if wanted[0] < 0 else wanted[-1]
-            raise IndexError(f"position: expected one of {len(self)} items, got {beyond}")
+        wanted, _ = self._wanted(positions)
         names = [part.items.ids_at(some) for part, some in zip(self.parts, self.by_part(wanted), strict=True)]
         return dict(zip(wanted.tolist(), itertools.chain.from_iterable(names), strict=True))
 
@@ -64,13 +64,47 @@ class Generation:
         cuts = np.searchsorted(positions, self._bounds)
         return [positions[cuts[n] : cuts[n + 1]] - self._bounds[n] for n in range(len(self.parts))]
 
+    def _wanted(self, positions: Sequence[int] | NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Different positions, ascending, and the place of each one among these."""
+        wanted, places = np.unique(np.asarray(positions, dtype=np.int64), return_inverse=True)
+        if len(wanted) and not 0 <= wanted[0] <= wanted[-1] < len(self):
+            beyond = wanted[0] if wanted[0] < 0 else wanted[-1]
+            raise IndexError(f"position: expected one of {len(self)} items, got {beyond}")
+        return wanted, places
+
     def labels(self) -> Labels | None:
         """int64 (n,), uint8 0/1 (n, classes), or None."""
         return unpack_labels([part.items.labels for part in self.parts], self.about.labels)
 
-    def metadata(self) -> list[dict[str, object]]:
-        """The metadata of all items."""
-        return [row for part in self.parts for row in part.items.metadata()]
+    def metadata(self) -> dict[str, list[Value]]:
+        """The columns of metadata of all items."""
+        names = list(self.about.columns)
+        if not names:
+            return {}
+        rows = itertools.chain.from_iterable(part.items.values(names) for part in self.parts)
+        return _by_name(names, list(rows))
+
+    def metadata_at(self, positions: NDArray[np.int64]) -> dict[str, list[Value]]:
+        """The columns of metadata of some items, in any order.
+
+        Raises:
+            IndexError: a position beyond the items.
+        """
+        names, (wanted, places) = list(self.about.columns), self._wanted(positions)
+        if not names:
+            return {}
+        by_part = zip(self.parts, self.by_part(wanted), strict=True)
+        rows = [row for part, some in by_part for row in part.items.values_at(names, some)]
+        return _by_name(names, [rows[place] for place in places.tolist()])
+
+    def mask(self, condition: str, params: Params) -> NDArray[np.bool_]:
+        """(n,): whether a condition in SQL holds for each item.
+
+        Raises:
+            TypeError, ValueError, VtsearchError: as ``Where`` and its ``rows``.
+        """
+        where = Where(condition, params, self.about)
+        return np.concatenate([np.zeros(0, dtype=np.bool_), *(part.items.matching(where) for part in self.parts)])
 
     def verify(self) -> None:
         """Read all files and compare their checksums.
@@ -80,3 +114,9 @@ class Generation:
         """
         for part in self.parts:
             part.verify()
+
+
+def _by_name(names: Sequence[str], rows: Sequence[tuple[Value, ...]]) -> dict[str, list[Value]]:
+    """Rows as columns."""
+    columns = zip(*rows, strict=True) if rows else ((),) * len(names)
+    return dict(zip(names, map(list, columns), strict=True))

@@ -9,8 +9,9 @@ import numpy as np
 
 from vtsearch._atomic_io import recover_folder
 from vtsearch._database import Database
+from vtsearch._validate import checked_positions
 from vtsearch.errors import VtsearchError
-from vtsearch.index.about import About, checked_bits, checked_names, checked_texts
+from vtsearch.index.about import About, checked_bits, checked_indexed, checked_names, checked_texts
 from vtsearch.index.create import is_vacant, place
 from vtsearch.index.generation import Generation
 from vtsearch.index.ids import Ids
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from vtsearch.index.labels import Labels
+    from vtsearch.index.metadata import Value
     from vtsearch.index.segments import Segment
+    from vtsearch.index.where import Params
 
 
 class Index(Writing, Queries):
@@ -56,6 +59,7 @@ class Index(Writing, Queries):
         fingerprints: Mapping[str, str] | None = None,
         classes: Sequence[str] = (),
         description: Mapping[str, str] | None = None,
+        indexed: Sequence[str] = (),
     ) -> Self:
         """A new, empty index in a new folder, which appears in one step.
 
@@ -65,10 +69,12 @@ class Index(Writing, Queries):
             fingerprints: name -> identity of what made the codes ("model", "preprocessing", "arithmetic", "split").
             classes: class names by class id.
             description: free-form metadata, such as the folder of the images.
+            indexed: columns of metadata, or "id" and "label", that get a B-tree: ``where`` finds few of many items
+                faster by it, and changes take longer.
 
         Raises:
-            ValueError: bits out of range.
-            TypeError: bits that is not an int; fingerprints, classes or description that are not strings.
+            ValueError: bits out of range; indexed names that no column can have.
+            TypeError: bits that is not an int; other arguments that are not strings.
             FileExistsError: a folder with something in it.
         """
         about = About(
@@ -76,6 +82,7 @@ class Index(Writing, Queries):
             fingerprints=checked_texts("fingerprints", fingerprints),
             classes=checked_names("classes", classes),
             description=checked_texts("description", description),
+            indexed=checked_indexed(indexed),
         )
         folder = Path(path)
         recover_folder(folder)
@@ -172,9 +179,45 @@ class Index(Writing, Queries):
         """int64 (n,), or uint8 0/1 (n, classes), or None for an index without labels."""
         return self._generation().labels()
 
-    def metadata(self) -> list[dict[str, object]]:
-        """The n mappings given to ``add``; empty where there was none."""
+    def columns(self) -> dict[str, str]:
+        """The columns of metadata, with their types: "INTEGER", "REAL" or "TEXT"."""
+        return dict(self._generation().about.columns)
+
+    def metadata(self) -> dict[str, list[Value]]:
+        """The columns of metadata by name, n values each, by position; None where there is none."""
         return self._generation().metadata()
+
+    def metadata_at(self, positions: ArrayLike) -> dict[str, list[Value]]:
+        """The columns of metadata by name, for some items: those of an answer, in its order.
+
+        Args:
+            positions: (m,) integers.
+
+        Raises:
+            IndexError: a position beyond the items.
+            TypeError: positions that are no integers.
+        """
+        return self._generation().metadata_at(checked_positions("positions", positions))
+
+    def where(self, condition: str, params: Params = ()) -> NDArray[np.bool_]:
+        """The items that a condition in SQL holds for, as a mask: what the searches do with ``where``.
+
+        Args:
+            condition: what may stand after WHERE: an expression of the columns ``id``, ``label`` (of an index with one
+                label per item) and those of ``columns()``, such as ``"label = ? and taken > ?"``, with functions
+                of SQLite that only compute. ``has_label(labels, 3)`` asks for one of several labels. A column that an
+                item lacks is NULL. Names that are words of SQL stand in double quotes, texts in single ones.
+            params: a value for each ``?``, or by name for ``:name``: numbers, strings, dates (as ISO texts).
+
+        Returns:
+            (n,) bool.
+
+        Raises:
+            TypeError: a condition that is not a string; parameters of other types.
+            ValueError: a condition that SQLite does not take, or that does more than compute from columns.
+            VtsearchError: a condition that takes more than a minute; a damaged file.
+        """
+        return self._generation().mask(condition, params)
 
     def ids_at(self, positions: Sequence[int]) -> dict[int, str]:
         """Position -> id of some items.

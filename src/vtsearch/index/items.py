@@ -1,13 +1,13 @@
-"""Ids, labels and metadata of the items of one segment: their columns in a file, and look-up of ids.
+"""Ids, labels and metadata of the items of one segment: their columns in two files, and look-up of ids.
 
-The columns: the end of each id in the column of ids; a sorted table to find an id (its CRC-32 in the upper half, its
-row in the lower); the end of each metadata text; labels; all ids; all metadata texts.
+The columns of the file of items: the end of each id in the column of ids; a sorted table to find an id (its CRC-32 in
+the upper half, its row in the lower); labels; all ids.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import itertools
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,100 +16,90 @@ import numpy as np
 from vtsearch.errors import VtsearchError
 from vtsearch.index.arrays import Layout
 from vtsearch.index.ids import bounds_of, rows_of, sums_of, table_of
-from vtsearch.index.labels import pack_labels
+from vtsearch.index.labels import label_values, pack_labels
+from vtsearch.index.metadata import OWN, Metadata, joined_types
+from vtsearch.index.metadata_file import MetadataFile
 from vtsearch.index.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from vtsearch.index.arrays import ArrayFile
     from vtsearch.index.ids import Ids
     from vtsearch.index.labels import LabelForm, Labels
-
-
-def checked_metadata(metadata: Sequence[Mapping[str, object]] | None, count: int) -> list[str] | None:
-    """One JSON text per item, empty where there is nothing to keep; None where no item has anything."""
-    if metadata is None:
-        return None
-    rows = list(metadata)
-    if len(rows) != count:
-        raise ValueError(f"metadata: expected {count} mappings, one per code, got {len(rows)}")
-    texts = [_json(row) for row in rows]
-    return texts if any(texts) else None
-
-
-def _json(row: object) -> str:
-    if not isinstance(row, Mapping) or not all(isinstance(name, str) for name in row):
-        raise TypeError(f"metadata: expected mappings with strings as names, got {row!r}")
-    try:
-        return json.dumps(dict(row)) if row else ""
-    except (TypeError, ValueError, RecursionError) as error:
-        raise TypeError(f"metadata: expected what JSON can keep, got {error}") from error
+    from vtsearch.index.metadata import Type, Value
+    from vtsearch.index.where import Where
 
 
 class Columns(NamedTuple):
-    """What a file of items holds, in a form that can be joined."""
+    """What a file of items and one of metadata hold, in a form that can be joined."""
 
     ids: Texts
     sums: NDArray[np.uint64]
     """The CRC-32 of each id."""
-    metadata: Texts
     labels: NDArray[Any]
     """As ``pack_labels`` returns them."""
+    types: Mapping[str, Type]
+    """Columns of metadata."""
+    rows: Callable[[Sequence[str]], Iterator[tuple[Value, ...]]]
+    """The values of some columns, id and label among them, of each item."""
 
     @classmethod
-    def of(cls, ids: Ids, labels: Labels | None, metadata: Sequence[str] | None) -> Columns:
+    def of(cls, ids: Ids, labels: Labels | None, metadata: Metadata) -> Columns:
         """Columns of new items."""
-        texts = [b""] * len(ids.texts) if metadata is None else [text.encode("ascii") for text in metadata]
-        return cls(Texts.of(ids.texts), ids.sums, Texts.of(texts), pack_labels(labels))
+        packed = pack_labels(labels)
+        table = metadata.of_items(map(text_of, ids.texts), label_values(packed, len(ids.texts)))
+        return cls(Texts.of(ids.texts), ids.sums, packed, metadata.types, table.rows)
 
     @classmethod
     def joined(cls, parts: Sequence[Columns]) -> Columns:
         """Those of several segments, one after the other."""
-        ids, sums, metadata, labels = zip(*parts, strict=True)
-        return cls(Texts.joined(ids), np.concatenate(sums), Texts.joined(metadata), np.concatenate(labels))
+        ids, sums, labels, types, rows = zip(*parts, strict=True)
+        return cls(
+            Texts.joined(ids),
+            np.concatenate(sums),
+            np.concatenate(labels),
+            joined_types(*types),
+            lambda names: itertools.chain.from_iterable(each(names) for each in rows),
+        )
 
     def arrays(self) -> list[NDArray[Any]]:
-        """The arrays of the file, in the order of ``item_layouts``."""
-        metadata_ends = self.metadata.ends if len(self.metadata.content) else self.metadata.ends[:0]
-        table = table_of(self.sums)
-        return [self.ids.ends, table, metadata_ends, self.labels, self.ids.content, self.metadata.content]
+        """The arrays of the file of items, in the order of ``item_layouts``."""
+        return [self.ids.ends, table_of(self.sums), self.labels, self.ids.content]
 
 
-def item_layouts(items: int, id_bytes: int, metadata_bytes: int, form: LabelForm) -> list[Layout]:
-    """Layouts of the columns of a segment; a segment without metadata has empty columns for it."""
-    return [
-        Layout("<i8", (items,)),
-        Layout("<u8", (items,)),
-        Layout("<i8", (items if metadata_bytes else 0,)),
-        form.layout(items),
-        Layout("|u1", (id_bytes,)),
-        Layout("|u1", (metadata_bytes,)),
-    ]
+def item_layouts(items: int, id_bytes: int, form: LabelForm) -> list[Layout]:
+    """Layouts of the columns of a file of items."""
+    return [Layout("<i8", (items,)), Layout("<u8", (items,)), form.layout(items), Layout("|u1", (id_bytes,))]
+
+
+def text_of(id_text: bytes) -> str:
+    """An id as a text of SQL, where bytes that are not UTF-8 are replaced."""
+    return id_text.decode("utf-8", "replace")
 
 
 class Items:
-    """The items of one segment, in a file that is mapped; ``kept``: their rows in it, if some have been removed."""
+    """The items of one segment, in files that are mapped; ``kept``: their rows in these, if some have been removed."""
 
-    def __init__(self, file: ArrayFile, kept: NDArray[np.uint32] | None = None) -> None:
-        self._file, self._kept = file, kept
+    def __init__(self, file: ArrayFile, metadata: MetadataFile | None, kept: NDArray[np.uint32] | None = None) -> None:
+        self._file, self._metadata, self._kept = file, metadata, kept
         columns: list[NDArray[Any]] = [np.asarray(array) for array in file.arrays]
-        id_ends, self._table, metadata_ends, self._labels, ids, metadata = columns
-        self._ids, self._metadata = Texts(id_ends, ids), Texts(metadata_ends, metadata)
+        id_ends, self._table, self._labels, ids = columns
+        self._ids = Texts(id_ends, ids)
 
     def __len__(self) -> int:
         return len(self._table) if self._kept is None else len(self._kept)
 
     def ids(self) -> list[str]:
         """All ids."""
-        return self._all(self._ids)
+        return self._all_ids()
 
     def ids_at(self, positions: NDArray[np.int64]) -> list[str]:
         """The ids of some items."""
         rows = positions if self._kept is None else self._kept[positions].astype(np.int64)
-        return self._cut(self._ids, self._ids.bounds(rows))
+        return self._cut(self._ids.bounds(rows))
 
     def positions_of(self, ids: Ids) -> NDArray[np.int64]:
         """The position of each of some ids, -1 for one that is not among these items."""
@@ -131,14 +121,41 @@ class Items:
         """As ``pack_labels`` returns them."""
         return self._labels if self._kept is None or not len(self._labels) else self._labels[self._kept]
 
-    def metadata(self) -> list[dict[str, object]]:
-        """The metadata of all items."""
-        if not len(self._metadata.ends):
-            return [{} for _ in range(len(self))]
-        try:
-            return [json.loads(text) if text else {} for text in self._all(self._metadata)]
-        except ValueError as error:
-            raise self._damaged() from error
+    @property
+    def types(self) -> Mapping[str, Type]:
+        """Columns of metadata."""
+        return {} if self._metadata is None else self._metadata.types
+
+    @property
+    def indexed(self) -> frozenset[str]:
+        """Columns that have a B-tree."""
+        return frozenset() if self._metadata is None else self._metadata.indexed
+
+    def values(self, names: Sequence[str]) -> Iterator[tuple[Value, ...]]:
+        """Some columns of all items, id and label among them."""
+        if self._metadata is None:
+            return self._own().rows(names)
+        rows = self._metadata.rows(names)
+        return rows if self._kept is None else itertools.compress(rows, self._is_kept().tolist())
+
+    def values_at(self, names: Sequence[str], positions: NDArray[np.int64]) -> list[tuple[Value, ...]]:
+        """Some columns of metadata of some items."""
+        if self._metadata is None:
+            return [(None,) * len(names)] * len(positions)
+        return self._metadata.at(names, self.rows[positions].tolist())
+
+    def matching(self, where: Where) -> NDArray[np.bool_]:
+        """Whether a condition holds for each item.
+
+        Raises:
+            ValueError, VtsearchError: as ``Where.rows``.
+        """
+        rows = (self._metadata or self._own_table).matching(where)
+        matching = np.zeros(len(self._table), dtype=np.bool_)
+        if len(rows) and not 0 <= rows.min() <= rows.max() < len(matching):
+            raise self._damaged()
+        matching[rows] = True
+        return matching if self._kept is None else matching[self._kept]
 
     @property
     def rows(self) -> NDArray[np.int64]:
@@ -147,17 +164,28 @@ class Items:
 
     def without(self, positions: NDArray[np.int64]) -> Items:
         """All items but some."""
-        return Items(self._file, np.delete(self.rows, positions).astype(np.uint32))
+        return Items(self._file, self._metadata, np.delete(self.rows, positions).astype(np.uint32))
 
     def columns(self) -> Columns:
         """The columns of these items alone."""
-        ids, sums, metadata = self._ids, sums_of(self._table), self._metadata
-        if not len(metadata.ends):
-            metadata = metadata._replace(ends=np.zeros(len(self._table), dtype=np.int64))
+        ids, sums = self._ids, sums_of(self._table)
         if self._kept is not None:
-            rows = self.rows
-            ids, sums, metadata = ids.of_rows(rows), sums[rows], metadata.of_rows(rows)
-        return Columns(ids, sums, metadata, self.labels)
+            ids, sums = ids.of_rows(self.rows), sums[self.rows]
+        return Columns(ids, sums, self.labels, self.types, self.values)
+
+    @cached_property
+    def _own_table(self) -> MetadataFile:
+        """Ids and labels of all rows, for segments without a file of metadata: a second on two million."""
+        return MetadataFile.in_memory(Items(self._file, None).values(list(OWN)))
+
+    def _own(self) -> Metadata:
+        ids = self._all_ids("replace")
+        return Metadata(len(self), {}, {}).of_items(ids, label_values(self.labels, len(self)))
+
+    def _is_kept(self) -> NDArray[np.bool_]:
+        kept = np.zeros(len(self._table), dtype=np.bool_)
+        kept[self.rows] = True
+        return kept
 
     def _positions(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The positions of rows, -1 for those of removed items."""
@@ -166,20 +194,22 @@ class Items:
         places = np.minimum(np.searchsorted(self._kept, rows.astype(np.uint32)), len(self._kept) - 1)
         return np.where(self._kept[places] == rows, places, -1)
 
-    def _all(self, texts: Texts) -> list[str]:
-        return self._cut(texts, pairwise([0, *texts.ends.tolist()]) if self._kept is None else texts.bounds(self.rows))
+    def _all_ids(self, errors: str = "surrogatepass") -> list[str]:
+        ids = self._ids
+        bounds = pairwise([0, *ids.ends.tolist()]) if self._kept is None else ids.bounds(self.rows)
+        return self._cut(bounds, errors)
 
-    def _cut(self, texts: Texts, bounds: Iterable[tuple[int, int]]) -> list[str]:
-        cut, content, size = [], texts.content.data, len(texts.content)
+    def _cut(self, bounds: Iterable[tuple[int, int]], errors: str = "surrogatepass") -> list[str]:
+        cut, content, size = [], self._ids.content.data, len(self._ids.content)
         try:
             for start, end in bounds:
                 if not 0 <= start <= end <= size:
                     raise self._damaged()
-                cut.append(str(content[start:end], "utf-8", "surrogatepass"))
+                cut.append(str(content[start:end], "utf-8", errors))
         except UnicodeDecodeError as error:
             raise self._damaged() from error
         return cut
 
     def _damaged(self) -> VtsearchError:
         path = self._file.path
-        return VtsearchError(f"{path}: expected the ids and metadata of {len(self)} items, got a damaged file")
+        return VtsearchError(f"{path}: expected the ids of {len(self)} items, got a damaged file")

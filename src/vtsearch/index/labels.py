@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +13,7 @@ from vtsearch._validate import choice, whole_number
 from vtsearch.index.arrays import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 Labels = NDArray[np.int64] | NDArray[np.uint8]
 
@@ -64,6 +65,13 @@ def pack_labels(labels: Labels | None) -> NDArray[Any]:
     if labels is None:
         return np.empty(0, dtype=np.uint8)
     return labels if labels.ndim == 1 else np.packbits(labels.astype(bool), axis=1)
+
+
+def label_values(packed: NDArray[Any], count: int) -> Iterable[int | bytes | None]:
+    """Packed labels of ``count`` items as SQLite keeps them."""
+    if packed.ndim == 2:
+        return map(bytes, packed)
+    return packed.tolist() if len(packed) == count else itertools.repeat(None, count)
 
 
 def unpack_labels(parts: Sequence[NDArray[Any]], form: LabelForm) -> Labels | None:

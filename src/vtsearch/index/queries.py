@@ -9,6 +9,7 @@ import numpy as np
 
 from vtsearch import duplicates, ranking
 from vtsearch._database import Database
+from vtsearch._masks import restricted
 from vtsearch.evaluation import Evaluation, evaluate
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from vtsearch._exclusions import Exclude
     from vtsearch.index.labels import Labels
+    from vtsearch.index.where import Params
     from vtsearch.metrics import Normalizer
 
 
@@ -68,6 +70,10 @@ class Queries(ABC):
         """The items of this moment, to which nothing is added: for answers from several of these methods."""
 
     @abstractmethod
+    def where(self, condition: str, params: Params = ()) -> NDArray[np.bool_]:
+        """The items that a condition in SQL holds for, as a mask."""
+
+    @abstractmethod
     def ids(self) -> list[str]:
         """The ids of all items."""
 
@@ -80,6 +86,8 @@ class Queries(ABC):
         query_codes: NDArray[np.uint8],
         k: int | None = None,
         *,
+        where: str | None = None,
+        params: Params = (),
         mask: ArrayLike | None = None,
         exclude: Exclude | None = None,
         threads: int | None = None,
@@ -92,6 +100,8 @@ class Queries(ABC):
         Args:
             query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
             k: results per query, at least 1; None, or more than there are, means all.
+            where: a condition in SQL on id, label and metadata, as for ``Index.where``; other items are ignored.
+            params: values of its parameters.
             mask: (n,) bool, or (q, n) with a row for each query, or its ``numpy.packbits``; items whose mask is False
                 are ignored.
             exclude: positions that a query ignores: (q,), -1 for none; a sequence of q arrays; or "self" where query i
@@ -103,12 +113,15 @@ class Queries(ABC):
             distances, indices and ids, all (q, min(k, items allowed)), ordered by (distance, index).
 
         Raises:
-            TypeError: codes that are not uint8; progress that is not a function.
-            ValueError: another width, k below 1, a mask or exclude of another length, positions outside the index.
+            TypeError: codes that are not uint8; progress that is not a function; parameters of other types.
+            ValueError: another width, k below 1, a mask or exclude of another length, positions outside the index; a
+                condition that SQLite does not take.
+            VtsearchError: a condition that takes more than a minute.
         """
-        options: Options = {"mask": mask, "exclude": exclude, "threads": threads, "progress": progress}
-        distances, indices = ranking.rank(query_codes, self.database(), k, **options)
-        names = self.ids_at(np.unique(indices).tolist())
+        frozen, allowed = self._allowed(where, params, mask)
+        options: Options = {"mask": allowed, "exclude": exclude, "threads": threads, "progress": progress}
+        distances, indices = ranking.rank(query_codes, frozen.database(), k, **options)
+        names = frozen.ids_at(np.unique(indices).tolist())
         return Answers(distances, indices, [[names[position] for position in row] for row in indices.tolist()])
 
     def within(
@@ -116,6 +129,8 @@ class Queries(ABC):
         query_codes: NDArray[np.uint8],
         radius: int,
         *,
+        where: str | None = None,
+        params: Params = (),
         mask: ArrayLike | None = None,
         exclude: Exclude | None = None,
         threads: int | None = None,
@@ -124,16 +139,19 @@ class Queries(ABC):
         """The items within a radius of each query, as ``vtsearch.within``; indices are positions.
 
         Raises:
-            TypeError, ValueError: as ``vtsearch.within``.
+            TypeError, ValueError: as ``search`` and ``vtsearch.within``.
         """
-        options: Options = {"mask": mask, "exclude": exclude, "threads": threads, "progress": progress}
-        return ranking.within(query_codes, self.database(), radius, **options)
+        frozen, allowed = self._allowed(where, params, mask)
+        options: Options = {"mask": allowed, "exclude": exclude, "threads": threads, "progress": progress}
+        return ranking.within(query_codes, frozen.database(), radius, **options)
 
     def count(
         self,
         query_codes: NDArray[np.uint8],
         radius: int,
         *,
+        where: str | None = None,
+        params: Params = (),
         mask: ArrayLike | None = None,
         exclude: Exclude | None = None,
         threads: int | None = None,
@@ -142,15 +160,18 @@ class Queries(ABC):
         """The number of items within a radius of each query, (q,), as ``vtsearch.count``.
 
         Raises:
-            TypeError, ValueError: as ``vtsearch.count``.
+            TypeError, ValueError: as ``search`` and ``vtsearch.count``.
         """
-        options: Options = {"mask": mask, "exclude": exclude, "threads": threads, "progress": progress}
-        return ranking.count(query_codes, self.database(), radius, **options)
+        frozen, allowed = self._allowed(where, params, mask)
+        options: Options = {"mask": allowed, "exclude": exclude, "threads": threads, "progress": progress}
+        return ranking.count(query_codes, frozen.database(), radius, **options)
 
     def histogram(
         self,
         query_codes: NDArray[np.uint8],
         *,
+        where: str | None = None,
+        params: Params = (),
         mask: ArrayLike | None = None,
         exclude: Exclude | None = None,
         threads: int | None = None,
@@ -159,10 +180,11 @@ class Queries(ABC):
         """The number of items at each distance from each query, (q, 8 * bytes + 1), as ``vtsearch.histogram``.
 
         Raises:
-            TypeError, ValueError: as ``vtsearch.histogram``.
+            TypeError, ValueError: as ``search`` and ``vtsearch.histogram``.
         """
-        options: Options = {"mask": mask, "exclude": exclude, "threads": threads, "progress": progress}
-        return ranking.histogram(query_codes, self.database(), **options)
+        frozen, allowed = self._allowed(where, params, mask)
+        options: Options = {"mask": allowed, "exclude": exclude, "threads": threads, "progress": progress}
+        return ranking.histogram(query_codes, frozen.database(), **options)
 
     def deduplicate(
         self,
@@ -170,20 +192,31 @@ class Queries(ABC):
         *,
         against: NDArray[np.uint8] | Database | None = None,
         max_diameter: int | None = None,
+        where: str | None = None,
+        params: Params = (),
         threads: int | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> duplicates.Duplicates:
         """Groups of near-duplicate items, as ``vtsearch.deduplicate``; indices are positions.
 
         Several segments are first copied to one temporary file. The old items of ``against`` may be those of another
-        index, as its ``database()``.
+        index, as its ``database()``. With ``where``, the items that the condition does not hold for are in no group.
 
         Raises:
-            TypeError, ValueError: as ``vtsearch.deduplicate``.
+            TypeError, ValueError: as ``search`` and ``vtsearch.deduplicate``.
         """
-        return duplicates.deduplicate(
-            self.database(), radius, against=against, max_diameter=max_diameter, threads=threads, progress=progress
+        frozen = self._frozen()
+        database = frozen.database()
+        found_among = None if where is None else np.flatnonzero(frozen.where(where, params))
+        found = duplicates.deduplicate(
+            database if found_among is None else database.rows(found_among),
+            radius,
+            against=against,
+            max_diameter=max_diameter,
+            threads=threads,
+            progress=progress,
         )
+        return found if found_among is None else found.of_items(found_among, len(database))
 
     def evaluate(
         self,
@@ -192,6 +225,8 @@ class Queries(ABC):
         k: int | None = None,
         *,
         normalizer: Normalizer = "retrieved",
+        where: str | None = None,
+        params: Params = (),
         mask: ArrayLike | None = None,
         exclude: Exclude | None = None,
         threads: int | None = None,
@@ -200,10 +235,10 @@ class Queries(ABC):
         """Retrieval metrics of queries against the labels of the index, as ``vtsearch.evaluate``.
 
         Raises:
-            ValueError: an index without labels; as ``vtsearch.evaluate``.
-            TypeError: as ``vtsearch.evaluate``.
+            ValueError: an index without labels; as ``search`` and ``vtsearch.evaluate``.
+            TypeError: as ``search`` and ``vtsearch.evaluate``.
         """
-        frozen = self._frozen()
+        frozen, allowed = self._allowed(where, params, mask)
         labels = frozen.labels()
         if labels is None:
             raise ValueError(f"query_labels: expected none for {self.path}, an index without labels")
@@ -215,8 +250,15 @@ class Queries(ABC):
             k=k,
             normalizer=normalizer,
             bits=self.bits,
-            mask=mask,
+            mask=allowed,
             exclude=exclude,
             threads=threads,
             progress=progress,
         )
+
+    def _allowed(self, where: str | None, params: Params, mask: ArrayLike | None) -> tuple[Queries, ArrayLike | None]:
+        """The items of this moment, and a mask of those that the mask and the condition allow."""
+        frozen = self._frozen()
+        if where is None:
+            return frozen, mask
+        return frozen, restricted(mask, frozen.where(where, params))

@@ -1,4 +1,4 @@
-"""``index.sqlite``: settings and segments of an index, which change at once. The only module with SQL."""
+"""``index.sqlite``: settings and segments of an index, which change at once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from vtsearch.index.segments import Segment
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from vtsearch.index.labels import LabelForm
 
 FILE_NAME = "index.sqlite"
 FORMAT = 2
@@ -37,16 +36,16 @@ CREATE TABLE fingerprints (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT R
 CREATE TABLE segments (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, codes TEXT NOT NULL UNIQUE,
                        items INTEGER NOT NULL, rows INTEGER NOT NULL,
                        id_bytes INTEGER NOT NULL, metadata_bytes INTEGER NOT NULL,
-                       codes_sha256 TEXT NOT NULL, items_sha256 TEXT NOT NULL);
+                       codes_sha256 TEXT NOT NULL, items_sha256 TEXT NOT NULL, metadata_sha256 TEXT NOT NULL);
 CREATE TABLE replaced (file TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 _ABOUT = "SELECT name, value FROM about ORDER BY name"
 _FINGERPRINTS = "SELECT name, value FROM fingerprints ORDER BY name"
-_SEGMENTS = """SELECT number, name, codes, items, rows, id_bytes, metadata_bytes, codes_sha256, items_sha256
-               FROM segments ORDER BY number"""
+_SEGMENTS = """SELECT number, name, codes, items, rows, id_bytes, metadata_bytes,
+                      codes_sha256, items_sha256, metadata_sha256 FROM segments ORDER BY number"""
 _REPLACED = "SELECT file FROM replaced ORDER BY file"
 _CHECKSUM = "checksum"
-_FILE = re.compile("(codes|items)/[0-9a-f]{32}[.]npy")
+_FILE = re.compile("(codes|items)/[0-9a-f]{32}[.]npy|metadata/[0-9a-f]{32}[.]sqlite")
 
 
 class Contents(NamedTuple):
@@ -152,23 +151,22 @@ class Writer:
         """
         self._prove()
 
-    def replace_segments(self, segments: Sequence[Segment], *, labels: LabelForm, added: int) -> None:
-        """Name the files of all segments, which are already on disk, and set the form of labels.
+    def replace_segments(self, segments: Sequence[Segment], about: About) -> None:
+        """Name the files of all segments, which are already on disk, and change the settings.
 
         Files that were named before and are not now are ``replaced``. The next files get other names.
 
         Args:
             segments: of the index from now on.
-            labels: form of the labels of all items.
-            added: items that have been added by this change.
+            about: settings of the index from now on.
         """
         before = self.contents
         gone = sorted({*before.replaced, *(_files(before.segments) - _files(segments))})
-        about = replace(before.about, labels=labels, next=new_name(), added=before.about.added + added)
+        about = replace(about, next=new_name())
         self._db.execute("DELETE FROM segments")
         self._db.executemany(
-            "INSERT INTO segments (name, codes, items, rows, id_bytes, metadata_bytes, codes_sha256, items_sha256) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO segments (name, codes, items, rows, id_bytes, metadata_bytes, codes_sha256, items_sha256, "
+            "metadata_sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             map(astuple, segments),
         )
         self._db.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", about.rows())
@@ -266,13 +264,12 @@ def _check_format(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _segment(row: Sequence[Any]) -> Segment:
-    name, codes, *sizes, codes_sha256, items_sha256 = row
+    name, codes, *sizes, codes_sha256, items_sha256, metadata_sha256 = row
     items, rows, id_bytes, metadata_bytes = (whole_number("size", size, 0) for size in sizes)
     if items > rows:
         raise ValueError(f"expected at most {rows} items, got {items}")
-    return Segment(
-        checked_name(name), checked_name(codes), items, rows, id_bytes, metadata_bytes, codes_sha256, items_sha256
-    )
+    names, checksums = (checked_name(name), checked_name(codes)), (codes_sha256, items_sha256, metadata_sha256)
+    return Segment(*names, items, rows, id_bytes, metadata_bytes, *checksums)
 
 
 def _file(name: Any, segments: Sequence[Segment]) -> str:

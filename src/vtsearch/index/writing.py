@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from vtsearch._labels import checked_labels
 from vtsearch._validate import choice, codes_of_bits
 from vtsearch.errors import VtsearchError
-from vtsearch.index.about import checked_names
+from vtsearch.index.about import checked_indexed, checked_names
 from vtsearch.index.changes import Change, NewItems
 from vtsearch.index.fingerprints import refuse_mixing
 from vtsearch.index.ids import Ids
-from vtsearch.index.items import checked_metadata
+from vtsearch.index.metadata import Metadata
 from vtsearch.index.opening import open_generation, reopened
 from vtsearch.index.store import FILE_NAME, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
 
     from vtsearch.index.generation import Generation
+    from vtsearch.index.where import Params
 
 
 class Writing:
@@ -42,7 +43,7 @@ class Writing:
         codes: NDArray[np.uint8],
         ids: Sequence[str] | None = None,
         labels: ArrayLike | None = None,
-        metadata: Sequence[Mapping[str, object]] | None = None,
+        metadata: Mapping[str, Iterable[Any]] | None = None,
         *,
         fingerprints: Mapping[str, str] | None = None,
     ) -> None:
@@ -56,12 +57,14 @@ class Writing:
                 has been removed, the positions.
             labels: (n,) integers, or (n, classes) of 0 and 1, as the metrics take them. All items of an index have
                 labels of one form, or none has.
-            metadata: n mappings that JSON can keep.
+            metadata: columns by name, of n values each: integers, floats, strings, or dates and times, which are kept
+                as ISO texts. None, NaN and columns that are not given stand for unknown. ``where`` takes these names.
             fingerprints: of what made these codes; must be those of the index.
 
         Raises:
-            TypeError: codes that are not uint8, ids that are not strings.
-            ValueError: other width or lengths, ids that repeat, labels of another form.
+            TypeError: codes that are not uint8, ids that are not strings, metadata of other types.
+            ValueError: other width or lengths, ids that repeat, labels of another form, a column whose values have
+                another type than in the index, or whose name SQL does not take.
             VtsearchError: other fingerprints; a folder that holds another index by now; another writer that goes on.
             OSError: a file that cannot be written.
         """
@@ -82,7 +85,7 @@ class Writing:
         codes: NDArray[np.uint8],
         ids: Sequence[str],
         labels: ArrayLike | None = None,
-        metadata: Sequence[Mapping[str, object]] | None = None,
+        metadata: Mapping[str, Iterable[Any]] | None = None,
         *,
         fingerprints: Mapping[str, str] | None = None,
     ) -> None:
@@ -100,7 +103,14 @@ class Writing:
 
         self._change(upserted)
 
-    def remove(self, ids: Sequence[str], *, missing: Literal["error", "ignore"] = "error") -> int:
+    def remove(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        where: str | None = None,
+        params: Params = (),
+        missing: Literal["error", "ignore"] = "error",
+    ) -> int:
         """Remove items: all of them or, after a crash or an error, none.
 
         The items behind them move up: positions are those of the items that are left. The space of codes is free at
@@ -108,43 +118,55 @@ class Writing:
 
         Args:
             ids: external ids.
+            where: a condition in SQL on the items to remove, instead of ids, as for ``Index.where``.
+            params: values of its parameters.
             missing: "error" refuses ids that are not in the index; "ignore" passes over them.
 
         Returns:
             The number of items that were removed.
 
         Raises:
-            TypeError: ids that are not strings.
-            ValueError: an id that is not in the index.
+            TypeError: ids that are not strings; both ids and a condition, or neither.
+            ValueError: an id that is not in the index; a condition that SQLite does not take.
             VtsearchError: as ``add``.
             OSError: a file that cannot be written.
         """
         choice("missing", missing, ("error", "ignore"))
-        names = checked_names("ids", ids)
+        if (ids is None) == (where is None):
+            raise TypeError("ids: expected either ids or where")
+        names = None if ids is None else checked_names("ids", ids)
+        condition = "" if where is None else where
         removed = 0
 
         def left(before: Generation, change: Change) -> None:
             nonlocal removed
-            positions = before.positions_of(Ids.of(names))
-            unknown = positions < 0
-            if missing == "error" and unknown.any():
-                name = names[int(unknown.argmax())]
-                raise ValueError(f"ids: expected ids in {self._path}, got {name!r}")
-            gone = np.unique(positions[~unknown])
+            if names is None:
+                gone = np.flatnonzero(before.mask(condition, params))
+            else:
+                gone = self._positions_to_remove(before, names, missing)
             removed = len(gone)
             change.remove(gone)
 
         self._change(left)
         return removed
 
-    def compact(self) -> None:
+    def compact(self, *, indexed: Sequence[str] | None = None) -> None:
         """Join small segments and drop what is left of removed items. Answers stay, and so do other open handles.
 
+        Args:
+            indexed: columns that have a B-tree from now on, as for ``create``; None leaves that as it is.
+
         Raises:
+            TypeError, ValueError: indexed names that no column can have.
             VtsearchError: a damaged file, which is not copied; as ``add``.
             OSError: a file that cannot be written.
         """
-        self._change(lambda *_: None, compact=True)
+        names = None if indexed is None else checked_indexed(indexed)
+
+        def compacted(before: Generation, change: Change) -> None:
+            change.index_columns(before.about.indexed if names is None else names)
+
+        self._change(compacted, compact=True)
 
     def refresh(self) -> None:
         """Answer from the state that the folder has now.
@@ -179,7 +201,7 @@ class Writing:
         codes: NDArray[np.uint8],
         ids: Sequence[str] | None,
         labels: ArrayLike | None,
-        metadata: Sequence[Mapping[str, object]] | None,
+        metadata: Mapping[str, Iterable[Any]] | None,
         fingerprints: Mapping[str, str] | None,
     ) -> tuple[NewItems, Ids | None]:
         if fingerprints is not None:
@@ -187,7 +209,15 @@ class Writing:
         codes, _ = codes_of_bits(codes, self._generation().about.bits)
         names = None if ids is None else Ids.checked(ids, len(codes))
         array = None if labels is None else checked_labels("labels", labels, len(codes), "codes")
-        return NewItems(codes, array, checked_metadata(metadata, len(codes))), names
+        return NewItems(codes, array, Metadata.checked(metadata, len(codes))), names
+
+    def _positions_to_remove(self, before: Generation, names: tuple[str, ...], missing: str) -> NDArray[np.int64]:
+        positions = before.positions_of(Ids.of(names))
+        unknown = positions < 0
+        if missing == "error" and unknown.any():
+            name = names[int(unknown.argmax())]
+            raise ValueError(f"ids: expected ids in {self._path}, got {name!r}")
+        return np.unique(positions[~unknown])
 
     def _change(self, alter: Callable[[Generation, Change], None], *, compact: bool = False) -> None:
         """Write files, name them in one transaction, delete those that they replace."""
@@ -197,8 +227,8 @@ class Writing:
             with change.cleaned(writer.prove):
                 alter(before, change)
                 segments = change.segments(compact=compact)
-            if segments != writer.contents.segments:
-                writer.replace_segments(segments, labels=change.labels, added=change.added)
+            if (segments, change.about) != (writer.contents.segments, before.about):
+                writer.replace_segments(segments, change.about)
             after, replaced = reopened(self._folder, writer.contents, before), writer.contents.replaced
         self._open = after if self._open is not None else None
         if replaced:
