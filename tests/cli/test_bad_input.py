@@ -328,6 +328,13 @@ COMMANDS = [
     Mistake("an item that is not there", "remove index 'item 77'", "ids: expected ids in index, got 'item 77'"),
     Mistake("items of no index", "remove nowhere 'item 1'", "nowhere: no such index"),
     Mistake("no items", "remove index", "item: expected at least one id"),
+    Mistake("a condition on no column", 'remove index --where "colour = 3"', "where: no such column: colour; "),
+    Mistake(
+        "more than a condition",
+        'remove index --where "id IN (SELECT id FROM items)"',
+        "where: expected an expression of columns, parameters and functions",
+    ),
+    Mistake("a column that is not there", "search 'item 1' --index index --show size", "show: expected columns"),
     Mistake("a file of ids that is not there", "remove index --ids nowhere.txt", r"nowhere\.txt"),
     Mistake("a corrupt index to compact", "compact corrupt-index", r"corrupt-index/index\.sqlite"),
     Mistake("duplicates of no index", "deduplicate nowhere --radius 2", "nowhere: no such index"),

@@ -201,7 +201,7 @@ def test_nothing_of_an_index_reaches_the_terminal_raw(words, index, capsys):
 def test_json_is_exact_and_safe_to_print(index, capsys):
     assert main(["search", "00", "--index", str(index), "--json"]) == 0
     out = capsys.readouterr().out
-    assert {answer["id"] for answer in json.loads(out)["answers"]} == set(NAMES)
+    assert {answer["id"] for answer in json.loads(out)["queries"][0]["answers"]} == set(NAMES)
     assert out.replace("\n", "").isprintable()
     assert json.loads(json_text({"a": "\x7f\x1b"})) == {"a": "\x7f\x1b"}
 

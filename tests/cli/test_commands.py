@@ -167,15 +167,17 @@ def test_a_failed_encoding_leaves_nothing(model, pictures, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pictures"]
 
 
-def test_an_item_finds_itself_first(codes, capsys):
+@pytest.mark.parametrize("with_self", [False, True])
+def test_an_item_finds_others_and_itself_when_asked(codes, capsys, with_self):
     with Index.open(codes / "database") as index:
         name, label = index.ids()[5], str(index.labels()[5])
-        first = index.search(index.codes()[5], 1).ids[0][0]
-    lines = printed(capsys, "search", name, "--index", codes / "database", "-k", "3").out.splitlines()
-    assert lines[0].split() == ["rank", "distance", "id", "label"]
-    assert len(lines) == 4
-    assert lines[1].split()[:3] == ["1", "0", first]
-    assert first != name or lines[1].split()[3] == label
+        expected = index.search_items([name], 3, exclude=None if with_self else "self")
+    words = ["search", name, "--index", codes / "database", "-k", "3", *["--with-self"][: int(with_self)]]
+    lines = [line.split() for line in printed(capsys, *words).out.splitlines()]
+    assert lines[0] == ["rank", "distance", "id", "label"]
+    assert [line[2] for line in lines[1:]] == expected.ids[0]
+    assert with_self or name not in expected.ids[0]
+    assert all(line[3] == label for line in lines[1:] if line[2] == name)
 
 
 def test_a_code_is_searched_as_the_library_does(codes, capsys):
@@ -183,7 +185,7 @@ def test_a_code_is_searched_as_the_library_does(codes, capsys):
         code, expected = queries.codes()[3], database.search(queries.codes()[3], 7)
         oracle = reference.rank(queries.codes()[3:4], database.codes(), 7)
     words = ["search", code.tobytes().hex(), "--index", codes / "database", "-k", "7", "--json"]
-    found = json.loads(printed(capsys, *words).out)
+    (found,) = json.loads(printed(capsys, *words).out)["queries"]
     assert found["code"] == code.tobytes().hex()
     assert [answer["id"] for answer in found["answers"]] == expected.ids[0]
     assert [answer["distance"] for answer in found["answers"]] == oracle.distances[0].tolist()
@@ -197,6 +199,20 @@ def test_an_image_is_encoded_with_the_model_that_made_the_index(model, pictures,
     assert lines[1].split() == ["1", "0", "dog/2.png", "dog"]
     with Image.open(tmp_path / "answers.png") as picture:
         assert len(picture.convert("RGB").getcolors(1 << 24)) > 100
+
+
+def test_a_folder_of_images_and_further_queries_are_searched_together(model, pictures, tmp_path, capsys):
+    encoded(model, tmp_path, pictures)
+    words = ["search", pictures / "dog", "cat/1.png", pictures / "cat/2.png", "--index", tmp_path / "index"]
+    found = json.loads(printed(capsys, *words, "--json").out)["queries"]
+    images = sorted((pictures / "dog").iterdir())
+    assert [query["query"] for query in found] == [*map(str, images), "cat/1.png", str(pictures / "cat/2.png")]
+    assert [query["answers"][0]["distance"] for query in found[:-2]] == [0] * len(images)
+    assert "cat/1.png" not in [answer["id"] for answer in found[-2]["answers"]]
+    lines = printed(capsys, *words, "-k", "1").out.split("\n\n")
+    assert [part.splitlines()[0] for part in lines] == [query["query"] for query in found]
+    printed(capsys, *words, "--picture", tmp_path / "answers.png")
+    assert (tmp_path / "answers.png").stat().st_size > 5000
 
 
 def test_an_image_of_ones_own_is_searched_among_published_ones(codes, pictures, capsys):

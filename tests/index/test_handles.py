@@ -65,6 +65,8 @@ CLOSED = {
     "refresh": Index.refresh,
     "check_fingerprints": lambda index: index.check_fingerprints({}),
     "verify": Index.verify,
+    "indexed": lambda index: index.indexed,
+    "search_items": lambda index: index.search_items(["0"]),
     "search": lambda index: index.search(codes_of(1, 1)),
     "within": lambda index: index.within(codes_of(1, 1), 3),
     "count": lambda index: index.count(codes_of(1, 1), 3),

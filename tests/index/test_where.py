@@ -109,6 +109,21 @@ def test_every_question_takes_a_condition(index):
     assert index.evaluate(queries, labels, **asked).to_dict() == index.evaluate(queries, labels, mask=mask).to_dict()
 
 
+def test_items_search_for_others_like_them(index):
+    names = [IDS[3], IDS[450], IDS[3]]
+    answers = index.search_items(names, 4, where="label < 5")
+    for row, position in enumerate((3, 450, 3)):
+        mask = index.where("label < 5") & (np.arange(N) != position)
+        np.testing.assert_array_equal(answers.indices[row], index.search(CODES[position], 4, mask=mask).indices[0])
+    assert index.search_items(names, 1, exclude=None).ids == [[name] for name in names]
+    assert index.search_items([], 3).indices.shape == (0, 3)
+    for ids, message in ((["nowhere"], "got 'nowhere'"), ("ab", "expected a sequence of strings")):
+        with pytest.raises((ValueError, TypeError), match=f"ids: .*{message}"):
+            index.search_items(ids, 1)
+    with pytest.raises(ValueError, match="exclude: expected 'self' or None, got 'ids'"):
+        index.search_items(names, 1, exclude="ids")
+
+
 def test_a_condition_and_a_mask_both_hold(index):
     queries, mask = CODES[:3], np.arange(N) % 2 == 0
     allowed = index.where("label < 5") & mask

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -56,6 +56,22 @@ class CodePair(NamedTuple):
 
     queries: LabelledCodes
     database: LabelledCodes
+
+    def masked(self, mask: NDArray[np.bool_] | None) -> CodePair:
+        """The same with a database in which queries find only the items that a mask allows."""
+        parts = self.database.database.parts
+        return self._replace(database=replace(self.database, database=Database(parts, mask=mask)))
+
+
+def matching(database: LabelledCodes, where: str) -> NDArray[np.bool_]:
+    """The items of a database that a condition holds for, as a mask.
+
+    Raises:
+        ValueError: a database that is no index; a condition that SQLite does not take.
+    """
+    if database.index is None:
+        raise ValueError("where: expected a database that is an index, got an array")
+    return database.index.where(where)
 
 
 def open_codes(name: str, path: str, labels_name: str, labels: str | None) -> LabelledCodes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from vtsearch._printable import printable
 from vtsearch.cli.code_inputs import open_old
 from vtsearch.cli.output import json_text
-from vtsearch.cli.parser import CommandParser
+from vtsearch.cli.parser import WHERE, CommandParser
 from vtsearch.cli.progress import scanning
 from vtsearch.index import Index
 
@@ -58,6 +58,7 @@ def parser() -> CommandParser:
     command.add_argument(
         "--max-diameter", type=int, help="split groups in which two items differ in more bits; by default none"
     )
+    command.add_argument("--where", help=WHERE)
     command.add_argument("--threads", type=int, help="upper bound; by default the CPUs that may be used")
     command.add_argument("--json", action="store_true", help="print JSON")
     return command
@@ -80,6 +81,7 @@ def _search(args: Namespace, index: Index, old: OpenedCodes | None) -> Found:
             args.radius,
             against=None if old is None else old.database,
             max_diameter=args.max_diameter,
+            where=args.where,
             threads=args.threads,
             progress=progress,
         )

@@ -14,13 +14,14 @@ from vtsearch.cli.code_inputs import (
     CodePair,
     LabelledCodes,
     excluded_positions,
+    matching,
     open_codes,
     open_others,
     refuse_mixing,
     shared_positions,
 )
 from vtsearch.cli.output import check_output_folder, json_text
-from vtsearch.cli.parser import CommandParser
+from vtsearch.cli.parser import WHERE, CommandParser
 from vtsearch.cli.progress import scanning
 from vtsearch.data.locate import ImageLocator, knows_images
 from vtsearch.data.pictures import Pictures
@@ -60,6 +61,7 @@ def parser() -> CommandParser:
     command.add_argument("--database-labels", help="the same for the database")
     command.add_argument("-k", "--k", type=int, help="length of the list that counts; by default the whole database")
     command.add_argument("--normalizer", type=Normalizer, default="retrieved", help="divisor of average precision")
+    command.add_argument("--where", help=f"of a database that is an index, {WHERE}")
     command.add_argument(
         "--exclude",
         choices=("self", "ids"),
@@ -86,12 +88,14 @@ def run(argv: list[str]) -> int:
     if args.pictures < 0:
         raise ValueError(f"pictures: expected at least 0, got {args.pictures}")
     check_output_folder("report", args.report)
-    queries, database = pair = CodePair(
+    opened = CodePair(
         open_codes("queries", args.queries, "query_labels", args.query_labels),
         open_codes("database", args.database, "database_labels", args.database_labels),
     )
-    refuse_mixing(pair)
-    others = None if args.against is None else open_others(args.against, pair)
+    refuse_mixing(opened)
+    mask = None if args.where is None else matching(opened.database, args.where)
+    queries, database = pair = opened.masked(mask)
+    others = None if args.against is None else open_others(args.against, pair).masked(mask)
     exclude = excluded_positions(pair, args.exclude)
     with scanning("evaluating") as progress:
         evaluation = evaluate(

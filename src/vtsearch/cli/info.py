@@ -94,6 +94,7 @@ def _index(folder: Path) -> dict[str, Any]:
             "segments": len(index.segments),
             "labels": "none" if labels is None else "one per item" if labels.ndim == 1 else "0/1 per class",
             "classes": len(index.classes),
+            **({"columns": _columns(index)} if index.columns() else {}),
             **{
                 name if name == "arithmetic" else f"fingerprint of {name}": value
                 for name, value in index.fingerprints.items()
@@ -101,6 +102,11 @@ def _index(folder: Path) -> dict[str, Any]:
             **{name: value for name, value in index.description.items() if name != SKIPPED},
             **_skipped(index),
         }
+
+
+def _columns(index: Index) -> dict[str, str]:
+    """The columns of metadata with their types, and which have a B-tree."""
+    return {name: kind + (", indexed" if name in index.indexed else "") for name, kind in index.columns().items()}
 
 
 def _skipped(index: Index) -> dict[str, Any]:

@@ -24,6 +24,10 @@ LARGEST_INT = 2**63 - 1
 
 PRINT_CONFIG = "--print-config"
 
+WHERE = """only items for which this condition in SQL holds, on id, label and the columns of metadata that
+`vtsearch info INDEX` lists, such as "label = 3 AND taken > '2024-06'\""""
+"""Help of ``--where``."""
+
 
 class _HelpFormatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
     """Preserves the line breaks of examples."""

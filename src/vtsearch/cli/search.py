@@ -1,4 +1,4 @@
-"""``vtsearch search``: the items of an index that are nearest to an image, an item or a code."""
+"""``vtsearch search``: the items of an index that are nearest to images, items or codes."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from vtsearch._atomic_io import write_file
 from vtsearch._printable import printable
+from vtsearch._validate import whole_number
 from vtsearch.cli.output import check_output_file, json_text
-from vtsearch.cli.parser import CommandParser
+from vtsearch.cli.parser import WHERE, CommandParser
 from vtsearch.cli.progress import scanning
 from vtsearch.data.locate import ImageLocator, load_image
 from vtsearch.data.pictures import Pictures
+from vtsearch.data.sources.folder_scan import look_into
 from vtsearch.errors import missing_extra
 from vtsearch.index import Answers, Index
 from vtsearch.reports import RetrievalRow, are_relevant, label_text
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import ModuleType
 
     from numpy.typing import NDArray
@@ -31,61 +33,119 @@ if TYPE_CHECKING:
 
 EXAMPLE = """  vtsearch search photo.jpg --index codes/database
   vtsearch search test/00017 --index codes/database -k 20 --picture answers.png
+  vtsearch search new/ --index photos -k 3 --where "taken > '2024-06' AND bytes > 100000" --show taken bytes
   vtsearch search 9f3c6a0277e1d405 --index codes/database --json"""
 
 
 class Query(NamedTuple):
     """A query code, and the image or item it came from."""
 
+    word: str
+    """As the user gave it, or the file in a folder."""
     code: NDArray[np.uint8]
-    """(1, bytes)"""
+    """(bytes,)"""
     image: Path | None = None
     """The file, if it is one."""
     item: int | None = None
     """The position, if it is an item of the index."""
 
 
+class Answer(NamedTuple):
+    """An item near a query."""
+
+    position: int
+    distance: int
+    name: str
+    label: str
+    metadata: dict[str, Any]
+
+
 def parser() -> CommandParser:
     """Build the argument parser."""
-    command = CommandParser("search", "Show the items of an index that are nearest to a query.", EXAMPLE)
-    command.add_argument("query", help="an image file, the id of an item of the index, or a code in hexadecimal")
+    command = CommandParser("search", "Show the items of an index that are nearest to each query.", EXAMPLE)
+    command.add_argument(
+        "query",
+        nargs="+",
+        help="an image file, a folder of images, the id of an item of the index, or a code in hexadecimal",
+    )
     command.add_argument("--index", required=True, help="folder of the index")
-    command.add_argument("--model", help="model folder for an image; by default the one that made the index")
+    command.add_argument("--model", help="model folder for images; by default the one that made the index")
     command.add_argument("-k", "--k", type=int, default=10, help="how many answers")
+    command.add_argument("--where", help=WHERE)
+    command.add_argument("--show", nargs="+", default=[], metavar="COLUMN", help="columns of metadata to print")
+    command.add_argument("--with-self", action="store_true", help="let items of the index find themselves")
     command.add_argument("--threads", type=int, help="upper bound; by default the CPUs that may be used")
-    command.add_argument("--json", action="store_true", help="print JSON")
+    command.add_argument("--json", action="store_true", help="print JSON, with all metadata")
     command.add_argument("--images", help="folder of the index's images, if it has moved")
     command.add_argument("--picture", help="PNG file to draw the answers into")
     return command
 
 
 def run(argv: list[str]) -> int:
-    """Search; prints a table of rank, distance, id and label."""
+    """Search; prints a table of rank, distance, id and label for each query."""
     args = parser().parse_args(argv)
     check_output_file("picture", args.picture)
     with Index.open(args.index) as index:
-        query = _query(args.query, index, args.model)
+        _check_columns(args.show, index)
+        queries = _queries(args.query, index, args.model)
+        without_self = not args.with_self
         with scanning("searching") as progress:
-            answers = index.search(query.code, args.k, threads=args.threads, progress=progress)
-        rows = list(zip(answers.distances[0].tolist(), answers.ids[0], _labels(index, answers), strict=True))
+            found = index.search(
+                np.stack([query.code for query in queries]),
+                whole_number("k", args.k, 1) + without_self,  # one more, in case a query finds itself
+                where=args.where,
+                threads=args.threads,
+                progress=progress,
+            )
+        answers = [
+            [answer for answer in each if not (without_self and answer.position == query.item)][: args.k]
+            for query, each in zip(queries, _answers(index, found), strict=True)
+        ]
         if args.json:
-            _print_json(args.query, query, rows)
+            _print_json(args.index, queries, answers)
         else:
-            _print(rows)
+            _print(queries, answers, args.show)
         if args.picture is not None:  # after the answers: a missing image does not hide them
             sys.stdout.flush()
-            _draw(args, query, index, answers)
+            _draw(args, queries, index, answers)
     return 0
 
 
-def _query(word: str, index: Index, model: str | None) -> Query:
-    if Path(word).is_file():
-        return Query(_encode(Path(word), index, model), image=Path(word))
-    try:
-        item = index.position(word)
-    except KeyError:
-        return Query(_parse_code(word, index))
-    return Query(index.code(item), item=item)
+def _check_columns(names: Sequence[str], index: Index) -> None:
+    columns = index.columns()
+    for name in names:
+        if name not in columns:
+            raise ValueError(f"show: expected columns of {index.path} ({', '.join(columns) or 'none'}), got {name!r}")
+
+
+def _queries(words: Sequence[str], index: Index, model: str | None) -> list[Query]:
+    """The queries that the user's words name, in their order; all images are encoded together."""
+    files = {word: _image_files(Path(word)) for word in words}
+    codes = iter(_encode([file for each in files.values() for file in each], index, model))
+    queries = []
+    for word in words:
+        names = [word] if Path(word).is_file() else [str(file) for file in files[word]]
+        queries += [Query(name, next(codes), image=file) for name, file in zip(names, files[word], strict=True)]
+        if not files[word]:
+            queries.append(_of_word(word, index))
+    return queries
+
+
+def _image_files(path: Path) -> list[Path]:
+    """The image that a path is, or those below it; none if it is something else."""
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        return []
+    found = look_into(path).images
+    if not found:
+        raise ValueError(f"query: expected images in the folder {path}, got none")
+    return found
+
+
+def _of_word(word: str, index: Index) -> Query:
+    (item,) = index.positions_of([word]).tolist()
+    return Query(word, _parse_code(word, index)) if item < 0 else Query(word, index.code(item)[0], item=item)
 
 
 def _parse_code(word: str, index: Index) -> NDArray[np.uint8]:
@@ -99,62 +159,86 @@ def _parse_code(word: str, index: Index) -> NDArray[np.uint8]:
             f"query: expected an image file, an item of {index.path} or a code of {2 * width} hexadecimal digits, "
             f"got {word!r}"
         )
-    return np.frombuffer(content, dtype=np.uint8)[None, :]
+    return np.frombuffer(content, dtype=np.uint8)
 
 
-def _encode(path: Path, index: Index, folder: str | None) -> NDArray[np.uint8]:
+def _encode(files: list[Path], index: Index, folder: str | None) -> NDArray[np.uint8]:
+    if not files:
+        return np.empty((0, 1), dtype=np.uint8)
     folder = folder or index.description.get("model")
     if folder is None:
-        raise ValueError(f"model: expected a folder to encode {path} with; {index.path} does not remember its own")
+        raise ValueError(f"model: expected a folder to encode {files[0]} with; {index.path} does not remember its own")
     from vtsearch.encoding import Encoder
 
     encoder = Encoder(folder, precision=index.fingerprints.get("arithmetic", "auto"))  # type: ignore[arg-type]
     index.check_fingerprints(encoder.query_fingerprints(index.fingerprints), whose=str(folder))
-    return encoder.encode([path])
+    return encoder.encode(files)
 
 
-def _labels(index: Index, answers: Answers) -> list[str]:
+def _answers(index: Index, found: Answers) -> list[list[Answer]]:
+    """The answers of each query, with what the index knows of them."""
     labels = index.labels()
-    if labels is None:
-        return [""] * len(answers.ids[0])
-    return [label_text(labels[item], index.classes) for item in answers.indices[0]]
+    answers = []
+    for distances, items, names in zip(found.distances.tolist(), found.indices, found.ids, strict=True):
+        metadata = index.metadata_at(items)
+        texts = [""] * len(items) if labels is None else [label_text(labels[item], index.classes) for item in items]
+        known = ({name: values[place] for name, values in metadata.items()} for place in range(len(items)))
+        answers.append(list(map(Answer, items.tolist(), distances, names, texts, known)))
+    return answers
 
 
-def _print(rows: list[tuple[int, str, str]]) -> None:
-    rows = [(distance, printable(name), printable(label)) for distance, name, label in rows]
-    width = max([2, *(len(name) for _, name, _ in rows)])
-    print(f"rank  distance  {'id':<{width}}  label")
-    for rank, (distance, name, label) in enumerate(rows, start=1):
-        print(f"{rank:4}  {distance:8}  {name:<{width}}  {label}".rstrip())
+def _print(queries: list[Query], answers: list[list[Answer]], columns: Sequence[str]) -> None:
+    for number, (query, found) in enumerate(zip(queries, answers, strict=True)):
+        if len(queries) > 1:
+            print(("\n" if number else "") + printable(query.word))
+        _print_table(found, columns)
 
 
-def _print_json(word: str, query: Query, rows: list[tuple[int, str, str]]) -> None:
-    found = [
-        {"rank": rank, "distance": distance, "id": name, "label": label}
-        for rank, (distance, name, label) in enumerate(rows, start=1)
-    ]
-    print(json_text({"query": word, "code": query.code.tobytes().hex(), "answers": found}))
+def _print_table(found: list[Answer], columns: Sequence[str]) -> None:
+    rows = [["id", "label", *columns]]
+    for answer in found:
+        values = (answer.metadata[name] for name in columns)
+        rows.append([printable("" if value is None else value) for value in (answer.name, answer.label, *values)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    heads = ["rank  distance", *(f"{rank:4}  {answer.distance:8}" for rank, answer in enumerate(found, start=1))]
+    for head, row in zip(heads, rows, strict=True):
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        print("  ".join([head, *cells]).rstrip())
 
 
-def _draw(args: Namespace, query: Query, index: Index, answers: Answers) -> None:
+def _print_json(folder: str, queries: list[Query], answers: list[list[Answer]]) -> None:
+    found = []
+    for query, near in zip(queries, answers, strict=True):
+        values = [
+            {"rank": rank, "distance": answer.distance, "id": answer.name, "label": answer.label}
+            | {"metadata": answer.metadata}
+            for rank, answer in enumerate(near, start=1)
+        ]
+        found.append({"query": query.word, "code": query.code.tobytes().hex(), "answers": values})
+    print(json_text({"index": folder, "queries": found}))
+
+
+def _draw(args: Namespace, queries: list[Query], index: Index, answers: list[list[Answer]]) -> None:
     retrieval_figure = figures().retrieval_figure
     pictures = Pictures(ImageLocator.of(index, root=args.images))
-    load = pictures.load
-    items = answers.indices[0].tolist()
-    labels = index.labels()
-    row = RetrievalRow(
-        query=_image(query, load),
-        title=printable(Path(args.query).name),
-        answers=[load(item) for item in items],
-        distances=answers.distances[0].tolist(),
-        relevant=None if labels is None or query.item is None else are_relevant(labels[query.item], labels[items]),
-    )
+    rows = [_row(query, found, index, pictures) for query, found in zip(queries, answers, strict=True)]
     write_file(
         Path(args.picture),
-        retrieval_figure([row], f"{len(index):,} items of {index.path}, {index.bits} bits, ties index"),
+        retrieval_figure(rows, f"{len(index):,} items of {index.path}, {index.bits} bits, ties index"),
     )
     if note := pictures.note():
         print(f"vtsearch search: {note}", file=sys.stderr)
+
+
+def _row(query: Query, found: list[Answer], index: Index, pictures: Pictures) -> RetrievalRow:
+    labels, items = index.labels(), [answer.position for answer in found]
+    return RetrievalRow(
+        query=_image(query, pictures.load),
+        title=printable(Path(query.word).name),
+        answers=[pictures.load(item) for item in items],
+        distances=[answer.distance for answer in found],
+        relevant=None if labels is None or query.item is None else are_relevant(labels[query.item], labels[items]),
+    )
 
 
 def _image(query: Query, load: Callable[[int], Image]) -> Image:

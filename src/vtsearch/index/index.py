@@ -183,6 +183,11 @@ class Index(Writing, Queries):
         """The columns of metadata, with their types: "INTEGER", "REAL" or "TEXT"."""
         return dict(self._generation().about.columns)
 
+    @property
+    def indexed(self) -> tuple[str, ...]:
+        """The columns that have a B-tree."""
+        return self._generation().about.indexed
+
     def metadata(self) -> dict[str, list[Value]]:
         """The columns of metadata by name, n values each, by position; None where there is none."""
         return self._generation().metadata()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from vtsearch import duplicates, ranking
 from vtsearch._database import Database
 from vtsearch._masks import restricted
 from vtsearch.evaluation import Evaluation, evaluate
+from vtsearch.index.about import checked_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,6 +79,10 @@ class Queries(ABC):
         """The ids of all items."""
 
     @abstractmethod
+    def positions_of(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """The position of each of some ids, -1 for one that is not there."""
+
+    @abstractmethod
     def ids_at(self, positions: Sequence[int]) -> dict[int, str]:
         """Position -> id of some items."""
 
@@ -123,6 +128,53 @@ class Queries(ABC):
         distances, indices = ranking.rank(query_codes, frozen.database(), k, **options)
         names = frozen.ids_at(np.unique(indices).tolist())
         return Answers(distances, indices, [[names[position] for position in row] for row in indices.tolist()])
+
+    def search_items(
+        self,
+        ids: Sequence[str],
+        k: int | None = None,
+        *,
+        where: str | None = None,
+        params: Params = (),
+        mask: ArrayLike | None = None,
+        exclude: Literal["self"] | None = "self",
+        threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Answers:
+        """The k nearest items of each of some items, nearest first, without itself.
+
+        Args:
+            ids: q external ids.
+            k: as for ``search``.
+            where: as for ``search``.
+            params: as for ``search``.
+            mask: as for ``search``.
+            exclude: "self" leaves each item out of its own answers; None does not.
+            threads: as for ``search``.
+            progress: as for ``search``.
+
+        Raises:
+            TypeError: ids that are not strings.
+            ValueError: an id that is not in the index; another exclude; as ``search``.
+        """
+        if exclude not in ("self", None):
+            raise ValueError(f"exclude: expected 'self' or None, got {exclude!r}")
+        frozen = self._frozen()
+        names = checked_names("ids", ids)
+        positions = frozen.positions_of(names)
+        if (positions < 0).any():
+            raise ValueError(f"ids: expected ids in {self.path}, got {names[int((positions < 0).argmax())]!r}")
+        wanted, places = np.unique(positions, return_inverse=True)
+        return frozen.search(
+            frozen.database().rows(wanted)[places],
+            k,
+            where=where,
+            params=params,
+            mask=mask,
+            exclude=positions if exclude == "self" else None,
+            threads=threads,
+            progress=progress,
+        )
 
     def within(
         self,
