@@ -28,7 +28,8 @@ SERVER = """
 import hashlib, os, signal, sys, time
 import numpy as np
 from pathlib import Path
-from vtsearch.data.loading.tolerant_dataset import Fault, stamp
+from vtsearch.data.loading.tolerant_dataset import Fault
+from vtsearch.data.sources.file_facts import file_facts
 from vtsearch.data.locate import select_images
 from vtsearch.encoding.chunked_encoding import SavePolicy
 from vtsearch.encoding.encoder import EncodedBatch
@@ -49,8 +50,8 @@ class Hashes:  # stands for an encoder: computing takes no time, so that kills m
             raw = [self.fingerprints["model"].encode() + source.path(int(at)).read_bytes() for at in part]
             codes = np.stack([np.frombuffer(hashlib.sha256(each).digest()[:8], np.uint8) for each in raw])
             faults = [Fault(start + row, "damaged") for row, each in enumerate(raw) if each.endswith(b"hello")]
-            stamps = [stamp(source, int(at)) for at in part]
-            yield EncodedBatch(np.arange(start, start + len(part)), codes, faults, stamps)
+            facts = [file_facts(source, int(at)) for at in part]
+            yield EncodedBatch(np.arange(start, start + len(part)), codes, faults, facts)
 
 print("ready", flush=True)
 for line in sys.stdin:

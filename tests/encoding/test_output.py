@@ -136,7 +136,7 @@ def test_the_target_of_a_link_is_replaced_and_the_link_stays(model, photos, tmp_
     (tmp_path / "link").symlink_to("target")
     words = ["encode", str(photos), "--model", str(model), "--output", str(tmp_path / "link")]
     assert main(words) == 2
-    assert "target exists; choose another folder, or --overwrite it" in capsys.readouterr().err
+    assert "choose another folder, or --overwrite it" in capsys.readouterr().err
     assert main([*words, "--overwrite"]) == 0
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "link").readlink() == Path("target")

@@ -168,7 +168,7 @@ def test_a_batch_reports_its_faults(tiny_model, source):
     batch = items.__getitems__([1, 2, 0])
     assert batch.faults == [(1, "torn in two")]
     assert batch.rows.tolist() == [1, 2, 0]
-    assert batch.stamps == [None, None, None]
+    assert batch.facts == [None, None, None]
     assert not batch.images[0].any()
     assert batch.images[1].any()
 

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import EncodingReport, show_remarks
 from vtsearch.data.locate import Part, select_images
 
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from vtsearch.data.locate import ImageSelection
+    from vtsearch.encoding import Encoder
+    from vtsearch.encoding.chunked_encoding import SavePolicy
+
 EXAMPLE = """  vtsearch encode --model runs/cifar/final --output codes/database cifar10@54000
   vtsearch encode --model runs/cifar/final --output codes/query --part query cifar10@54000
-  vtsearch encode --model runs/cifar/final --output codes/holiday ~/pictures/holiday"""
-DESCRIPTION = """Turn images into an index of binary codes.
+  vtsearch encode --model runs/cifar/final --output codes/holiday ~/pictures/holiday
+  vtsearch encode --model runs/cifar/final --output codes/holiday ~/pictures/holiday --watch 60"""
+DESCRIPTION = """Turn images into an index of binary codes, or bring an index to the state of its images.
 
 Codes are saved as they are computed: after a kill or Ctrl-C the same command continues. Images that cannot be read
-are left out; `vtsearch info INDEX` lists them with the reasons. Exit code 2 if none can be read."""
+are left out; `vtsearch info INDEX` lists them with the reasons. Exit code 2 if none can be read.
+
+Where the output is an index of these images, new and changed ones are encoded, and those that are gone are removed.
+A file that was renamed keeps its code."""
 
 PRECISION = Literal["auto", "bf16", "fp32"]  # as encoding.Precision, without torch: help is quick
 
@@ -50,19 +62,42 @@ def parser() -> CommandParser:
         "--strict", action="store_true", help="stop at the first image that cannot be read, with exit code 2"
     )
     command.add_argument("--overwrite", action="store_true", help="replace the index that --output already is")
+    command.add_argument("--keep-missing", action="store_true", help="leave images in the index that are gone")
+    command.add_argument("--watch", type=float, metavar="SECONDS", help="look for changes every so often, until Ctrl-C")
+    command.add_argument("--workers", type=int, help="processes that read images; by default none without a GPU")
     return command
 
 
 def run(argv: list[str]) -> int:
-    """Encode; prints one line about the new index."""
+    """Encode or update; prints one line about the index."""
     args = parser().parse_args(argv)
+    if args.watch is not None and not args.watch > 0:
+        raise ValueError(f"watch: expected a number of seconds above 0, got {args.watch}")
     from vtsearch.encoding.chunked_encoding import SavePolicy
-    from vtsearch.encoding.output import check_output
-    from vtsearch.encoding.shard import encode_shard
+    from vtsearch.encoding.output import check_output, is_index
 
     output, save = Path(args.output), SavePolicy(args.save_images, args.save_seconds)
-    check_output(output, overwrite=args.overwrite)
-    images = select_images(
+    exists = is_index(output) and not args.overwrite
+    check_output(output, overwrite=args.overwrite or exists)
+    images = _images(args)
+    show_remarks("encode", images.remarks)
+    from vtsearch.encoding import Encoder
+
+    encoder = Encoder(
+        args.model, device=args.device, precision=args.precision, batch_size=args.batch_size, workers=args.workers
+    )
+    if exists:
+        _update(args, encoder, images, save)
+    else:
+        _encode(args, encoder, images, save)
+    while args.watch is not None:
+        time.sleep(args.watch)
+        _update(args, encoder, _images(args), save, quietly=True)
+    return 0
+
+
+def _images(args: Namespace) -> ImageSelection:
+    return select_images(
         args.images,
         part=args.part,
         data=args.data,
@@ -70,16 +105,18 @@ def run(argv: list[str]) -> int:
         split=args.split,
         strip_prefix=args.strip_prefix or "",
     )
-    show_remarks("encode", images.remarks)
-    from vtsearch.encoding import Encoder
 
-    encoder = Encoder(args.model, device=args.device, precision=args.precision, batch_size=args.batch_size)
+
+def _encode(args: Namespace, encoder: Encoder, images: ImageSelection, save: SavePolicy) -> None:
+    """A new index."""
+    from vtsearch.encoding.shard import encode_shard
+
     description = {"model": str(Path(args.model).absolute()), "backbone": encoder.model.config.backbone}
     with EncodingReport() as progress:
         encoded = encode_shard(
             encoder,
             images,
-            output,
+            Path(args.output),
             overwrite=args.overwrite,
             strict=args.strict,
             save=save,
@@ -87,12 +124,39 @@ def run(argv: list[str]) -> int:
             progress=progress,
         )
     print(f"{progress.images_per_second:,.0f} images/s", file=sys.stderr)
-    if encoded.skipped:
+    _warn_of_skipped(args, encoded.skipped, len(images.positions))
+    made_by = f"model {encoder.model.fingerprint()[:12]}, {encoder.arithmetic}"
+    print(f"{args.output}: {encoded.items:,} codes of {encoder.bits} bits, {made_by}", flush=True)
+
+
+def _update(
+    args: Namespace, encoder: Encoder, images: ImageSelection, save: SavePolicy, *, quietly: bool = False
+) -> None:
+    """The index as its images are now; quietly, nothing is printed where nothing has changed."""
+    from vtsearch.encoding.update import update_index
+
+    with EncodingReport() as progress:
+        update = update_index(
+            encoder,
+            images,
+            Path(args.output),
+            keep_missing=args.keep_missing,
+            strict=args.strict,
+            save=save,
+            progress=progress,
+        )
+    if quietly and update.is_idle:
+        return
+    _warn_of_skipped(args, update.skipped, len(images.positions))
+    numbers = update._asdict()
+    del numbers["skipped"]
+    print(f"{args.output}: {', '.join(f'{number:,} {name}' for name, number in numbers.items())}", flush=True)
+
+
+def _warn_of_skipped(args: Namespace, skipped: int, images: int) -> None:
+    if skipped:
         print(
-            f"vtsearch encode: {encoded.skipped:,} of {len(images.positions):,} images could not be read and are not "
-            f"in the index; `vtsearch info {output}` lists them",
+            f"vtsearch encode: {skipped:,} of {images:,} images could not be read and are not "
+            f"in the index; `vtsearch info {args.output}` lists them",
             file=sys.stderr,
         )
-    made_by = f"model {encoder.model.fingerprint()[:12]}, {encoder.arithmetic}"
-    print(f"{output}: {encoded.items:,} codes of {encoder.bits} bits, {made_by}")
-    return 0

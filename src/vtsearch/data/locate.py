@@ -32,7 +32,8 @@ Part = Literal["query", "train", "database"]
 TABLES = (".txt", ".csv", ".parquet")
 
 
-FILES, FOLDER, LIST, PROTOCOL, DATA, PREFIX = "files", "folder", "list", "protocol", "data", "strip_prefix"
+FILES, FOLDER, LIST, PROTOCOL, PART = "files", "folder", "list", "protocol", "part"
+DATA, PREFIX = "data", "strip_prefix"
 """Entries of an index's description that locate its images."""
 
 
@@ -269,7 +270,7 @@ def _of_protocol(
         split=None if split is None else load_split(split),
         strip_prefix=strip_prefix,
     )
-    description = {PROTOCOL: name, "part": part} | ({} if data is None else {DATA: str(Path(data).absolute())})
+    description = {PROTOCOL: name, PART: part} | ({} if data is None else {DATA: str(Path(data).absolute())})
     description |= {"remark": opened.remark} if opened.remark else {}
     description |= {PREFIX: strip_prefix} if strip_prefix else {}
     positions = getattr(opened.split, part)

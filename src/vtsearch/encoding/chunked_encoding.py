@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from vtsearch.data.loading.tolerant_dataset import Fault, stamp, utf8_text
+from vtsearch.data.loading.tolerant_dataset import Fault, utf8_text
+from vtsearch.data.sources.file_facts import stamp
 from vtsearch.encoding.chunks import Chunk, gaps, images_digest
 from vtsearch.encoding.encoder import CPU_SHAPE
 from vtsearch.encoding.work_folder import folder_identity
@@ -190,10 +191,11 @@ class _ChunkWriter:
             return
         codes = np.concatenate([batch.codes for batch in self._pending])
         names = self._ids[self._start : self._start + len(codes)]
-        stamps = [each for batch in self._pending for each in batch.stamps]
+        facts = tuple(each for batch in self._pending for each in batch.facts)
+        stamps = [None if each is None else each.stamp for each in facts]
         base = self._start - int(self._pending[0].rows[0])
         faults = tuple(Fault(base + fault.row, fault.reason) for batch in self._pending for fault in batch.faults)
-        chunk = Chunk(self._start, codes, faults, images_digest(names, stamps))
+        chunk = Chunk(self._start, codes, faults, images_digest(names, stamps), facts)
         self._work.save(chunk)
         self.chunks, self._pending, self._start = [*self.chunks, chunk], [], chunk.stop
         self._saved_at = time.monotonic()

@@ -8,12 +8,13 @@ import json
 import zipfile
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vtsearch._atomic_io import write_file
 from vtsearch.data.loading.tolerant_dataset import Fault
+from vtsearch.data.sources.file_facts import FileFacts, Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vtsearch.data.loading.tolerant_dataset import Stamp
 
 SUFFIX = ".npz"
 DAMAGE = (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error)
@@ -38,6 +38,8 @@ class Chunk:
     faults: tuple[Fault, ...]
     images: str
     """``images_digest`` of the rows."""
+    facts: tuple[FileFacts | None, ...]
+    """Of the file of each row."""
 
     @property
     def stop(self) -> int:
@@ -61,7 +63,8 @@ def write_chunk(folder: Path, chunk: Chunk) -> None:
     """
     content = io.BytesIO()
     faults = json.dumps([list(fault) for fault in chunk.faults])
-    np.savez(content, start=chunk.start, codes=chunk.codes, faults=faults, images=chunk.images)
+    facts = json.dumps(chunk.facts)
+    np.savez(content, start=chunk.start, codes=chunk.codes, faults=faults, images=chunk.images, facts=facts)
     write_file(folder / f"{chunk.start:012d}{SUFFIX}", content.getvalue())
 
 
@@ -98,8 +101,13 @@ def _read(path: Path, width: int) -> Chunk | None:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:  # the archive has a checksum per array
             codes = file["codes"]
             faults = tuple(Fault(int(row), str(reason)) for row, reason in json.loads(str(file["faults"])))
-            chunk = Chunk(int(file["start"]), codes, faults, str(file["images"]))
+            facts = tuple(_facts(fields) for fields in json.loads(str(file["facts"])))
+            chunk = Chunk(int(file["start"]), codes, faults, str(file["images"]), facts)
     except DAMAGE:
         return None
-    fits = codes.dtype == np.uint8 and codes.ndim == 2 and codes.shape[1] == width and len(codes) > 0
+    fits = codes.dtype == np.uint8 and codes.ndim == 2 and codes.shape[1] == width and len(codes) == len(facts) > 0
     return chunk if fits and path.name == f"{chunk.start:012d}{SUFFIX}" else None
+
+
+def _facts(fields: list[Any] | None) -> FileFacts | None:
+    return None if fields is None else FileFacts(Stamp(*fields[0]), *fields[1:])

@@ -12,7 +12,7 @@ import torch
 
 from vtsearch.codes import pack
 from vtsearch.data.loading.loader import build_loader
-from vtsearch.data.loading.tolerant_dataset import Fault, Stamp, TolerantDataset
+from vtsearch.data.loading.tolerant_dataset import Fault, TolerantDataset
 from vtsearch.data.loading.torch_dataset import ImageDataset
 from vtsearch.data.sources.image_source import ImageSource, pixel_rule_of
 from vtsearch.encoding.image_inputs import ImageInputs
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
     from vtsearch.data.sources.decode import PixelRule
+    from vtsearch.data.sources.file_facts import FileFacts
     from vtsearch.encoding.image_inputs import ImageInput
     from vtsearch.encoding.precision import Arithmetic, Precision
 
@@ -48,8 +49,8 @@ class EncodedBatch(NamedTuple):
     codes: NDArray[np.uint8]
     """(b, bytes); where a row has a fault, its code is that of a black image."""
     faults: list[Fault]
-    stamps: list[Stamp | None]
-    """(b,) sizes and times of the image files, before they were read."""
+    facts: list[FileFacts | None]
+    """(b,) of the image files, before they were read."""
 
 
 class Encoder:
@@ -181,7 +182,7 @@ class Encoder:
         items = TolerantDataset(source, chosen, self._model.preprocessing)
         for batch in self._loads(items, len(chosen)):
             codes = pack(self._forward(self._model, batch.images))
-            yield EncodedBatch(batch.rows.numpy(), codes, batch.faults, batch.stamps)
+            yield EncodedBatch(batch.rows.numpy(), codes, batch.faults, batch.facts)
 
     def features(
         self, images: Images, positions: Positions | None = None, *, progress: Progress | None = None

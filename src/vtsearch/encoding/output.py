@@ -73,8 +73,13 @@ def refuse_existing(target: Path, *, overwrite: bool) -> None:
         return
     if not overwrite:
         raise FileExistsError(f"output: {target} exists; choose another folder, or --overwrite it")
-    if not (target / "index.sqlite").is_file():
+    if not is_index(target):
         raise FileExistsError(f"output: expected an index to overwrite, got {target}, which is none")
+
+
+def is_index(target: Path) -> bool:
+    """Whether an index is there; False for names that cannot be."""
+    return os.path.isfile(target / "index.sqlite")  # noqa: PTH113 (Path.is_file raises for a name too long)
 
 
 def is_occupied(target: Path) -> bool:

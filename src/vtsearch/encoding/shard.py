@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from functools import partial
+from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from vtsearch._atomic_io import place_folder, swap_folder, temporary
 from vtsearch.data.loading.tolerant_dataset import utf8_text
 from vtsearch.data.skipped import SkippedImage, skipped_entry
+from vtsearch.data.sources.file_facts import columns_of
 from vtsearch.encoding.chunked_encoding import ChunkedEncoding, NoProgress, SavePolicy, describe_fault
 from vtsearch.encoding.output import check_output, claimed, is_occupied, output_folder, refuse_existing
 from vtsearch.errors import VtsearchError
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from vtsearch.data.loading.tolerant_dataset import Fault
     from vtsearch.data.locate import ImageSelection
+    from vtsearch.data.sources.file_facts import FileFacts
     from vtsearch.encoding.chunked_encoding import EncodingProgress
     from vtsearch.encoding.chunks import Chunk
     from vtsearch.encoding.encoder import Encoder
@@ -76,7 +79,7 @@ def encode_shard(
         OSError: a disk that is full or refuses; the codes so far are kept.
     """
     check_output(output, overwrite=overwrite)
-    target, ids, fingerprints = output_folder(output), _different_ids(images), encoder.fingerprints_of(images.source)
+    target, ids, fingerprints = output_folder(output), different_ids(images), encoder.fingerprints_of(images.source)
     with claimed(target, overwrite=overwrite) as work:
         refuse_existing(target, overwrite=overwrite)
         encoding = ChunkedEncoding(
@@ -117,17 +120,19 @@ def write_index(
     bits: int,
     fingerprints: Mapping[str, str],
     description: Mapping[str, str],
+    facts: Sequence[FileFacts | None] = (),
 ) -> None:
-    """Create an index of codes (n, bytes) with the ids, labels and classes of their n images."""
+    """Create an index of codes (n, bytes) with the ids, labels, classes and files of their n images."""
     source, positions = images.source, images.positions
     with Index.create(
         folder, bits, fingerprints=fingerprints, classes=source.classes, description=description
     ) as index:
         ids = [source.id(int(position)) for position in positions]
-        index.add(codes, ids, source.labels[positions] if images.labelled else None)
+        labels = source.labels[positions] if images.labelled else None
+        index.add(codes, ids, labels, columns_of(facts))
 
 
-def _different_ids(images: ImageSelection) -> list[str]:
+def different_ids(images: ImageSelection) -> list[str]:
     """The ids of the images; refuses two equal ones."""
     ids = [images.source.id(int(position)) for position in images.positions]
     seen: set[str] = set()
@@ -166,6 +171,7 @@ def _write_readable(
         bits=bits,
         fingerprints=dict(fingerprints) | ({} if images.split is None else {"split": images.split}),
         description=description,
+        facts=list(compress((fact for chunk in chunks for fact in chunk.facts), readable)),
     )
 
 

@@ -14,10 +14,10 @@ from vtsearch.index.ids import Ids
 from vtsearch.index.items import Columns
 from vtsearch.index.labels import LabelForm, same_form
 from vtsearch.index.metadata import OWN, joined_types
-from vtsearch.index.segments import CODES_FOLDER, FOLDERS, file_name, write_codes, write_segment
+from vtsearch.index.segments import CODES_FOLDER, FOLDERS, file_name, sync_folders, write_codes, write_segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -168,6 +168,15 @@ class Change:
         parts = zip(self._before.parts, self._before.by_part(positions), strict=True)
         self._pieces = [Kept(part, gone) for part, gone in parts]
 
+    def describe(self, *, description: Mapping[str, str] | None, classes: tuple[str, ...] | None) -> None:
+        """Set the description and the names of classes, where given."""
+        about = self.about
+        self.about = replace(
+            about,
+            description=about.description if description is None else description,
+            classes=about.classes if classes is None else classes,
+        )
+
     def index_columns(self, names: tuple[str, ...]) -> None:
         """Set which columns have a B-tree."""
         self.about = replace(self.about, indexed=names)
@@ -191,32 +200,34 @@ class Change:
 
     @contextmanager
     def cleaned(self, prove: Callable[[], None]) -> Iterator[None]:
-        """Delete files that nobody will have: those of a change that was killed, and all if the block raises.
+        """Delete what a change that was killed has left, and what the block wrote if it raises.
 
         ``prove`` raises if the folder is another index's by now, in which nothing is deleted.
         """
+        prove()
+        self._delete()
         try:
             yield
         except BaseException:
             with suppress(VtsearchError):
                 prove()
-                self._delete(0)
+                self._delete()
             raise
-        prove()
-        self._delete(self._named)
 
     def _name(self) -> str:
         self._named += 1
         return self._before.about.file_name(self._named - 1)
 
-    def _delete(self, first: int) -> None:
-        """Delete the files of the next names from a number on; they were written in order."""
-        for name in map(self._before.about.file_name, itertools.count(first)):
-            files = [self._folder / subfolder / file_name(subfolder, name) for subfolder in FOLDERS]
-            if not any(file.exists() for file in files):
-                return
+    def _delete(self) -> None:
+        """Delete the files of the next names, the last first: a crash leaves those of the first, which are found."""
+        written = map(self._files, map(self._before.about.file_name, itertools.count()))
+        for files in reversed([*itertools.takewhile(lambda files: any(file.exists() for file in files), written)]):
             for file in files:
                 file.unlink(missing_ok=True)
+            sync_folders(files)
+
+    def _files(self, name: str) -> list[Path]:
+        return [self._folder / subfolder / file_name(subfolder, name) for subfolder in FOLDERS]
 
 
 def _mended(piece: Kept | New) -> Kept | New | Joined:

@@ -15,7 +15,7 @@ from vtsearch.index.metadata import OWN
 from vtsearch.index.metadata_file import MetadataFile, write_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -164,6 +164,17 @@ def _place(folder: Path, subfolder: str, name: str) -> Path:
         (folder / subfolder).mkdir(exist_ok=True)
         sync_folder(folder)
     return folder / subfolder / file_name(subfolder, name)
+
+
+def sync_folders(files: Iterable[Path]) -> None:
+    """Make the deletion of files survive a power cut.
+
+    Raises:
+        OSError: a disk that refuses.
+    """
+    for folder in sorted({file.parent for file in files}):
+        if folder.is_dir():
+            sync_folder(folder)
 
 
 def open_segments(folder: Path, about: About, segments: Sequence[Segment], opened: Sequence[Part] = ()) -> list[Part]:

@@ -14,6 +14,7 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from vtsearch._atomic_io import sync_folder
 from vtsearch._validate import whole_number
 from vtsearch.errors import VtsearchError
 from vtsearch.index.about import About, checked_name, new_name
@@ -104,12 +105,14 @@ class Store:
 
         Raises:
             VtsearchError: the index at this path is another one; another process goes on writing.
+            OSError: a disk that refuses.
         """
         before = _identity(self.path)
         with _connected(self.path) as db:
             db.execute("PRAGMA synchronous = EXTRA")
             db.execute("BEGIN IMMEDIATE")
             try:
+                sync_folder(self.path.parent)  # whose commit a killed process may have made visible, and not yet durable
                 contents = _contents(db, self.path)
                 self._prove(before, contents.about.uuid == uuid)
                 yield Writer(db, contents, lambda: self._prove(before, same=True))

@@ -11,12 +11,13 @@ import numpy as np
 from vtsearch._labels import checked_labels
 from vtsearch._validate import choice, codes_of_bits
 from vtsearch.errors import VtsearchError
-from vtsearch.index.about import checked_indexed, checked_names
+from vtsearch.index.about import checked_indexed, checked_names, checked_texts
 from vtsearch.index.changes import Change, NewItems
 from vtsearch.index.fingerprints import refuse_mixing
 from vtsearch.index.ids import Ids
 from vtsearch.index.metadata import Metadata
 from vtsearch.index.opening import open_generation, reopened
+from vtsearch.index.segments import sync_folders
 from vtsearch.index.store import FILE_NAME, Store
 
 if TYPE_CHECKING:
@@ -168,6 +169,31 @@ class Writing:
 
         self._change(compacted, compact=True)
 
+    def describe(
+        self, description: Mapping[str, str] | None = None, *, classes: Sequence[str] | None = None
+    ) -> None:
+        """Replace the description, or give names to more classes.
+
+        Args:
+            description: free-form metadata, as for ``create``; None leaves it as it is.
+            classes: class names by class id, those of the index and further ones; None leaves them as they are.
+
+        Raises:
+            TypeError: names or values that are not strings.
+            ValueError: classes that do not begin with those of the index.
+            VtsearchError: as ``add``.
+        """
+        texts = None if description is None else checked_texts("description", description)
+        names = None if classes is None else checked_names("classes", classes)
+
+        def described(before: Generation, change: Change) -> None:
+            known = before.about.classes
+            if names is not None and names[: len(known)] != known:
+                raise ValueError(f"classes: expected the {len(known)} classes of {self._path} first, got {names!r}")
+            change.describe(description=texts, classes=names)
+
+        self._change(described)
+
     def refresh(self) -> None:
         """Answer from the state that the folder has now.
 
@@ -238,6 +264,7 @@ class Writing:
         """Delete files that no segment has any more; what does not succeed is left to the next change."""
         with suppress(VtsearchError, OSError), self._changing, self._store.writing(uuid) as writer:
             deleted = [file for file in writer.contents.replaced if _is_deleted(self._folder / file)]
+            sync_folders(map(self._folder.joinpath, deleted))
             writer.forget_replaced(deleted)
 
 

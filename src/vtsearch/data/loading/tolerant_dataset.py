@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import Dataset
 
 from vtsearch.data.loading.torch_dataset import ImageDataset
-from vtsearch.data.sources.image_source import FileSource, ImageSource
+from vtsearch.data.sources.file_facts import file_facts
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from vtsearch.data.sources.file_facts import FileFacts
+    from vtsearch.data.sources.image_source import ImageSource
     from vtsearch.tensors.preprocessing import Preprocessing
 
 ENVIRONMENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN})
@@ -33,13 +35,6 @@ class Fault(NamedTuple):
     reason: str
 
 
-class Stamp(NamedTuple):
-    """Size and time of an image file before it was read; it shows later whether the file has changed."""
-
-    size: int
-    modified_ns: int
-
-
 class TolerantBatch(NamedTuple):
     """A batch of images; those with a fault are black."""
 
@@ -48,8 +43,8 @@ class TolerantBatch(NamedTuple):
     rows: Tensor
     """int64 (b,)"""
     faults: list[Fault]
-    stamps: list[Stamp | None]
-    """Of the b images; None where an image has no file of its own."""
+    facts: list[FileFacts | None]
+    """Of the files of the b images, before they were read; None where an image has no file of its own."""
 
 
 class TolerantDataset(Dataset[TolerantBatch]):
@@ -79,9 +74,9 @@ class TolerantDataset(Dataset[TolerantBatch]):
             VtsearchError: the same, met while an image was decoded.
         """
         positions = [int(self._items.positions[row]) for row in rows]
-        stamps = [stamp(self._items.source, position) for position in positions]
+        facts = [file_facts(self._items.source, position) for position in positions]
         images, faults = self._read(rows)
-        return TolerantBatch(images, torch.as_tensor(rows, dtype=torch.int64), faults, stamps)
+        return TolerantBatch(images, torch.as_tensor(rows, dtype=torch.int64), faults, facts)
 
     def _read(self, rows: Sequence[int]) -> tuple[Tensor, list[Fault]]:
         if self._items.is_decoded:
@@ -105,17 +100,6 @@ class TolerantDataset(Dataset[TolerantBatch]):
         name = self._items.source.id(int(self._items.positions[row]))
         if utf8_text(name) != name:
             raise VtsearchError("expected a file name in UTF-8, got other bytes; rename the file")
-
-
-def stamp(source: ImageSource, position: int) -> Stamp | None:
-    """Size and time of the file of an image; None if it has no file of its own, or the file is gone."""
-    if not isinstance(source, FileSource):
-        return None
-    try:
-        found = os.stat(source.path(position))  # noqa: PTH116 (lists are long: half the time of Path.stat)
-    except (OSError, ValueError):
-        return None
-    return Stamp(found.st_size, found.st_mtime_ns)
 
 
 def utf8_text(name: str) -> str:

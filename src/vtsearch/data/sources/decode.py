@@ -42,6 +42,8 @@ TURNS = {
     8: "ROTATE_90",
 }
 """EXIF orientation -> the transposition that undoes it."""
+TURNED = frozenset({5, 6, 7, 8})
+"""Orientations that exchange width and height."""
 ORIENTATION = 0x0112
 _opening = threading.Lock()
 
@@ -59,15 +61,22 @@ def read_image(path: Path, where: str, rule: PixelRule = "upright") -> Image:
         PermissionError: a file that may not be read.
         VtsearchError: a damaged file, not an image, or more than ``MOST_PIXELS`` pixels.
     """
-    with faults_named(f"{where}: cannot read image {path}"), _open_file(path) as file, _opened(file) as image:
+    with open_image(path, where) as image:
         if rule == "upright" and _is_huge(image):
             image.draft(image.mode, (image.width // 2, image.height // 2))  # JPEG decodes at half the size
         return rgb_of(image, rule)
 
 
+@contextmanager
+def open_image(path: Path, where: str) -> Iterator[Image]:
+    """The image in a file, of which the header is read and no pixel; arguments and errors as of ``read_image``."""
+    with faults_named(f"{where}: cannot read image {path}"), _open_file(path) as file, _opened(file) as image:
+        yield image
+
+
 def check_header(path: Path, where: str) -> None:
     """Read the header of an image file, not its pixels; errors as of ``read_image``."""
-    with faults_named(f"{where}: cannot read image {path}"), _open_file(path) as file, _opened(file):
+    with open_image(path, where):
         pass
 
 
@@ -99,7 +108,7 @@ def rgb_of(image: Image, rule: PixelRule) -> Image:
     if rule == "published":
         rgb: Image = image.convert("RGB")
     else:
-        turn = TURNS.get(_orientation(image))
+        turn = TURNS.get(orientation(image))
         rgb = _halved(_opaque(_eight_bits(_halved(image))))
         rgb = rgb if turn is None else rgb.transpose(getattr(require_extra("PIL.Image").Transpose, turn))
     rgb.info = {}
@@ -149,7 +158,7 @@ def _explained(reason: Exception) -> str:
 # The rule "upright"
 
 
-def _orientation(image: Image) -> int:
+def orientation(image: Image) -> int:
     """The EXIF orientation, 1 to 8; 1 where the metadata cannot be read, as they are not needed for the pixels."""
     try:
         return int(image.getexif().get(ORIENTATION, 1))

@@ -1,0 +1,145 @@
+"""What has become of the images that an index was made of: new, changed, renamed, gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from vtsearch.data.locate import FILES
+from vtsearch.data.sources.file_facts import file_facts, stamp
+from vtsearch.data.sources.image_source import FileSource
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from vtsearch.data.locate import ImageSelection
+    from vtsearch.data.sources.file_facts import FileFacts
+    from vtsearch.index import Index
+
+
+class Kept(NamedTuple):
+    """An image whose code is in the index."""
+
+    row: int
+    """Of the selection."""
+    source: int
+    """The position of the code."""
+    facts: FileFacts | None
+
+
+class UpdatePlan(NamedTuple):
+    """What is to be done with which images."""
+
+    added: list[int]
+    """Rows of images that the index does not have."""
+    changed: list[int]
+    """Rows of images whose files have other bytes."""
+    touched: list[Kept]
+    """Images whose time or label is another one, but not their bytes."""
+    renamed: list[Kept]
+    """New names of images that are gone."""
+    old_names: list[str]
+    """Of those that were renamed."""
+    gone: list[str]
+    """Images of the index that are no longer there, the renamed ones aside."""
+    unchanged: int
+
+
+def plan_update(
+    index: Index, images: ImageSelection, ids: Sequence[str], labels: NDArray[Any] | None
+) -> UpdatePlan:
+    """Compare names, sizes, times and labels, and the bytes where these leave it open.
+
+    Args:
+        index: what is known.
+        images: as they are now.
+        ids: of these, in their order.
+        labels: of these, by the classes of the index.
+    """
+    return _Comparison(index, images, ids, labels).plan()
+
+
+class _Comparison:
+    """What an index knows of images, beside what they are now."""
+
+    def __init__(
+        self, index: Index, images: ImageSelection, ids: Sequence[str], labels: NDArray[Any] | None
+    ) -> None:
+        self._index, self._images = index, images
+        stored, nothing = index.metadata(), [None] * len(index)
+        self._sizes, self._times, self._contents = (
+            stored.get(name, nothing) for name in ("bytes", "modified", "content")
+        )
+        self._of_files = isinstance(images.source, FileSource)
+        self._stamps = [stamp(images.source, position) for position in images.positions.tolist()]
+        self._places: list[int] = index.positions_of(ids).tolist()
+        self._same_labels = _same_labels(index.labels(), labels, self._places)
+        there = {place for row, place in enumerate(self._places) if not self._is_lost(row)}
+        self._absent = [place for place in range(len(index)) if place not in there]
+        self._absent_by_size: dict[Any, list[int]] = {}
+        for place in self._absent:
+            self._absent_by_size.setdefault(self._sizes[place], []).append(place)
+
+    def plan(self) -> UpdatePlan:
+        """What is to be done."""
+        rows = range(len(self._places))
+        known = [row for row in rows if self._places[row] >= 0 and not self._is_lost(row)]
+        differing = [row for row in known if not self._is_unchanged(row)]
+        new = [row for row in rows if self._places[row] < 0]
+        touched = [same for row in differing if (same := self._known_bytes(row, [self._places[row]]))]
+        renamed = [same for row in new if (same := self._known_bytes(row, self._absent_of_size(row)))]
+        done, moved = {each.row for each in touched + renamed}, {each.source for each in renamed}
+        names = self._index.ids_at(self._absent)
+        return UpdatePlan(
+            added=[row for row in new if row not in done],
+            changed=[row for row in differing if row not in done],
+            touched=touched,
+            renamed=renamed,
+            old_names=[names[place] for place in sorted(moved)],
+            gone=[names[place] for place in self._absent if place not in moved and self._is_gone(names[place])],
+            unchanged=len(known) - len(differing),
+        )
+
+    def _is_lost(self, row: int) -> bool:
+        """Whether the file of an image is gone, though a list names it."""
+        return self._of_files and self._stamps[row] is None
+
+    def _is_unchanged(self, row: int) -> bool:
+        """Whether size, time and label of an image are those of the index; one without a file never changes."""
+        found, place = self._stamps[row], self._places[row]
+        same_file = found is None or (self._sizes[place], self._times[place]) == (found.size, found.modified)
+        return same_file and bool(self._same_labels[row])
+
+    def _absent_of_size(self, row: int) -> list[int]:
+        """The items that are no longer there and whose files had the size that an image has."""
+        found = self._stamps[row]
+        return [] if found is None else self._absent_by_size.get(found.size, [])
+
+    def _known_bytes(self, row: int, candidates: Sequence[int]) -> Kept | None:
+        """The first of some items whose file had the bytes that an image has now."""
+        if not candidates:
+            return None
+        facts = file_facts(self._images.source, int(self._images.positions[row]))
+        if facts is None:
+            return None if self._of_files else Kept(row, candidates[0], None)
+        source = next((each for each in candidates if self._contents[each] == facts.content), None)
+        return None if source is None else Kept(row, source, facts)
+
+    def _is_gone(self, name: str) -> bool:
+        """Whether an item that is not among the images goes: not if it is a file beside those that were named."""
+        files = self._images.description.get(FILES)
+        return files is None or not (Path(files) / name).is_file()
+
+
+def _same_labels(
+    known: NDArray[Any] | None, labels: NDArray[Any] | None, places: Sequence[int]
+) -> NDArray[np.bool_]:
+    """Of each image, whether it has the label of the item at its place, if there is one."""
+    if known is None or labels is None or not len(known):
+        return np.ones(len(places), dtype=np.bool_)
+    same = known[places] == labels
+    return np.asarray(same if same.ndim == 1 else same.all(axis=1))
