@@ -63,6 +63,7 @@ CLOSED = {
     "remove": lambda index: index.remove(["0"], missing="ignore"),
     "compact": Index.compact,
     "refresh": Index.refresh,
+    "describe": lambda index: index.describe({}),
     "check_fingerprints": lambda index: index.check_fingerprints({}),
     "verify": Index.verify,
     "indexed": lambda index: index.indexed,

@@ -46,6 +46,22 @@ def test_ids_are_positions_unless_given(index):
     assert index.ids() == ["0", "1", "2", "3"]
 
 
+def test_the_description_changes_and_classes_come(tmp_path):
+    with Index.create(tmp_path / "index", BITS, classes=("a", "b"), description={"images": "here"}) as index:
+        index.add(codes_of(0, 2), labels=[0, 1])
+        index.describe({"images": "there"}, classes=["a", "b", "c"])
+        with Index.open(index.path) as again:
+            again.verify()
+            assert (again.description, again.classes) == ({"images": "there"}, ("a", "b", "c"))
+        index.describe(classes=["a", "b", "c", "d"])
+        assert (index.description, index.classes) == ({"images": "there"}, ("a", "b", "c", "d"))
+        for wrong in (["b", "a", "c", "d"], ["a", "b"]):
+            with pytest.raises(ValueError, match="classes: expected the 4 classes of .* first, got"):
+                index.describe(classes=wrong)
+        with pytest.raises(TypeError, match="description: expected strings by name, got 3 for 'n'"):
+            index.describe({"n": 3})
+
+
 @pytest.mark.parametrize("classes", [2, 8, 9, 80])
 def test_multi_label_labels_come_back(tmp_path, classes):
     labels = np.random.default_rng(classes).integers(0, 2, (30, classes)).astype(np.float64).astype(np.int8)
