@@ -93,7 +93,7 @@ $(VENV)/.package: $(VENV)/.python pyproject.toml $(NATIVE)
 	touch $@
 
 $(VENV)/.test: $(VENV)/.python pyproject.toml
-	$(PIP) install --quiet --group test
+	$(PIP) install --quiet --group test --group exchange
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.python pyproject.toml

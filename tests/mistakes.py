@@ -7,7 +7,6 @@ soon as a parser has them.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import re
 import shutil
@@ -15,11 +14,12 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import numpy as np
 
 from vtsearch._printable import printable
-from vtsearch.cli import COMMANDS, main
+from vtsearch.cli import COMMANDS, command_module, main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +38,11 @@ BASES = {
     "encode": ["encode", "pictures", "--model", "model", "--output", "new"],
     "search": ["search", "cat/1.png", "--index", "index"],
     "deduplicate": ["deduplicate", "index", "--radius", "2"],
+    "decide": ["decide", "index", "forget", "item 77"],
     "remove": ["remove", "index", "item 77", "--missing", "ignore"],
     "compact": ["compact", "index"],
+    "export": ["export", "index", "new.npy"],
+    "import": ["import", "codes.npy", "--output", "new"],
     "evaluate": ["evaluate", "--queries", "queries", "--database", "index"],
     "reproduce": [
         *("reproduce", "--protocols", "digits", "--backbones", "test_vit", "--frameworks", "csq", "--bits", "8"),
@@ -207,7 +210,7 @@ def parsers() -> dict[str, Any]:
     made = {"data list": data.list_parser(), "data check": data.check_parser(), "data make": data.make_parser()}
     for name in COMMANDS:
         if name not in {"data", "train"}:
-            made[name] = importlib.import_module(f"vtsearch.cli.{name}").parser()
+            made[name] = command_module(name).parser()
     return made
 
 
@@ -289,7 +292,7 @@ def run(mistake: Mistake, root: Path) -> Outcome:
     code: int | None = None
     with contextlib.chdir(root), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), patch("vtsearch.cli.encode.pause", side_effect=SystemExit(0)):
                 warnings.simplefilter("error")
                 code = main(list(mistake.argv))
         except BaseException as error:  # noqa: BLE001 (a test looks at it)

@@ -16,6 +16,7 @@ from vtsearch._atomic_io import (
     aside,
     create_file,
     place_folder,
+    placed_file,
     recover_folder,
     remove_leftovers,
     replaced_folder,
@@ -91,6 +92,64 @@ def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path):
         write_file(tmp_path / "a.json", content)
     assert (tmp_path / "a.json").read_bytes() == b"new"
     assert names_in(tmp_path) == ["a.json"]
+
+
+@pytest.mark.usefixtures("_with_and_without_links")
+def test_a_file_that_a_library_writes_takes_its_name_at_the_end(tmp_path):
+    with placed_file(tmp_path / "file", overwrite=False) as fresh:
+        fresh.write_bytes(b"first")
+        assert not (tmp_path / "file").exists()
+        write_file(tmp_path / "file.other", b"")
+        assert fresh.exists()
+    with pytest.raises(FileExistsError), placed_file(tmp_path / "file", overwrite=False) as fresh:
+        fresh.write_bytes(b"second")
+    assert (tmp_path / "file").read_bytes() == b"first"
+    (tmp_path / "link").symlink_to("file")
+    with placed_file(tmp_path / "link", overwrite=True) as fresh:
+        fresh.write_bytes(b"third")
+        assert (tmp_path / "file").read_bytes() == b"first"
+    assert (tmp_path / "file").read_bytes() == b"third"
+    assert names_in(tmp_path) == ["file", "file.other", "link"]
+
+
+def test_a_library_that_fails_leaves_the_old_file(tmp_path):
+    write_file(tmp_path / "file", b"old")
+
+    def fail():
+        with placed_file(tmp_path / "file", overwrite=True) as fresh:
+            fresh.write_bytes(b"half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert names_in(tmp_path) == ["file"]
+
+
+def test_errors_of_a_file_that_a_library_writes_name_it(tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError) as failed, placed_file(tmp_path / "nowhere" / "file", overwrite=False):
+        pass
+    assert failed.value.filename == str(tmp_path / "nowhere" / "file")
+
+    def refuse(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match=r"No space left.*/file"), placed_file(tmp_path / "file", overwrite=False):
+        pass
+    with pytest.raises(OSError, match="other words"), placed_file(tmp_path / "file", overwrite=False):
+        raise OSError("other words")
+    assert names_in(tmp_path) == []
+
+
+def test_a_second_writer_deletes_no_file_that_a_library_is_writing(tmp_path):
+    with placed_file(tmp_path / "file", overwrite=True) as one:
+        with placed_file(tmp_path / "file", overwrite=True) as two:
+            two.write_bytes(b"two")
+        assert one.exists()
+        one.write_bytes(b"one")
+    assert (tmp_path / "file").read_bytes() == b"one"
+    assert names_in(tmp_path) == ["file"]
 
 
 @pytest.mark.usefixtures("_umask")

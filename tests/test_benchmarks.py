@@ -147,6 +147,7 @@ def test_the_table_of_frameworks_has_both_numbers_of_every_length():
         ("weighted.py", ("--items", "3000", "--seconds", "0.01"), 6),
         ("multi_index.py", ("--items", "20000", "--codes", "clusters"), 5),
         ("multi_index.py", ("--items", "3000", "--mixtures", "3"), 6),
+        ("living_index.py", ("--items", "100000", "vtsearch"), 16),
     ],
 )
 def test_the_other_comparisons_print_their_rows(script, options, rows):

@@ -1,6 +1,6 @@
 """Files and folders that appear as a whole: a kill or a full disk at any moment leaves the old one or the new one.
 
-- A file: ``write_file``; ``create_file`` where there must be none yet.
+- A file: ``write_file``; ``create_file`` where there must be none yet; ``placed_file`` for one that a library writes.
 - A folder that is written in one go: ``with replaced_folder(folder) as fresh: ...``.
 - A folder with a life of its own: hold ``writer_lock(folder)``, build it under ``temporary(folder)``, then
   ``place_folder`` (nothing stands there) or ``swap_folder`` (another folder stands there).
@@ -65,6 +65,41 @@ def create_file(path: Path, content: bytes) -> None:
         sync_folder(path.parent)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+@contextlib.contextmanager
+def placed_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A file beside `path` to fill by its name; it takes the name `path` when the block ends without an error.
+
+    Args:
+        path: the file; a symbolic link is kept, and the file that it leads to is replaced.
+        overwrite: whether a file of that name is replaced.
+
+    Raises:
+        FileExistsError: it exists, and ``overwrite`` is false; it is as it was.
+        OSError: a disk that is full or refuses; the old file is intact.
+    """
+    path = resolved(path) if overwrite else path
+    fresh = None
+    try:
+        _remove_dead_files(path)
+        fresh, lock = _new_file(path)
+        with lock:  # held while the library writes: it shows that the writer lives
+            yield fresh
+            _sync_file(fresh)
+            if os.name == "posix":
+                _give_name(fresh, path, overwrite=overwrite)
+        if os.name != "posix":
+            _give_name(fresh, path, overwrite=overwrite)
+        sync_folder(path.parent)
+    except OSError as error:
+        if error.errno is None or (fresh is not None and error.filename not in (None, str(fresh))):
+            raise  # of the library, in its own words, or about another file
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        if fresh is not None:
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -206,12 +241,18 @@ def aside(path: Path) -> Path:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make new names in a folder survive a power cut."""
+    """Make the names in a folder survive a power cut.
+
+    Raises:
+        OSError: a disk that refuses; names the folder.
+    """
     if os.name != "posix":  # Windows opens no folder
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from error
     finally:
         os.close(descriptor)
 
@@ -231,6 +272,18 @@ def _write_beside(path: Path, content: bytes, give_name: Callable[[Path, Path], 
     finally:
         with contextlib.suppress(OSError):
             fresh.unlink(missing_ok=True)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _give_name(fresh: Path, path: Path, *, overwrite: bool) -> None:
+    if overwrite:
+        fresh.replace(path)
+    else:
+        _give_free_name(fresh, path)
 
 
 def _give_free_name(fresh: Path, path: Path) -> None:

@@ -15,6 +15,10 @@ class VtsearchError(Exception):
 
 _EXTRAS = {
     "plot": ("matplotlib",),
+    "faiss": ("faiss",),
+    "parquet": ("pyarrow",),
+    "postgres": ("psycopg",),
+    "mat": ("scipy",),
     "train": (
         "torch",
         "torchvision",
@@ -22,7 +26,6 @@ _EXTRAS = {
         "accelerate",
         "safetensors",
         "huggingface_hub",
-        "pyarrow",
         "sklearn",
         "PIL",
         "tqdm",

@@ -82,6 +82,15 @@ def test_what_nobody_expected_is_one_line_with_code_70_and_a_file(code, text, mo
     assert "do-not-write-this" not in content
 
 
+def test_a_password_in_an_address_is_not_written(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(importlib.import_module("vtsearch.cli.info"), "run", raising(RuntimeError("x://me:secret@y")))
+    assert main(["info", "postgresql://me:secret@host:5432/photos?a=b"]) == 70
+    (file,) = tmp_path.iterdir()
+    assert "vtsearch info 'postgresql://me:***@host:5432/photos?a=b'" in file.read_text()
+    assert "secret" not in file.read_text()
+
+
 def test_two_internal_errors_have_two_files(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(importlib.import_module("vtsearch.cli.info"), "run", raising(RuntimeError("x")))

@@ -69,6 +69,7 @@ def test_groups_are_printed_as_json(index, capsys):
         "redundant": 3,
         "groups": [["sky.jpg", "sea 2.jpg", "sea.jpg"], ["rose.jpg", "rose copy.jpg"]],
         "diameters": [2, 0],
+        "verdicts": [[None] * 3, [None] * 2],
     }
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib
 import os
 import re
 import signal
@@ -9,7 +8,7 @@ import sys
 
 import pytest
 
-from vtsearch.cli import COMMANDS, format_error, main
+from vtsearch.cli import COMMANDS, command_module, format_error, main
 
 
 def vtsearch(*words, env=None):
@@ -33,7 +32,7 @@ def test_help_and_version_import_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("name", ["search", "evaluate", "info"])
+@pytest.mark.parametrize("name", ["search", "evaluate", "info", "export", "import_"])
 def test_commands_over_codes_do_without_torch(name):
     code = f"import sys, vtsearch.cli.{name} as command; command.parser(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -52,7 +51,7 @@ def test_the_version_is_printed(capsys):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_explains_itself_with_an_example(name, capsys):
-    assert callable(importlib.import_module(f"vtsearch.cli.{name}").run)
+    assert callable(command_module(name).run)
     assert main([name, "--help"]) == 0
     out = capsys.readouterr().out
     assert out.startswith(f"usage: vtsearch {name}")

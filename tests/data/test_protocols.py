@@ -99,7 +99,7 @@ def test_list_files_in_a_folder_are_its_split(tmp_path):
 def test_a_missing_extra_is_named():
     with (
         patch.dict(sys.modules, {"pyarrow.parquet": None}),
-        pytest.raises(ModuleNotFoundError, match=r"needs pyarrow: pip install 'vtsearch\[train\]'"),
+        pytest.raises(ModuleNotFoundError, match=r"needs pyarrow: pip install 'vtsearch\[parquet\]'"),
     ):
         require_extra("pyarrow.parquet")
 

@@ -91,7 +91,8 @@ def test_an_index_knows_the_files_of_its_images(encoder, tmp_path):
     assert plain["bytes"] == (photos / "plain.png").stat().st_size
     assert len(plain["content"]) == 64
     with Index.open(tmp_path / "index") as index:
-        assert index.where("taken > '2024' AND width < height").tolist() == [name == "turned.jpg" for name in index.ids()]
+        mask = index.where("taken > '2024' AND width < height")
+        assert mask.tolist() == [name == "turned.jpg" for name in index.ids()]
 
 
 def test_nothing_is_encoded_where_nothing_changed(encoder, photos, index):
@@ -238,7 +239,7 @@ def test_metadata_of_the_user_stay(encoder, photos, index):
 
 def test_other_images_and_another_model_are_refused(encoder, photos, index, tmp_path):
     shutil.copytree(photos, tmp_path / "others")
-    with pytest.raises(ValueError, match="output: .* is of other images .*; choose another folder, or --overwrite it"):
+    with pytest.raises(ValueError, match=r"output: .* is of other images .*; choose another folder, or --overwrite it"):
         update(encoder, tmp_path / "others", index)
     with Index.create(tmp_path / "foreign", 12) as foreign:
         foreign.add(np.zeros((1, 2), np.uint8))
@@ -264,7 +265,8 @@ def test_any_changes_are_followed(encoder, photos, index, tmp_path):
     for step in range(30):
         for number in range(chance.randrange(8)):
             names = sorted(path for path in photos.iterdir() if path.suffix == ".png")
-            path, kind = chance.choice(names), chance.choice(["new", "change", "rename", "delete", "copy", "touch", "swap"])
+            path = chance.choice(names)
+            kind = chance.choice(["new", "change", "rename", "delete", "copy", "touch", "swap"])
             if kind == "new":
                 picture(photos / f"{step}-{number}.png", 1000 * step + number)
             elif kind == "change":
@@ -296,7 +298,7 @@ def test_the_command_updates_and_watches(tiny_model, photos, tmp_path, capsys, m
     assert main(words) == 0
     numbers = "1 added, 0 changed, 0 renamed, 0 removed, 50 unchanged"
     assert capsys.readouterr().out == f"{tmp_path / 'index'}: {numbers}\n"
-    rounds = iter([lambda: None, lambda: (photos / "05.png").unlink(), lambda: None])
+    rounds = iter([list, (photos / "05.png").unlink, list])
 
     def sleep(_seconds):
         step = next(rounds, None)
@@ -304,10 +306,10 @@ def test_the_command_updates_and_watches(tiny_model, photos, tmp_path, capsys, m
             raise KeyboardInterrupt
         step()
 
-    monkeypatch.setattr("vtsearch.cli.encode.time.sleep", sleep)
+    monkeypatch.setattr("vtsearch.cli.encode.pause", sleep)
     assert main([*words, "--watch", "5", "--workers", "0"]) == 130
     first, second = capsys.readouterr().out.splitlines()
     assert first.endswith("0 added, 0 changed, 0 renamed, 0 removed, 51 unchanged")
     assert second.endswith("0 added, 0 changed, 0 renamed, 1 removed, 50 unchanged")
     assert main([*words, "--watch", "0"]) == 2
-    assert "watch: expected a number of seconds above 0, got 0.0" in capsys.readouterr().err
+    assert "watch: expected seconds above 0 and up to 86,400, got 0.0" in capsys.readouterr().err

@@ -6,9 +6,11 @@ import os
 import random
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from thorough import amount
 
 from vtsearch import reference
 from vtsearch.errors import VtsearchError
-from vtsearch.index import Index, create
+from vtsearch.index import Index, changes, create, store, writing
 from vtsearch.index.about import About
 from vtsearch.index.store import Store, new_file
 
@@ -58,6 +60,104 @@ def test_files_that_the_index_does_not_own_are_never_deleted(folder):
     with Index.open(folder) as index:
         index.add(codes_of(2, 1))
     assert all(stranger.read_bytes() == b"not ours" for stranger in strangers)
+
+
+def leftovers(folder, numbers):
+    """The files that a killed change has left under its first names."""
+    about = Store(folder / "index.sqlite").read().about
+    (folder / "metadata").mkdir(exist_ok=True)
+    files = []
+    for number in numbers:
+        name = about.file_name(number)
+        files += [folder / "codes" / f"{name}.npy", folder / "items" / f"{name}.npy"]
+        files += [folder / "metadata" / f"{name}.sqlite"]
+    for file in files:
+        file.write_bytes(b"left by a kill")
+    return files
+
+
+@pytest.mark.parametrize("change", [lambda index: index.remove(["3"]), lambda index: index.remove(index.ids()[:10])])
+def test_a_change_that_writes_fewer_files_than_a_killed_one_deletes_all_of_its(folder, change):
+    files = leftovers(folder, range(3))
+    with Index.open(folder) as index:
+        change(index)
+        named = {folder / part / name for segment in index.segments for part, name in segment.files.items()}
+    assert not any(file.exists() for file in set(files) - named)
+
+
+def test_a_kill_while_leftovers_are_deleted_leaves_none_for_ever(folder, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def die(path, *, missing_ok):
+        unlinked.append(path)
+        if len(unlinked) > 4:
+            raise Killed
+        os.unlink(path)  # noqa: PTH108 (the method is replaced)
+
+    files, unlinked = leftovers(folder, range(3)), []
+    with Index.open(folder) as index, monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", die)
+        with pytest.raises(Killed):
+            index.add(codes_of(2, 1))
+    assert any(file.exists() for file in files)
+    with Index.open(folder) as index:
+        index.remove(index.ids())
+    assert not any(file.exists() for file in files)
+
+
+def test_deletions_that_a_killed_change_has_not_synced_are_synced_by_the_next(folder, monkeypatch):
+    synced = []
+    monkeypatch.setattr(changes, "sync_folders", lambda files: synced.extend(file.parent.name for file in files))
+    with Index.open(folder) as index:
+        index.compact(indexed=["id"])
+    assert {*synced} == {"codes", "items", "metadata"}
+
+
+def test_the_leftover_of_a_creation_that_was_killed_at_its_end_goes_with_the_next_change(folder):
+    left = folder / ".index.sqlite.12-0123456789ab.tmp"
+    os.link(folder / "index.sqlite", left)
+    with Index.open(folder) as index:
+        index.add(codes_of(2, 1))
+        index.verify()
+    assert not left.exists()
+
+
+def test_files_are_forgotten_after_their_deletion_is_on_disk(folder, monkeypatch):
+    def refuse(files):
+        assert not any(file.exists() for file in files)
+        raise OSError(5, "Input/output error")
+
+    with Index.open(folder) as index:
+        with monkeypatch.context() as patched:
+            patched.setattr(writing, "sync_folders", lambda files: refuse([*files]))
+            index.compact()
+        assert len(Store(folder / "index.sqlite").read().replaced) == 4
+        index.compact()
+        assert Store(folder / "index.sqlite").read().replaced == []
+
+
+def test_an_error_of_a_folder_names_it(folder, monkeypatch):
+    def refuse(descriptor, fsync=os.fsync):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(5, "Input/output error")
+        fsync(descriptor)
+
+    with Index.open(folder) as index:
+        monkeypatch.setattr(os, "fsync", refuse)
+        with pytest.raises(OSError, match=f"{folder}"):
+            index.add(codes_of(2, 1))
+
+
+def test_a_change_begins_from_a_state_that_is_on_disk(folder, monkeypatch):
+    """A process that is killed within its commit may leave one that a power cut would undo."""
+    synced = []
+    monkeypatch.setattr(store, "sync_folder", synced.append)
+    monkeypatch.setattr(store, "_contents", lambda *args, read=store._contents: (synced.append("read"), read(*args))[1])
+    with Index.open(folder) as index:
+        synced.clear()
+        index.remove([], missing="ignore")
+    assert synced == [folder, "read"]
 
 
 KILLED = """
@@ -207,7 +307,7 @@ def items_of(seed, names):
     return {name: (codes[i], (i + seed) % 5, i if i % 2 else None) for i, name in enumerate(names)}
 
 
-def changes():
+def changed_items():
     """Steps: what is done, with which items, and the items that are there then."""
     steps, items, sizes = [], {}, {kind: iter(values) for kind, values in SIZES.items()}
     for number, kind in enumerate(ORDER):
@@ -223,7 +323,7 @@ def changes():
     return steps
 
 
-STEPS = changes()
+STEPS = changed_items()
 
 
 def content(index):

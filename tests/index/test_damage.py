@@ -245,6 +245,7 @@ def small_index(path, labels):
             codes = reference.pack(np.random.default_rng(start).integers(0, 2, (2, 12)))
             metadata = {"row": [start, None]} if start else None
             index.add(codes, [f"{start}", f"é{start}"], labels[start : start + 2], metadata)
+        index.decide([("keep", ["2"]), ("distinct", ["0", "é0"])])
 
 
 LABELS = {"single": np.array([3, -1, 4, 1]), "0/1": np.array([[0, 1, 1], [1, 0, 0], [0, 0, 0], [1, 1, 1]])}
@@ -265,6 +266,7 @@ def answers(index):
         labels.dtype,
         index.metadata(),
         index.where("row > 1").tolist(),
+        index.decisions(),
         index.codes().tolist(),
         [index.position(name) for name in ("0", "é0", "2", "é2")],
         *[part.tolist() if isinstance(part, np.ndarray) else part for part in index.search(queries)],

@@ -56,7 +56,7 @@ def test_the_description_changes_and_classes_come(tmp_path):
         index.describe(classes=["a", "b", "c", "d"])
         assert (index.description, index.classes) == ({"images": "there"}, ("a", "b", "c", "d"))
         for wrong in (["b", "a", "c", "d"], ["a", "b"]):
-            with pytest.raises(ValueError, match="classes: expected the 4 classes of .* first, got"):
+            with pytest.raises(ValueError, match=r"classes: expected the 4 classes of .* first, got"):
                 index.describe(classes=wrong)
         with pytest.raises(TypeError, match="description: expected strings by name, got 3 for 'n'"):
             index.describe({"n": 3})

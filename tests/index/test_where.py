@@ -169,6 +169,8 @@ def test_values_come_back_as_sqlite_keeps_them(tmp_path):
         "day": np.array(["2024-05-06", "NaT", "1999-12-31"], "M8[D]"),
         "second": np.array(["2024-05-06T07:08:09", "NaT", "1999-12-31"], "M8[ns]"),
         "large": [2**63 - 1, -(2**63), 0],
+        "gaps": ["a", float("nan"), None],
+        "nothing": [float("nan"), None, np.nan],
     }
     with Index.create(tmp_path / "index", BITS) as index:
         index.add(CODES[:3], metadata=columns)
@@ -182,6 +184,7 @@ def test_values_come_back_as_sqlite_keeps_them(tmp_path):
             "day": ["2024-05-06", None, "1999-12-31"],
             "second": ["2024-05-06 07:08:09", None, "1999-12-31 00:00:00"],
             "large": [2**63 - 1, -(2**63), 0],
+            "gaps": ["a", None, None],
         }
         assert index.where("moment > ? AND day = ?", (moment, dt.date(1999, 12, 31))).tolist() == [False, False, True]
         other = Index.create(tmp_path / "other", BITS)

@@ -1,15 +1,17 @@
 """The command line: arguments, files and output; no computation.
 
-``vtsearch NAME ...`` imports ``vtsearch.cli.NAME`` and calls its ``run(argv)``, so that asking for help stays quick.
+``vtsearch NAME ...`` imports ``vtsearch.cli.NAME`` (``import_`` for the keyword) and calls its ``run(argv)``, so that
+asking for help stays quick.
 """
 
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import sys
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vtsearch import _native
 from vtsearch._printable import printable
@@ -17,7 +19,7 @@ from vtsearch.cli.boundary import INTERNAL_ERROR, INTERRUPTED, USAGE_ERROR, conc
 from vtsearch.cli.streams import standard_streams
 from vtsearch.errors import VtsearchError, did_you_mean
 
-__all__ = ["COMMANDS", "INTERNAL_ERROR", "INTERRUPTED", "USAGE_ERROR", "format_error", "main"]
+__all__ = ["COMMANDS", "INTERNAL_ERROR", "INTERRUPTED", "USAGE_ERROR", "command_module", "format_error", "main"]
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +31,11 @@ COMMANDS = {
     "encode": "turn images into an index of codes",
     "search": "show the images of an index that are nearest to a query",
     "deduplicate": "list groups of near-duplicates in an index",
+    "decide": "keep, remove or tell apart near-duplicates, in the index only",
     "remove": "remove items from an index",
     "compact": "make an index small again after many changes",
+    "export": "write the codes of an index for FAISS, Parquet, PostgreSQL, NumPy, MATLAB, PDQ lists",
+    "import": "make an index of codes that another tool has written",
     "evaluate": "compute mAP with its bounds, curves and a report, from two indexes or from arrays",
     "reproduce": "run a table of the paper and compare with the published numbers",
     "info": "describe this installation, or a model, an index, a run",
@@ -70,10 +75,15 @@ def _run(name: str, argv: list[str]) -> int:
         return USAGE_ERROR
     _check_forced_isa()
     try:
-        code: int = importlib.import_module(f"vtsearch.cli.{name}").run(argv)
+        code: int = command_module(name).run(argv)
     except SystemExit as stop:  # how argparse ends --help and usage errors
         return stop.code if isinstance(stop.code, int) else 0
     return code
+
+
+def command_module(name: str) -> Any:
+    """The module of a command."""
+    return importlib.import_module(f"vtsearch.cli.{name}_" if keyword.iskeyword(name) else f"vtsearch.cli.{name}")
 
 
 def _check_forced_isa() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import os
 import platform
+import re
 import shlex
 import sys
 import tempfile
@@ -22,6 +23,9 @@ USAGE_ERROR, INTERNAL_ERROR, INTERRUPTED = 2, 70, 130
 """Exit codes: a mistake in the arguments or files; a fault of vtsearch (EX_SOFTWARE of sysexits.h); Ctrl-C."""
 
 ISSUES = "https://github.com/vtsearch/vtsearch/issues"
+_PASSWORD = re.compile(r"(://[^\s:/@]*:)[^\s/@]+@")
+"""In an address, such as that of a database."""
+
 LONGEST_LINE = 1000
 """Characters of a message; a longer one loses its middle."""
 
@@ -119,7 +123,8 @@ def _internal_error(error: BaseException, name: str, argv: Sequence[str]) -> str
 def write_details(error: BaseException, name: str, argv: Sequence[str]) -> str:
     """Write command line, versions and traceback to a new file that only this user can read; returns its path.
 
-    Nothing of the environment is written, nor the values of variables: both may hold secrets.
+    Nothing of the environment is written, nor the values of variables, nor the password in an address: all may hold
+    secrets.
 
     Raises:
         OSError: no folder for temporary files, or a full one.
@@ -133,7 +138,7 @@ def write_details(error: BaseException, name: str, argv: Sequence[str]) -> str:
     ]
     number, path = tempfile.mkstemp(prefix="vtsearch-error-", suffix=".txt")
     with os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write("\n".join(lines))
+        file.write(_PASSWORD.sub(r"\1***@", "\n".join(lines)))
     return path
 
 

@@ -30,6 +30,9 @@ are left out; `vtsearch info INDEX` lists them with the reasons. Exit code 2 if 
 Where the output is an index of these images, new and changed ones are encoded, and those that are gone are removed.
 A file that was renamed keeps its code."""
 
+LONGEST_PAUSE = 86_400
+"""Seconds between two looks at the images."""
+
 PRECISION = Literal["auto", "bf16", "fp32"]  # as encoding.Precision, without torch: help is quick
 
 
@@ -71,8 +74,8 @@ def parser() -> CommandParser:
 def run(argv: list[str]) -> int:
     """Encode or update; prints one line about the index."""
     args = parser().parse_args(argv)
-    if args.watch is not None and not args.watch > 0:
-        raise ValueError(f"watch: expected a number of seconds above 0, got {args.watch}")
+    if args.watch is not None and not 0 < args.watch <= LONGEST_PAUSE:
+        raise ValueError(f"watch: expected seconds above 0 and up to {LONGEST_PAUSE:,}, got {args.watch}")
     from vtsearch.encoding.chunked_encoding import SavePolicy
     from vtsearch.encoding.output import check_output, is_index
 
@@ -91,9 +94,14 @@ def run(argv: list[str]) -> int:
     else:
         _encode(args, encoder, images, save)
     while args.watch is not None:
-        time.sleep(args.watch)
+        pause(args.watch)
         _update(args, encoder, _images(args), save, quietly=True)
     return 0
+
+
+def pause(seconds: float) -> None:
+    """Wait until the next look at the images."""
+    time.sleep(seconds)
 
 
 def _images(args: Namespace) -> ImageSelection:

@@ -121,9 +121,7 @@ class _Update:
         self.plan = plan_update(index, images, ids, self._labels)
         self._keep()
 
-    def encode(
-        self, encoder: Encoder, save: SavePolicy, progress: EncodingProgress, *, strict: bool
-    ) -> list[Fault]:
+    def encode(self, encoder: Encoder, save: SavePolicy, progress: EncodingProgress, *, strict: bool) -> list[Fault]:
         """Encode new and changed images, and put them into the index; returns those that cannot be read.
 
         Raises:
@@ -172,8 +170,11 @@ class _Update:
             codes = self._index.database().rows(sources)[places]
             known = self._index.metadata_at([each.source for each in kept])
             self._upsert([each.row for each in kept], codes, {**known, **columns_of([each.facts for each in kept])})
-        if self.plan.old_names:
-            self._index.remove(self.plan.old_names, missing="ignore")
+        old = self.plan.old_names
+        if old:
+            new = {old[each.source]: self._ids[each.row] for each in reversed(self.plan.renamed)}
+            self._index.rename_decisions(new)
+            self._index.remove(list(old.values()), missing="ignore")
 
     def _put(self, rows: Sequence[int], codes: NDArray[np.uint8], facts: Sequence[FileFacts | None]) -> None:
         """Put encoded images into the index, which keeps what else it knows of them."""

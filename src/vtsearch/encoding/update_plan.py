@@ -42,16 +42,14 @@ class UpdatePlan(NamedTuple):
     """Images whose time or label is another one, but not their bytes."""
     renamed: list[Kept]
     """New names of images that are gone."""
-    old_names: list[str]
-    """Of those that were renamed."""
+    old_names: dict[int, str]
+    """Of those that were renamed, by the positions of their codes."""
     gone: list[str]
     """Images of the index that are no longer there, the renamed ones aside."""
     unchanged: int
 
 
-def plan_update(
-    index: Index, images: ImageSelection, ids: Sequence[str], labels: NDArray[Any] | None
-) -> UpdatePlan:
+def plan_update(index: Index, images: ImageSelection, ids: Sequence[str], labels: NDArray[Any] | None) -> UpdatePlan:
     """Compare names, sizes, times and labels, and the bytes where these leave it open.
 
     Args:
@@ -66,9 +64,7 @@ def plan_update(
 class _Comparison:
     """What an index knows of images, beside what they are now."""
 
-    def __init__(
-        self, index: Index, images: ImageSelection, ids: Sequence[str], labels: NDArray[Any] | None
-    ) -> None:
+    def __init__(self, index: Index, images: ImageSelection, ids: Sequence[str], labels: NDArray[Any] | None) -> None:
         self._index, self._images = index, images
         stored, nothing = index.metadata(), [None] * len(index)
         self._sizes, self._times, self._contents = (
@@ -99,7 +95,7 @@ class _Comparison:
             changed=[row for row in differing if row not in done],
             touched=touched,
             renamed=renamed,
-            old_names=[names[place] for place in sorted(moved)],
+            old_names={place: names[place] for place in sorted(moved)},
             gone=[names[place] for place in self._absent if place not in moved and self._is_gone(names[place])],
             unchanged=len(known) - len(differing),
         )
@@ -135,9 +131,7 @@ class _Comparison:
         return files is None or not (Path(files) / name).is_file()
 
 
-def _same_labels(
-    known: NDArray[Any] | None, labels: NDArray[Any] | None, places: Sequence[int]
-) -> NDArray[np.bool_]:
+def _same_labels(known: NDArray[Any] | None, labels: NDArray[Any] | None, places: Sequence[int]) -> NDArray[np.bool_]:
     """Of each image, whether it has the label of the item at its place, if there is one."""
     if known is None or labels is None or not len(known):
         return np.ones(len(places), dtype=np.bool_)

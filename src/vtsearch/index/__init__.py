@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from vtsearch.index.decisions import Decision, Verdict
+from vtsearch.index.duplicate_groups import DuplicateGroup
 from vtsearch.index.index import Index
 from vtsearch.index.queries import Answers
 
-__all__ = ["Answers", "Index"]
+__all__ = ["Answers", "Decision", "DuplicateGroup", "Index", "Verdict"]

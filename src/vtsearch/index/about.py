@@ -102,6 +102,8 @@ class About:
     """Columns of metadata that any segment has or had."""
     indexed: tuple[str, ...] = ()
     """Columns that have a B-tree."""
+    decisions: str = ""
+    """Checksum of the decisions; empty without any."""
     uuid: str = field(default_factory=new_name)
     """Identity: no other index has it, except copies of this one."""
     next: str = field(default_factory=new_name)
@@ -129,6 +131,7 @@ class About:
             "labels": asdict(self.labels),
             "columns": dict(self.columns),
             "indexed": list(self.indexed),
+            "decisions": self.decisions,
             "uuid": self.uuid,
             "next": self.next,
             "added": self.added,
@@ -153,6 +156,7 @@ class About:
             labels=LabelForm.of_row(**values["labels"]),
             columns=types_of_row(values["columns"]),
             indexed=checked_indexed(values["indexed"]),
+            decisions=str(values["decisions"]),
             uuid=checked_name(values["uuid"]),
             next=checked_name(values["next"]),
             added=whole_number("added", values["added"], 0),

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from vtsearch._atomic_io import temporaries
 from vtsearch.errors import VtsearchError
 from vtsearch.index.ids import Ids
 from vtsearch.index.items import Columns
 from vtsearch.index.labels import LabelForm, same_form
 from vtsearch.index.metadata import OWN, joined_types
 from vtsearch.index.segments import CODES_FOLDER, FOLDERS, file_name, sync_folders, write_codes, write_segment
+from vtsearch.index.store import FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -127,7 +129,7 @@ class Joined:
 class Change:
     """The segments that an index will have.
 
-    File names follow from the state of the index: what a crash leaves is written over, or deleted, by the next change.
+    File names follow from the state of the index: what a crash leaves is deleted by the next change.
     """
 
     def __init__(self, folder: Path, before: Generation) -> None:
@@ -206,6 +208,12 @@ class Change:
         """
         prove()
         self._delete()
+        sync_folders(
+            self._files(self._before.about.next)
+        )  # a killed change may have deleted files, and not synced that
+        for left in temporaries(self._folder / FILE_NAME):  # of a killed creation, once its file had its name
+            with suppress(OSError):
+                left.unlink()
         try:
             yield
         except BaseException:

@@ -25,9 +25,16 @@ def place(folder: Path, content: bytes) -> None:
         FileExistsError: another process was faster.
         OSError: a disk that is full or refuses.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    _make(folder.absolute())
     try:
         create_file(folder / FILE_NAME, content)
     except FileExistsError as error:
         raise FileExistsError(f"path: expected a new or empty folder, got {folder}, which became an index") from error
-    sync_folder(folder.absolute().parent)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and its parents, on disk to stay before it is an index: from then on others may add to it."""
+    if not folder.parent.is_dir():
+        _make(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)

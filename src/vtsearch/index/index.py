@@ -13,6 +13,7 @@ from vtsearch._validate import checked_positions
 from vtsearch.errors import VtsearchError
 from vtsearch.index.about import About, checked_bits, checked_indexed, checked_names, checked_texts
 from vtsearch.index.create import is_vacant, place
+from vtsearch.index.duplicate_groups import checked_rule, read_groups
 from vtsearch.index.generation import Generation
 from vtsearch.index.ids import Ids
 from vtsearch.index.opening import open_generation
@@ -21,12 +22,14 @@ from vtsearch.index.store import FILE_NAME, new_file
 from vtsearch.index.writing import Writing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from os import PathLike
     from types import TracebackType
 
     from numpy.typing import ArrayLike, NDArray
 
+    from vtsearch.index.decisions import Decision
+    from vtsearch.index.duplicate_groups import DuplicateGroup
     from vtsearch.index.labels import Labels
     from vtsearch.index.metadata import Value
     from vtsearch.index.segments import Segment
@@ -259,6 +262,60 @@ class Index(Writing, Queries):
             TypeError: ids that are not strings.
         """
         return self._generation().positions_of(Ids.of(checked_names("ids", ids)))
+
+    def decisions(self) -> tuple[Decision, ...]:
+        """What people said of near-duplicates, in the order in which they did; read from the folder as it is now."""
+        self._generation()
+        return self._store.decisions().decisions
+
+    def duplicate_groups(
+        self,
+        radius: int,
+        *,
+        keep: str = "first",
+        answered: bool = False,
+        new: bool = False,
+        max_diameter: int | None = None,
+        where: str | None = None,
+        params: Params = (),
+        threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> list[DuplicateGroup]:
+        """Groups of near-duplicates to decide on: with the item to keep first, and without those that are answered.
+
+        Groups are those of ``deduplicate``, but no chain goes from an item straight to one that was said to be
+        distinct. A group is answered if each of its items is to be kept or to be removed.
+
+        Args:
+            radius: largest distance of a step, in bits.
+            keep: which item comes first, to be kept: "first", the one added first; "largest", with the most pixels,
+                then bytes; "oldest" or "newest", by ``taken`` or else ``modified``; "path=PREFIX", whose id begins so.
+                Items that were decided to be kept come before all, those to be removed after all.
+            answered: whether groups that are answered are among them.
+            new: only groups that no earlier call with ``new`` returned; a group with a further item is another one.
+            max_diameter: as for ``deduplicate``.
+            where: as for ``deduplicate``.
+            params: as for ``deduplicate``.
+            threads: as for ``deduplicate``.
+            progress: as for ``deduplicate``.
+
+        Raises:
+            TypeError, ValueError: another rule; as ``deduplicate``.
+            VtsearchError: a damaged index; with ``new``, as ``add``.
+        """
+        rule = checked_rule(keep)
+        generation, known = self._generation(), self._store.decisions()
+        found = Index(self._path, generation).deduplicate(
+            radius, max_diameter=max_diameter, where=where, params=params, threads=threads, progress=progress
+        )
+        groups = read_groups(generation, found, radius, rule, known)
+        if not answered:
+            groups = [group for group in groups if not group.is_answered]
+        if new:
+            groups = [group for group in groups if group.key not in known.shown]
+            keys = {group.key for group in groups}
+            self._decide(lambda before: before._replace(shown=before.shown | keys))
+        return groups
 
     def verify(self) -> None:
         """Read every byte that decides an answer and compare it with the checksums written with it.

@@ -179,9 +179,11 @@ def _checked(name: str, values: Any, count: int) -> tuple[Type | None, list[Valu
     if len(column) != count:
         raise ValueError(f"{argument}: expected {count} values, one for each code, got {len(column)}")
     kinds = set(map(type, column)) - {type(None)}
-    if not kinds <= {int, str}:
+    if not kinds <= {int, float, str} or kinds >= {float, str}:
         column = [plain(argument, value) for value in column]
-        kinds = set(map(type, column)) - {type(None)}
+    elif float in kinds:
+        column = [None if value != value else value for value in column]  # noqa: PLR0124 (NaN alone differs from itself)
+    kinds = set(map(type, column)) - {type(None)}
     if not kinds:
         return None, column
     if kinds == {str}:

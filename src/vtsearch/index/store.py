@@ -18,6 +18,7 @@ from vtsearch._atomic_io import sync_folder
 from vtsearch._validate import whole_number
 from vtsearch.errors import VtsearchError
 from vtsearch.index.about import About, checked_name, new_name
+from vtsearch.index.decisions import Decisions
 from vtsearch.index.segments import Segment
 
 if TYPE_CHECKING:
@@ -39,12 +40,14 @@ CREATE TABLE segments (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, co
                        id_bytes INTEGER NOT NULL, metadata_bytes INTEGER NOT NULL,
                        codes_sha256 TEXT NOT NULL, items_sha256 TEXT NOT NULL, metadata_sha256 TEXT NOT NULL);
 CREATE TABLE replaced (file TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE decisions (number INTEGER PRIMARY KEY, verdict TEXT NOT NULL, ids TEXT NOT NULL);
 """
 _ABOUT = "SELECT name, value FROM about ORDER BY name"
 _FINGERPRINTS = "SELECT name, value FROM fingerprints ORDER BY name"
 _SEGMENTS = """SELECT number, name, codes, items, rows, id_bytes, metadata_bytes,
                       codes_sha256, items_sha256, metadata_sha256 FROM segments ORDER BY number"""
 _REPLACED = "SELECT file FROM replaced ORDER BY file"
+_DECISIONS = "SELECT verdict, ids FROM decisions ORDER BY number"
 _CHECKSUM = "checksum"
 _FILE = re.compile("(codes|items)/[0-9a-f]{32}[.]npy|metadata/[0-9a-f]{32}[.]sqlite")
 
@@ -96,6 +99,19 @@ class Store:
             db.execute("COMMIT")
         return contents
 
+    def decisions(self) -> Decisions:
+        """What people said of near-duplicates.
+
+        Raises:
+            VtsearchError: a damaged file.
+        """
+        with _ONE_READER.lock, _connected(self.path) as db:
+            db.execute("BEGIN")
+            about = _contents(db, self.path).about
+            decisions = _decisions(db, self.path, about)
+            db.execute("COMMIT")
+        return decisions
+
     @contextmanager
     def writing(self, uuid: str) -> Iterator[Writer]:
         """A transaction that nobody else writes beside; rolled back if the block raises.
@@ -112,10 +128,12 @@ class Store:
             db.execute("PRAGMA synchronous = EXTRA")
             db.execute("BEGIN IMMEDIATE")
             try:
-                sync_folder(self.path.parent)  # whose commit a killed process may have made visible, and not yet durable
+                sync_folder(
+                    self.path.parent
+                )  # whose commit a killed process may have made visible, and not yet durable
                 contents = _contents(db, self.path)
                 self._prove(before, contents.about.uuid == uuid)
-                yield Writer(db, contents, lambda: self._prove(before, same=True))
+                yield Writer(db, self.path, contents, lambda: self._prove(before, same=True))
                 self._prove(before, same=True)
                 db.execute("COMMIT")
             finally:
@@ -138,13 +156,14 @@ class Store:
                 raise VtsearchError(f"{self.path}: damaged: {answer}")
         if self.read().about.uuid != uuid:
             raise another_index(self.path)
+        self.decisions()
 
 
 class Writer:
     """A transaction in ``index.sqlite``."""
 
-    def __init__(self, db: sqlite3.Connection, contents: Contents, prove: Callable[[], None]) -> None:
-        self._db, self.contents, self._prove = db, contents, prove
+    def __init__(self, db: sqlite3.Connection, path: Path, contents: Contents, prove: Callable[[], None]) -> None:
+        self._db, self._path, self.contents, self._prove = db, path, contents, prove
 
     def prove(self) -> None:
         """The folder still holds the file that this transaction is in.
@@ -176,6 +195,23 @@ class Writer:
         self._db.executemany("INSERT OR IGNORE INTO replaced VALUES (?)", ((file,) for file in gone))
         _sign(self._db)
         self.contents = Contents(about, list(segments), gone)
+
+    def decisions(self) -> Decisions:
+        """What people said of near-duplicates.
+
+        Raises:
+            VtsearchError: a damaged file.
+        """
+        return _decisions(self._db, self._path, self.contents.about)
+
+    def replace_decisions(self, decisions: Decisions) -> None:
+        """Set what people said of near-duplicates."""
+        about = replace(self.contents.about, decisions=decisions.checksum())
+        self._db.execute("DELETE FROM decisions")
+        self._db.executemany("INSERT INTO decisions (verdict, ids) VALUES (?, ?)", decisions.rows())
+        self._db.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", about.rows())
+        _sign(self._db)
+        self.contents = self.contents._replace(about=about)
 
     def forget_replaced(self, files: Sequence[str]) -> None:
         """Take files that have been deleted from the list of those that are to be."""
@@ -253,6 +289,17 @@ def _contents(db: sqlite3.Connection, path: Path) -> Contents:
         return Contents(about, segments, [_file(name, segments) for (name,) in tables[3]])
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise VtsearchError(f"{path}: expected the tables of an index, got {error!r}") from error
+
+
+def _decisions(db: sqlite3.Connection, path: Path, about: About) -> Decisions:
+    """What people said of near-duplicates, with a checksum that holds."""
+    try:
+        decisions = Decisions.of_rows(db.execute(_DECISIONS).fetchall())
+    except (TypeError, ValueError, RecursionError) as error:
+        raise VtsearchError(f"{path}: expected decisions, got {error!r}") from error
+    if decisions.checksum() != (about.decisions or Decisions().checksum()):
+        raise VtsearchError(f"{path}: damaged: the checksum of its decisions is another one")
+    return decisions
 
 
 def _check_format(db: sqlite3.Connection, path: Path) -> None:

@@ -13,6 +13,7 @@ from vtsearch._validate import choice, codes_of_bits
 from vtsearch.errors import VtsearchError
 from vtsearch.index.about import checked_indexed, checked_names, checked_texts
 from vtsearch.index.changes import Change, NewItems
+from vtsearch.index.decisions import checked_decisions
 from vtsearch.index.fingerprints import refuse_mixing
 from vtsearch.index.ids import Ids
 from vtsearch.index.metadata import Metadata
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from vtsearch.index.decisions import Decision, Decisions, Verdict
     from vtsearch.index.generation import Generation
     from vtsearch.index.where import Params
 
@@ -169,9 +171,7 @@ class Writing:
 
         self._change(compacted, compact=True)
 
-    def describe(
-        self, description: Mapping[str, str] | None = None, *, classes: Sequence[str] | None = None
-    ) -> None:
+    def describe(self, description: Mapping[str, str] | None = None, *, classes: Sequence[str] | None = None) -> None:
         """Replace the description, or give names to more classes.
 
         Args:
@@ -193,6 +193,54 @@ class Writing:
             change.describe(description=texts, classes=names)
 
         self._change(described)
+
+    def decide(self, decisions: Iterable[Decision | tuple[Verdict, Sequence[str]]]) -> None:
+        """Keep what people said of near-duplicates: ``duplicate_groups`` does not ask again.
+
+        A decision is about ids, whatever becomes of their items. On one item the last one holds.
+
+        Args:
+            decisions: pairs of a verdict and ids: ("keep", [id]), ("remove", [id]), ("distinct", [id, id, ...]).
+                Nothing is removed by them.
+
+        Raises:
+            TypeError, ValueError: no such pairs; an id that is not in the index.
+            VtsearchError: as ``add``.
+        """
+        new = checked_decisions(decisions)
+        names = [name for each in new for name in each.ids]
+        unknown = self._generation().positions_of(Ids.of(names)) < 0
+        if unknown.any():
+            raise ValueError(f"decisions: expected ids in {self._path}, got {names[int(unknown.argmax())]!r}")
+        self._decide(lambda before: before.joined(new))
+
+    def forget_decisions(self, ids: Sequence[str]) -> None:
+        """Forget what people said of some items.
+
+        Raises:
+            TypeError: ids that are not strings.
+            VtsearchError: as ``add``.
+        """
+        names = checked_names("ids", ids)
+        self._decide(lambda before: before.without(names))
+
+    def rename_decisions(self, names: Mapping[str, str]) -> None:
+        """Give what people said of some items to others, by their old and new ids.
+
+        Raises:
+            TypeError: ids that are not strings.
+            VtsearchError: as ``add``.
+        """
+        renamed = checked_texts("names", names)
+        self._decide(lambda before: before.renamed(renamed))
+
+    def _decide(self, alter: Callable[[Decisions], Decisions]) -> None:
+        """Change the decisions, in one transaction; nothing is written where they stay the same."""
+        with self._changing, self._store.writing(self._generation().about.uuid) as writer:
+            before = writer.decisions()
+            after = alter(before)
+            if after != before:
+                writer.replace_decisions(after)
 
     def refresh(self) -> None:
         """Answer from the state that the folder has now.
