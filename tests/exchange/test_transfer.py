@@ -300,3 +300,11 @@ def test_commands_of_the_page_run(make_index, tmp_path, monkeypatch):
     assert ran == 7
     assert len(Index.open("codes/retrieval")) == 4
     assert len(Index.open("codes/pdq")) == 1
+
+
+def test_decisions_are_left_out_and_named(tmp_path):
+    with Index.create(tmp_path / "index", 8) as index:
+        index.add(np.array([[1], [2]], np.uint8))
+        assert "decisions" not in export(index, tmp_path / "a.parquet").left_out
+        index.decide([("distinct", ["0", "1"])])
+        assert export(index, tmp_path / "b.parquet").left_out == ("decisions",)

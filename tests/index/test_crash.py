@@ -271,6 +271,14 @@ def test_a_creation_needs_no_hard_links(tmp_path, monkeypatch):
     assert len(Index.open(tmp_path / "index")) == 0
 
 
+def test_the_folder_of_a_new_index_is_on_disk_before_it_is_one(tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(create, "sync_folder", done.append)
+    monkeypatch.setattr(create, "create_file", lambda path, _: done.append(path.name))
+    create.place(tmp_path / "deep" / "er" / "index", b"")
+    assert done == [tmp_path, tmp_path / "deep", tmp_path / "deep" / "er", "index.sqlite"]
+
+
 def test_a_creation_on_a_full_disk_names_the_file(tmp_path, monkeypatch):
     def refuse(_):
         raise OSError(28, "No space left on device")

@@ -33,7 +33,7 @@ def verify(folder: Path) -> str:
 def _index(folder: Path) -> str:
     with Index.open(folder) as index:
         index.verify()
-        return f"index.sqlite and {2 * len(index.segments)} files"
+        return f"index.sqlite and {sum(len(segment.files) for segment in index.segments)} files"
 
 
 def _model(folder: Path) -> str:

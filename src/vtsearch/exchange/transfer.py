@@ -136,4 +136,5 @@ def _left_out(index: Index, entry: Format) -> tuple[str, ...]:
         "classes": bool(index.classes),
         "description": bool(index.description),
     }
-    return tuple(name for name in KEPT if has[name] and name not in entry.keeps)
+    left_out = [name for name in KEPT if has[name] and name not in entry.keeps]
+    return (*left_out, *(["decisions"] if index.decisions() else []))  # which no format has a place for
