@@ -280,8 +280,9 @@ def test_the_folder_of_a_new_index_is_on_disk_before_it_is_one(tmp_path, monkeyp
 
 
 def test_a_creation_on_a_full_disk_names_the_file(tmp_path, monkeypatch):
-    def refuse(_):
-        raise OSError(28, "No space left on device")
+    def refuse(descriptor):
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(OSError, match=r"No space left.*index/index\.sqlite"):
