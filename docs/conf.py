@@ -20,6 +20,8 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"vtsearch {release}"
 
+suppress_warnings = ["misc.highlighting_failure"]  # of parameters such as $query in the SQL of DuckDB
+
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

@@ -94,8 +94,8 @@ def query_weights(features: ArrayLike, *, levels: int | None = None) -> NDArray[
             all weights below 65,535, which matters beyond 1,040 bits.
 
     Returns:
-        (q, bits) uint8: round(levels * abs(feature) / the largest abs(feature) of the query). The weights of a query
-        whose features are all 0 are 0, and all items are at distance 0 from it.
+        (q, bits) uint8, each round(levels * abs(feature) / the largest abs(feature) of the query). The weights of a
+        query whose features are all 0 are 0, and all items are at distance 0 from it.
 
     Raises:
         TypeError: features that are not numbers; levels that are not an int.
