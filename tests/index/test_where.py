@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -356,6 +357,22 @@ def test_an_old_handle_answers_after_its_files_are_gone(tmp_path):
             assert old.metadata_at([5]) == {"size": [5000]}
             old.verify()
         assert index.where("size > 1000").sum() == 26
+
+
+def test_a_file_that_is_deleted_while_it_is_opened_is_read_from_memory(tmp_path, monkeypatch):
+    connect = sqlite3.connect
+
+    def late(name, **options):
+        for path in (tmp_path / "index" / "metadata").iterdir():
+            path.unlink()
+        return connect(name, **options)
+
+    with Index.create(tmp_path / "index", BITS) as index:
+        index.add(CODES[:30], IDS[:30], LABELS[:30], {"size": METADATA["size"][:30]})
+        monkeypatch.setattr(sqlite3, "connect", late)
+        assert index.where("size > 20000").sum() == 7
+        assert not list((tmp_path / "index" / "metadata").iterdir())
+        assert index.metadata()["size"] == METADATA["size"][:30]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")

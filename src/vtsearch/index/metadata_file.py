@@ -160,15 +160,27 @@ class MetadataFile:
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         """A connection to the file; to a copy of it in memory where it has been deleted or was read at once."""
-        path = self._path
-        on_disk = path is not None and is_mapped(self._content) and path.exists()
-        name = f"{path.absolute().as_uri()}?mode=ro&immutable=1" if path is not None and on_disk else ":memory:"
         try:
-            with closing(sqlite3.connect(name, uri=True, isolation_level=None)) as db:
-                if not on_disk:
-                    db.deserialize(self._content.data)
+            with closing(self._on_disk() or self._in_memory()) as db:
                 db.execute("PRAGMA trusted_schema = OFF")
                 db.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
                 yield db
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite quotes damaged bytes
-            raise VtsearchError(f"{path or 'metadata'}: {error}") from error
+            raise VtsearchError(f"{self._path or 'metadata'}: {error}") from error
+
+    def _on_disk(self) -> sqlite3.Connection | None:
+        """A connection to the file; None if it was not mapped, or is gone: another process may delete it."""
+        if self._path is None or not is_mapped(self._content):
+            return None
+        name = f"{self._path.absolute().as_uri()}?mode=ro&immutable=1"
+        try:
+            return sqlite3.connect(name, uri=True, isolation_level=None)  # opens the file, which then may be deleted
+        except sqlite3.OperationalError:
+            if self._path.exists():
+                raise
+            return None
+
+    def _in_memory(self) -> sqlite3.Connection:
+        db = sqlite3.connect(":memory:", isolation_level=None)
+        db.deserialize(self._content.data)
+        return db
