@@ -83,23 +83,15 @@ def placed_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
     fresh = None
     try:
         _remove_dead_files(path)
-        fresh, lock = _new_file(path)
-        with lock:  # held while the library writes: it shows that the writer lives
+        with _written_file(path, Path.replace if overwrite else _give_free_name) as (fresh, _):
             yield fresh
-            _sync_file(fresh)
-            if os.name == "posix":
-                _give_name(fresh, path, overwrite=overwrite)
-        if os.name != "posix":
-            _give_name(fresh, path, overwrite=overwrite)
+            with fresh.open("rb+") as written:
+                os.fsync(written.fileno())
         sync_folder(path.parent)
     except OSError as error:
         if error.errno is None or (fresh is not None and error.filename not in (None, str(fresh))):
             raise  # of the library, in its own words, or about another file
         raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        if fresh is not None:
-            with contextlib.suppress(OSError):
-                fresh.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -258,13 +250,20 @@ def sync_folder(folder: Path) -> None:
 
 
 def _write_beside(path: Path, content: bytes, give_name: Callable[[Path, Path], object] = Path.replace) -> None:
-    """Write a temporary file and name it `path`; while it is written, a lock shows that its writer lives."""
+    """Write a temporary file and name it `path`."""
+    with _written_file(path, give_name) as (_, file):
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _written_file(path: Path, give_name: Callable[[Path, Path], object]) -> Iterator[tuple[Path, BinaryIO]]:
+    """A temporary file to fill and sync, which is then named `path`; meanwhile a lock shows that its writer lives."""
     fresh, file = _new_file(path)
     try:
         with file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            yield fresh, file
             if os.name == "posix":
                 give_name(fresh, path)
         if os.name != "posix":  # Windows renames no open file
@@ -272,18 +271,6 @@ def _write_beside(path: Path, content: bytes, give_name: Callable[[Path, Path], 
     finally:
         with contextlib.suppress(OSError):
             fresh.unlink(missing_ok=True)
-
-
-def _sync_file(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _give_name(fresh: Path, path: Path, *, overwrite: bool) -> None:
-    if overwrite:
-        fresh.replace(path)
-    else:
-        _give_free_name(fresh, path)
 
 
 def _give_free_name(fresh: Path, path: Path) -> None:

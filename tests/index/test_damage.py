@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import collections
-import shutil
 import sqlite3
 
+import damaged_files
 import numpy as np
 import pytest
 from thorough import amount
@@ -275,43 +274,10 @@ def answers(index):
     ]
 
 
-def outcome(folder, expected):
-    """How a damaged index ends: refused at opening or by verify, or the same answers after both."""
-    try:
-        index = Index.open(folder)
-    except VtsearchError:
-        return "refused at opening"
-    try:
-        index.verify()
-    except VtsearchError:
-        return "refused by verify"
-    return "answers unchanged" if answers(index) == expected else "SILENTLY WRONG"
-
-
-def damages(path, stride):
-    """Contents of a file: with a bit of one byte flipped, or cut short."""
-    whole = path.read_bytes()
-    for position in range(0, len(whole), stride):
-        flipped = whole[position] ^ 1 << position % 8
-        yield whole[:position] + bytes([flipped]) + whole[position + 1 :]
-        yield whole[:position]
-
-
 def outcomes_of_damage(tmp_path, form, strides):
-    folder, copy = tmp_path / "index", tmp_path / "copy"
+    folder = tmp_path / "index"
     small_index(folder, LABELS[form])
-    expected = answers(Index.open(folder))
-    shutil.copytree(folder, copy)
-    counts = collections.Counter()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        target = copy / path.relative_to(folder)
-        for content in damages(path, strides[path.suffix]):
-            target.write_bytes(content)
-            counts[outcome(copy, expected)] += 1
-            for extra in ("-journal", "-wal", "-shm"):  # a flipped byte may ask for another mode of SQLite
-                (copy / f"index.sqlite{extra}").unlink(missing_ok=True)
-        shutil.copyfile(path, target)
-    return counts
+    return damaged_files.outcomes(folder, answers, answers(Index.open(folder)), lambda path: strides[path.suffix])
 
 
 @pytest.mark.parametrize("form", LABELS)

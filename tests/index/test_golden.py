@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-import collections
 import json
 import os
 import shutil
 from pathlib import Path
 
+import damaged_files
 import numpy as np
 import pytest
 from thorough import amount
 
-from vtsearch.errors import VtsearchError
 from vtsearch.index import Index, changes
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -104,36 +103,8 @@ def test_the_golden_index_can_be_changed(copy, monkeypatch):
         assert answers(index) == before
 
 
-def damages(whole, step):
-    """What becomes of a file: each byte with one bit flipped, and the file cut before each byte."""
-    for position in range(0, len(whole), step):
-        yield whole[:position] + bytes([whole[position] ^ 1 << position % 8]) + whole[position + 1 :]
-        yield whole[:position]
-
-
-def outcome(folder, expected):
-    try:
-        index = Index.open(folder)
-    except VtsearchError:
-        return "refused at opening"
-    try:
-        index.verify()
-    except VtsearchError:
-        return "refused by verify"
-    return "answers unchanged" if answers(index) == expected else "SILENTLY WRONG"
-
-
 def counted(copy, step):
-    expected, counts = json.loads(ANSWERS.read_text()), collections.Counter()
-    for path in sorted(path for path in copy.rglob("*") if path.is_file()):
-        whole = path.read_bytes()
-        for content in damages(whole, step):
-            path.write_bytes(content)
-            counts[outcome(copy, expected)] += 1
-            for extra in ("-journal", "-wal", "-shm"):  # a flipped byte may ask for another mode of SQLite
-                (copy / f"index.sqlite{extra}").unlink(missing_ok=True)
-        path.write_bytes(whole)
-    return counts
+    return damaged_files.outcomes(copy, answers, json.loads(ANSWERS.read_text()), lambda _: step)
 
 
 def test_no_damage_of_the_golden_index_is_silent(copy):

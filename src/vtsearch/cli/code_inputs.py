@@ -11,6 +11,7 @@ import numpy as np
 from vtsearch._database import Database
 from vtsearch.codes import pack
 from vtsearch.errors import VtsearchError
+from vtsearch.exchange import npy
 from vtsearch.index import Index
 
 if TYPE_CHECKING:
@@ -172,15 +173,7 @@ def load_array(path: str) -> NDArray[Any]:
         FileNotFoundError: no such file.
         VtsearchError: another kind of file, or a truncated one.
     """
-    with Path(path).open("rb") as file:
-        if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
-            raise VtsearchError(f"{path}: expected a .npy file, got something else")
-    try:
-        with np.errstate(over="ignore"):  # sizes of exabytes
-            array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # numpy reads the header as Python source, so a damaged one raises anything
-        reason = str(error).partition("\n")[0]
-        raise VtsearchError(f"{path}: expected a whole .npy file of numbers, got a damaged one ({reason})") from error
+    array = npy.load_array(path)
     if array.ndim == 0:
         raise VtsearchError(f"{path}: expected a row per item, got a single number")
     return array

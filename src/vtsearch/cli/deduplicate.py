@@ -99,15 +99,20 @@ def _proposals(group: DuplicateGroup) -> Iterator[tuple[Verdict, list[str]]]:
 
 
 def _search(args: Namespace, index: Index, old: OpenedCodes | None) -> Found:
-    options = {"max_diameter": args.max_diameter, "where": args.where, "threads": args.threads}
     with scanning("deduplicating") as progress:
-        groups = index.duplicate_groups(
-            args.radius, keep=args.keep, answered=args.answered, new=args.new, progress=progress, **options
+        found = index.deduplicate(
+            args.radius,
+            against=None if old is None else old.database,
+            max_diameter=args.max_diameter,
+            where=args.where,
+            threads=args.threads,
+            progress=progress,
         )
+    groups = index.duplicate_groups(
+        args.radius, keep=args.keep, answered=args.answered, new=args.new, found=found, threads=args.threads
+    )
     if old is None:
         return Found(groups, sum(len(group.ids) - 1 for group in groups), None)
-    with scanning("matching old items") as progress:
-        found = index.deduplicate(args.radius, against=old.database, progress=progress, **options)
     return Found(groups, len(found.redundant()), _matches(found, old))
 
 

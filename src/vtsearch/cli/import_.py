@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from vtsearch._printable import printable
-from vtsearch.cli.output import check_output_folder, json_text
+from vtsearch.cli.output import check_output_folder, json_text, label_form
 from vtsearch.cli.parser import CommandParser
 from vtsearch.exchange import read
 from vtsearch.exchange.formats import FormatName
@@ -43,8 +43,7 @@ def run(argv: list[str]) -> int:
     for remark in content.remarks:
         print(f"vtsearch import: warning: {printable(remark)}", file=sys.stderr)
     with Index.open(args.output) as index:
-        labels, columns = index.labels(), list(index.columns())
-    form = "none" if labels is None else "one per item" if labels.ndim == 1 else "0/1 per class"
+        form, columns = label_form(index.labels()), list(index.columns())
     if args.json:
         facts = {"source": content.source, "index": args.output, "items": items, "bits": content.bits}
         print(json_text({**facts, "labels": form, "metadata": columns, "remarks": list(content.remarks)}))

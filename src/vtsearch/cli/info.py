@@ -11,7 +11,7 @@ from typing import Any
 
 from vtsearch import _native
 from vtsearch._printable import printable
-from vtsearch.cli.output import json_text
+from vtsearch.cli.output import json_text, label_form
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.verification import verify
 from vtsearch.data.skipped import SKIPPED, skipped_images
@@ -86,13 +86,12 @@ def describe(folder: Path) -> dict[str, Any]:
 
 def _index(folder: Path) -> dict[str, Any]:
     with Index.open(folder) as index:
-        labels = index.labels()
         return {
             "index": str(folder),
             "items": len(index),
             "bits": index.bits,
             "segments": len(index.segments),
-            "labels": "none" if labels is None else "one per item" if labels.ndim == 1 else "0/1 per class",
+            "labels": label_form(index.labels()),
             "classes": len(index.classes),
             **({"columns": _columns(index)} if index.columns() else {}),
             **{

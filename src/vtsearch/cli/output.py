@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def label_form(labels: NDArray[Any] | None) -> str:
+    """What labels an index has, in words."""
+    return "none" if labels is None else "one per item" if labels.ndim == 1 else "0/1 per class"
 
 
 def json_text(value: Any, indent: int | None = 1) -> str:

@@ -177,13 +177,14 @@ def _encode(files: list[Path], index: Index, folder: str | None) -> NDArray[np.u
 
 def _answers(index: Index, found: Answers) -> list[list[Answer]]:
     """The answers of each query, with what the index knows of them."""
-    labels = index.labels()
+    labels, metadata = index.labels(), index.metadata_at(found.indices.reshape(-1))
+    count = found.indices.shape[1]
     answers = []
-    for distances, items, names in zip(found.distances.tolist(), found.indices, found.ids, strict=True):
-        metadata = index.metadata_at(items)
-        texts = [""] * len(items) if labels is None else [label_text(labels[item], index.classes) for item in items]
-        known = ({name: values[place] for name, values in metadata.items()} for place in range(len(items)))
-        answers.append(list(map(Answer, items.tolist(), distances, names, texts, known)))
+    for row, items in enumerate(found.indices):
+        texts = [""] * count if labels is None else [label_text(labels[item], index.classes) for item in items]
+        places = range(row * count, (row + 1) * count)
+        known = ({name: values[place] for name, values in metadata.items()} for place in places)
+        answers.append(list(map(Answer, items.tolist(), found.distances[row].tolist(), found.ids[row], texts, known)))
     return answers
 
 

@@ -159,8 +159,10 @@ class _Update:
     def describe(self, faults: Sequence[Fault]) -> None:
         """Note in the index which images cannot be read."""
         skipped = [SkippedImage(utf8_text(self._ids[fault.row]), fault.reason) for fault in faults]
-        others = {name: value for name, value in self._index.description.items() if name != SKIPPED}
-        self._index.describe({**others, **skipped_entry(skipped)})
+        before = self._index.description
+        after = {name: value for name, value in before.items() if name != SKIPPED} | skipped_entry(skipped)
+        if after != before:
+            self._index.describe(after)
 
     def _keep(self) -> None:
         """Give images that were renamed or touched their codes under the new name."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtsearch._validate import WIDEST, whole_number
 from vtsearch.index.labels import LabelForm
-from vtsearch.index.metadata import OWN, checked_column_names, types_of_row
+from vtsearch.index.metadata import OWN, check_column_names, types_of_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,7 +81,7 @@ def checked_indexed(names: Sequence[str]) -> tuple[str, ...]:
         TypeError, ValueError: no names of columns.
     """
     columns = sorted({*checked_names("indexed", names)})
-    checked_column_names("indexed", (name for name in columns if name not in OWN))
+    check_column_names("indexed", (name for name in columns if name not in OWN))
     return tuple(columns)
 
 

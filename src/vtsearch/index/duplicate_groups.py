@@ -60,7 +60,9 @@ def checked_rule(keep: Any) -> str:
     return str(keep)
 
 
-def read_groups(items: Generation, found: Duplicates, radius: int, keep: str, known: Decisions) -> list[DuplicateGroup]:
+def read_groups(
+    items: Generation, found: Duplicates, radius: int, keep: str, known: Decisions, *, threads: int | None
+) -> list[DuplicateGroup]:
     """The groups of an index as a person looks at them.
 
     Args:
@@ -69,13 +71,15 @@ def read_groups(items: Generation, found: Duplicates, radius: int, keep: str, kn
         radius: that they were made with.
         keep: the rule for the item to keep.
         known: what was said before.
+        threads: upper bound; by default the CPUs that this process may use.
     """
     database, verdicts = Database(items.codes()), known.verdicts()
     pairs = sorted(map(sorted, known.distinct()))
     places = items.positions_of(Ids.of([name for pair in pairs for name in pair])).reshape(-1, 2)
     known_pairs = [(one, other) for one, other in places.tolist() if min(one, other) >= 0]
     found = told_apart(found, database, radius, known_pairs)
-    groups, diameters = [group.tolist() for group in found.groups()], found.diameters(database).tolist()
+    groups = [group.tolist() for group in found.groups()]
+    diameters = found.diameters(database, threads=threads).tolist()
     members = [position for group in groups for position in group]
     names, metadata = items.ids_at(members), items.metadata_at(np.array(members, dtype=np.int64))
     read, start = [], 0
@@ -103,10 +107,9 @@ def told_apart(found: Duplicates, database: Database, radius: int, pairs: Iterab
     apart = [pair for pair in pairs if len(set(found.representatives[list(pair)])) == 1]
     if not apart:
         return found
-    representatives = found.representatives.copy()
+    representatives, cut = found.representatives.copy(), set(map(frozenset, apart))
     for first in {int(representatives[one]) for one, _ in apart}:
         members = np.flatnonzero(found.representatives == first)
-        cut = {frozenset(pair) for pair in apart}
         codes = database.rows(members)
         near = within(codes, codes, radius)
         for piece in _pieces(members.tolist(), np.split(members[near.indices], near.offsets[1:-1]), cut):

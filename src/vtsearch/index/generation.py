@@ -47,7 +47,7 @@ class Generation:
         Raises:
             IndexError: a position beyond the items.
         """
-        wanted, _ = self._wanted(positions)
+        wanted = self._checked(np.unique(np.asarray(positions, dtype=np.int64)))
         names = [part.items.ids_at(some) for part, some in zip(self.parts, self.by_part(wanted), strict=True)]
         return dict(zip(wanted.tolist(), itertools.chain.from_iterable(names), strict=True))
 
@@ -64,13 +64,12 @@ class Generation:
         cuts = np.searchsorted(positions, self._bounds)
         return [positions[cuts[n] : cuts[n + 1]] - self._bounds[n] for n in range(len(self.parts))]
 
-    def _wanted(self, positions: Sequence[int] | NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Different positions, ascending, and the place of each one among these."""
-        wanted, places = np.unique(np.asarray(positions, dtype=np.int64), return_inverse=True)
+    def _checked(self, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Ascending positions, none of which is beyond the items."""
         if len(wanted) and not 0 <= wanted[0] <= wanted[-1] < len(self):
             beyond = wanted[0] if wanted[0] < 0 else wanted[-1]
             raise IndexError(f"position: expected one of {len(self)} items, got {beyond}")
-        return wanted, places
+        return wanted
 
     def labels(self) -> Labels | None:
         """int64 (n,), uint8 0/1 (n, classes), or None."""
@@ -90,10 +89,11 @@ class Generation:
         Raises:
             IndexError: a position beyond the items.
         """
-        names, (wanted, places) = list(self.about.columns), self._wanted(positions)
+        names = list(self.about.columns)
+        wanted, places = np.unique(positions, return_inverse=True)
+        by_part = zip(self.parts, self.by_part(self._checked(wanted)), strict=True)
         if not names:
             return {}
-        by_part = zip(self.parts, self.by_part(wanted), strict=True)
         rows = [row for part, some in by_part for row in part.items.values_at(names, some)]
         return _by_name(names, [rows[place] for place in places.tolist()])
 

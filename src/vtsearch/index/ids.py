@@ -11,6 +11,7 @@ from vtsearch.index.about import checked_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -72,6 +73,17 @@ class Ids(NamedTuple):
                 return int(row)
             seen.add(self.texts[row])
         return None
+
+
+def refuse_unknown(argument: str, path: Path, names: Sequence[str], positions: NDArray[np.int64]) -> None:
+    """Refuse ids that an index does not have, whose positions are -1.
+
+    Raises:
+        ValueError: names the argument, the index and the first of them.
+    """
+    unknown = positions < 0
+    if unknown.any():
+        raise ValueError(f"{argument}: expected ids in {path}, got {names[int(unknown.argmax())]!r}")
 
 
 def table_of(sums: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from vtsearch.duplicates import Duplicates
     from vtsearch.index.decisions import Decision
     from vtsearch.index.duplicate_groups import DuplicateGroup
     from vtsearch.index.labels import Labels
@@ -166,13 +167,10 @@ class Index(Writing, Queries):
         Raises:
             IndexError: a position beyond the items.
         """
-        parts = self._generation().codes()
-        rest = position
-        for codes in parts:
-            if 0 <= rest < len(codes):
-                return np.array(codes[rest : rest + 1])
-            rest -= len(codes)
-        raise IndexError(f"position: expected one of {sum(map(len, parts))} items, got {position}")
+        database = self.database()
+        if not 0 <= position < len(database):
+            raise IndexError(f"position: expected one of {len(database)} items, got {position}")
+        return database.rows(np.array([position]))
 
     def ids(self) -> list[str]:
         """The n external ids, by position."""
@@ -275,6 +273,7 @@ class Index(Writing, Queries):
         keep: str = "first",
         answered: bool = False,
         new: bool = False,
+        found: Duplicates | None = None,
         max_diameter: int | None = None,
         where: str | None = None,
         params: Params = (),
@@ -293,6 +292,8 @@ class Index(Writing, Queries):
                 Items that were decided to be kept come before all, those to be removed after all.
             answered: whether groups that are answered are among them.
             new: only groups that no earlier call with ``new`` returned; a group with a further item is another one.
+            found: what ``deduplicate`` of this state of the index gave for this radius, if it was called already, with
+                the next three arguments; it is not called again.
             max_diameter: as for ``deduplicate``.
             where: as for ``deduplicate``.
             params: as for ``deduplicate``.
@@ -305,16 +306,18 @@ class Index(Writing, Queries):
         """
         rule = checked_rule(keep)
         generation, known = self._generation(), self._store.decisions()
-        found = Index(self._path, generation).deduplicate(
-            radius, max_diameter=max_diameter, where=where, params=params, threads=threads, progress=progress
-        )
-        groups = read_groups(generation, found, radius, rule, known)
+        if found is None:
+            found = Index(self._path, generation).deduplicate(
+                radius, max_diameter=max_diameter, where=where, params=params, threads=threads, progress=progress
+            )
+        groups = read_groups(generation, found, radius, rule, known, threads=threads)
         if not answered:
             groups = [group for group in groups if not group.is_answered]
         if new:
             groups = [group for group in groups if group.key not in known.shown]
             keys = {group.key for group in groups}
-            self._decide(lambda before: before._replace(shown=before.shown | keys))
+            if keys:
+                self._decide(lambda before: before._replace(shown=before.shown | keys))
         return groups
 
     def verify(self) -> None:

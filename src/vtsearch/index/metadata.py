@@ -46,7 +46,7 @@ class Metadata:
             return cls(count, {}, {})
         if not isinstance(metadata, Mapping):
             raise TypeError(f"metadata: expected columns by name, got {type(metadata).__name__}")
-        checked_column_names("metadata", metadata)
+        check_column_names("metadata", metadata)
         types: dict[str, Type] = {}
         columns = {}
         for name, values in metadata.items():
@@ -86,13 +86,13 @@ class Metadata:
         return Metadata(self._count, self.types, {**self._values, ID: ids, LABEL: labels})
 
 
-def checked_column_names(argument: str, names: Iterable[Any]) -> tuple[str, ...]:
-    """Names of columns.
+def check_column_names(argument: str, names: Iterable[Any]) -> None:
+    """Refuse what no column can be named.
 
     Raises:
         TypeError, ValueError: what SQL does not take as a name; names that differ in case alone; too many.
     """
-    seen: dict[str, str] = {}
+    seen: set[str] = set()
     for name in names:
         if not isinstance(name, str):
             raise TypeError(f"{argument}: expected strings as names of columns, got {name!r}")
@@ -102,10 +102,9 @@ def checked_column_names(argument: str, names: Iterable[Any]) -> tuple[str, ...]
             )
         if name.lower() in seen:
             raise ValueError(f"{argument}: expected names that differ in more than case, got {name!r} twice")
-        seen[name.lower()] = name
+        seen.add(name.lower())
     if len(seen) > MOST_COLUMNS:
         raise ValueError(f"{argument}: expected at most {MOST_COLUMNS} columns, got {len(seen)}")
-    return tuple(seen.values())
 
 
 def joined_types(*types: Mapping[str, Type]) -> dict[str, Type]:
@@ -115,7 +114,7 @@ def joined_types(*types: Mapping[str, Type]) -> dict[str, Type]:
         ValueError: names that differ in case alone; too many.
     """
     joined = {name: kind for part in types for name, kind in part.items()}
-    checked_column_names("metadata", joined)
+    check_column_names("metadata", joined)
     return joined
 
 
@@ -126,7 +125,7 @@ def types_of_row(row: Any) -> dict[str, Type]:
         TypeError, ValueError: something else.
     """
     types = dict(row)
-    checked_column_names("columns", types)
+    check_column_names("columns", types)
     for kind in types.values():
         choice("columns", kind, get_args(Type))
     return types

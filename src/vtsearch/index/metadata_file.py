@@ -135,6 +135,8 @@ class MetadataFile:
         Raises:
             VtsearchError: a damaged file.
         """
+        if not rows:
+            return []
         query = f"{self._select(names)} WHERE _rowid_ = ?"
         with self._connected() as db:
             return [found for row in rows for found in db.execute(query, (row + 1,))]

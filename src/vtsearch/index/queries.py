@@ -12,6 +12,7 @@ from vtsearch._database import Database
 from vtsearch._masks import restricted
 from vtsearch.evaluation import Evaluation, evaluate
 from vtsearch.index.about import checked_names
+from vtsearch.index.ids import refuse_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -123,7 +124,7 @@ class Queries(ABC):
                 condition that SQLite does not take.
             VtsearchError: a condition that takes more than a minute.
         """
-        frozen, allowed = self._allowed(where, params, mask)
+        frozen, allowed = self._frozen()._allowed(where, params, mask)  # noqa: SLF001 (its own)
         options: Options = {"mask": allowed, "exclude": exclude, "threads": threads, "progress": progress}
         distances, indices = ranking.rank(query_codes, frozen.database(), k, **options)
         names = frozen.ids_at(np.unique(indices).tolist())
@@ -162,8 +163,7 @@ class Queries(ABC):
         frozen = self._frozen()
         names = checked_names("ids", ids)
         positions = frozen.positions_of(names)
-        if (positions < 0).any():
-            raise ValueError(f"ids: expected ids in {self.path}, got {names[int((positions < 0).argmax())]!r}")
+        refuse_unknown("ids", self.path, names, positions)
         wanted, places = np.unique(positions, return_inverse=True)
         return frozen.search(
             frozen.database().rows(wanted)[places],
@@ -290,7 +290,7 @@ class Queries(ABC):
             ValueError: an index without labels; as ``search`` and ``vtsearch.evaluate``.
             TypeError: as ``search`` and ``vtsearch.evaluate``.
         """
-        frozen, allowed = self._allowed(where, params, mask)
+        frozen, allowed = self._frozen()._allowed(where, params, mask)  # noqa: SLF001 (its own)
         labels = frozen.labels()
         if labels is None:
             raise ValueError(f"query_labels: expected none for {self.path}, an index without labels")
@@ -309,8 +309,8 @@ class Queries(ABC):
         )
 
     def _allowed(self, where: str | None, params: Params, mask: ArrayLike | None) -> tuple[Queries, ArrayLike | None]:
-        """The items of this moment, and a mask of those that the mask and the condition allow."""
-        frozen = self._frozen()
+        """The items to ask, and a mask of those that the mask and the condition allow, of one moment."""
         if where is None:
-            return frozen, mask
+            return self, mask
+        frozen = self._frozen()
         return frozen, restricted(mask, frozen.where(where, params))

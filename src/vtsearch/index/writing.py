@@ -15,7 +15,7 @@ from vtsearch.index.about import checked_indexed, checked_names, checked_texts
 from vtsearch.index.changes import Change, NewItems
 from vtsearch.index.decisions import checked_decisions
 from vtsearch.index.fingerprints import refuse_mixing
-from vtsearch.index.ids import Ids
+from vtsearch.index.ids import Ids, refuse_unknown
 from vtsearch.index.metadata import Metadata
 from vtsearch.index.opening import open_generation, reopened
 from vtsearch.index.segments import sync_folders
@@ -209,9 +209,7 @@ class Writing:
         """
         new = checked_decisions(decisions)
         names = [name for each in new for name in each.ids]
-        unknown = self._generation().positions_of(Ids.of(names)) < 0
-        if unknown.any():
-            raise ValueError(f"decisions: expected ids in {self._path}, got {names[int(unknown.argmax())]!r}")
+        refuse_unknown("decisions", self._path, names, self._generation().positions_of(Ids.of(names)))
         self._decide(lambda before: before.joined(new))
 
     def forget_decisions(self, ids: Sequence[str]) -> None:
@@ -287,11 +285,9 @@ class Writing:
 
     def _positions_to_remove(self, before: Generation, names: tuple[str, ...], missing: str) -> NDArray[np.int64]:
         positions = before.positions_of(Ids.of(names))
-        unknown = positions < 0
-        if missing == "error" and unknown.any():
-            name = names[int(unknown.argmax())]
-            raise ValueError(f"ids: expected ids in {self._path}, got {name!r}")
-        return np.unique(positions[~unknown])
+        if missing == "error":
+            refuse_unknown("ids", self._path, names, positions)
+        return np.unique(positions[positions >= 0])
 
     def _change(self, alter: Callable[[Generation, Change], None], *, compact: bool = False) -> None:
         """Write files, name them in one transaction, delete those that they replace."""
