@@ -22,6 +22,15 @@ std::vector<Substring> partition_of(std::size_t width, py::ssize_t bits, py::ssi
   return partition(width, size(bits), size(tables), static_cast<unsigned>(key_bits));
 }
 
+// The shapes of the arrays of each table with copies: buckets + 1, and bytes of a padded code.
+std::pair<std::vector<std::size_t>, std::size_t> table_shapes(py::ssize_t width, py::ssize_t bits, py::ssize_t tables,
+                                                              py::ssize_t key_bits) {
+  require(1 <= width && size(width) <= width_limit, "width: expected 1 to 8191 bytes");
+  std::vector<std::size_t> begins;
+  for (const Substring& part : partition_of(size(width), bits, tables, key_bits)) begins.push_back(part.buckets() + 1);
+  return {begins, padded_width(size(width))};
+}
+
 std::vector<Table> build_tables(const std::vector<Codes>& arrays, py::ssize_t bits, py::ssize_t tables,
                                 py::ssize_t key_bits, py::ssize_t first, py::ssize_t last, bool copies,
                                 py::ssize_t threads) {
@@ -69,7 +78,7 @@ Work work_of(std::size_t queries) {
   return Work({ssize(queries), py::ssize_t{4}});
 }
 
-// Tables in arrays of Python's, from build_tables or from a file: their numbers are checked, once.
+// Tables in arrays of Python's, from build_tables or mapped from a file, of which nothing is read here.
 class Tables {
  public:
   Tables(std::vector<Table> tables, std::optional<Codes> codes, py::ssize_t width, py::ssize_t bits,
@@ -134,12 +143,10 @@ class Tables {
     require(items.ndim() == 1 && size(items.size()) == index_.items, "tables: expected all items in each table");
     require(codes.has_value() != codes_.has_value(), "tables: expected copies of the codes, or the codes");
     require(!codes || has_shape(*codes, padded_width(index_.width)), "tables: expected padded codes of all items");
-    const std::uint32_t* begin = begins.data();
-    require(std::is_sorted(begin, begin + begins.size()) && begin[part.buckets()] == index_.items,
-            "tables: expected begins that ascend to the number of items");
-    require(std::all_of(items.data(), items.data() + items.size(), [this](auto item) { return item < index_.items; }),
+    const auto is_item = [this](std::uint32_t item) { return item < index_.items; };
+    require(codes || std::all_of(items.data(), items.data() + items.size(), is_item),
             "tables: expected items below their number");
-    index_.tables.push_back({part, begin, items.data(), codes ? codes->data() : nullptr});
+    index_.tables.push_back({part, begins.data(), items.data(), codes ? codes->data() : nullptr});
   }
 
   bool has_shape(const Codes& codes, std::size_t width) const {
@@ -160,6 +167,7 @@ class Tables {
 }  // namespace
 
 void register_multi_index(py::module_& module) {
+  module.def("table_shapes", &table_shapes, "width"_a, "bits"_a, "tables"_a, "key_bits"_a);
   module.def("build_tables", &build_tables, "arrays"_a, "bits"_a, "tables"_a, "key_bits"_a, "first"_a, "last"_a,
              "copies"_a, "threads"_a);
   py::class_<Tables>(module, "Tables")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from vtsearch import reference
-from vtsearch.codes import pack, unpack
+from vtsearch.codes import pack, prefix, unpack
 
 BITORDERS = pytest.mark.parametrize("bitorder", ["big", "little"])
 BIT_MATRICES = hnp.arrays(np.uint8, st.tuples(st.integers(0, 5), st.integers(1, 70)), elements=st.integers(0, 1))
@@ -144,3 +144,19 @@ def test_infinities_and_the_smallest_numbers_keep_their_signs(isa):
         tiny = np.finfo(dtype).smallest_subnormal
         values = np.array([[np.inf, -np.inf, tiny, -tiny, 0.0, -0.0, np.finfo(dtype).max, np.finfo(dtype).min]], dtype)
         assert pack(values).tolist() == [[0b10100010]]
+
+
+@pytest.mark.parametrize("bits", [1, 7, 8, 12, 16, 17, 32, 40, 63, 64, 72])
+def test_a_prefix_is_the_first_bits(bits):
+    values = np.random.default_rng(bits).integers(0, 2, (30, 72))
+    codes = pack(values)
+    cut = prefix(codes, bits)
+    np.testing.assert_array_equal(cut, pack(values[:, :bits]))
+    assert cut.flags.c_contiguous
+    assert not np.shares_memory(cut, codes)
+
+
+@pytest.mark.parametrize(("bits", "error"), [(0, ValueError), (25, ValueError), (2.0, TypeError), (True, TypeError)])
+def test_a_prefix_of_another_length_is_refused(bits, error):
+    with pytest.raises(error, match="bits: expected"):
+        prefix(np.zeros((2, 3), np.uint8), bits)

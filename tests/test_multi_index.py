@@ -175,16 +175,32 @@ def test_masks_of_queries_are_explained_for_each(codes):
 
 @pytest.mark.parametrize("change", ["begins", "items", "table"])
 def test_the_engine_refuses_tables_that_would_lead_it_astray(codes, change):
-    tables = vtsearch._native.build_tables([codes], 64, 4, 11, 0, 4, True, 1)
+    tables = vtsearch._native.build_tables([codes], 64, 4, 11, 0, 4, False, 1)
     begins, items, _ = tables[1]
     if change == "begins":
-        begins[5] = 2001
+        tables[1] = (begins[:-1].copy(), items, None)
     elif change == "items":
         items[7] = 2000
     else:
-        tables[1] = (*tables[1][:2], None)
+        tables[1] = (begins, items, codes)
     with pytest.raises(ValueError, match="tables: expected"):
-        vtsearch._native.Tables(tables, None, 8, 64, 11)
+        vtsearch._native.Tables(tables, codes, 8, 64, 11)
+
+
+@pytest.mark.parametrize("value", [2**31, 2001, 0])
+@pytest.mark.parametrize("array", [0, 1, 2])
+def test_damaged_tables_from_a_file_are_searched_without_leaving_their_memory(codes, array, value):
+    tables = vtsearch._native.build_tables([codes], 64, 4, 11, 0, 4, True, 1)
+    rng = np.random.default_rng(0)
+    for table in tables:
+        flat = table[array].reshape(-1)
+        flat[rng.integers(0, len(flat), len(flat) // 2)] = value % 2 ** (8 * flat.itemsize)
+    engine = vtsearch._native.Tables(tables, None, 8, 64, 11)
+    for mask in (None, np.full(250, 0xFF, dtype=np.uint8)):
+        (distances, indices), _, _ = engine.rank(codes[:20], 5, mask, True, 1)
+        assert distances.shape == indices.shape == (20, 5)
+        (offsets, *_), _, _ = engine.within(codes[:20], 3, mask, False, 1)
+        assert len(offsets) == 21
 
 
 def test_a_radius_of_all_bits_is_answered_for_wide_codes():

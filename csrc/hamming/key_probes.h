@@ -20,7 +20,9 @@ struct Bucket {
 
 class KeyProbes {
  public:
-  explicit KeyProbes(const std::vector<SubstringTable>& tables) : tables_(tables), keys_(tables.size()) {}
+  // `items`: in every table; buckets that are said to have others are passed over.
+  KeyProbes(const std::vector<SubstringTable>& tables, std::size_t items)
+      : tables_(tables), items_(items), keys_(tables.size()) {}
 
   void start(const std::uint8_t* query) {
     for (std::size_t t = 0; t < tables_.size(); ++t) {
@@ -50,7 +52,7 @@ class KeyProbes {
     const auto look_up = [&](std::size_t count) {
       for (std::size_t i = 0; i < count; ++i) {
         const Bucket bucket{table.begins[ahead[i]], table.begins[ahead[i] + 1]};
-        if (bucket.begin == bucket.end) continue;
+        if (bucket.begin >= bucket.end || bucket.end > items_) continue;
         items += bucket.end - bucket.begin;
         buckets.push_back(bucket);
       }
@@ -102,6 +104,7 @@ class KeyProbes {
   }
 
   const std::vector<SubstringTable>& tables_;
+  std::size_t items_;
   std::vector<std::uint32_t> keys_;  // of the query, by table
   std::size_t radius_ = 0;
   std::size_t table_ = 0;

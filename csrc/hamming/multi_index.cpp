@@ -106,7 +106,7 @@ class Searcher {
         mask_(mask),
         item_ns_(index.codes == nullptr ? copied_byte_ns * static_cast<double>(padded_width(index.width))
                                         : gathered_code_ns),
-        probes_(index.tables),
+        probes_(index.tables, index.items),
         candidates_(kernels, index) {}
 
   // Finds the k nearest items of a query. One that takes longer than exploring is only searched to its end if it
@@ -238,7 +238,7 @@ class Searcher {
     return candidates_.compare(
         probes_.table(step), steps_[step].buckets, found_,
         [&](std::uint32_t item, const std::uint8_t* code, std::size_t distance) {
-          if (!found_.accepts(item, distance) || !mask_.allows(item)) return;
+          if (!found_.accepts(item, distance) || item >= index_.items || !mask_.allows(item)) return;
           if (probes_.seen_before(code)) {
             ++repeated_;
           } else {

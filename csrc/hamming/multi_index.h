@@ -20,7 +20,9 @@ namespace vtsearch {
 // Largest number of items: they are numbered by 32 bits.
 inline constexpr std::size_t max_multi_index_items = range_limit;
 
-// Items 0 .. items - 1 in every table.
+// Items 0 .. items - 1 in every table. Tables that are mapped from a file are not read before they are searched:
+// numbers out of range in them lead to answers that are wrong, and nowhere else. Without copies of the codes, items
+// must be in range.
 struct MultiIndexView {
   std::size_t items;
   std::size_t width;

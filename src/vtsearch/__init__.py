@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from vtsearch._database import Database
 from vtsearch._native import __version__
 from vtsearch._queries import query_weights
-from vtsearch.codes import pack, unpack
+from vtsearch._tables import Explanation
+from vtsearch.codes import pack, prefix, unpack
 from vtsearch.duplicates import Duplicates, deduplicate
 from vtsearch.errors import VtsearchError, missing_extra
 from vtsearch.evaluation import (
@@ -27,7 +28,7 @@ from vtsearch.evaluation import (
 )
 from vtsearch.index import Index
 from vtsearch.metrics import average_precision, mean_average_precision
-from vtsearch.multi_index import Explanation, MultiIndex
+from vtsearch.multi_index import MultiIndex
 from vtsearch.ranking import Neighbors, Ranking, count, distances, histogram, rank, within
 from vtsearch.rescoring import rescore
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "pack",
     "unpack",
+    "prefix",
     "rank",
     "within",
     "count",

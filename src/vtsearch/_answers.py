@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vtsearch import _database
-from vtsearch._database import Lists, Rows, Scan
+from vtsearch._database import Scan
 from vtsearch._exclusions import Excluded
+from vtsearch._queries import Lists, Rows
 from vtsearch._selection import Group, Selection
 from vtsearch._validate import Progress, check_out, cut_off
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 import operator
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Self
@@ -13,13 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from vtsearch import _labels, _native, _pages, _validate
 from vtsearch._masks import Mask, QueryMasks, checked_mask
-from vtsearch._queries import Queries
+from vtsearch._queries import Lists, Queries, Rows
+from vtsearch._tables import Tables
 from vtsearch._validate import Codes, Progress
-
-Lists = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]
-"""Offsets, distances, indices."""
-Rows = tuple[NDArray[np.int32], NDArray[np.int64]]
-"""Distances and indices, (q, columns)."""
 
 RANGE_BYTES = 256 * 2**20
 """Size of a range of a mapped file, of which one is in memory at a time; smaller files are scanned whole."""
@@ -78,13 +75,15 @@ class Database:
         """The validated mask, or None."""
         self.labels = None if labels is None else _labels.item_labels("labels", labels, self._length, "parts")
         """The labels of all items, or None."""
+        self.tables: Sequence[Tables | None] = ()
+        """Of each part tables of its codes, or None; empty without any."""
 
     @classmethod
     def of_array(cls, codes: Codes, mask: ArrayLike | None) -> Self:
         """A database of one validated array, without the checks of the constructor: small calls take microseconds."""
         database = cls.__new__(cls)
         database.parts, database._length = [codes], len(codes)  # noqa: SLF001 (its own)
-        database.mask, database.labels = checked_mask(mask, len(codes)), None
+        database.mask, database.labels, database.tables = checked_mask(mask, len(codes)), None, ()
         return database
 
     def __len__(self) -> int:
@@ -102,6 +101,10 @@ class Database:
         pieces = zip(self.parts, cuts, bounds, bounds[1:], strict=False)
         return np.concatenate([part[positions[start:stop] - first] for part, first, start, stop in pieces])
 
+    def recorded(self) -> Database:
+        """The same, with tables that remember how they find the answers of one search."""
+        return self.with_tables([None if each is None else each.recorded() for each in self.tables])
+
     def labels_or(self, db_labels: ArrayLike | None) -> ArrayLike:
         """The labels given to a metric, or else those of the database.
 
@@ -115,9 +118,21 @@ class Database:
         return self.labels if db_labels is None else db_labels  # type: ignore[return-value]
 
     def with_mask(self, mask: Mask | None) -> Database:
-        """The same codes and labels with another mask."""
+        """The same codes, labels and tables with another mask."""
         other = copy.copy(self)
         other.mask = mask
+        return other
+
+    def with_labels(self, labels: ArrayLike) -> Database:
+        """The same codes, mask and tables with labels; checked as in the constructor."""
+        other = copy.copy(self)
+        other.labels = _labels.item_labels("labels", labels, self._length, "parts")
+        return other
+
+    def with_tables(self, tables: Sequence[Tables | None]) -> Database:
+        """The same codes, mask and labels, with tables of the codes of each part or None."""
+        other = copy.copy(self)
+        other.tables = tables if any(tables) else ()
         return other
 
     def allowed(self) -> int:
@@ -157,7 +172,7 @@ def query_and_database(
         return queries, db_codes
     if db_codes.mask is not None:
         raise ValueError("mask: expected none beside a database with a mask, got both")
-    return queries, Database(db_codes.parts, mask=mask, labels=db_codes.labels)
+    return queries, db_codes.with_mask(checked_mask(mask, len(db_codes)))
 
 
 class Range(NamedTuple):
@@ -166,6 +181,7 @@ class Range(NamedTuple):
     first: int
     stop: int
     codes: Codes
+    tables: Tables | None = None
 
     def renumber(self, indices: NDArray[np.int64]) -> None:
         """Shift indices within this range to those of the whole database, in place."""
@@ -177,7 +193,7 @@ class Scan:
     """One pass over a database: iteration yields its ranges in order.
 
     A part in memory is one range, unless progress is reported. Files larger than RANGE_BYTES are cut into ranges; each
-    is scanned for all queries, and its pages are then released.
+    is scanned for all queries, and its pages are then released. A part with tables is one range in any case.
     """
 
     def __init__(
@@ -201,10 +217,10 @@ class Scan:
             length = RANGE_BYTES // (parts[0].shape[1] + beside)
         if progress is not None:
             length = min(length, max(REPORTED_PAIRS // max(queries, 1), FEWEST_REPORTED))
-        if len(parts) == 1 and length >= self.items:
+        if len(parts) == 1 and length >= self.items and not database.tables:
             self._ranges = [Range(0, self.items, parts[0])]
         else:
-            self._ranges = list(_cut(parts, max(-(-length // 8), 1) * 8))  # whole bytes of a packed mask
+            self._ranges = list(_cut(database, max(-(-length // 8), 1) * 8))  # whole bytes of a packed mask
 
     @property
     def whole(self) -> bool:
@@ -222,15 +238,15 @@ class Scan:
                 self._progress(each.stop, self.items)
 
 
-def _cut(parts: Sequence[Codes], length: int) -> Iterator[Range]:
+def _cut(database: Database, length: int) -> Iterator[Range]:
     first = 0
-    for codes in parts:
-        for start in range(0, len(codes), length):
-            piece = codes[start : start + length]
-            yield Range(first + start, first + start + len(piece), piece)
+    for codes, tables in itertools.zip_longest(database.parts, database.tables):
+        for start in range(0, len(codes), length if tables is None else max(len(codes), 1)):
+            piece = codes[start : start + length] if tables is None else codes
+            yield Range(first + start, first + start + len(piece), piece, tables)
         first += len(codes)
     if first == 0:  # an empty database has one range, so that every result has its shape
-        yield Range(0, 0, parts[0])
+        yield Range(0, 0, database.parts[0])
 
 
 def stage(progress: Progress | None, number: int, stages: int) -> Progress | None:
@@ -247,11 +263,17 @@ def scan_rank(queries: Queries, scan: Scan, k: int, threads: int, out: Rows | No
     """The k nearest of each query, ordered by (distance, index); ``out`` is filled if the scan has one range only."""
     kept = out if scan.whole else None
 
+    def scanned(each: Range, some: Queries, bits: NDArray[np.uint8] | None, into: Rows | None = None) -> Rows:
+        return _native.rank(some.codes, each.codes, min(k, len(each.codes)), bits, threads, into, some.weights)
+
     def found() -> Iterator[Rows]:
         for each in scan:
-            top = min(k, len(each.codes))
             bits = allowed_bits(scan.mask, each)
-            distances, indices = _native.rank(queries.codes, each.codes, top, bits, threads, kept, queries.weights)
+            if each.tables is None:
+                distances, indices = scanned(each, queries, bits, kept)
+            else:
+                by_scan = functools.partial(scanned, each, bits=bits)
+                distances, indices = each.tables.rank(queries, min(k, len(each.codes)), bits, threads, by_scan)
             each.renumber(indices)
             yield distances, indices
 
@@ -261,10 +283,17 @@ def scan_rank(queries: Queries, scan: Scan, k: int, threads: int, out: Rows | No
 def scan_within(queries: Queries, scan: Scan, radius: int, threads: int) -> Lists:
     """All items within the radius of each query, ordered by (distance, index)."""
     found: list[Lists] = []
+
+    def scanned(each: Range, some: Queries, bits: NDArray[np.uint8] | None) -> Lists:
+        return _native.within(some.codes, each.codes, radius, bits, threads, some.weights)
+
     for each in scan:
-        offsets, distances, indices = _native.within(
-            queries.codes, each.codes, radius, allowed_bits(scan.mask, each), threads, queries.weights
-        )
+        bits = allowed_bits(scan.mask, each)
+        if each.tables is None:
+            offsets, distances, indices = scanned(each, queries, bits)
+        else:
+            by_scan = functools.partial(scanned, each, bits=bits)
+            offsets, distances, indices = each.tables.within(queries, radius, bits, threads, by_scan)
         each.renumber(indices)
         found.append((offsets, distances, indices))
     return found[0] if len(found) == 1 else _joined(found)

@@ -1,4 +1,4 @@
-"""Queries: codes, and how much each of their bits counts."""
+"""Queries: codes, and how much each of their bits counts; and the arrays of their answers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vtsearch._validate import Codes, as_array, whole_number
+
+Rows = tuple[NDArray[np.int32], NDArray[np.int64]]
+"""Distances and indices, (q, columns)."""
+
+Lists = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]
+"""Offsets, distances, indices."""
 
 LARGEST_WEIGHT = 63
 """Four of them add up to a byte: the engine looks up sums of four bits."""

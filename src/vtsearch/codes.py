@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -68,3 +69,32 @@ def unpack(codes: NDArray[Any], bits: int, *, bitorder: BitOrder = "big") -> NDA
     _validate.choice("bitorder", bitorder, _BIT_ORDERS)
     rows, count = _validate.codes_of_bits(codes, bits, bitorder=bitorder)
     return np.unpackbits(rows, axis=1, count=count, bitorder=bitorder)
+
+
+def prefix(codes: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    """The first bits of codes: what a nested model gives as its shorter codes.
+
+    Args:
+        codes: (n, bytes) uint8, packed as ``pack`` does.
+        bits: how many, at most 8 * bytes.
+
+    Returns:
+        (n, ceil(bits / 8)) uint8, a copy; the bits after the last one are 0.
+
+    Raises:
+        TypeError: codes that are not uint8; bits that are not an int.
+        ValueError: codes of another shape; bits out of range.
+
+    Example:
+        >>> import vtsearch
+        >>> vtsearch.prefix(vtsearch.pack([[1, 1, 0, 1]]), 3)
+        array([[192]], dtype=uint8)
+    """
+    rows = _validate.codes_matrix("codes", codes)
+    count = _validate.whole_number("bits", bits, 1, 8 * rows.shape[1])
+    width = -(-count // 8)
+    word = math.gcd(width, rows.shape[1], 8)  # bytes that are copied at a time
+    cut = np.array(rows.view(f"u{word}")[:, : width // word], order="C").view(np.uint8)
+    if count % 8:
+        cut[:, -1] &= 0xFF << (8 - count % 8) & 0xFF
+    return cut

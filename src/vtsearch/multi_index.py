@@ -2,69 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, overload
+from collections.abc import Callable
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vtsearch import _answers, _database, _native, _selection, _validate
-from vtsearch._database import Database, Lists, Rows
-from vtsearch._queries import Queries
+from vtsearch._database import Database
+from vtsearch._queries import Lists, Queries, Rows
 from vtsearch._selection import Group
+from vtsearch._tables import Explanation, Plan, Tables, build_tables, default_tables
 from vtsearch.ranking import Neighbors, Ranking
 
-Plan = Literal["auto", "tables", "scan"]
-
-Found = TypeVar("Found", Rows, Lists)
-
-_PLANS = ("auto", "tables", "scan")
-
 MOST_ITEMS = 2**31
-
-ITEMS_PER_BUCKET = {True: 256, False: 8}
-"""Items with one key, at most, if all keys were equally frequent, with and without copies of the codes: they are
-compared in about the time that a key takes."""
-
-MOST_TABLES = 32
-"""Unless more are asked for."""
-
-LEAST_KEY_BITS = 8
-MOST_KEY_BITS = 24
-"""Longer substrings have keys of their first bits only."""
-
-LEAST_SCANNED_BYTES = 2**22
-"""Queries times bytes of codes: a smaller search is over before it is planned."""
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """How a ``MultiIndex`` found its answers; arrays have one element for each query."""
-
-    tables: int
-    by_tables: NDArray[np.bool_]
-    """Whether the tables answered; a scan did otherwise."""
-    keys: NDArray[np.int64]
-    """Keys that were looked up, in all tables together."""
-    candidates: NDArray[np.int64]
-    """Codes that were compared with the query, those of a scan not counted."""
-    radius: NDArray[np.int64]
-    """Distance within which the tables had found all items; -1 for none."""
-
-    def __str__(self) -> str:
-        count, scanned = len(self.by_tables), int((~self.by_tables).sum())
-        text = f"{count - scanned} of {count} queries by {self.tables} tables"
-        if scanned < count:
-            keys, candidates = (int(np.median(each[self.by_tables])) for each in (self.keys, self.candidates))
-            text += f" (median: {keys:,} keys, {candidates:,} codes compared)"
-        if scanned:
-            text += f", {scanned} by a scan"
-            reach = int(self.radius[~self.by_tables].max())
-            if reach >= 0:
-                text += f": tables had not found all their neighbors within radius {reach}, and beyond take longer"
-        return text
 
 
 class MultiIndex:
@@ -122,10 +73,8 @@ class MultiIndex:
         self.bits = _validate.whole_number("bits", 8 * width if bits is None else bits, 1, 8 * width)
         tables = default_tables(items, self.bits, copies=copies) if tables is None else tables
         self.tables = _validate.whole_number("tables", tables, 1, self.bits)
-        count, report = _validate.thread_count(threads), _validate.checked_progress(progress)
-        self._key_bits = min(max(items.bit_length(), 1), MOST_KEY_BITS)
-        self._arrays = self._build(copies, count, report)
-        self._native = self._searcher()
+        made = self._build(copies, _validate.thread_count(threads), _validate.checked_progress(progress))
+        self._tables = Tables(made, None if copies else self.database.parts[0], width, self.bits)
 
     def __len__(self) -> int:
         return len(self.database)
@@ -136,7 +85,7 @@ class MultiIndex:
     @property
     def nbytes(self) -> int:
         """Bytes of the tables."""
-        return sum(each.nbytes for table in self._arrays for each in table if each is not None)
+        return self._tables.nbytes
 
     @overload
     def rank(
@@ -189,12 +138,18 @@ class MultiIndex:
         Raises:
             TypeError, ValueError: as ``vtsearch.rank``; an unknown plan.
         """
-        _validate.choice("plan", plan, _PLANS)
-        selection = _selection.select(query_codes, self.database, mask)
+        _validate.choice("plan", plan, get_args(Plan))
+        selection, tables = _selection.select(query_codes, self.database, mask), self._tables.recorded()
         columns, count = selection.columns(k), _validate.thread_count(threads)
-        answers = [self._ranked(group, columns, plan, count) for group in selection.groups_of_one_mask()]
-        ranking = Ranking(*_answers.stacked_rows([rows for rows, _ in answers]))
-        return (ranking, self._explained([work for _, work in answers])) if explain else ranking
+
+        def answer(group: Group) -> Rows:
+            def scan(queries: Queries) -> Rows:
+                return _database.scan_rank(queries, _database.Scan(group.database, len(queries)), columns, count)
+
+            return tables.rank(group.queries, columns, _bits(group), count, scan, plan=plan)
+
+        ranking = Ranking(*_answers.stacked_rows([answer(group) for group in selection.groups_of_one_mask()]))
+        return (ranking, tables.explanation()) if explain else ranking
 
     @overload
     def within(
@@ -246,110 +201,33 @@ class MultiIndex:
         Raises:
             TypeError, ValueError: as ``vtsearch.within``; an unknown plan.
         """
-        _validate.choice("plan", plan, _PLANS)
-        selection = _selection.select(query_codes, self.database, mask)
+        _validate.choice("plan", plan, get_args(Plan))
+        selection, tables = _selection.select(query_codes, self.database, mask), self._tables.recorded()
         reach, count = _validate.checked_radius(radius, 8 * self.database.width), _validate.thread_count(threads)
-        answers = [self._within(group, reach, plan, count) for group in selection.groups_of_one_mask()]
-        neighbors = Neighbors(*_answers.joined([lists for lists, _ in answers]))
-        return (neighbors, self._explained([work for _, work in answers])) if explain else neighbors
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_native"}
+        def answer(group: Group) -> Lists:
+            def scan(queries: Queries) -> Lists:
+                return _database.scan_within(queries, _database.Scan(group.database, len(queries)), reach, count)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._native = self._searcher()
+            return tables.within(group.queries, reach, _bits(group), count, scan, plan=plan)
 
-    def _searcher(self) -> _native.Tables:
-        codes = self.database.parts[0] if self._arrays[0][2] is None else None
-        return _native.Tables(self._arrays, codes, self.database.width, self.bits, self._key_bits)
+        neighbors = Neighbors(*_answers.joined([answer(group) for group in selection.groups_of_one_mask()]))
+        return (neighbors, tables.explanation()) if explain else neighbors
 
     def _build(self, copies: bool, threads: int, report: _validate.Progress | None) -> list[_native.Table]:
         """The tables, as many at a time as there are threads."""
         made: list[_native.Table] = []
-        parts = list(self.database.parts)
         for first in range(0, self.tables, threads):
             last = min(first + threads, self.tables)
-            made += _native.build_tables(parts, self.bits, self.tables, self._key_bits, first, last, copies, threads)
+            made += build_tables(
+                self.database.parts, self.bits, self.tables, first, last, copies=copies, threads=threads
+            )
             if report is not None:
                 report(last, self.tables)
         return made
 
-    def _ranked(self, group: Group, k: int, plan: Plan, threads: int) -> tuple[Rows, _native.Work]:
-        def scan(queries: Queries) -> Rows:
-            return _database.scan_rank(queries, _database.Scan(group.database, len(queries)), k, threads)
 
-        def search(mask: NDArray[np.uint8] | None) -> tuple[Rows, _native.Work, int]:
-            return self._native.rank(group.queries.codes, k, mask, plan == "auto", threads)
-
-        return self._answered(group, plan, search, scan, _filled_rows)
-
-    def _within(self, group: Group, radius: int, plan: Plan, threads: int) -> tuple[Lists, _native.Work]:
-        def scan(queries: Queries) -> Lists:
-            return _database.scan_within(queries, _database.Scan(group.database, len(queries)), radius, threads)
-
-        def search(mask: NDArray[np.uint8] | None) -> tuple[Lists, _native.Work, int]:
-            return self._native.within(group.queries.codes, radius, mask, plan == "auto", threads)
-
-        return self._answered(group, plan, search, scan, _filled_lists)
-
-    def _answered(
-        self,
-        group: Group,
-        plan: Plan,
-        search: Callable[[NDArray[np.uint8] | None], tuple[Found, _native.Work, int]],
-        scan: Callable[[Queries], Found],
-        filled: Callable[[Found, NDArray[np.int64], Found], Found],
-    ) -> tuple[Found, _native.Work]:
-        """What ``search`` finds in the tables, ``filled`` with what ``scan`` finds for the queries that it left."""
-        if self._is_scanned(group, plan):
-            return scan(group.queries), _no_work(group)
-        mask = group.database.mask
-        found, work, left = search(None if mask is None else mask.bits(0, len(self)))
-        if left == len(work):
-            return scan(group.queries), work
-        if left:
-            rest = np.flatnonzero(work[:, 0] == 0)
-            found = filled(found, rest, scan(group.queries[rest]))
-        return found, work
-
-    def _is_scanned(self, group: Group, plan: Plan) -> bool:
-        """Whether no table is read: a small search is over before tables are of use."""
-        compared = len(group.queries) * self.database.width * len(self)
-        return plan == "scan" or compared == 0 or (plan == "auto" and compared < LEAST_SCANNED_BYTES)
-
-    def _explained(self, works: Sequence[_native.Work]) -> Explanation:
-        finished, keys, candidates, radius = np.concatenate(works).T
-        return Explanation(self.tables, finished != 0, keys, candidates, radius)
-
-
-def default_tables(items: int, bits: int, *, copies: bool = True) -> int:
-    """The most substrings, up to MOST_TABLES, that are so long that a bucket has ITEMS_PER_BUCKET items at the mean."""
-    least = min(max(math.log2(max(items, 1) / ITEMS_PER_BUCKET[copies]), LEAST_KEY_BITS), MOST_KEY_BITS)
-    return min(max(int(bits / least), 1), MOST_TABLES)
-
-
-def _no_work(group: Group) -> _native.Work:
-    """What the engine reports of queries for which no table was read."""
-    return np.tile(np.array([0, 0, 0, -1], dtype=np.int64), (len(group.queries), 1))
-
-
-def _filled_rows(rows: Rows, empty: NDArray[np.int64], found: Rows) -> Rows:
-    """Rankings of which some are empty, with what was found for those, in place."""
-    rows[0][empty], rows[1][empty] = found
-    return rows
-
-
-def _filled_lists(lists: Lists, empty: NDArray[np.int64], found: Lists) -> Lists:
-    """Lists of which some are empty, with what was found for those."""
-    sources = [lists] * (len(lists[0]) - 1)
-    places = np.arange(len(sources))
-    for place, q in enumerate(empty.tolist()):
-        sources[q], places[q] = found, place
-    parts = [
-        (source, slice(source[0][i], source[0][i + 1])) for source, i in zip(sources, places.tolist(), strict=True)
-    ]
-    lengths = np.array([part.stop - part.start for _, part in parts], dtype=np.int64)
-    distances = np.concatenate([source[1][part] for source, part in parts])
-    indices = np.concatenate([source[2][part] for source, part in parts])
-    return _answers.offsets_of(lengths), distances, indices
+def _bits(group: Group) -> NDArray[np.uint8] | None:
+    """The mask of a group of queries, as the engine takes it."""
+    mask = group.database.mask
+    return None if mask is None else mask.bits(0, len(group.database))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vtsearch.cli import main
-from vtsearch.index import Index
+from vtsearch.index import Index, tables
 
 
 @pytest.fixture
@@ -56,3 +56,35 @@ def test_compact_tells_what_it_did(index, capsys):
     with Index.open(index) as compacted:
         compacted.verify()
         assert len(compacted) == 14
+
+
+def test_tables_are_made_explained_and_taken_away(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(tables, "LEAST_BYTES", 12)
+    index, code = tmp_path / "index", "0a0a0a"
+    with Index.create(index, 24) as made:
+        made.add(np.arange(45, dtype=np.uint8).reshape(15, 3))
+    plain = printed(capsys, "search", code, "--index", index)
+    assert "of 1 segments" not in printed(capsys, "info", index)
+    printed(capsys, "compact", index, "--tables")
+    assert "of 1 segments" in printed(capsys, "info", index)
+    assert main(["search", code, "--index", str(index), "--explain"]) == 0
+    out, err = capsys.readouterr()
+    assert out == plain
+    assert err.startswith("vtsearch search: 15 items in 1 segments with tables: ")
+    printed(capsys, "compact", index, "--no-tables")
+    assert "of 1 segments" not in printed(capsys, "info", index)
+
+
+def test_search_and_evaluate_take_the_first_bits(index, tmp_path, capsys):
+    whole = json.loads(printed(capsys, "search", "0a0a", "--index", index, "--json"))
+    first = json.loads(printed(capsys, "search", "0a0a", "--index", index, "--json", "--bits", 8))
+    for one, other in zip(whole["queries"][0]["answers"], first["queries"][0]["answers"], strict=True):
+        assert (one["id"], one["distance"]) == (other["id"], 2 * other["distance"])
+    np.save(tmp_path / "codes.npy", np.arange(40, dtype=np.uint8).reshape(20, 2))
+    np.save(tmp_path / "labels.npy", np.arange(20) % 3)
+    sides = [f"--queries={tmp_path}/codes.npy", f"--query-labels={tmp_path}/labels.npy"]
+    sides += [f"--database={tmp_path}/codes.npy", f"--database-labels={tmp_path}/labels.npy"]
+    scores = json.loads(printed(capsys, "evaluate", *sides, "--bits", 7, "--json"))
+    assert scores["bits"] == 7
+    assert main(["evaluate", *sides, "--bits", "17"]) == 2
+    assert "bits: expected at most 16" in capsys.readouterr().err

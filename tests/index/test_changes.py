@@ -69,7 +69,7 @@ def same(index, items):
 
 
 def files(folder):
-    parts = ("codes", "items", "metadata")
+    parts = ("codes", "items", "metadata", "tables")
     return {str(path.relative_to(folder)) for part in parts for path in folder.glob(f"{part}/*")}
 
 

@@ -65,12 +65,13 @@ def test_files_that_the_index_does_not_own_are_never_deleted(folder):
 def leftovers(folder, numbers):
     """The files that a killed change has left under its first names."""
     about = Store(folder / "index.sqlite").read().about
-    (folder / "metadata").mkdir(exist_ok=True)
+    for part in ("metadata", "tables"):
+        (folder / part).mkdir(exist_ok=True)
     files = []
     for number in numbers:
         name = about.file_name(number)
         files += [folder / "codes" / f"{name}.npy", folder / "items" / f"{name}.npy"]
-        files += [folder / "metadata" / f"{name}.sqlite"]
+        files += [folder / "metadata" / f"{name}.sqlite", folder / "tables" / f"{name}.npy"]
     for file in files:
         file.write_bytes(b"left by a kill")
     return files
@@ -111,7 +112,7 @@ def test_deletions_that_a_killed_change_has_not_synced_are_synced_by_the_next(fo
     monkeypatch.setattr(changes, "sync_folders", lambda files: synced.extend(file.parent.name for file in files))
     with Index.open(folder) as index:
         index.compact(indexed=["id"])
-    assert {*synced} == {"codes", "items", "metadata"}
+    assert {*synced} == {"codes", "items", "metadata", "tables"}
 
 
 def test_the_leftover_of_a_creation_that_was_killed_at_its_end_goes_with_the_next_change(folder):

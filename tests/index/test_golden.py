@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from functools import partialmethod
 from pathlib import Path
 
 import damaged_files
@@ -15,25 +16,29 @@ import numpy as np
 import pytest
 from thorough import amount
 
-from vtsearch.index import Index, changes
+from vtsearch._tables import Tables
+from vtsearch.index import Index, changes, tables
 
 GOLDEN = Path(__file__).parent / "golden"
 FOLDER, ANSWERS = GOLDEN / "index", GOLDEN / "answers.json"
-BITS, QUERIES = 12, np.array([[0, 0], [255, 240], [90, 80]], np.uint8)
+BITS, QUERIES = 20, np.array([[0, 0, 0], [255, 255, 240], [90, 80, 0]], np.uint8)
+LEAST_BYTES = 12
+"""Of the codes of a segment with tables, so that one has them."""
 
 
 def build(folder: Path) -> None:
-    """Three segments: one with metadata, of which items are removed; one without; one with another column."""
+    """Three segments: with metadata, tables and removed items; without; with another column."""
     rng = np.random.default_rng(0)
 
     def some(count: int) -> np.ndarray:
-        return rng.integers(0, 256, (count, 2), dtype=np.uint8) & np.array([255, 240], np.uint8)
+        return rng.integers(0, 256, (count, 3), dtype=np.uint8) & np.array([255, 255, 240], np.uint8)
 
     described = {"classes": ("cat", "dog"), "description": {"images": "here"}, "fingerprints": {"model": "m"}}
     with Index.create(folder, BITS, indexed=["size"], **described) as index:
         names = ["a/1.jpg", "a/é.jpg", "b/\udcff.jpg", "b/4.jpg", "b/5.jpg"]
         taken = ["2024-05-06 07:08:09", None, "2023-01-02 03:04:05", "1999-12-31 00:00:00", None]
         index.add(some(5), names, [3, -1, 4, 1, 2**40], {"size": [5, None, -7, 2**62, 0], "taken": taken})
+        index.compact(tables=True)
         index.add(some(3), ["c/1", "c/2", "c/3"], [0, 1, 0])
         index.add(some(2), ["d/1", "d/2"], [1, 1], {"sharpness": [0.25, None]})
         index.remove(["b/4.jpg", "c/2"])
@@ -57,12 +62,22 @@ def answers(index: Index) -> dict[str, object]:
         "positions": index.positions_of(["b/\udcff.jpg", "c/2", "d/2", "a/é.jpg"]).tolist(),
         "search": [found.distances.tolist(), found.indices.tolist(), found.ids],
         "decisions": [[verdict, list(ids)] for verdict, ids in index.decisions()],
-        "groups": [group.ids for group in index.duplicate_groups(4)],
+        "groups": [group.ids for group in index.duplicate_groups(7)],
+        "tables": [bool(segment.tables) for segment in index.segments],
     }
 
 
 @pytest.fixture(scope="module", autouse=True)
-def golden():
+def tabled():
+    """The small segment has tables, and these answer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "LEAST_BYTES", LEAST_BYTES)
+        patch.setattr(Tables, "rank", partialmethod(Tables.rank, plan="tables"))
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def golden(tabled):
     if os.environ.get("VTSEARCH_WRITE_GOLDEN"):
         shutil.rmtree(GOLDEN, ignore_errors=True)
         GOLDEN.mkdir()
@@ -89,18 +104,19 @@ def test_the_golden_index_is_what_is_written_today(copy, tmp_path):
         assert answers(index) == json.loads(ANSWERS.read_text())
     with Index.open(copy) as old, Index.open(tmp_path / "today") as new:
         for one, other in zip(old.segments, new.segments, strict=True):
-            assert (one.codes_sha256, one.items_sha256) == (other.codes_sha256, other.items_sha256)
+            for name in ("codes_sha256", "items_sha256", "tables_sha256"):
+                assert getattr(one, name) == getattr(other, name)
 
 
 def test_the_golden_index_can_be_changed(copy, monkeypatch):
     monkeypatch.setattr(changes, "JOINED", 2)
     with Index.open(copy) as index:
         before = answers(index)
-        index.add(np.zeros((1, 2), np.uint8), ["new"], [7], {"size": [3]})
+        index.add(np.zeros((1, 3), np.uint8), ["new"], [7], {"size": [3]})
         index.remove(["new"])
         index.compact(indexed=["size"])
         index.verify()
-        assert answers(index) == before
+        assert answers(index) == before | {"tables": [True]}
 
 
 def counted(copy, step):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-FOLDERS = ("codes", "items", "metadata")
+FOLDERS = ("codes", "items", "metadata", "tables")
 
 
 class Violation(AssertionError):  # noqa: N818 (what a simulation looks for)
@@ -95,8 +95,17 @@ def _searches(index: Index, state: State, chance: random.Random) -> None:
     expect("ids of answers", answers.ids, [[state.ids[i] for i in row] for row in expected.indices.tolist()])
 
 
-def which_is(index: Index, states: Iterable[State]) -> State:
-    """The state that the index holds.
+def decisions_are(index: Index, state: State) -> None:
+    """The folder of the index has the decisions of a state.
+
+    Raises:
+        Violation: it has others.
+    """
+    expect("decisions", [(verdict, tuple(ids)) for verdict, ids in index.decisions()], list(state.decisions))
+
+
+def which_is(index: Index, states: Iterable[State], *, decided: bool = False) -> State:
+    """The state that the index holds; with ``decided``, one whose decisions are in its folder.
 
     Raises:
         Violation: none of them, such as a mixture.
@@ -106,6 +115,8 @@ def which_is(index: Index, states: Iterable[State]) -> State:
         try:
             items_are(index, state)
             expect("metadata", index.metadata(), state.metadata)
+            if decided:
+                decisions_are(index, state)
         except Violation as error:
             errors.append(str(error))
         else:
@@ -159,6 +170,17 @@ def segments_are_few(index: Index, *, compacted: bool) -> None:
         raise Violation(f"after compact no neighbors that fit one segment: got {sizes}")
     if compacted and any(segment.items != segment.rows for segment in index.segments):
         raise Violation("after compact no rows of removed items: got some")
+
+
+def tables_are(index: Index, *, wanted: bool, least: int) -> None:
+    """After ``compact``, segments of so many bytes of codes have tables if they are wanted, and no others.
+
+    Raises:
+        Violation: otherwise.
+    """
+    width = index.codes().shape[1]
+    expected = [wanted and width > 2 and segment.items * width >= least for segment in index.segments]
+    expect("segments with tables", [bool(segment.tables) for segment in index.segments], expected)
 
 
 def _level(size: int) -> int:

@@ -48,6 +48,27 @@ class State:
     """Items that have been added so far."""
     columns: frozenset[str] = frozenset()
     description: str = ""
+    tables: bool = False
+    """Whether ``compact`` makes tables of codes."""
+    decisions: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Verdicts and ids, in the order in which they were made."""
+
+    def with_decisions(self, new: Sequence[tuple[str, tuple[str, ...]]]) -> State:
+        """The state after further decisions, which replace those of one kind on the same items."""
+        kept = list(self.decisions)
+        for verdict, names in new:
+            kept = [
+                (other, ids)
+                for other, ids in kept
+                if set(ids) != set(names) or (other == "distinct") != (verdict == "distinct")
+            ]
+            kept.append((verdict, names))
+        return replace(self, decisions=tuple(kept))
+
+    def without_decisions(self, names: Iterable[str]) -> State:
+        """The state after what was said of some items has been forgotten."""
+        gone = set(names)
+        return replace(self, decisions=tuple(each for each in self.decisions if not gone & set(each[1])))
 
     def with_items(self, new: Sequence[Item]) -> State:
         """The state after items were added or replaced."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from vtsearch.errors import VtsearchError
-from vtsearch.index import changes, create, items, segments, store, writing
+from vtsearch.index import changes, create, decisions, items, segments, store, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,6 +43,23 @@ def items_not_synced(patch: pytest.MonkeyPatch) -> None:
 
 def metadata_not_synced(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(segments, "write_metadata", _not_synced(segments.write_metadata, ("metadata",)))
+
+
+def tables_not_synced(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(segments, "write_arrays", _not_synced(segments.write_arrays, ("tables",)))
+
+
+def tables_of_removed_items_kept(patch: pytest.MonkeyPatch) -> None:
+    """Tables answer as if nothing had been removed."""
+
+    def opened(file: Any, width: int, bits: int, *_: Any, function: Callable[..., Any] = segments.open_tables) -> Any:
+        return function(file, width, bits)
+
+    patch.setattr(segments, "open_tables", opened)
+
+
+def decisions_on_other_items_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(decisions.Decisions, "without", lambda self, _: self._replace(decisions=self.decisions[2:]))
 
 
 def folders_not_synced(patch: pytest.MonkeyPatch) -> None:
@@ -279,6 +296,9 @@ MISTAKES: list[Callable[[pytest.MonkeyPatch], None]] = [
     codes_not_synced,
     items_not_synced,
     metadata_not_synced,
+    tables_not_synced,
+    tables_of_removed_items_kept,
+    decisions_on_other_items_forgotten,
     folders_not_synced,
     folder_of_a_new_index_not_synced,
     deletions_not_synced,

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,14 +22,19 @@ from simulation.disk import Disk
 from simulation.machine import ERRORS, Crash, Machine, Plan, intercepted
 from simulation.model import State, arguments, condition, new_items
 
+from vtsearch._tables import Tables
 from vtsearch.errors import VtsearchError
-from vtsearch.index import Index, changes, create, opening, segments
+from vtsearch.index import Index, changes, create, opening, segments, tables
 
 STEPS = 200
 MOST_ITEMS = 70
 MOST_HANDLES = 4
 SIZES = {"MOST_ROWS": 24, "SMALL_ROWS": 2, "JOINED": 3}
 """Of segments: a few dozen items make several, which are joined."""
+TABLED_BYTES = 9
+"""Of codes that have tables, which then answer."""
+WITHOUT_TABLES = (1, 5, 6)
+"""Remainders by 7 of the seeds without tables and decisions: they repeat what they found before there were any."""
 TROUBLE = 6
 """Steps after a fault during which others are likelier."""
 IN_CHANGES = [kind for kind in ERRORS if kind not in ("link", "rename")] + ["sync commit", "sync commit", "unlink"]
@@ -108,6 +114,7 @@ class Simulation:
         """Steps during which faults are likelier: a second one meets the leftovers of the first."""
         self._between_calls = 0
         self._mapped = self._chance.choice((256, 5, 0))
+        self._has_tables = seed % 7 not in WITHOUT_TABLES
 
     @contextmanager
     def patched(self) -> Iterator[None]:
@@ -116,6 +123,8 @@ class Simulation:
             stack.enter_context(intercepted(self._machine))
             stack.enter_context(mock.patch.multiple(changes, **SIZES))
             stack.enter_context(mock.patch.object(segments, "MOST_MAPPED", self._mapped))
+            stack.enter_context(mock.patch.object(tables, "LEAST_BYTES", TABLED_BYTES))
+            stack.enter_context(mock.patch.object(Tables, "rank", partialmethod(Tables.rank, plan="tables")))
             yield
 
     def run(self, steps: int) -> Counts:
@@ -171,6 +180,8 @@ class Simulation:
             self._killed_commit: 2,
             self._power_cut: 8 if self._trouble else 1,
         }
+        if self._has_tables:
+            weights |= {self._compact_with_tables: 6, self._decide: 5, self._forget: 1}
         return self._chance.choices([*weights], [*weights.values()])[0]
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -213,6 +224,26 @@ class Simulation:
             if not self._machine.has_failed:
                 audit.folder_is_tidy(handle.index, self._strangers)
                 audit.segments_are_few(handle.index, compacted=compacted)
+                if compacted:
+                    audit.tables_are(handle.index, wanted=after.tables, least=TABLED_BYTES)
+
+    def _decided(self, handle: Handle, call: Callable[[Index], object], after: State) -> None:
+        """Change the decisions, which every handle reads from the folder; the handle's own state stays."""
+        plan, states = self._plan(), [self._state, after]
+        try:
+            with self._machine.running(plan):
+                call(handle.index)
+        except Crash:
+            self._handles.remove(handle)
+            self._undone.append(self._state)
+            self._crash(plan, states)
+        except (KeyboardInterrupt, OSError, VtsearchError) as error:
+            self._names_a_file(error)
+            self._undone.append(self._state)
+            self._state = self._reader(states).state
+        else:
+            self._state = after
+            self._undone.clear()
 
     def _names_a_file(self, error: BaseException, folder: Path | None = None) -> None:
         """An error comes from a fault and names a file in a folder, by default that of the index."""
@@ -244,7 +275,7 @@ class Simulation:
         """
         index = Index.open(self._folder)
         index.verify()
-        state = audit.which_is(index, states)
+        state = audit.which_is(index, states, decided=True)
         audit.all_is(index, state, self._chance)
         return Handle(index, state)
 
@@ -255,6 +286,7 @@ class Simulation:
         if self._handles and self._chance.random() < 0.4:
             handle = self._any()
             audit.all_is(handle.index, handle.state, self._chance)
+            audit.decisions_are(handle.index, self._state)
         audit.strangers_are_there(self._strangers)
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -329,6 +361,24 @@ class Simulation:
     def _compact_indexed(self) -> None:
         names = [name for name in ("id", "label", "n", "word") if self._chance.random() < 0.4]
         self._change(self._any(), lambda index: index.compact(indexed=names), self._state, compacted=True)
+
+    def _compact_with_tables(self) -> None:
+        wanted = self._chance.random() < 0.8
+        after = replace(self._state, tables=wanted)
+        self._change(self._any(), lambda index: index.compact(tables=wanted), after, compacted=True)
+
+    def _decide(self) -> None:
+        handle, chance = self._any(), self._chance
+        names = chance.sample(handle.state.ids, min(len(handle.state), 3))
+        new = [(chance.choice(("keep", "remove")), (name,)) for name in names[:2]]
+        if len(names) == 3:
+            new.append(("distinct", tuple(names[1:])))
+        self._decided(handle, lambda index: index.decide(new), self._state.with_decisions(new))
+
+    def _forget(self) -> None:
+        names = [name for _, names in self._state.decisions for name in names][:2]
+        after = self._state.without_decisions(names)
+        self._decided(self._any(), lambda index: index.forget_decisions(names), after)
 
     def _describe(self) -> None:
         state = replace(self._state, description=f"images {self._chance.randrange(1000)}")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from vtsearch._database import Database
-from vtsearch.codes import pack
+from vtsearch._validate import whole_number
+from vtsearch.codes import pack, prefix
 from vtsearch.errors import VtsearchError
 from vtsearch.exchange import npy
 from vtsearch.index import Index
@@ -35,6 +36,11 @@ class LabelledCodes:
         parts = self.database.parts
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
+    def prefixes(self, bits: int) -> LabelledCodes:
+        """The first bits of the codes."""
+        parts = [prefix(part, whole_number("bits", bits, 1, self.bits)) for part in self.database.parts]
+        return replace(self, database=Database(parts), bits=bits)
+
 
 @dataclass(frozen=True)
 class OpenedCodes:
@@ -57,6 +63,10 @@ class CodePair(NamedTuple):
 
     queries: LabelledCodes
     database: LabelledCodes
+
+    def prefixes(self, bits: int | None) -> CodePair:
+        """The same with the first bits of all codes; None for whole codes."""
+        return self if bits is None else CodePair(*(side.prefixes(bits) for side in self))
 
     def masked(self, mask: NDArray[np.bool_] | None) -> CodePair:
         """The same with a database in which queries find only the items that a mask allows."""

@@ -61,6 +61,7 @@ def parser() -> CommandParser:
     command.add_argument("--database-labels", help="the same for the database")
     command.add_argument("-k", "--k", type=int, help="length of the list that counts; by default the whole database")
     command.add_argument("--normalizer", type=Normalizer, default="retrieved", help="divisor of average precision")
+    command.add_argument("--bits", type=int, help="compare the first bits of the codes alone, as of a nested model")
     command.add_argument("--where", help=f"of a database that is an index, {WHERE}")
     command.add_argument(
         "--exclude",
@@ -94,7 +95,7 @@ def run(argv: list[str]) -> int:
     )
     refuse_mixing(opened)
     mask = None if args.where is None else matching(opened.database, args.where)
-    queries, database = pair = opened.masked(mask)
+    queries, database = pair = opened.prefixes(args.bits).masked(mask)
     others = None if args.against is None else open_others(args.against, pair).masked(mask)
     exclude = excluded_positions(pair, args.exclude)
     with scanning("evaluating") as progress:

@@ -91,6 +91,7 @@ def _index(folder: Path) -> dict[str, Any]:
             "items": len(index),
             "bits": index.bits,
             "segments": len(index.segments),
+            **_tables(index),
             "labels": label_form(index.labels()),
             "classes": len(index.classes),
             **({"columns": _columns(index)} if index.columns() else {}),
@@ -101,6 +102,12 @@ def _index(folder: Path) -> dict[str, Any]:
             **{name: value for name, value in index.description.items() if name != SKIPPED},
             **_skipped(index),
         }
+
+
+def _tables(index: Index) -> dict[str, str]:
+    """How many segments have tables of their codes, if any."""
+    tabled = [segment for segment in index.segments if segment.tables]
+    return {"tables": f"of {len(tabled)} segments"} if tabled else {}
 
 
 def _columns(index: Index) -> dict[str, str]:

@@ -71,10 +71,12 @@ def parser() -> CommandParser:
     command.add_argument("--index", required=True, help="folder of the index")
     command.add_argument("--model", help="model folder for images; by default the one that made the index")
     command.add_argument("-k", "--k", type=int, default=10, help="how many answers")
+    command.add_argument("--bits", type=int, help="compare the first bits of the codes alone, as of a nested model")
     command.add_argument("--where", help=WHERE)
     command.add_argument("--show", nargs="+", default=[], metavar="COLUMN", help="columns of metadata to print")
     command.add_argument("--with-self", action="store_true", help="let items of the index find themselves")
     command.add_argument("--threads", type=int, help="upper bound; by default the CPUs that may be used")
+    command.add_argument("--explain", action="store_true", help="also print how the answers were found")
     command.add_argument("--json", action="store_true", help="print JSON, with all metadata")
     command.add_argument("--images", help="folder of the index's images, if it has moved")
     command.add_argument("--picture", help="PNG file to draw the answers into")
@@ -90,12 +92,14 @@ def run(argv: list[str]) -> int:
         queries = _queries(args.query, index, args.model)
         without_self = not args.with_self
         with scanning("searching") as progress:
-            found = index.search(
+            found, how = index.search(
                 np.stack([query.code for query in queries]),
                 whole_number("k", args.k, 1) + without_self,  # one more, in case a query finds itself
                 where=args.where,
                 threads=args.threads,
                 progress=progress,
+                bits=args.bits,
+                explain=True,
             )
         answers = [
             [answer for answer in each if not (without_self and answer.position == query.item)][: args.k]
@@ -105,6 +109,9 @@ def run(argv: list[str]) -> int:
             _print_json(args.index, queries, answers)
         else:
             _print(queries, answers, args.show)
+        if args.explain:
+            sys.stdout.flush()
+            print(f"vtsearch search: {how}", file=sys.stderr)
         if args.picture is not None:  # after the answers: a missing image does not hide them
             sys.stdout.flush()
             _draw(args, queries, index, answers)

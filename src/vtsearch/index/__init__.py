@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from vtsearch.index.answers import Answers
 from vtsearch.index.decisions import Decision, Verdict
 from vtsearch.index.duplicate_groups import DuplicateGroup
+from vtsearch.index.explanation import SearchExplanation
 from vtsearch.index.index import Index
-from vtsearch.index.queries import Answers
 
-__all__ = ["Answers", "Decision", "DuplicateGroup", "Index", "Verdict"]
+__all__ = ["Answers", "Decision", "DuplicateGroup", "Index", "SearchExplanation", "Verdict"]

@@ -102,6 +102,8 @@ class About:
     """Columns of metadata that any segment has or had."""
     indexed: tuple[str, ...] = ()
     """Columns that have a B-tree."""
+    tables: bool = False
+    """Whether ``compact`` makes tables of the codes of each large segment."""
     decisions: str = ""
     """Checksum of the decisions; empty without any."""
     uuid: str = field(default_factory=new_name)
@@ -131,6 +133,7 @@ class About:
             "labels": asdict(self.labels),
             "columns": dict(self.columns),
             "indexed": list(self.indexed),
+            "tables": self.tables,
             "decisions": self.decisions,
             "uuid": self.uuid,
             "next": self.next,
@@ -156,8 +159,15 @@ class About:
             labels=LabelForm.of_row(**values["labels"]),
             columns=types_of_row(values["columns"]),
             indexed=checked_indexed(values["indexed"]),
+            tables=_checked_bool(values["tables"]),
             decisions=str(values["decisions"]),
             uuid=checked_name(values["uuid"]),
             next=checked_name(values["next"]),
             added=whole_number("added", values["added"], 0),
         )
+
+
+def _checked_bool(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"expected true or false, got {value!r}")
+    return value

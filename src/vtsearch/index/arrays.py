@@ -56,7 +56,7 @@ def layout_of(array: NDArray[np.generic]) -> Layout:
     return Layout(descr, array.shape)
 
 
-def write_arrays(path: Path, arrays: Sequence[NDArray[np.generic]]) -> str:
+def write_arrays(path: Path, arrays: Iterable[NDArray[np.generic]]) -> str:
     """Write arrays into a file, on disk to stay before this returns; returns its SHA-256 in hexadecimal.
 
     Raises:

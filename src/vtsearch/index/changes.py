@@ -15,8 +15,17 @@ from vtsearch.index.ids import Ids
 from vtsearch.index.items import Columns
 from vtsearch.index.labels import LabelForm, same_form
 from vtsearch.index.metadata import OWN, joined_types
-from vtsearch.index.segments import CODES_FOLDER, FOLDERS, file_name, sync_folders, write_codes, write_segment
+from vtsearch.index.segments import (
+    CODES_FOLDER,
+    FOLDERS,
+    file_name,
+    sync_folders,
+    write_codes,
+    write_segment,
+    write_tables,
+)
 from vtsearch.index.store import FILE_NAME
+from vtsearch.index.tables import pays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -183,12 +192,16 @@ class Change:
         """Set which columns have a B-tree."""
         self.about = replace(self.about, indexed=names)
 
+    def index_codes(self, *, tables: bool) -> None:
+        """Set whether ``compact`` makes tables of codes."""
+        self.about = replace(self.about, tables=tables)
+
     def segments(self, *, compact: bool = False) -> list[Segment]:
         """Write the files that are new, on disk to stay before this returns; all segments, in order.
 
         Args:
-            compact: join all neighbors that fit one segment, and write again those whose columns are indexed
-                otherwise; by default only many small ones at the end are joined.
+            compact: join all neighbors that fit one segment, write again those whose columns are indexed otherwise,
+                and make the tables of codes that are missing; by default only many small ones at the end are joined.
 
         Raises:
             OSError: a disk that is full or refuses.
@@ -198,7 +211,16 @@ class Change:
         first = 0 if compact else _first_to_join([len(piece) for piece in pieces])
         indexed = self.about.indexed
         plan = [*map(_mended, pieces[:first]), *(_as_one(group, indexed) for group in _groups(pieces[first:]))]
-        return [piece.written(Place(self._folder, self._name, indexed)) for piece in plan]
+        segments = [piece.written(Place(self._folder, self._name, indexed)) for piece in plan]
+        return list(map(self._tabled, segments)) if compact else segments
+
+    def _tabled(self, segment: Segment) -> Segment:
+        """A segment from which nothing has been removed, with tables of its codes or without, as the index has them."""
+        if not self.about.tables:
+            return segment.without_tables()
+        if segment.tables or not pays(segment.rows, self.about.width):
+            return segment
+        return write_tables(self._folder, self._name(), segment, self.about)
 
     @contextmanager
     def cleaned(self, prove: Callable[[], None]) -> Iterator[None]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from vtsearch._tables import Tables
     from vtsearch.index.about import About
     from vtsearch.index.ids import Ids
     from vtsearch.index.labels import Labels
@@ -36,6 +37,14 @@ class Generation:
     def codes(self) -> list[NDArray[np.uint8]]:
         """The codes of all segments, at least one array."""
         return [part.codes for part in self.parts] or [np.empty((0, self.about.width), dtype=np.uint8)]
+
+    def prefixes(self, bits: int) -> list[NDArray[np.uint8]]:
+        """The first bits of the codes of all segments, at least one array."""
+        return [part.prefixes(bits) for part in self.parts] or [np.empty((0, -(-bits // 8)), dtype=np.uint8)]
+
+    def tables(self) -> list[Tables | None]:
+        """The tables of the codes of each segment, or None."""
+        return [part.tables for part in self.parts]
 
     def ids(self) -> list[str]:
         """All ids."""

@@ -9,15 +9,15 @@ import numpy as np
 
 from vtsearch._atomic_io import recover_folder
 from vtsearch._database import Database
-from vtsearch._validate import checked_positions
+from vtsearch._validate import checked_positions, whole_number
 from vtsearch.errors import VtsearchError
 from vtsearch.index.about import About, checked_bits, checked_indexed, checked_names, checked_texts
+from vtsearch.index.analysis import Analysis
 from vtsearch.index.create import is_vacant, place
 from vtsearch.index.duplicate_groups import checked_rule, read_groups
 from vtsearch.index.generation import Generation
 from vtsearch.index.ids import Ids
 from vtsearch.index.opening import open_generation
-from vtsearch.index.queries import Queries
 from vtsearch.index.store import FILE_NAME, new_file
 from vtsearch.index.writing import Writing
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from vtsearch.index.where import Params
 
 
-class Index(Writing, Queries):
+class Index(Writing, Analysis):
     """Codes on disk, with the ids, labels and metadata of their items.
 
     An open index answers from the state that it opened, or that its own last change left, whatever becomes of the
@@ -149,17 +149,21 @@ class Index(Writing, Queries):
         parts = self._generation().codes()
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def database(self, *, mask: ArrayLike | None = None) -> Database:
+    def database(self, *, mask: ArrayLike | None = None, bits: int | None = None) -> Database:
         """The codes of all segments, mapped and not joined, as every function with ``db_codes`` takes them.
 
         Args:
             mask: (n,) bool, or its ``numpy.packbits``, or the positions of the allowed items, ascending.
+            bits: only the first bits of the codes, in memory, as for ``search``.
 
         Raises:
-            TypeError: a mask of another dtype.
-            ValueError: a mask of another length.
+            TypeError: a mask of another dtype; bits that are no int.
+            ValueError: a mask of another length; bits beyond the length of the codes.
         """
-        return Database(self._generation().codes(), mask=mask)
+        generation = self._generation()
+        if bits is not None and whole_number("bits", bits, 1, self.bits) < self.bits:
+            return Database(generation.prefixes(bits), mask=mask)
+        return Database(generation.codes(), mask=mask).with_tables(generation.tables())
 
     def code(self, position: int) -> NDArray[np.uint8]:
         """(1, bytes) uint8: a copy of the code at a position of 0 .. n - 1, of which nothing else is read.

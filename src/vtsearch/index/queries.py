@@ -1,49 +1,42 @@
-"""The questions to an index: nearest items, range searches, counts, duplicates, metrics."""
+"""Searches of an index: nearest items, items within a radius, their number, distances."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 
-from vtsearch import duplicates, ranking
-from vtsearch._database import Database
+from vtsearch import _validate, ranking
 from vtsearch._masks import restricted
-from vtsearch.evaluation import Evaluation, evaluate
+from vtsearch.codes import prefix
 from vtsearch.index.about import checked_names
+from vtsearch.index.answers import Answers
+from vtsearch.index.explanation import SearchExplanation
 from vtsearch.index.ids import refuse_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+    from typing import Unpack
 
     from numpy.typing import ArrayLike, NDArray
 
+    from vtsearch._database import Database
     from vtsearch._exclusions import Exclude
+    from vtsearch.index.answers import Options, Restrictions
     from vtsearch.index.labels import Labels
     from vtsearch.index.where import Params
-    from vtsearch.metrics import Normalizer
 
 
-class Options(TypedDict):
-    """The arguments that every search passes on."""
+class Asked(NamedTuple):
+    """A search, with all that belongs to one moment."""
 
+    items: Queries
+    codes: NDArray[np.uint8]
+    """Of the queries."""
+    database: Database
     mask: ArrayLike | None
-    exclude: Exclude | None
-    threads: int | None
-    progress: Callable[[int, int], object] | None
-
-
-class Answers(NamedTuple):
-    """The nearest items of each query, nearest first, in the order (distance, index)."""
-
-    distances: NDArray[np.int32]
-    """(q, k)"""
-    indices: NDArray[np.int64]
-    """(q, k) positions in the index."""
-    ids: list[list[str]]
-    """q rows of k external ids."""
 
 
 class Queries(ABC):
@@ -60,8 +53,8 @@ class Queries(ABC):
         """Length of the codes."""
 
     @abstractmethod
-    def database(self, *, mask: ArrayLike | None = None) -> Database:
-        """The codes of all items."""
+    def database(self, *, mask: ArrayLike | None = None, bits: int | None = None) -> Database:
+        """The codes of all items, or their first bits."""
 
     @abstractmethod
     def labels(self) -> Labels | None:
@@ -87,6 +80,24 @@ class Queries(ABC):
     def ids_at(self, positions: Sequence[int]) -> dict[int, str]:
         """Position -> id of some items."""
 
+    @overload
+    def search(
+        self,
+        query_codes: NDArray[np.uint8],
+        k: int | None = None,
+        *,
+        explain: Literal[False] = False,
+        **restrictions: Unpack[Restrictions],
+    ) -> Answers: ...
+    @overload
+    def search(
+        self,
+        query_codes: NDArray[np.uint8],
+        k: int | None = None,
+        *,
+        explain: Literal[True],
+        **restrictions: Unpack[Restrictions],
+    ) -> tuple[Answers, SearchExplanation]: ...
     def search(
         self,
         query_codes: NDArray[np.uint8],
@@ -98,10 +109,13 @@ class Queries(ABC):
         exclude: Exclude | None = None,
         threads: int | None = None,
         progress: Callable[[int, int], object] | None = None,
-    ) -> Answers:
+        bits: int | None = None,
+        explain: bool = False,
+    ) -> Answers | tuple[Answers, SearchExplanation]:
         """The k nearest items of each query, nearest first.
 
-        Codes of more than 256 MiB in all leave memory as the scan goes on, as for ``vtsearch.rank``.
+        Codes of more than 256 MiB in all leave memory as the scan goes on, as for ``vtsearch.rank``. Segments with
+        tables (``compact``) are searched by these where that takes less time.
 
         Args:
             query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
@@ -114,9 +128,13 @@ class Queries(ABC):
                 is item i; as for ``vtsearch.rank``.
             threads: upper bound; by default the CPUs that this process may use.
             progress: called with items done and items in all as the scan goes on.
+            bits: compare the first bits of the codes alone, as those of a nested model; queries have these, or whole
+                codes. They are copied into memory once, (n, ceil(bits / 8)), and stay there until the index is closed.
+            explain: also return how the answers were found.
 
         Returns:
-            distances, indices and ids, all (q, min(k, items allowed)), ordered by (distance, index).
+            distances, indices and ids, all (q, min(k, items allowed)), ordered by (distance, index); with explain,
+            that and a ``SearchExplanation``.
 
         Raises:
             TypeError: codes that are not uint8; progress that is not a function; parameters of other types.
@@ -124,11 +142,13 @@ class Queries(ABC):
                 condition that SQLite does not take.
             VtsearchError: a condition that takes more than a minute.
         """
-        frozen, allowed = self._frozen()._allowed(where, params, mask)  # noqa: SLF001 (its own)
+        items, codes, database, allowed = self._asked(query_codes, where, params, mask, bits)
         options: Options = {"mask": allowed, "exclude": exclude, "threads": threads, "progress": progress}
-        distances, indices = ranking.rank(query_codes, frozen.database(), k, **options)
-        names = frozen.ids_at(np.unique(indices).tolist())
-        return Answers(distances, indices, [[names[position] for position in row] for row in indices.tolist()])
+        database = database.recorded() if explain else database
+        distances, indices = ranking.rank(codes, database, k, **options)
+        names = items.ids_at(np.unique(indices).tolist())
+        answers = Answers(distances, indices, [[names[position] for position in row] for row in indices.tolist()])
+        return (answers, SearchExplanation.of(database)) if explain else answers
 
     def search_items(
         self,
@@ -141,6 +161,7 @@ class Queries(ABC):
         exclude: Literal["self"] | None = "self",
         threads: int | None = None,
         progress: Callable[[int, int], object] | None = None,
+        bits: int | None = None,
     ) -> Answers:
         """The k nearest items of each of some items, nearest first, without itself.
 
@@ -153,6 +174,7 @@ class Queries(ABC):
             exclude: "self" leaves each item out of its own answers; None does not.
             threads: as for ``search``.
             progress: as for ``search``.
+            bits: as for ``search``.
 
         Raises:
             TypeError: ids that are not strings.
@@ -174,8 +196,27 @@ class Queries(ABC):
             exclude=positions if exclude == "self" else None,
             threads=threads,
             progress=progress,
+            bits=bits,
         )
 
+    @overload
+    def within(
+        self,
+        query_codes: NDArray[np.uint8],
+        radius: int,
+        *,
+        explain: Literal[False] = False,
+        **restrictions: Unpack[Restrictions],
+    ) -> ranking.Neighbors: ...
+    @overload
+    def within(
+        self,
+        query_codes: NDArray[np.uint8],
+        radius: int,
+        *,
+        explain: Literal[True],
+        **restrictions: Unpack[Restrictions],
+    ) -> tuple[ranking.Neighbors, SearchExplanation]: ...
     def within(
         self,
         query_codes: NDArray[np.uint8],
@@ -187,15 +228,21 @@ class Queries(ABC):
         exclude: Exclude | None = None,
         threads: int | None = None,
         progress: Callable[[int, int], object] | None = None,
-    ) -> ranking.Neighbors:
+        bits: int | None = None,
+        explain: bool = False,
+    ) -> ranking.Neighbors | tuple[ranking.Neighbors, SearchExplanation]:
         """The items within a radius of each query, as ``vtsearch.within``; indices are positions.
+
+        With ``explain``, that and how they were found, as for ``search``.
 
         Raises:
             TypeError, ValueError: as ``search`` and ``vtsearch.within``.
         """
-        frozen, allowed = self._allowed(where, params, mask)
+        _, codes, database, allowed = self._asked(query_codes, where, params, mask, bits)
         options: Options = {"mask": allowed, "exclude": exclude, "threads": threads, "progress": progress}
-        return ranking.within(query_codes, frozen.database(), radius, **options)
+        database = database.recorded() if explain else database
+        neighbors = ranking.within(codes, database, radius, **options)
+        return (neighbors, SearchExplanation.of(database)) if explain else neighbors
 
     def count(
         self,
@@ -208,15 +255,16 @@ class Queries(ABC):
         exclude: Exclude | None = None,
         threads: int | None = None,
         progress: Callable[[int, int], object] | None = None,
+        bits: int | None = None,
     ) -> NDArray[np.int64]:
         """The number of items within a radius of each query, (q,), as ``vtsearch.count``.
 
         Raises:
             TypeError, ValueError: as ``search`` and ``vtsearch.count``.
         """
-        frozen, allowed = self._allowed(where, params, mask)
+        _, codes, database, allowed = self._asked(query_codes, where, params, mask, bits)
         options: Options = {"mask": allowed, "exclude": exclude, "threads": threads, "progress": progress}
-        return ranking.count(query_codes, frozen.database(), radius, **options)
+        return ranking.count(codes, database, radius, **options)
 
     def histogram(
         self,
@@ -228,89 +276,45 @@ class Queries(ABC):
         exclude: Exclude | None = None,
         threads: int | None = None,
         progress: Callable[[int, int], object] | None = None,
+        bits: int | None = None,
     ) -> NDArray[np.int64]:
         """The number of items at each distance from each query, (q, 8 * bytes + 1), as ``vtsearch.histogram``.
 
         Raises:
             TypeError, ValueError: as ``search`` and ``vtsearch.histogram``.
         """
-        frozen, allowed = self._allowed(where, params, mask)
+        _, codes, database, allowed = self._asked(query_codes, where, params, mask, bits)
         options: Options = {"mask": allowed, "exclude": exclude, "threads": threads, "progress": progress}
-        return ranking.histogram(query_codes, frozen.database(), **options)
+        return ranking.histogram(codes, database, **options)
 
-    def deduplicate(
-        self,
-        radius: int,
-        *,
-        against: NDArray[np.uint8] | Database | None = None,
-        max_diameter: int | None = None,
-        where: str | None = None,
-        params: Params = (),
-        threads: int | None = None,
-        progress: Callable[[int, int], object] | None = None,
-    ) -> duplicates.Duplicates:
-        """Groups of near-duplicate items, as ``vtsearch.deduplicate``; indices are positions.
-
-        Several segments are first copied to one temporary file. The old items of ``against`` may be those of another
-        index, as its ``database()``. With ``where``, the items that the condition does not hold for are in no group.
-
-        Raises:
-            TypeError, ValueError: as ``search`` and ``vtsearch.deduplicate``.
-        """
-        frozen = self._frozen()
-        database = frozen.database()
-        found_among = None if where is None else np.flatnonzero(frozen.where(where, params))
-        found = duplicates.deduplicate(
-            database if found_among is None else database.rows(found_among),
-            radius,
-            against=against,
-            max_diameter=max_diameter,
-            threads=threads,
-            progress=progress,
-        )
-        return found if found_among is None else found.of_items(found_among, len(database))
-
-    def evaluate(
+    def _asked(
         self,
         query_codes: NDArray[np.uint8],
-        query_labels: NDArray[np.generic],
-        k: int | None = None,
-        *,
-        normalizer: Normalizer = "retrieved",
-        where: str | None = None,
-        params: Params = (),
-        mask: ArrayLike | None = None,
-        exclude: Exclude | None = None,
-        threads: int | None = None,
-        progress: Callable[[int, int], object] | None = None,
-    ) -> Evaluation:
-        """Retrieval metrics of queries against the labels of the index, as ``vtsearch.evaluate``.
-
-        Raises:
-            ValueError: an index without labels; as ``search`` and ``vtsearch.evaluate``.
-            TypeError: as ``search`` and ``vtsearch.evaluate``.
-        """
-        frozen, allowed = self._frozen()._allowed(where, params, mask)  # noqa: SLF001 (its own)
-        labels = frozen.labels()
-        if labels is None:
-            raise ValueError(f"query_labels: expected none for {self.path}, an index without labels")
-        database = Database(frozen.database().parts, labels=labels)
-        return evaluate(
-            query_codes,
-            database,
-            query_labels,
-            k=k,
-            normalizer=normalizer,
-            bits=self.bits,
-            mask=allowed,
-            exclude=exclude,
-            threads=threads,
-            progress=progress,
-        )
-
-    def _allowed(self, where: str | None, params: Params, mask: ArrayLike | None) -> tuple[Queries, ArrayLike | None]:
-        """The items to ask, and a mask of those that the mask and the condition allow, of one moment."""
-        if where is None:
-            return self, mask
+        where: str | None,
+        params: Params,
+        mask: ArrayLike | None,
+        bits: int | None,
+    ) -> Asked:
+        """A search of the items of this moment."""
         frozen = self._frozen()
-        return frozen, restricted(mask, frozen.where(where, params))
+        allowed = mask if where is None else restricted(mask, frozen.where(where, params))
+        codes = query_codes if bits is None else _prefixes(query_codes, self.bits, bits)
+        return Asked(frozen, codes, frozen.database(bits=bits), allowed)
+
+
+def _prefixes(query_codes: Any, whole: int, bits: int) -> NDArray[np.uint8]:
+    """The first bits of queries, given as whole codes or as these alone.
+
+    Raises:
+        TypeError, ValueError: bits out of range, codes of another width.
+    """
+    count = _validate.whole_number("bits", bits, 1, whole)
+    codes = _validate.as_array("query_codes", query_codes)
+    codes = _validate.codes_matrix("query_codes", codes[None] if codes.ndim == 1 else codes)
+    widths = -(-whole // 8), -(-count // 8)
+    if codes.shape[1] not in widths:
+        raise ValueError(
+            f"query_codes: expected {widths[0]} bytes per code, or {widths[1]} of the first {count} bits, "
+            f"got {codes.shape[1]}"
+        )
+    return prefix(codes, count)

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from vtsearch._atomic_io import sync_folder
+from vtsearch.codes import prefix
 from vtsearch.index.arrays import Layout, bytes_of, open_arrays, write_arrays
 from vtsearch.index.items import Items, item_layouts
 from vtsearch.index.metadata import OWN
 from vtsearch.index.metadata_file import MetadataFile, write_metadata
+from vtsearch.index.tables import count_of, open_tables, table_arrays, table_layouts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from vtsearch._tables import Tables
     from vtsearch.index.about import About
     from vtsearch.index.arrays import ArrayFile
     from vtsearch.index.items import Columns
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
 CODES_FOLDER = "codes"
 ITEMS_FOLDER = "items"
 METADATA_FOLDER = "metadata"
-FOLDERS = CODES_FOLDER, ITEMS_FOLDER, METADATA_FOLDER
+TABLES_FOLDER = "tables"
+FOLDERS = CODES_FOLDER, ITEMS_FOLDER, METADATA_FOLDER, TABLES_FOLDER
 
 MOST_MAPPED = 256
 """Files that one index maps at most; each holds a file descriptor, of which a process often has 1,024."""
@@ -39,9 +43,10 @@ def file_name(folder: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Segment:
-    """The entry of its files in ``index.sqlite``: ``codes/CODES.npy``, ``items/NAME.npy``, ``metadata/NAME.sqlite``.
+    """The entry of its files in ``index.sqlite``.
 
-    Those of items and metadata are never written again. One of codes has those of the items that are left, and, once
+    Those are ``codes/CODES.npy``, ``items/NAME.npy``, ``metadata/NAME.sqlite`` and ``tables/TABLES.npy``. Those of
+    items, metadata and tables are never written again. One of codes has those of the items that are left, and, once
     some have been removed, their rows in the file of items.
     """
 
@@ -58,40 +63,67 @@ class Segment:
     items_sha256: str
     metadata_sha256: str
     """Empty without a file of metadata."""
+    tables: str = ""
+    """Empty without a file of tables."""
+    table_count: int = 0
+    tables_sha256: str = ""
 
     @property
     def files(self) -> dict[str, str]:
         """The names of its files by their folder."""
-        names = {CODES_FOLDER: self.codes, ITEMS_FOLDER: self.name, METADATA_FOLDER: self.name}
-        folders = FOLDERS if self.metadata_bytes else FOLDERS[:2]
-        return {folder: file_name(folder, names[folder]) for folder in folders}
+        names = {CODES_FOLDER: self.codes, ITEMS_FOLDER: self.name}
+        if self.metadata_bytes:
+            names[METADATA_FOLDER] = self.name
+        if self.tables:
+            names[TABLES_FOLDER] = self.tables
+        return {folder: file_name(folder, name) for folder, name in names.items()}
 
     def layouts(self, about: About) -> dict[str, list[Layout]]:
-        """The arrays of the files of codes and items by their folder."""
+        """The arrays of all files by their folder, but of that of metadata."""
         kept = [Layout("<u4", (self.items,))] if self.items < self.rows else []
-        return {
+        layouts = {
             CODES_FOLDER: [Layout("|u1", (self.items, about.width)), *kept],
             ITEMS_FOLDER: item_layouts(self.rows, self.id_bytes, about.labels),
         }
+        if self.tables:
+            layouts[TABLES_FOLDER] = table_layouts(self.rows, about.width, about.bits, self.table_count)
+        return layouts
 
     def sizes(self, about: About) -> dict[str, int]:
         """The bytes of all files by their folder."""
         sizes = {folder: bytes_of(layouts) for folder, layouts in self.layouts(about).items()}
         return {**sizes, METADATA_FOLDER: self.metadata_bytes} if self.metadata_bytes else sizes
 
+    def without_tables(self) -> Segment:
+        """The same files but those of tables."""
+        return replace(self, tables="", table_count=0, tables_sha256="")
+
 
 class Part:
     """An open segment."""
 
-    def __init__(self, segment: Segment, codes: ArrayFile, items: ArrayFile, metadata: MetadataFile | None) -> None:
-        self.segment = segment
-        self.codes = cast("NDArray[np.uint8]", codes.arrays[0])
+    def __init__(self, segment: Segment, about: About, files: Mapping[str, ArrayFile | MetadataFile]) -> None:
+        """``files``: those of the segment by their folder."""
+        self.segment, self._files = segment, files
+        self.codes = cast("NDArray[np.uint8]", self._arrays(CODES_FOLDER).arrays[0])
         """(items, bytes)"""
-        self.items = Items(items, metadata, *cast("list[NDArray[np.uint32]]", codes.arrays[1:]))
-        self._codes_file, self._items_file, self._metadata_file = codes, items, metadata
+        kept = cast("list[NDArray[np.uint32]]", self._arrays(CODES_FOLDER).arrays[1:])
+        metadata = cast("MetadataFile | None", files.get(METADATA_FOLDER))
+        self.items = Items(self._arrays(ITEMS_FOLDER), metadata, *kept)
+        self._prefixes: dict[int, NDArray[np.uint8]] = {}
+        self.tables: Tables | None = None
+        """Of the codes, if there is a file of them."""
+        if TABLES_FOLDER in files:
+            self.tables = open_tables(self._arrays(TABLES_FOLDER), about.width, about.bits, *kept)
 
     def __len__(self) -> int:
         return self.segment.items
+
+    def prefixes(self, bits: int) -> NDArray[np.uint8]:
+        """The first bits of the codes, made when they are first asked for and kept in memory."""
+        if bits not in self._prefixes:
+            self._prefixes[bits] = prefix(self.codes, bits)
+        return self._prefixes[bits]
 
     def without(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.uint8], Items]:
         """Codes and items without some, given by their positions."""
@@ -105,12 +137,19 @@ class Part:
         Raises:
             VtsearchError: a file whose bytes are not those that were written.
         """
-        if CODES_FOLDER in folders:
-            self._codes_file.verify(self.segment.codes_sha256)
-        if ITEMS_FOLDER in folders:
-            self._items_file.verify(self.segment.items_sha256)
-        if METADATA_FOLDER in folders and self._metadata_file is not None:
-            self._metadata_file.verify(self.segment.metadata_sha256)
+        segment = self.segment
+        checksums = {
+            CODES_FOLDER: segment.codes_sha256,
+            ITEMS_FOLDER: segment.items_sha256,
+            METADATA_FOLDER: segment.metadata_sha256,
+            TABLES_FOLDER: segment.tables_sha256,
+        }
+        for folder in folders:
+            if folder in self._files:
+                self._files[folder].verify(checksums[folder])
+
+    def _arrays(self, folder: str) -> ArrayFile:
+        return cast("ArrayFile", self._files[folder])
 
 
 def write_segment(
@@ -151,7 +190,23 @@ def write_codes(folder: Path, name: str, segment: Segment, codes: NDArray[np.uin
     return replace(segment, codes=name, items=len(codes), codes_sha256=codes_sha256)
 
 
-def _write(folder: Path, subfolder: str, name: str, arrays: Sequence[NDArray[Any]]) -> str:
+def write_tables(folder: Path, name: str, segment: Segment, about: About) -> Segment:
+    """Write tables of the codes of a segment from which nothing has been removed.
+
+    Raises:
+        VtsearchError: a damaged file of codes.
+        OSError: a disk that is full or refuses; names the file, and no file stays.
+    """
+    path = folder / CODES_FOLDER / segment.files[CODES_FOLDER]
+    file = open_arrays(path, segment.layouts(about)[CODES_FOLDER])
+    file.verify(segment.codes_sha256)
+    count = count_of(segment.rows, about.bits)
+    arrays = table_arrays(cast("NDArray[np.uint8]", file.arrays[0]), about.bits, count)
+    checksum = _write(folder, TABLES_FOLDER, name, arrays)
+    return replace(segment, tables=name, table_count=count, tables_sha256=checksum)
+
+
+def _write(folder: Path, subfolder: str, name: str, arrays: Iterable[NDArray[Any]]) -> str:
     path = _place(folder, subfolder, name)
     checksum = write_arrays(path, arrays)
     sync_folder(path.parent)
@@ -188,15 +243,14 @@ def open_segments(folder: Path, about: About, segments: Sequence[Segment], opene
     mapped = set(sorted(sizes, key=sizes.__getitem__, reverse=True)[:MOST_MAPPED])
 
     def opened_part(segment: Segment) -> Part:
-        paths = {subfolder: folder / subfolder / name for subfolder, name in segment.files.items()}
-        codes, items = (
-            open_arrays(paths[subfolder], layouts, mapped=(segment, subfolder) in mapped)
-            for subfolder, layouts in segment.layouts(about).items()
-        )
-        if METADATA_FOLDER not in paths:
-            return Part(segment, codes, items, None)
-        is_mapped = (segment, METADATA_FOLDER) in mapped
-        metadata = MetadataFile.opened(paths[METADATA_FOLDER], segment.metadata_bytes, mapped=is_mapped)
-        return Part(segment, codes, items, metadata)
+        files: dict[str, ArrayFile | MetadataFile] = {}
+        layouts = segment.layouts(about)
+        for subfolder, name in segment.files.items():
+            path, is_mapped = folder / subfolder / name, (segment, subfolder) in mapped
+            if subfolder == METADATA_FOLDER:
+                files[subfolder] = MetadataFile.opened(path, segment.metadata_bytes, mapped=is_mapped)
+            else:
+                files[subfolder] = open_arrays(path, layouts[subfolder], mapped=is_mapped)
+        return Part(segment, about, files)
 
     return [known.get(segment) or opened_part(segment) for segment in segments]

@@ -38,18 +38,20 @@ CREATE TABLE fingerprints (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT R
 CREATE TABLE segments (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, codes TEXT NOT NULL UNIQUE,
                        items INTEGER NOT NULL, rows INTEGER NOT NULL,
                        id_bytes INTEGER NOT NULL, metadata_bytes INTEGER NOT NULL,
-                       codes_sha256 TEXT NOT NULL, items_sha256 TEXT NOT NULL, metadata_sha256 TEXT NOT NULL);
+                       codes_sha256 TEXT NOT NULL, items_sha256 TEXT NOT NULL, metadata_sha256 TEXT NOT NULL,
+                       tables TEXT NOT NULL, table_count INTEGER NOT NULL, tables_sha256 TEXT NOT NULL);
 CREATE TABLE replaced (file TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE decisions (number INTEGER PRIMARY KEY, verdict TEXT NOT NULL, ids TEXT NOT NULL);
 """
 _ABOUT = "SELECT name, value FROM about ORDER BY name"
 _FINGERPRINTS = "SELECT name, value FROM fingerprints ORDER BY name"
 _SEGMENTS = """SELECT number, name, codes, items, rows, id_bytes, metadata_bytes,
-                      codes_sha256, items_sha256, metadata_sha256 FROM segments ORDER BY number"""
+                      codes_sha256, items_sha256, metadata_sha256, tables, table_count, tables_sha256
+               FROM segments ORDER BY number"""
 _REPLACED = "SELECT file FROM replaced ORDER BY file"
 _DECISIONS = "SELECT verdict, ids FROM decisions ORDER BY number"
 _CHECKSUM = "checksum"
-_FILE = re.compile("(codes|items)/[0-9a-f]{32}[.]npy|metadata/[0-9a-f]{32}[.]sqlite")
+_FILE = re.compile("(codes|items|tables)/[0-9a-f]{32}[.]npy|metadata/[0-9a-f]{32}[.]sqlite")
 
 
 class Contents(NamedTuple):
@@ -188,7 +190,7 @@ class Writer:
         self._db.execute("DELETE FROM segments")
         self._db.executemany(
             "INSERT INTO segments (name, codes, items, rows, id_bytes, metadata_bytes, codes_sha256, items_sha256, "
-            "metadata_sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "metadata_sha256, tables, table_count, tables_sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             map(astuple, segments),
         )
         self._db.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", about.rows())
@@ -285,7 +287,7 @@ def _contents(db: sqlite3.Connection, path: Path) -> Contents:
     del rows[_CHECKSUM]
     try:
         about = About.of_rows(rows, dict(tables[1]))
-        segments = [_segment(row) for _, *row in tables[2]]
+        segments = [_segment(row, about.bits) for _, *row in tables[2]]
         return Contents(about, segments, [_file(name, segments) for (name,) in tables[3]])
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise VtsearchError(f"{path}: expected the tables of an index, got {error!r}") from error
@@ -313,13 +315,17 @@ def _check_format(db: sqlite3.Connection, path: Path) -> None:
         raise VtsearchError(f"{path}: expected index format {FORMAT}, got {version}, of {made_by} vtsearch: {remedy}")
 
 
-def _segment(row: Sequence[Any]) -> Segment:
-    name, codes, *sizes, codes_sha256, items_sha256, metadata_sha256 = row
-    items, rows, id_bytes, metadata_bytes = (whole_number("size", size, 0) for size in sizes)
+def _segment(row: Sequence[Any], bits: int) -> Segment:
+    name, codes, items, rows, id_bytes, metadata_bytes, *others = row
+    codes_sha256, items_sha256, metadata_sha256, tables, table_count, tables_sha256 = others
+    for size in (items, rows, id_bytes, metadata_bytes):
+        whole_number("size", size, 0)
     if items > rows:
         raise ValueError(f"expected at most {rows} items, got {items}")
     names, checksums = (checked_name(name), checked_name(codes)), (codes_sha256, items_sha256, metadata_sha256)
-    return Segment(*names, items, rows, id_bytes, metadata_bytes, *checksums)
+    file_of_tables = checked_name(tables) if tables else ""
+    count = whole_number("table_count", table_count, *((1, bits) if tables else (0, 0)))
+    return Segment(*names, items, rows, id_bytes, metadata_bytes, *checksums, file_of_tables, count, tables_sha256)
 
 
 def _file(name: Any, segments: Sequence[Segment]) -> str:

@@ -153,21 +153,28 @@ class Writing:
         self._change(left)
         return removed
 
-    def compact(self, *, indexed: Sequence[str] | None = None) -> None:
+    def compact(self, *, indexed: Sequence[str] | None = None, tables: bool | None = None) -> None:
         """Join small segments and drop what is left of removed items. Answers stay, and so do other open handles.
 
         Args:
             indexed: columns that have a B-tree from now on, as for ``create``; None leaves that as it is.
+            tables: whether this and each further call makes tables of the codes (``MultiIndex``) of segments with 4 MiB
+                of codes or more, by which ``search`` and ``within`` find near items without a scan. For 64 bits they
+                take six times the space of the codes, for 128 bits ten times. Items that are added later are scanned
+                until the next call. None leaves that as it is.
 
         Raises:
-            TypeError, ValueError: indexed names that no column can have.
+            TypeError, ValueError: indexed names that no column can have; tables that is not a bool.
             VtsearchError: a damaged file, which is not copied; as ``add``.
             OSError: a file that cannot be written.
         """
         names = None if indexed is None else checked_indexed(indexed)
+        if tables is not None and not isinstance(tables, bool):
+            raise TypeError(f"tables: expected True, False or None, got {tables!r}")
 
         def compacted(before: Generation, change: Change) -> None:
             change.index_columns(before.about.indexed if names is None else names)
+            change.index_codes(tables=before.about.tables if tables is None else tables)
 
         self._change(compacted, compact=True)
 
