@@ -16,7 +16,7 @@ import pytest
 
 import vtsearch
 from vtsearch.errors import VtsearchError
-from vtsearch.index import Index, changes, where
+from vtsearch.index import Index, changes, generation, where
 
 BITS, N = 32, 600
 CODES = np.random.default_rng(0).integers(0, 256, (N, 4), dtype=np.uint8)
@@ -296,6 +296,19 @@ def test_what_takes_too_long_is_stopped(index, monkeypatch):
         index.where("size > 3")
 
 
+def test_threads_evaluate_a_condition_together(index, monkeypatch):
+    conditions = ["size > 3000", "taken IS NULL OR label = 2", "id LIKE 'cats/%'", "has_label(label, 3)"]
+    expected = [index.where(condition) for condition in conditions]
+    monkeypatch.setattr(generation, "LEAST_SHARED", 0)
+    monkeypatch.setattr(generation, "thread_count", lambda _: 3)
+    for condition, mask in zip(conditions, expected, strict=True):
+        np.testing.assert_array_equal(index.where(condition), mask)
+    monkeypatch.setattr(where, "MOST_SECONDS", 0.0)
+    monkeypatch.setattr(where, "_STEPS", 10)
+    with pytest.raises(VtsearchError, match="where: stopped after 0 s"):
+        index.where("size > 3")
+
+
 def test_large_results_of_functions_are_refused(index):
     with pytest.raises(ValueError, match="where: string or blob too big"):
         index.where("length(replace(printf('%60000000d', size), ' ', 'xxxx')) > 3")
@@ -303,8 +316,9 @@ def test_large_results_of_functions_are_refused(index):
 
 INTERRUPTED = """
 import signal, sys, threading, os, time
-from vtsearch.index import Index
+from vtsearch.index import Index, generation
 index = Index.open(sys.argv[1])
+generation.LEAST_SHARED = int(sys.argv[2])
 slow = " OR ".join(["length(replace(printf('%9000d', size + label), ' ', 'xx')) < 3"] * 200)
 threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
 start = time.monotonic()
@@ -318,8 +332,9 @@ else:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_ctrl_c_stops_a_condition(index):
-    command = [sys.executable, "-c", INTERRUPTED, str(index.path)]
+@pytest.mark.parametrize("least_shared", [0, N + 1])
+def test_ctrl_c_stops_a_condition(index, least_shared):
+    command = [sys.executable, "-c", INTERRUPTED, str(index.path), str(least_shared)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.stdout == "stopped True\n", done.stderr
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vtsearch._validate import thread_count
 from vtsearch.index.labels import unpack_labels
 from vtsearch.index.where import Where
 
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from vtsearch.index.metadata import Value
     from vtsearch.index.segments import Part
     from vtsearch.index.where import Params
+
+
+LEAST_SHARED = 2**19
+"""Items whose condition several threads evaluate, a segment each: of fewer, one takes as little time."""
 
 
 class Generation:
@@ -113,7 +119,15 @@ class Generation:
             TypeError, ValueError, VtsearchError: as ``Where`` and its ``rows``.
         """
         where = Where(condition, params, self.about)
-        return np.concatenate([np.zeros(0, dtype=np.bool_), *(part.items.matching(where) for part in self.parts)])
+        threads = min(thread_count(None), len(self.parts))
+        if threads < 2 or len(self) < LEAST_SHARED:
+            return np.concatenate([np.zeros(0, dtype=np.bool_), *(part.items.matching(where) for part in self.parts)])
+        with ThreadPoolExecutor(threads) as pool:
+            try:
+                return np.concatenate(list(pool.map(lambda part: part.items.matching(where), self.parts)))
+            except BaseException:
+                where.stop()
+                raise
 
     def verify(self) -> None:
         """Read all files and compare their checksums.

@@ -18,11 +18,13 @@ from vtsearch.index.arrays import Layout
 from vtsearch.index.ids import bounds_of, rows_of, sums_of, table_of
 from vtsearch.index.labels import label_values, pack_labels
 from vtsearch.index.metadata import OWN, Metadata, joined_types
-from vtsearch.index.metadata_file import MetadataFile
+from vtsearch.index.metadata_file import Append, MetadataFile, transaction
+from vtsearch.index.metadata_table import insert
 from vtsearch.index.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    import sqlite3
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -43,31 +45,42 @@ class Columns(NamedTuple):
     """As ``pack_labels`` returns them."""
     types: Mapping[str, Type]
     """Columns of metadata."""
-    rows: Callable[[Sequence[str]], Iterator[tuple[Value, ...]]]
-    """The values of some columns, id and label among them, of each item."""
+    append: Append
+    """Appends the metadata to a table."""
 
     @classmethod
     def of(cls, ids: Ids, labels: Labels | None, metadata: Metadata) -> Columns:
         """Columns of new items."""
         packed = pack_labels(labels)
         table = metadata.of_items(map(text_of, ids.texts), label_values(packed, len(ids.texts)))
-        return cls(Texts.of(ids.texts), ids.sums, packed, metadata.types, table.rows)
+        return cls(Texts.of(ids.texts), ids.sums, packed, metadata.types, _appending(table))
 
     @classmethod
     def joined(cls, parts: Sequence[Columns]) -> Columns:
         """Those of several segments, one after the other."""
-        ids, sums, labels, types, rows = zip(*parts, strict=True)
+        ids, sums, labels, types, appends = zip(*parts, strict=True)
+
+        def append(db: sqlite3.Connection, names: Sequence[str]) -> None:
+            for each in appends:
+                each(db, names)
+
         return cls(
-            Texts.joined(ids),
-            np.concatenate(sums),
-            np.concatenate(labels),
-            joined_types(*types),
-            lambda names: itertools.chain.from_iterable(each(names) for each in rows),
+            Texts.joined(ids), np.concatenate(sums), np.concatenate(labels), joined_types(*types), append
         )
 
     def arrays(self) -> list[NDArray[Any]]:
         """The arrays of the file of items, in the order of ``item_layouts``."""
         return [self.ids.ends, table_of(self.sums), self.labels, self.ids.content]
+
+
+def _appending(table: Metadata) -> Append:
+    """What appends the rows of columns in memory to a table."""
+
+    def append(db: sqlite3.Connection, names: Sequence[str]) -> None:
+        with transaction(db):
+            insert(db, names, table.rows(names))
+
+    return append
 
 
 def item_layouts(items: int, id_bytes: int, form: LabelForm) -> list[Layout]:
@@ -171,7 +184,14 @@ class Items:
         ids, sums = self._ids, sums_of(self._table)
         if self._kept is not None:
             ids, sums = ids.of_rows(self.rows), sums[self.rows]
-        return Columns(ids, sums, self.labels, self.types, self.values)
+        return Columns(ids, sums, self.labels, self.types, self._append)
+
+    def _append(self, db: sqlite3.Connection, names: Sequence[str]) -> None:
+        """Append some columns of all items to a table of metadata."""
+        if self._metadata is None:
+            _appending(self._own())(db, names)
+        else:
+            self._metadata.copy_to(db, names, None if self._kept is None else self.rows)
 
     @cached_property
     def _own_table(self) -> MetadataFile:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,16 +18,19 @@ from vtsearch._pages import is_mapped
 from vtsearch.errors import VtsearchError
 from vtsearch.index.arrays import checksum_of, open_bytes, verify_bytes
 from vtsearch.index.metadata import OWN
-from vtsearch.index.metadata_table import TABLE, fill, quoted, schema
+from vtsearch.index.metadata_table import TABLE, columns_of, fill, quoted, schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from vtsearch.index.metadata import Type, Value
     from vtsearch.index.where import Where
+
+_SETTINGS = "journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "temp_store = MEMORY"
+"""Of a connection that writes a file: nobody else has it, and a file that is not whole is written again."""
 
 _MAPPED_BYTES = 2**40
 """More than any file: SQLite maps as much of one as the system lets it."""
@@ -35,8 +39,12 @@ _NUMBERS = {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_READONLY: errno.ER
 """What the system calls an error of SQLite; others are errors of the device."""
 
 
+Append = Callable[[sqlite3.Connection, Sequence[str]], None]
+"""Appends some columns of some items, id and label among them, to the table of a database; begins a transaction."""
+
+
 def write_metadata(
-    path: Path, types: Mapping[str, Type], indexed: Iterable[str], rows: Iterable[tuple[Value, ...]]
+    path: Path, types: Mapping[str, Type], indexed: Iterable[str], append: Append
 ) -> tuple[int, str]:
     """Write a table, on disk to stay before this returns; returns the bytes of its file and their SHA-256.
 
@@ -44,21 +52,23 @@ def write_metadata(
         path: a new file; what is there from a change that was killed is overwritten.
         types: of its columns beside id and label.
         indexed: columns that get a B-tree.
-        rows: id, label and the other columns of each item.
+        append: appends these columns of all rows.
 
     Raises:
         OSError: a disk that is full or refuses; names the file, which is deleted.
     """
     path.unlink(missing_ok=True)
     try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as db:
-            db.execute("PRAGMA journal_mode = OFF")
-            db.execute("PRAGMA synchronous = OFF")
-            db.execute("BEGIN EXCLUSIVE")
-            fill(db, types, rows)
-            for name in indexed:
-                db.execute(_tree_schema(name))
-            db.execute("COMMIT")
+        uri = f"{path.absolute().as_uri()}?mode=rwc"  # so that other files can be attached by theirs
+        with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as db:
+            for setting in _SETTINGS:
+                db.execute(f"PRAGMA {setting}")
+            with transaction(db):
+                db.execute(schema(types))
+            append(db, [*OWN, *types])
+            with transaction(db):
+                for name in indexed:
+                    db.execute(_tree_schema(name))
         with path.open("rb") as file:
             os.fsync(file.fileno())
         return path.stat().st_size, checksum_of(np.memmap(path, np.uint8, "r"))
@@ -66,6 +76,14 @@ def write_metadata(
         path.unlink(missing_ok=True)
         number = error.errno if isinstance(error, OSError) else _NUMBERS.get(error.sqlite_errorcode, errno.EIO)
         raise OSError(number, os.strerror(number or errno.EIO), str(path)) from error
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Do the changes of a block at once."""
+    db.execute("BEGIN")
+    yield
+    db.execute("COMMIT")
 
 
 def _tree(name: str) -> str:
@@ -129,6 +147,39 @@ class MetadataFile:
         with self._connected() as db:
             yield from db.execute(f"{self._select(names)} ORDER BY _rowid_")
 
+    def copy_to(self, db: sqlite3.Connection, names: Sequence[str], kept: NDArray[np.int64] | None = None) -> None:
+        """Append some columns of all rows, or of those that are kept, to the same table in another database.
+
+        Rows pass through no Python: a million takes a third of a second instead of three.
+
+        Args:
+            db: opened by a URI, outside of a transaction.
+            names: of columns; those that this table does not have are NULL there.
+            kept: rows, ascending.
+        """
+        self._attach(db)
+        source = f"SELECT {columns_of(names, {*OWN, *self.types})} FROM source.{TABLE}"  # noqa: S608 (checked names)
+        try:
+            with transaction(db):
+                if kept is not None:
+                    self._mark_others(db, kept)
+                    source += " WHERE _rowid_ NOT IN gone"
+                db.execute(f"INSERT INTO {TABLE} ({columns_of(names)}) {source} ORDER BY _rowid_")
+                db.execute("DROP TABLE IF EXISTS temp.gone")
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT:  # the other one is new
+                raise VtsearchError(f"{self._path}: {error}") from error
+            raise
+        db.execute("DETACH source")
+
+    @staticmethod
+    def _mark_others(db: sqlite3.Connection, kept: NDArray[np.int64]) -> None:
+        """Write the rows of ``source`` that are not kept into a temporary table, ``gone``."""
+        (rows,) = db.execute(f"SELECT max(_rowid_) FROM source.{TABLE}").fetchone()  # noqa: S608 (no input)
+        db.execute("CREATE TEMP TABLE gone (row INTEGER PRIMARY KEY)")
+        gone = np.delete(np.arange(rows or 0), kept) + 1
+        db.executemany("INSERT INTO gone VALUES (?)", ((row,) for row in gone.tolist()))
+
     def at(self, names: Sequence[str], rows: Sequence[int]) -> list[tuple[Value, ...]]:
         """Some columns of some rows.
 
@@ -151,9 +202,7 @@ class MetadataFile:
         verify_bytes(self._path, self._content, sha256)
 
     def _select(self, names: Sequence[str]) -> str:
-        there = {*OWN, *self.types}
-        columns = ", ".join(quoted(name) if name in there else "NULL" for name in names)
-        return f"SELECT {columns} FROM {TABLE}"  # noqa: S608 (checked names)
+        return f"SELECT {columns_of(names, {*OWN, *self.types})} FROM {TABLE}"  # noqa: S608 (checked names)
 
     def _fetched(self, query: str) -> list[tuple[Any, ...]]:
         with self._connected() as db:
@@ -170,13 +219,26 @@ class MetadataFile:
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite quotes damaged bytes
             raise VtsearchError(f"{self._path or 'metadata'}: {error}") from error
 
+    def _attach(self, db: sqlite3.Connection) -> None:
+        """Attach the file, or a copy of it in memory, as ``source``."""
+        if self._path is not None and is_mapped(self._content):
+            with suppress(sqlite3.OperationalError):  # the file is gone
+                db.execute("ATTACH ? AS source", (self._uri(self._path),))
+                return
+        db.execute("ATTACH ':memory:' AS source")
+        db.deserialize(self._content.data, name="source")
+
+    @staticmethod
+    def _uri(path: Path) -> str:
+        return f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+
     def _on_disk(self) -> sqlite3.Connection | None:
         """A connection to the file; None if it was not mapped, or is gone: another process may delete it."""
         if self._path is None or not is_mapped(self._content):
             return None
-        name = f"{self._path.absolute().as_uri()}?mode=ro&immutable=1"
         try:
-            return sqlite3.connect(name, uri=True, isolation_level=None)  # opens the file, which then may be deleted
+            # This opens the file, which then may be deleted.
+            return sqlite3.connect(self._uri(self._path), uri=True, isolation_level=None)
         except sqlite3.OperationalError:
             if self._path.exists():
                 raise

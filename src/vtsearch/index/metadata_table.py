@@ -8,7 +8,7 @@ from vtsearch.index.metadata import OWN
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from vtsearch.index.metadata import Type, Value
 
@@ -18,9 +18,18 @@ TABLE = "items"
 def fill(db: sqlite3.Connection, types: Mapping[str, Type], rows: Iterable[tuple[Value, ...]]) -> None:
     """Make the table in a database, with these rows."""
     db.execute(schema(types))
-    places = ", ".join("?" * (len(OWN) + len(types)))
-    names = ", ".join(map(quoted, [*OWN, *types]))
-    db.executemany(f"INSERT INTO {TABLE} ({names}) VALUES ({places})", rows)  # noqa: S608 (checked names)
+    insert(db, [*OWN, *types], rows)
+
+
+def insert(db: sqlite3.Connection, names: Sequence[str], rows: Iterable[tuple[Value, ...]]) -> None:
+    """Append rows of some columns to the table."""
+    places = ", ".join("?" * len(names))
+    db.executemany(f"INSERT INTO {TABLE} ({columns_of(names)}) VALUES ({places})", rows)  # noqa: S608 (checked names)
+
+
+def columns_of(names: Iterable[str], there: Container[str] | None = None) -> str:
+    """Checked names of columns as SQL lists them; NULL for those that are not ``there``."""
+    return ", ".join(quoted(name) if there is None or name in there else "NULL" for name in names)
 
 
 def quoted(name: str) -> str:

@@ -173,8 +173,7 @@ def write_segment(
     metadata_bytes, metadata_sha256 = 0, ""
     if columns.types or trees:
         path = _place(folder, METADATA_FOLDER, name)
-        rows = columns.rows([*OWN, *columns.types])
-        metadata_bytes, metadata_sha256 = write_metadata(path, columns.types, trees, rows)
+        metadata_bytes, metadata_sha256 = write_metadata(path, columns.types, trees, columns.append)
         sync_folder(path.parent)
     sizes = len(codes), len(codes), len(columns.ids.content), metadata_bytes
     return Segment(name, name, *sizes, codes_sha256, items_sha256, metadata_sha256)

@@ -85,7 +85,7 @@ class Where:
         self._condition, self._params = condition, _checked_params(params)
         self._own = {"none": {}, "single": {"label": LABEL}, "multi": {"labels": LABEL}}[about.labels.kind]
         self._types = dict(about.columns)
-        self._end = time.monotonic() + MOST_SECONDS
+        self._end, self._is_stopped = time.monotonic() + MOST_SECONDS, False
         self._check_text()
         with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
             fill(db, self._types, ())
@@ -108,6 +108,10 @@ class Where:
         query = f"SELECT group_concat({_ROW}) FROM {self._table(there)} WHERE (\n{self._condition}\n)"  # noqa: S608
         ((numbers,),) = self._asked(db, query)
         return np.fromstring(numbers or "", dtype=np.int64, sep=",")
+
+    def stop(self) -> None:
+        """End what other threads ask with this condition; they raise."""
+        self._is_stopped = True
 
     @property
     def _columns(self) -> list[str]:
@@ -138,7 +142,7 @@ class Where:
         db.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, _LONGEST_PATTERN)
         db.create_function("has_label", 2, _has_label, deterministic=True)
         db.set_authorizer(_guard())
-        db.set_progress_handler(lambda: time.monotonic() > self._end, _STEPS)
+        db.set_progress_handler(lambda: self._is_stopped or time.monotonic() > self._end, _STEPS)
         try:
             return db.execute(query, self._params).fetchall()
         except (sqlite3.Error, sqlite3.Warning) as error:
