@@ -70,10 +70,10 @@ def make(folder, items):
 
 def measure(folder):
     index, seconds = timed(lambda: Index.open(folder))
-    told("open", seconds, f"{len(index):,} items, {len(index.segments)} segments, {peak()}")
+    told("open", seconds, f"{len(index):,} items in {len(index.segments)} segments, {peak()}")
     rng = np.random.default_rng(5)
     queries = flipped(rng, index.database().rows(np.sort(rng.choice(len(index), QUERIES, replace=False))), 0.03)
-    scanned = index.database().with_tables(())
+    scanned = index.database().with_tables(None)
     _, seconds = timed(lambda: index.search(queries[:1], 10, threads=1))
     told("first search, k = 10", seconds, "which touches pages of the tables for the first time")
     told("open file to first answer again", timed(lambda: Index.open(folder).search(queries[:1], 10, threads=1))[1])

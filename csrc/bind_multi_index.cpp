@@ -78,22 +78,29 @@ Work work_of(std::size_t queries) {
   return Work({ssize(queries), py::ssize_t{4}});
 }
 
-// Tables in arrays of Python's, from build_tables or mapped from a file, of which nothing is read here.
+// Tables of consecutive items, and the most bits of a key.
+using TabledPart = std::pair<std::vector<Table>, py::ssize_t>;
+
+// Tables in arrays of Python's, from build_tables or mapped from files, of which nothing is read here.
 class Tables {
  public:
-  Tables(std::vector<Table> tables, std::optional<Codes> codes, py::ssize_t width, py::ssize_t bits,
-         py::ssize_t key_bits)
-      : tables_(std::move(tables)), codes_(std::move(codes)) {
-    require(!tables_.empty(), "tables: expected at least one");
+  Tables(std::vector<TabledPart> parts, std::optional<Codes> codes, py::ssize_t width, py::ssize_t bits)
+      : parts_(std::move(parts)), codes_(std::move(codes)) {
+    require(!parts_.empty(), "parts: expected at least one");
+    require(!codes_ || parts_.size() == 1, "codes: expected none beside several parts");
     require(1 <= width && size(width) <= width_limit, "width: expected 1 to 8191 bytes");
-    index_ = {size(std::get<1>(tables_.front()).size()), size(width), {}, nullptr};
-    require(index_.items <= max_multi_index_items, "tables: too many items");
-    if (codes_) {
-      require(has_shape(*codes_, index_.width), "codes: expected those of all items");
-      index_.codes = codes_->data();
+    index_ = {0, size(width), {}, nullptr};
+    for (const auto& [tables, key_bits] : parts_) {
+      require(!tables.empty(), "tables: expected at least one");
+      const std::size_t items = size(std::get<1>(tables.front()).size());
+      if (codes_) require(has_shape(*codes_, items, index_.width), "codes: expected those of all items");
+      const auto substrings = partition_of(index_.width, bits, ssize(tables.size()), key_bits);
+      TabledItems& part = index_.parts.emplace_back(TabledItems{index_.items, items, {}});
+      for (std::size_t t = 0; t < tables.size(); ++t) add(tables[t], substrings[t], part);
+      index_.items += items;
+      require(index_.items <= max_multi_index_items, "tables: too many items");
     }
-    const auto parts = partition_of(index_.width, bits, ssize(tables_.size()), key_bits);
-    for (std::size_t t = 0; t < tables_.size(); ++t) add(tables_[t], parts[t]);
+    if (codes_) index_.codes = codes_->data();
   }
 
   // The rankings, what became of the queries, and how many are not finished.
@@ -137,20 +144,23 @@ class Tables {
   }
 
  private:
-  void add(const Table& table, const Substring& part) {
+  void add(const Table& table, const Substring& substring, TabledItems& part) const {
     const auto& [begins, items, codes] = table;
-    require(begins.ndim() == 1 && size(begins.size()) == part.buckets() + 1, "tables: expected begins of all buckets");
-    require(items.ndim() == 1 && size(items.size()) == index_.items, "tables: expected all items in each table");
+    const std::size_t count = part.count;
+    require(begins.ndim() == 1 && size(begins.size()) == substring.buckets() + 1,
+            "tables: expected begins of all buckets");
+    require(items.ndim() == 1 && size(items.size()) == count, "tables: expected all items in each table");
     require(codes.has_value() != codes_.has_value(), "tables: expected copies of the codes, or the codes");
-    require(!codes || has_shape(*codes, padded_width(index_.width)), "tables: expected padded codes of all items");
-    const auto is_item = [this](std::uint32_t item) { return item < index_.items; };
+    require(!codes || has_shape(*codes, count, padded_width(index_.width)),
+            "tables: expected padded codes of all items");
+    const auto is_item = [count](std::uint32_t item) { return item < count; };
     require(codes || std::all_of(items.data(), items.data() + items.size(), is_item),
             "tables: expected items below their number");
-    index_.tables.push_back({part, begins.data(), items.data(), codes ? codes->data() : nullptr});
+    part.tables.push_back({substring, begins.data(), items.data(), codes ? codes->data() : nullptr});
   }
 
-  bool has_shape(const Codes& codes, std::size_t width) const {
-    return codes.ndim() == 2 && size(codes.shape(0)) == index_.items && size(codes.shape(1)) == width;
+  static bool has_shape(const Codes& codes, std::size_t count, std::size_t width) {
+    return codes.ndim() == 2 && size(codes.shape(0)) == count && size(codes.shape(1)) == width;
   }
 
   CodeView checked(const Codes& query_codes) const {
@@ -159,7 +169,7 @@ class Tables {
     return queries;
   }
 
-  std::vector<Table> tables_;
+  std::vector<TabledPart> parts_;
   std::optional<Codes> codes_;
   MultiIndexView index_{};
 };
@@ -171,8 +181,8 @@ void register_multi_index(py::module_& module) {
   module.def("build_tables", &build_tables, "arrays"_a, "bits"_a, "tables"_a, "key_bits"_a, "first"_a, "last"_a,
              "copies"_a, "threads"_a);
   py::class_<Tables>(module, "Tables")
-      .def(py::init<std::vector<Table>, std::optional<Codes>, py::ssize_t, py::ssize_t, py::ssize_t>(), "tables"_a,
-           optional("codes"), "width"_a, "bits"_a, "key_bits"_a)
+      .def(py::init<std::vector<TabledPart>, std::optional<Codes>, py::ssize_t, py::ssize_t>(), "parts"_a,
+           optional("codes"), "width"_a, "bits"_a)
       .def("rank", &Tables::rank, exact("query_codes"), "k"_a, optional("mask"), "may_scan"_a, "threads"_a)
       .def("within", &Tables::within, exact("query_codes"), "radius"_a, optional("mask"), "may_scan"_a, "threads"_a);
 }

@@ -184,7 +184,7 @@ def test_the_engine_refuses_tables_that_would_lead_it_astray(codes, change):
     else:
         tables[1] = (begins, items, codes)
     with pytest.raises(ValueError, match="tables: expected"):
-        vtsearch._native.Tables(tables, codes, 8, 64, 11)
+        vtsearch._native.Tables([(tables, 11)], codes, 8, 64)
 
 
 @pytest.mark.parametrize("value", [2**31, 2001, 0])
@@ -195,7 +195,7 @@ def test_damaged_tables_from_a_file_are_searched_without_leaving_their_memory(co
     for table in tables:
         flat = table[array].reshape(-1)
         flat[rng.integers(0, len(flat), len(flat) // 2)] = value % 2 ** (8 * flat.itemsize)
-    engine = vtsearch._native.Tables(tables, None, 8, 64, 11)
+    engine = vtsearch._native.Tables([(tables, 11)], None, 8, 64)
     for mask in (None, np.full(250, 0xFF, dtype=np.uint8)):
         (distances, indices), _, _ = engine.rank(codes[:20], 5, mask, True, 1)
         assert distances.shape == indices.shape == (20, 5)

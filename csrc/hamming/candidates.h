@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <vector>
 
 #include "codes.h"
@@ -35,11 +36,12 @@ class Candidates {
 
   void start(const std::uint8_t* query) { std::copy_n(query, width_, query_.data()); }
 
-  // Calls visit(item, code, distance) for items of the buckets of a table: for all whose distance is below the
-  // threshold of `found` at that time. Ends early, and returns false, when stop() is true.
+  // Calls visit(number, code, distance) for items of the buckets of a table, whose numbers count from the item `first`:
+  // for all whose distance is below the threshold of `found` at that time. Ends early, and returns false, when stop()
+  // is true.
   template <class Visit, class Stop>
-  bool compare(const SubstringTable& table, const std::vector<Bucket>& buckets, const NearestFound& found,
-               Visit&& visit, Stop&& stop) {
+  bool compare(const SubstringTable& table, std::span<const Bucket> buckets, std::uint32_t first,
+               const NearestFound& found, Visit&& visit, Stop&& stop) {
     std::size_t gathered = 0;
     const auto flush = [&] {
       if (table.codes == nullptr) fetch(table, gathered);
@@ -55,8 +57,8 @@ class Candidates {
         if (table.codes != nullptr && step >= scanned_in_place) {
           const std::uint32_t* items = table.items + begin;
           scan(
-              table.codes + begin * padded_, step, found.threshold(*items), [=](std::size_t i) { return items[i]; },
-              visit);
+              table.codes + begin * padded_, step, found.threshold(first + *items),
+              [=](std::size_t i) { return items[i]; }, visit);
         } else {
           step = std::min(step, piece - gathered);
           gather(table, begin, step, gathered);

@@ -24,6 +24,8 @@ class KeyProbes {
   KeyProbes(const std::vector<SubstringTable>& tables, std::size_t items)
       : tables_(tables), items_(items), keys_(tables.size()) {}
 
+  std::size_t items() const { return items_; }
+
   void start(const std::uint8_t* query) {
     for (std::size_t t = 0; t < tables_.size(); ++t) {
       keys_[t] = tables_[t].part.key(query);

@@ -4,6 +4,7 @@
 #include <limits>
 #include <memory>
 #include <numeric>
+#include <span>
 
 #include "hamming/candidates.h"
 #include "hamming/key_probes.h"
@@ -106,8 +107,9 @@ class Searcher {
         mask_(mask),
         item_ns_(index.codes == nullptr ? copied_byte_ns * static_cast<double>(padded_width(index.width))
                                         : gathered_code_ns),
-        probes_(index.tables, index.items),
-        candidates_(kernels, index) {}
+        candidates_(kernels, index) {
+    for (const TabledItems& part : index.parts) probes_.emplace_back(part.tables, part.count);
+  }
 
   // Finds the k nearest items of a query. One that takes longer than exploring is only searched to its end if it
   // `may_commit`.
@@ -154,9 +156,10 @@ class Searcher {
   void set_scan(double time) { scan_ns_ = time; }
 
  private:
-  // The buckets that a step searches.
+  // The buckets that a step searches, part by part.
   struct Step {
     std::vector<Bucket> buckets;
+    std::vector<std::size_t> ends;  // of those of each part
     std::size_t items = 0;
   };
 
@@ -165,7 +168,7 @@ class Searcher {
   std::size_t bins() const { return 8 * index_.width + 1; }
 
   void start(const std::uint8_t* query, std::size_t k, std::size_t threshold) {
-    probes_.start(query);
+    for (KeyProbes& probes : probes_) probes.start(query);
     candidates_.start(query);
     found_.start(k, threshold);
     wanted_ = k == unlimited ? 0 : k;
@@ -196,11 +199,23 @@ class Searcher {
     return spent_ns_ + time_of_buckets(first, last) <= share * scan_ns_;
   }
 
-  double time_of_keys(std::size_t step) const { return step_ns + probes_.keys(step) * key_ns; }
+  double keys(std::size_t step) const {
+    double sum = 0.0;
+    for (const KeyProbes& probes : probes_) sum += probes.keys(step);
+    return sum;
+  }
+
+  double time_of_keys(std::size_t step) const {
+    return static_cast<double>(probes_.size()) * step_ns + keys(step) * key_ns;
+  }
 
   double mean_time_of_items(std::size_t step) const {
-    const double share = probes_.keys(step) / static_cast<double>(probes_.table(step).part.buckets());
-    return static_cast<double>(index_.items) * share * item_ns_;
+    double items = 0.0;
+    for (const KeyProbes& probes : probes_) {
+      const double share = probes.keys(step) / static_cast<double>(probes.table(step).part.buckets());
+      items += static_cast<double>(probes.items()) * share;
+    }
+    return items * item_ns_;
   }
 
   // Of steps first .. last - 1, whose keys have been looked up.
@@ -221,9 +236,15 @@ class Searcher {
 
   void plan(std::size_t step) {
     if (steps_.size() == step) steps_.emplace_back();
-    steps_[step].buckets.clear();
-    steps_[step].items = probes_.append(step, steps_[step].buckets);
-    search_.keys += static_cast<std::int64_t>(probes_.keys(step));
+    Step& planned = steps_[step];
+    planned.buckets.clear();
+    planned.ends.clear();
+    planned.items = 0;
+    for (KeyProbes& probes : probes_) {
+      planned.items += probes.append(step, planned.buckets);
+      planned.ends.push_back(planned.buckets.size());
+    }
+    search_.keys += static_cast<std::int64_t>(keys(step));
     spent_ns_ += time_of_keys(step);
     ++planned_;
   }
@@ -231,15 +252,27 @@ class Searcher {
   // Compares the items of a step with the query. Returns false if stop() has ended that.
   template <class Stop>
   bool search(std::size_t step, Stop&& stop) {
-    probes_.enter(step);
     spent_ns_ += time_of_buckets(step, step + 1);
     search_.candidates += static_cast<std::int64_t>(steps_[step].items);
     search_.radius = static_cast<std::int64_t>(step);
+    for (std::size_t p = 0, begin = 0; p < probes_.size(); begin = steps_[step].ends[p++]) {
+      const std::span<const Bucket> buckets(steps_[step].buckets.data() + begin, steps_[step].ends[p] - begin);
+      if (!buckets.empty() && !search(step, p, buckets, stop)) return false;
+    }
+    return true;
+  }
+
+  template <class Stop>
+  bool search(std::size_t step, std::size_t part, std::span<const Bucket> buckets, Stop&& stop) {
+    KeyProbes& probes = probes_[part];
+    const auto first = static_cast<std::uint32_t>(index_.parts[part].first);
+    probes.enter(step);
     return candidates_.compare(
-        probes_.table(step), steps_[step].buckets, found_,
-        [&](std::uint32_t item, const std::uint8_t* code, std::size_t distance) {
-          if (!found_.accepts(item, distance) || item >= index_.items || !mask_.allows(item)) return;
-          if (probes_.seen_before(code)) {
+        probes.table(step), buckets, first, found_,
+        [&](std::uint32_t number, const std::uint8_t* code, std::size_t distance) {
+          const std::uint32_t item = first + number;
+          if (!found_.accepts(item, distance) || number >= probes.items() || !mask_.allows(item)) return;
+          if (probes.seen_before(code)) {
             ++repeated_;
           } else {
             found_.add(item, distance);
@@ -252,7 +285,7 @@ class Searcher {
   MaskView mask_;
   double scan_ns_ = 0.0;
   double item_ns_;
-  KeyProbes probes_;
+  std::vector<KeyProbes> probes_;  // by part
   Candidates candidates_;
   NearestFound found_;
   TableSearch search_{};

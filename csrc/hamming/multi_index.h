@@ -1,8 +1,8 @@
 // Exact search by substring tables: rank() and within() with the same results, from a small part of the codes.
 //
 // Steps of growing radius: step r looks up, in table r % m, the keys that differ from the query's in r / m bits. After
-// steps 0 .. r every item within radius r has been seen (Norouzi, Punjani and Fleet, CVPR 2012). A query for which a
-// scan takes less time is left to one.
+// steps 0 .. r every item within radius r has been seen, whatever the m of its part (Norouzi, Punjani and Fleet, CVPR
+// 2012). A query for which a scan takes less time is left to one.
 #pragma once
 
 #include <cstddef>
@@ -20,14 +20,21 @@ namespace vtsearch {
 // Largest number of items: they are numbered by 32 bits.
 inline constexpr std::size_t max_multi_index_items = range_limit;
 
-// Items 0 .. items - 1 in every table. Tables that are mapped from a file are not read before they are searched:
-// numbers out of range in them lead to answers that are wrong, and nowhere else. Without copies of the codes, items
-// must be in range.
-struct MultiIndexView {
-  std::size_t items;
-  std::size_t width;
+// Tables of consecutive items: number i of a table is item first + i of the database. Tables that are mapped from a
+// file are not read before they are searched: numbers out of range in them lead to answers that are wrong, and nowhere
+// else. Without copies of the codes, items must be in range.
+struct TabledItems {
+  std::size_t first;
+  std::size_t count;
   std::vector<SubstringTable> tables;
-  const std::uint8_t* codes;  // of all items; null if the tables have copies of them
+};
+
+// A database in one or several parts, each with tables of its own, of any number.
+struct MultiIndexView {
+  std::size_t items;  // of all parts
+  std::size_t width;
+  std::vector<TabledItems> parts;
+  const std::uint8_t* codes;  // of all items of the only part; null if the tables have copies of them
 };
 
 // What became of a query.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import itertools
 import operator
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Self
@@ -75,15 +74,15 @@ class Database:
         """The validated mask, or None."""
         self.labels = None if labels is None else _labels.item_labels("labels", labels, self._length, "parts")
         """The labels of all items, or None."""
-        self.tables: Sequence[Tables | None] = ()
-        """Of each part tables of its codes, or None; empty without any."""
+        self.tables: Tables | None = None
+        """Tables of the codes of some or all parts."""
 
     @classmethod
     def of_array(cls, codes: Codes, mask: ArrayLike | None) -> Self:
         """A database of one validated array, without the checks of the constructor: small calls take microseconds."""
         database = cls.__new__(cls)
         database.parts, database._length = [codes], len(codes)  # noqa: SLF001 (its own)
-        database.mask, database.labels, database.tables = checked_mask(mask, len(codes)), None, ()
+        database.mask, database.labels, database.tables = checked_mask(mask, len(codes)), None, None
         return database
 
     def __len__(self) -> int:
@@ -103,7 +102,7 @@ class Database:
 
     def recorded(self) -> Database:
         """The same, with tables that remember how they find the answers of one search."""
-        return self.with_tables([None if each is None else each.recorded() for each in self.tables])
+        return self.with_tables(None if self.tables is None else self.tables.recorded())
 
     def labels_or(self, db_labels: ArrayLike | None) -> ArrayLike:
         """The labels given to a metric, or else those of the database.
@@ -129,10 +128,10 @@ class Database:
         other.labels = _labels.item_labels("labels", labels, self._length, "parts")
         return other
 
-    def with_tables(self, tables: Sequence[Tables | None]) -> Database:
-        """The same codes, mask and labels, with tables of the codes of each part or None."""
+    def with_tables(self, tables: Tables | None) -> Database:
+        """The same codes, mask and labels with tables, whose parts are some of these."""
         other = copy.copy(self)
-        other.tables = tables if any(tables) else ()
+        other.tables = tables
         return other
 
     def allowed(self) -> int:
@@ -181,7 +180,7 @@ class Range(NamedTuple):
     first: int
     stop: int
     codes: Codes
-    tables: Tables | None = None
+    has_tables: bool = False
 
     def renumber(self, indices: NDArray[np.int64]) -> None:
         """Shift indices within this range to those of the whole database, in place."""
@@ -193,7 +192,7 @@ class Scan:
     """One pass over a database: iteration yields its ranges in order.
 
     A part in memory is one range, unless progress is reported. Files larger than RANGE_BYTES are cut into ranges; each
-    is scanned for all queries, and its pages are then released. A part with tables is one range in any case.
+    is scanned for all queries, and its pages are then released.
     """
 
     def __init__(
@@ -206,44 +205,76 @@ class Scan:
         beside: int = 0,
     ) -> None:
         """``masks``: in place of that of the database; ``beside``: bytes needed for each item of the current range."""
-        parts = database.parts
-        self.items = len(database)
+        self._database, self.items = database, len(database)
+        self._only: bool | None = None
         self.mask = database.mask if masks is None else masks
-        self._progress = progress
+        self.tables = database.tables
+        self._report, self._is_read = None if progress is None else _Report(progress, self.items), False
         self._too_large = self.items * database.width > RANGE_BYTES
-        in_files = self._too_large and any(map(_pages.is_mapped, parts))
-        length = self.items
-        if in_files or progress is not None:
-            length = RANGE_BYTES // (parts[0].shape[1] + beside)
+        self._length = self.items
+        if progress is not None or (self._too_large and any(map(_pages.is_mapped, database.parts))):
+            self._length = RANGE_BYTES // (database.width + beside)
         if progress is not None:
-            length = min(length, max(REPORTED_PAIRS // max(queries, 1), FEWEST_REPORTED))
-        if len(parts) == 1 and length >= self.items and not database.tables:
-            self._ranges = [Range(0, self.items, parts[0])]
+            self._length = min(self._length, max(REPORTED_PAIRS // max(queries, 1), FEWEST_REPORTED))
+
+    @functools.cached_property
+    def _ranges(self) -> list[Range]:
+        database = self._database
+        if len(database.parts) == 1 and self._length >= len(database):
+            ranges = [Range(0, len(database), database.parts[0], database.tables is not None)]
         else:
-            self._ranges = list(_cut(database, max(-(-length // 8), 1) * 8))  # whole bytes of a packed mask
+            ranges = list(_cut(database, max(-(-self._length // 8), 1) * 8))  # whole bytes of a packed mask
+        return ranges if self._only is None else [each for each in ranges if each.has_tables == self._only]
 
     @property
     def whole(self) -> bool:
         """Whether there is one range only."""
         return len(self._ranges) == 1
 
+    def part(self, *, with_tables: bool) -> Scan:
+        """A pass over the items that have tables, or over the others."""
+        part, tabled = copy.copy(self), 0 if self.tables is None else len(self.tables)
+        part.__dict__.pop("_ranges", None)  # made when they are read: tables often answer without
+        part._only, part.tables = with_tables, None  # noqa: SLF001 (its own)
+        part.items = tabled if with_tables else self.items - tabled
+        return part
+
+    def finish(self) -> None:
+        """Report all items as done, unless they were read."""
+        if self._report is not None and not self._is_read:
+            self._report.add(self.items)
+
     def __iter__(self) -> Iterator[Range]:
+        self._is_read = True
         for each in self._ranges:
             try:
                 yield each
             finally:
                 if self._too_large:
                     _pages.release(each.codes)
-            if self._progress is not None:
-                self._progress(each.stop, self.items)
+            if self._report is not None:
+                self._report.add(each.stop - each.first)
+
+
+class _Report:
+    """How far a pass is."""
+
+    def __init__(self, progress: Progress, items: int) -> None:
+        self._progress, self._items, self._done = progress, items, 0
+
+    def add(self, items: int) -> None:
+        """Report further items as done."""
+        self._done += items
+        self._progress(self._done, self._items)
 
 
 def _cut(database: Database, length: int) -> Iterator[Range]:
+    starts = set() if database.tables is None else {part.first for part in database.tables.parts}
     first = 0
-    for codes, tables in itertools.zip_longest(database.parts, database.tables):
-        for start in range(0, len(codes), length if tables is None else max(len(codes), 1)):
-            piece = codes[start : start + length] if tables is None else codes
-            yield Range(first + start, first + start + len(piece), piece, tables)
+    for codes in database.parts:
+        for start in range(0, len(codes), length):
+            piece = codes[start : start + length]
+            yield Range(first + start, first + start + len(piece), piece, first in starts)
         first += len(codes)
     if first == 0:  # an empty database has one range, so that every result has its shape
         yield Range(0, 0, database.parts[0])
@@ -261,19 +292,29 @@ def stage(progress: Progress | None, number: int, stages: int) -> Progress | Non
 
 def scan_rank(queries: Queries, scan: Scan, k: int, threads: int, out: Rows | None = None) -> Rows:
     """The k nearest of each query, ordered by (distance, index); ``out`` is filled if the scan has one range only."""
-    kept = out if scan.whole else None
+    if not _asks_tables(queries, scan):
+        return _rank(queries, scan, k, threads, out)
+    assert scan.tables is not None
+    tabled, others = scan.part(with_tables=True), scan.part(with_tables=False)
+    found = scan.tables.rank(
+        queries,
+        min(k, len(scan.tables)),
+        _shared(scan),
+        threads,
+        lambda some: _rank(some, tabled, k, threads),
+    )
+    tabled.finish()
+    return _nearest(found, _rank(queries, others, k, threads), k) if others.items else found
 
-    def scanned(each: Range, some: Queries, bits: NDArray[np.uint8] | None, into: Rows | None = None) -> Rows:
-        return _native.rank(some.codes, each.codes, min(k, len(each.codes)), bits, threads, into, some.weights)
+
+def _rank(queries: Queries, scan: Scan, k: int, threads: int, out: Rows | None = None) -> Rows:
+    kept = out if scan.whole else None
 
     def found() -> Iterator[Rows]:
         for each in scan:
+            top = min(k, len(each.codes))
             bits = allowed_bits(scan.mask, each)
-            if each.tables is None:
-                distances, indices = scanned(each, queries, bits, kept)
-            else:
-                by_scan = functools.partial(scanned, each, bits=bits)
-                distances, indices = each.tables.rank(queries, min(k, len(each.codes)), bits, threads, by_scan)
+            distances, indices = _native.rank(queries.codes, each.codes, top, bits, threads, kept, queries.weights)
             each.renumber(indices)
             yield distances, indices
 
@@ -282,21 +323,37 @@ def scan_rank(queries: Queries, scan: Scan, k: int, threads: int, out: Rows | No
 
 def scan_within(queries: Queries, scan: Scan, radius: int, threads: int) -> Lists:
     """All items within the radius of each query, ordered by (distance, index)."""
+    if not _asks_tables(queries, scan):
+        return _within(queries, scan, radius, threads)
+    assert scan.tables is not None
+    tabled, others = scan.part(with_tables=True), scan.part(with_tables=False)
+    found = scan.tables.within(
+        queries, radius, _shared(scan), threads, lambda some: _within(some, tabled, radius, threads)
+    )
+    tabled.finish()
+    return _joined([found, _within(queries, others, radius, threads)]) if others.items else found
+
+
+def _within(queries: Queries, scan: Scan, radius: int, threads: int) -> Lists:
     found: list[Lists] = []
-
-    def scanned(each: Range, some: Queries, bits: NDArray[np.uint8] | None) -> Lists:
-        return _native.within(some.codes, each.codes, radius, bits, threads, some.weights)
-
     for each in scan:
-        bits = allowed_bits(scan.mask, each)
-        if each.tables is None:
-            offsets, distances, indices = scanned(each, queries, bits)
-        else:
-            by_scan = functools.partial(scanned, each, bits=bits)
-            offsets, distances, indices = each.tables.within(queries, radius, bits, threads, by_scan)
+        offsets, distances, indices = _native.within(
+            queries.codes, each.codes, radius, allowed_bits(scan.mask, each), threads, queries.weights
+        )
         each.renumber(indices)
         found.append((offsets, distances, indices))
     return found[0] if len(found) == 1 else _joined(found)
+
+
+def _asks_tables(queries: Queries, scan: Scan) -> bool:
+    """Whether tables may answer: not for weighted distances, nor for masks that differ between queries."""
+    return scan.tables is not None and queries.weights is None and not isinstance(scan.mask, QueryMasks)
+
+
+def _shared(scan: Scan) -> Mask | None:
+    """The mask of all queries."""
+    assert not isinstance(scan.mask, QueryMasks)
+    return scan.mask
 
 
 def scan_count(queries: Queries, scan: Scan, radius: int, threads: int) -> NDArray[np.int64]:

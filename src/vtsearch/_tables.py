@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vtsearch import _native
+from vtsearch._masks import Mask
 from vtsearch._queries import Lists, Queries, Rows
 from vtsearch._validate import Codes
 
@@ -62,38 +64,57 @@ class Explanation:
         return text
 
 
+class TabledItems(NamedTuple):
+    """Consecutive items of a database that have tables."""
+
+    first: int
+    """Position of the first one."""
+    arrays: list[_native.Table]
+    """Of each table where its buckets begin, its rows in their order, and copies of their codes."""
+    kept: NDArray[np.uint32] | None = None
+    """The rows of the tables that are left, ascending, if some have been removed: these are the items."""
+
+    @property
+    def rows(self) -> int:
+        """In each table."""
+        return len(self.arrays[0][1])
+
+    @property
+    def items(self) -> int:
+        """How many they are."""
+        return self.rows if self.kept is None else len(self.kept)
+
+
 class Tables:
-    """Tables of codes, and which of these are left.
+    """Tables of some or all items of a database, searched together.
 
     Args:
-        arrays: of each table where its buckets begin, its items in their order, and copies of their codes.
-        codes: (n, bytes), of all items, if the tables have no copies.
+        parts: the items, ascending.
         width: bytes of a code.
-        bits: length of the codes, which are cut into as many substrings as there are tables.
-        kept: the items that are left, ascending, if some have been removed: masks and answers number these alone.
+        bits: length of the codes, which are cut into as many substrings as their part has tables.
+        codes: (n, bytes), of the only part, if its tables have no copies.
     """
 
-    def __init__(
-        self,
-        arrays: list[_native.Table],
-        codes: Codes | None,
-        width: int,
-        bits: int,
-        kept: NDArray[np.uint32] | None = None,
-    ) -> None:
-        self._arrays, self._codes, self._width, self._bits, self._kept = arrays, codes, width, bits, kept
-        self._native = self._searcher()
+    def __init__(self, parts: Sequence[TabledItems], width: int, bits: int, codes: Codes | None = None) -> None:
+        self.parts = parts
+        self._codes, self._width, self._bits = codes, width, bits
+        self._ends = np.cumsum([part.rows for part in parts])
+        self._items = sum(part.items for part in parts)
         self._works: list[_native.Work] | None = None
+        self._native = self._searcher()
+
+    def __len__(self) -> int:
+        return self._items
 
     @property
     def count(self) -> int:
-        """The number of tables."""
-        return len(self._arrays)
+        """The number of tables, in all parts together."""
+        return sum(len(part.arrays) for part in self.parts)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the tables."""
-        return sum(each.nbytes for table in self._arrays for each in table if each is not None)
+        return sum(each.nbytes for part in self.parts for table in part.arrays for each in table if each is not None)
 
     def recorded(self) -> Tables:
         """The same tables, which remember how they find the answers of one search."""
@@ -110,18 +131,18 @@ class Tables:
         self,
         queries: Queries,
         k: int,
-        mask: NDArray[np.uint8] | None,
+        mask: Mask | None,
         threads: int,
         scan: Callable[[Queries], Rows],
         *,
         plan: Plan = "auto",
     ) -> Rows:
-        """The k nearest of each query, ordered by (distance, index).
+        """The k nearest of each query among the items with tables, ordered by (distance, index).
 
         Args:
             queries: all of them.
             k: results per query.
-            mask: packed bits of the items that are left; with a row for each query, a scan answers.
+            mask: that of the database.
             threads: upper bound.
             scan: answers some of the queries.
             plan: "auto" takes for each query what needs less time.
@@ -129,7 +150,7 @@ class Tables:
 
         def search(allowed: NDArray[np.uint8] | None) -> tuple[Rows, _native.Work, int]:
             rows, work, left = self._native.rank(queries.codes, k, allowed, plan == "auto", threads)
-            return (rows[0], self._positions(rows[1])), work, left
+            return (rows[0], self._positions(rows[1], work)), work, left
 
         return self._answered(queries, mask, plan, search=search, scan=scan, filled=_filled_rows)
 
@@ -137,13 +158,13 @@ class Tables:
         self,
         queries: Queries,
         radius: int,
-        mask: NDArray[np.uint8] | None,
+        mask: Mask | None,
         threads: int,
         scan: Callable[[Queries], Lists],
         *,
         plan: Plan = "auto",
     ) -> Lists:
-        """All items within the radius of each query, ordered by (distance, index); arguments as of ``rank``."""
+        """All items with tables within the radius of each query, in the order of ``rank``; arguments likewise."""
 
         def search(allowed: NDArray[np.uint8] | None) -> tuple[Lists, _native.Work, int]:
             lists, work, left = self._native.within(queries.codes, radius, allowed, plan == "auto", threads)
@@ -159,13 +180,13 @@ class Tables:
         self._native = self._searcher()
 
     def _searcher(self) -> _native.Tables:
-        key_bits = key_bits_of(len(self._arrays[0][1]))
-        return _native.Tables(self._arrays, self._codes, self._width, self._bits, key_bits)
+        parts = [(part.arrays, key_bits_of(part.rows)) for part in self.parts]
+        return _native.Tables(parts, self._codes, self._width, self._bits)
 
     def _answered(
         self,
         queries: Queries,
-        mask: NDArray[np.uint8] | None,
+        mask: Mask | None,
         plan: Plan,
         *,
         search: Callable[[NDArray[np.uint8] | None], tuple[Found, _native.Work, int]],
@@ -173,7 +194,7 @@ class Tables:
         filled: Callable[[Found, NDArray[np.int64], Found], Found],
     ) -> Found:
         """What ``search`` finds in the tables, ``filled`` with what ``scan`` finds for the queries that it left."""
-        if self._is_scanned(queries, mask, plan):
+        if self._is_scanned(queries, plan):
             self._record(_no_work(len(queries)))
             return scan(queries)
         found, work, left = search(self._allowed(mask))
@@ -189,25 +210,49 @@ class Tables:
         if self._works is not None:
             self._works.append(work)
 
-    def _is_scanned(self, queries: Queries, mask: NDArray[np.uint8] | None, plan: Plan) -> bool:
+    def _is_scanned(self, queries: Queries, plan: Plan) -> bool:
         """Whether no table is read: a small search is over before tables are of use."""
-        if queries.weights is not None or (mask is not None and mask.ndim != 1):
-            return True
-        items = len(self._arrays[0][1]) if self._kept is None else len(self._kept)
-        compared = len(queries) * self._width * items
+        compared = len(queries) * self._width * len(self)
         return plan == "scan" or compared == 0 or (plan == "auto" and compared < LEAST_SCANNED_BYTES)
 
-    def _allowed(self, mask: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
-        """The mask with a bit for each item of the tables, those that have been removed included."""
-        if self._kept is None:
-            return mask
-        allowed = np.zeros(len(self._arrays[0][1]), dtype=np.bool_)
-        allowed[self._kept] = True if mask is None else np.unpackbits(mask, count=len(self._kept))
-        return np.packbits(allowed)
+    def _allowed(self, mask: Mask | None) -> NDArray[np.uint8] | None:
+        """The mask in rows of the tables, those that have been removed left out; None if all are allowed."""
+        if mask is None:
+            return self._left
+        bits = [mask.bits(part.first, part.first + part.items) for part in self.parts]
+        if len(bits) == 1 and self.parts[0].kept is None:
+            return bits[0]
+        return self._packed(np.unpackbits(each, count=part.items) for each, part in zip(bits, self.parts, strict=True))
 
-    def _positions(self, items: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Items of the tables, as numbers of those that are left."""
-        return items if self._kept is None else np.searchsorted(self._kept, items.astype(np.uint32))
+    @functools.cached_property
+    def _left(self) -> NDArray[np.uint8] | None:
+        """Packed bits of the rows that are left; None if none has been removed."""
+        if all(part.kept is None for part in self.parts):
+            return None
+        return self._packed(np.ones(part.items, dtype=np.bool_) for part in self.parts)
+
+    def _packed(self, allowed: Iterable[NDArray[Any]]) -> NDArray[np.uint8]:
+        """Packed bits of all rows, of what is allowed of the items of each part."""
+        rows = np.zeros(int(self._ends[-1]), dtype=np.bool_)
+        for part, end, some in zip(self.parts, self._ends.tolist(), allowed, strict=True):
+            rows[end - part.rows : end][slice(None) if part.kept is None else part.kept] = some
+        return np.packbits(rows)
+
+    def _positions(self, rows: NDArray[np.int64], work: _native.Work | None = None) -> NDArray[np.int64]:
+        """Rows of the tables as positions of items; ``work``: says which queries are unfinished, and have no rows."""
+        if len(self.parts) == 1 and self.parts[0].kept is None and self.parts[0].first == 0:
+            return rows
+        if work is not None:
+            rows[work[:, 0] == 0] = 0
+        numbers = np.searchsorted(self._ends, rows, side="right")
+        positions = np.empty_like(rows)
+        for number in np.unique(numbers).tolist():
+            part, here = self.parts[number], numbers == number
+            items = rows[here] - (int(self._ends[number]) - part.rows)
+            if part.kept is not None:
+                items = np.searchsorted(part.kept, items.astype(np.uint32))
+            positions[here] = part.first + items
+        return positions
 
 
 def default_tables(items: int, bits: int, *, copies: bool = True) -> int:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, get_args, overload
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vtsearch import _answers, _database, _native, _selection, _validate
 from vtsearch._database import Database
 from vtsearch._queries import Lists, Queries, Rows
 from vtsearch._selection import Group
-from vtsearch._tables import Explanation, Plan, Tables, build_tables, default_tables
+from vtsearch._tables import Explanation, Plan, TabledItems, Tables, build_tables, default_tables
 from vtsearch.ranking import Neighbors, Ranking
 
 MOST_ITEMS = 2**31
@@ -74,7 +73,7 @@ class MultiIndex:
         tables = default_tables(items, self.bits, copies=copies) if tables is None else tables
         self.tables = _validate.whole_number("tables", tables, 1, self.bits)
         made = self._build(copies, _validate.thread_count(threads), _validate.checked_progress(progress))
-        self._tables = Tables(made, None if copies else self.database.parts[0], width, self.bits)
+        self._tables = Tables([TabledItems(0, made)], width, self.bits, None if copies else self.database.parts[0])
 
     def __len__(self) -> int:
         return len(self.database)
@@ -146,7 +145,7 @@ class MultiIndex:
             def scan(queries: Queries) -> Rows:
                 return _database.scan_rank(queries, _database.Scan(group.database, len(queries)), columns, count)
 
-            return tables.rank(group.queries, columns, _bits(group), count, scan, plan=plan)
+            return tables.rank(group.queries, columns, group.database.mask, count, scan, plan=plan)
 
         ranking = Ranking(*_answers.stacked_rows([answer(group) for group in selection.groups_of_one_mask()]))
         return (ranking, tables.explanation()) if explain else ranking
@@ -209,7 +208,7 @@ class MultiIndex:
             def scan(queries: Queries) -> Lists:
                 return _database.scan_within(queries, _database.Scan(group.database, len(queries)), reach, count)
 
-            return tables.within(group.queries, reach, _bits(group), count, scan, plan=plan)
+            return tables.within(group.queries, reach, group.database.mask, count, scan, plan=plan)
 
         neighbors = Neighbors(*_answers.joined([answer(group) for group in selection.groups_of_one_mask()]))
         return (neighbors, tables.explanation()) if explain else neighbors
@@ -225,9 +224,3 @@ class MultiIndex:
             if report is not None:
                 report(last, self.tables)
         return made
-
-
-def _bits(group: Group) -> NDArray[np.uint8] | None:
-    """The mask of a group of queries, as the engine takes it."""
-    mask = group.database.mask
-    return None if mask is None else mask.bits(0, len(group.database))

@@ -70,7 +70,7 @@ def test_tables_are_made_explained_and_taken_away(tmp_path, capsys, monkeypatch)
     assert main(["search", code, "--index", str(index), "--explain"]) == 0
     out, err = capsys.readouterr()
     assert out == plain
-    assert err.startswith("vtsearch search: 15 items in 1 segments with tables: ")
+    assert err.startswith("vtsearch search: 15 items with tables: ")
     printed(capsys, "compact", index, "--no-tables")
     assert "of 1 segments" not in printed(capsys, "info", index)
 

@@ -97,31 +97,39 @@ void check_within(const Call& call, const Answers& answers) {
   require_within(call, answers, found);
 }
 
-// The tables of a database, with or without copies of the codes.
+// The tables of a database: of one part with or without copies of the codes, or of two with copies.
 class Tables {
  public:
   explicit Tables(const Call& call) : codes_(call.problem.database_view()) {
     constexpr std::size_t most_tables = 5;
-    constexpr unsigned most_key_bits = 6;
     const std::uint64_t seed = call.problem.shape.seed;
-    const std::size_t bits = 8 * codes_.width, padded = padded_width(codes_.width);
     const bool copies = seed % 2 == 0;
     index = {codes_.count, codes_.width, {}, copies ? nullptr : codes_.data};
-    CancellationPoint here(call.cancellation, 0);
-    for (const Substring& part : partition(codes_.width, bits, 1 + seed % most_tables, most_key_bits)) {
-      Fenced<std::uint32_t>& begins = begins_.emplace_back(part.buckets() + 1);
-      Fenced<std::uint32_t>& items = items_.emplace_back(codes_.count);
-      Fenced<std::uint8_t>& codes = copies_.emplace_back(copies ? codes_.count * padded : 0);
-      const std::size_t half = codes_.count / 2;
-      build_table({codes_.part({0, half}), codes_.part({half, codes_.count})}, part, here, begins.data(), items.data(),
-                  copies ? codes.data() : nullptr);
-      index.tables.push_back({part, begins.data(), items.data(), copies ? codes.data() : nullptr});
-    }
+    const std::size_t split = copies && seed % 3 == 0 ? codes_.count / 3 : 0;
+    if (split != 0) add(call, {0, split}, 1 + seed % 4);
+    add(call, {split, codes_.count}, 1 + seed % most_tables);
   }
 
   MultiIndexView index;
 
  private:
+  void add(const Call& call, Range range, std::size_t tables) {
+    constexpr unsigned most_key_bits = 6;
+    const std::size_t bits = 8 * codes_.width, padded = padded_width(codes_.width), count = range.end - range.begin;
+    const bool copies = index.codes == nullptr;
+    TabledItems& part = index.parts.emplace_back(TabledItems{range.begin, count, {}});
+    CancellationPoint here(call.cancellation, 0);
+    for (const Substring& substring : partition(codes_.width, bits, tables, most_key_bits)) {
+      Fenced<std::uint32_t>& begins = begins_.emplace_back(substring.buckets() + 1);
+      Fenced<std::uint32_t>& items = items_.emplace_back(count);
+      Fenced<std::uint8_t>& codes = copies_.emplace_back(copies ? count * padded : 0);
+      const std::size_t half = range.begin + count / 2;
+      build_table({codes_.part({range.begin, half}), codes_.part({half, range.end})}, substring, here, begins.data(),
+                  items.data(), copies ? codes.data() : nullptr);
+      part.tables.push_back({substring, begins.data(), items.data(), copies ? codes.data() : nullptr});
+    }
+  }
+
   CodeView codes_;
   std::vector<Fenced<std::uint32_t>> begins_;
   std::vector<Fenced<std::uint32_t>> items_;

@@ -12,7 +12,7 @@ import vtsearch
 from vtsearch import reference
 from vtsearch._tables import Tables
 from vtsearch.errors import VtsearchError
-from vtsearch.index import Index, SearchExplanation, tables
+from vtsearch.index import Index, SearchExplanation, changes, tables
 
 BITS = 44
 ITEMS = 1_200
@@ -43,7 +43,9 @@ def index(small, tmp_path):
 
 
 def same(index: Index, *, tabled: list[bool]) -> None:
-    """All searches answer as the reference does; ``tabled``: which segments have tables, and answered by them."""
+    """All searches answer as the reference does; ``tabled``: which segments have tables, by which they answer."""
+    assert [bool(segment.tables) for segment in index.segments] == tabled
+    items = sum(segment.items for segment in index.segments if segment.tables)
     codes, queries = index.codes(), clustered(12, 1)
     rng = np.random.default_rng(3)
     for mask in (None, rng.random(len(codes)) < 0.4):
@@ -51,11 +53,13 @@ def same(index: Index, *, tabled: list[bool]) -> None:
         expected = reference.rank(queries, codes, 9, mask=mask)
         np.testing.assert_array_equal(answers.distances, expected.distances)
         np.testing.assert_array_equal(answers.indices, expected.indices)
-        assert [each is not None and bool(each.by_tables.all()) for each in how.tables] == tabled
+        assert (how.items, how.tabled) == (len(codes), items)
+        assert (how.tables is not None) == any(tabled)
+        assert how.tables is None or how.tables.by_tables.tolist() == [True] * 12
         neighbors, how = index.within(queries, 5, mask=mask, explain=True)
+        assert how.tables is None or how.tables.by_tables.tolist() == [True] * 12
         for found, wanted in zip(neighbors, reference.within(queries, codes, 5, mask=mask), strict=True):
             np.testing.assert_array_equal(found, wanted)
-        assert how.items == tuple(segment.items for segment in index.segments)
     masks = rng.random((len(queries), len(codes))) < 0.5
     answers = index.search(queries, 4, mask=masks)
     for query, mask, row in zip(queries, masks, answers.indices, strict=True):
@@ -154,11 +158,11 @@ def test_the_planner_takes_tables_for_near_items_and_a_scan_for_far_ones(tmp_pat
         index.add(codes)
         index.compact(tables=True)
         near, how = index.search(queries, 1, explain=True)
-        assert how.tables[0].by_tables.all()
-        assert "8 of 8 searches of a segment by its tables (median: " in str(how)
+        assert how.tables.by_tables.all()
+        assert str(how).startswith("600,000 items with tables: 8 of 8 queries by 5 tables (median: ")
         far, how = index.search(queries, 100, explain=True)
-        assert not how.tables[0].by_tables.any()
-        assert str(how).endswith(": 0 of 8 searches of a segment by its tables, the others by a scan")
+        assert not how.tables.by_tables.any()
+        assert str(how).startswith("600,000 items with tables: 0 of 8 queries by 5 tables, 8 by a scan")
         for found, k in ((near, 1), (far, 100)):
             expected = vtsearch.rank(queries, codes, k)
             np.testing.assert_array_equal(found.indices, expected.indices)
@@ -169,8 +173,30 @@ def test_a_search_without_tables_is_explained_too(tmp_path):
     with Index.create(tmp_path / "index", BITS) as index:
         index.add(clustered(20, 0))
         _, how = index.search(clustered(2, 1), 3, explain=True)
-        assert how == SearchExplanation((20,), (None,))
+        assert how == SearchExplanation(20, 0, None)
         assert str(how) == "20 items without tables by a scan"
+
+
+def test_several_segments_with_tables_answer_as_one(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(changes, "MOST_ROWS", 500)
+    codes = clustered(1_900, 0)
+    with Index.create(tmp_path / "index", BITS) as index:
+        for start, stop in ((0, 500), (500, 540), (540, 1_040), (1_040, 1_400), (1_400, 1_900)):
+            index.add(codes[start:stop], metadata={"number": range(start, stop)})
+        index.compact(tables=True)
+        same(index, tabled=[True, False, True, True, True])
+        index.remove(where="number % 5 = 2 OR number BETWEEN 600 AND 610")
+        same(index, tabled=[True, False, True, True, True])
+        index.verify()
+
+
+def test_progress_ends_with_all_items(index):
+    index.add(clustered(150, 4))
+    for queries in (clustered(3, 1), clustered(1, 2)):
+        done: list[tuple[int, int]] = []
+        index.search(queries, 5, progress=lambda *how_far, done=done: done.append(how_far))
+        assert done == sorted(done)
+        assert done[-1] == (ITEMS + 150, ITEMS + 150)
 
 
 def test_tables_take_a_bool(tmp_path):

@@ -52,10 +52,11 @@ def tables_not_synced(patch: pytest.MonkeyPatch) -> None:
 def tables_of_removed_items_kept(patch: pytest.MonkeyPatch) -> None:
     """Tables answer as if nothing had been removed."""
 
-    def opened(file: Any, width: int, bits: int, *_: Any, function: Callable[..., Any] = segments.open_tables) -> Any:
-        return function(file, width, bits)
+    def tabled(self: Any, first: int, function: Callable[..., Any] = segments.Part.tabled) -> Any:
+        found = function(self, first)
+        return None if found is None else found._replace(kept=None)
 
-    patch.setattr(segments, "open_tables", opened)
+    patch.setattr(segments.Part, "tabled", tabled)
 
 
 def decisions_on_other_items_forgotten(patch: pytest.MonkeyPatch) -> None:

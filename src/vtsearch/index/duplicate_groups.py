@@ -73,7 +73,7 @@ def read_groups(
         known: what was said before.
         threads: upper bound; by default the CPUs that this process may use.
     """
-    database, verdicts = Database(items.codes()), known.verdicts()
+    database, verdicts = items.database, known.verdicts()
     pairs = sorted(map(sorted, known.distinct()))
     places = items.positions_of(Ids.of([name for pair in pairs for name in pair])).reshape(-1, 2)
     known_pairs = [(one, other) for one, other in places.tolist() if min(one, other) >= 0]

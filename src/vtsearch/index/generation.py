@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vtsearch._database import Database
+from vtsearch._tables import Tables
 from vtsearch._validate import thread_count
 from vtsearch.index.labels import unpack_labels
 from vtsearch.index.where import Where
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vtsearch._tables import Tables
     from vtsearch.index.about import About
     from vtsearch.index.ids import Ids
     from vtsearch.index.labels import Labels
@@ -44,13 +46,16 @@ class Generation:
         """The codes of all segments, at least one array."""
         return [part.codes for part in self.parts] or [np.empty((0, self.about.width), dtype=np.uint8)]
 
-    def prefixes(self, bits: int) -> list[NDArray[np.uint8]]:
-        """The first bits of the codes of all segments, at least one array."""
-        return [part.prefixes(bits) for part in self.parts] or [np.empty((0, -(-bits // 8)), dtype=np.uint8)]
+    @cached_property
+    def database(self) -> Database:
+        """The codes of all segments, and the tables of those that have some."""
+        parts = [part.tabled(first) for part, first in zip(self.parts, self._bounds.tolist(), strict=False)]
+        tabled = [each for each in parts if each is not None]
+        return Database(self.codes()).with_tables(Tables(tabled, self.about.width, self.about.bits) if tabled else None)
 
-    def tables(self) -> list[Tables | None]:
-        """The tables of the codes of each segment, or None."""
-        return [part.tables for part in self.parts]
+    def prefixes(self, bits: int) -> Database:
+        """The first bits of the codes of all segments."""
+        return Database([part.prefixes(bits) for part in self.parts] or [np.empty((0, -(-bits // 8)), dtype=np.uint8)])
 
     def ids(self) -> list[str]:
         """All ids."""
@@ -63,7 +68,8 @@ class Generation:
             IndexError: a position beyond the items.
         """
         wanted = self._checked(np.unique(np.asarray(positions, dtype=np.int64)))
-        names = [part.items.ids_at(some) for part, some in zip(self.parts, self.by_part(wanted), strict=True)]
+        by_part = zip(self.parts, self.by_part(wanted), strict=True)
+        names = [part.items.ids_at(some) for part, some in by_part if len(some)]
         return dict(zip(wanted.tolist(), itertools.chain.from_iterable(names), strict=True))
 
     def positions_of(self, ids: Ids) -> NDArray[np.int64]:

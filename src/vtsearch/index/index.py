@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from vtsearch._atomic_io import recover_folder
-from vtsearch._database import Database
+from vtsearch._masks import checked_mask
 from vtsearch._validate import checked_positions, whole_number
 from vtsearch.errors import VtsearchError
 from vtsearch.index.about import About, checked_bits, checked_indexed, checked_names, checked_texts
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from vtsearch._database import Database
     from vtsearch.duplicates import Duplicates
     from vtsearch.index.decisions import Decision
     from vtsearch.index.duplicate_groups import DuplicateGroup
@@ -162,8 +163,10 @@ class Index(Writing, Analysis):
         """
         generation = self._generation()
         if bits is not None and whole_number("bits", bits, 1, self.bits) < self.bits:
-            return Database(generation.prefixes(bits), mask=mask)
-        return Database(generation.codes(), mask=mask).with_tables(generation.tables())
+            database = generation.prefixes(bits)
+        else:
+            database = generation.database
+        return database.with_mask(checked_mask(mask, len(database)))
 
     def code(self, position: int) -> NDArray[np.uint8]:
         """(1, bytes) uint8: a copy of the code at a position of 0 .. n - 1, of which nothing else is read.

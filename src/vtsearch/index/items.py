@@ -64,9 +64,7 @@ class Columns(NamedTuple):
             for each in appends:
                 each(db, names)
 
-        return cls(
-            Texts.joined(ids), np.concatenate(sums), np.concatenate(labels), joined_types(*types), append
-        )
+        return cls(Texts.joined(ids), np.concatenate(sums), np.concatenate(labels), joined_types(*types), append)
 
     def arrays(self) -> list[NDArray[Any]]:
         """The arrays of the file of items, in the order of ``item_layouts``."""

@@ -43,9 +43,7 @@ Append = Callable[[sqlite3.Connection, Sequence[str]], None]
 """Appends some columns of some items, id and label among them, to the table of a database; begins a transaction."""
 
 
-def write_metadata(
-    path: Path, types: Mapping[str, Type], indexed: Iterable[str], append: Append
-) -> tuple[int, str]:
+def write_metadata(path: Path, types: Mapping[str, Type], indexed: Iterable[str], append: Append) -> tuple[int, str]:
     """Write a table, on disk to stay before this returns; returns the bytes of its file and their SHA-256.
 
     Args:

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from vtsearch._atomic_io import sync_folder
+from vtsearch._tables import TabledItems
 from vtsearch.codes import prefix
 from vtsearch.index.arrays import Layout, bytes_of, open_arrays, write_arrays
 from vtsearch.index.items import Items, item_layouts
 from vtsearch.index.metadata import OWN
 from vtsearch.index.metadata_file import MetadataFile, write_metadata
-from vtsearch.index.tables import count_of, open_tables, table_arrays, table_layouts
+from vtsearch.index.tables import count_of, opened_arrays, table_arrays, table_layouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from vtsearch._tables import Tables
     from vtsearch.index.about import About
     from vtsearch.index.arrays import ArrayFile
     from vtsearch.index.items import Columns
@@ -102,7 +102,7 @@ class Segment:
 class Part:
     """An open segment."""
 
-    def __init__(self, segment: Segment, about: About, files: Mapping[str, ArrayFile | MetadataFile]) -> None:
+    def __init__(self, segment: Segment, files: Mapping[str, ArrayFile | MetadataFile]) -> None:
         """``files``: those of the segment by their folder."""
         self.segment, self._files = segment, files
         self.codes = cast("NDArray[np.uint8]", self._arrays(CODES_FOLDER).arrays[0])
@@ -111,10 +111,8 @@ class Part:
         metadata = cast("MetadataFile | None", files.get(METADATA_FOLDER))
         self.items = Items(self._arrays(ITEMS_FOLDER), metadata, *kept)
         self._prefixes: dict[int, NDArray[np.uint8]] = {}
-        self.tables: Tables | None = None
-        """Of the codes, if there is a file of them."""
-        if TABLES_FOLDER in files:
-            self.tables = open_tables(self._arrays(TABLES_FOLDER), about.width, about.bits, *kept)
+        self._kept = kept[0] if kept else None
+        self._tables = opened_arrays(self._arrays(TABLES_FOLDER)) if TABLES_FOLDER in files else None
 
     def __len__(self) -> int:
         return self.segment.items
@@ -124,6 +122,10 @@ class Part:
         if bits not in self._prefixes:
             self._prefixes[bits] = prefix(self.codes, bits)
         return self._prefixes[bits]
+
+    def tabled(self, first: int) -> TabledItems | None:
+        """The items with the tables of their codes, if there are any; ``first``: position of the first one."""
+        return None if self._tables is None else TabledItems(first, self._tables, self._kept)
 
     def without(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.uint8], Items]:
         """Codes and items without some, given by their positions."""
@@ -250,6 +252,6 @@ def open_segments(folder: Path, about: About, segments: Sequence[Segment], opene
                 files[subfolder] = MetadataFile.opened(path, segment.metadata_bytes, mapped=is_mapped)
             else:
                 files[subfolder] = open_arrays(path, layouts[subfolder], mapped=is_mapped)
-        return Part(segment, about, files)
+        return Part(segment, files)
 
     return [known.get(segment) or opened_part(segment) for segment in segments]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from vtsearch import _native
-from vtsearch._tables import Tables, build_tables, default_tables, key_bits_of
+from vtsearch._tables import build_tables, default_tables, key_bits_of
 from vtsearch.index.arrays import Layout
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def table_arrays(codes: NDArray[np.uint8], bits: int, count: int) -> Iterator[ND
         yield from (begins, items, copies.view(np.uint32))
 
 
-def open_tables(file: ArrayFile, width: int, bits: int, kept: NDArray[np.uint32] | None = None) -> Tables:
-    """The tables in a file, of which nothing is read; ``kept``: the rows of their segment that are left."""
+def opened_arrays(file: ArrayFile) -> list[_native.Table]:
+    """The tables in a file, of which nothing is read."""
     arrays = cast("list[NDArray[np.uint32]]", list(map(np.asarray, file.arrays)))
-    tables = zip(arrays[::3], arrays[1::3], (codes.view(np.uint8) for codes in arrays[2::3]), strict=True)
-    return Tables(list(tables), None, width, bits, kept)
+    codes = (each.view(np.uint8) for each in arrays[2::3])
+    return list(zip(arrays[::3], arrays[1::3], codes, strict=True))
