@@ -46,6 +46,7 @@ def items_are(index: Index, state: State) -> None:
     """
     expect("length", len(index), len(state))
     expect("description", index.description, {"about": state.description})
+    expect("setting of tables", index._generation().about.tables, state.tables)
     expect("ids", index.ids(), state.ids)
     expect("codes", index.codes().tobytes(), state.codes.tobytes())
     labels = index.labels()

@@ -204,31 +204,19 @@ class Simulation:
         self, handle: Handle, call: Callable[[Index], object], after: State, *, compacted: bool = False
     ) -> None:
         """Make a change that leads to a state, or fails, or ends in a crash."""
-        plan, states = self._plan(), [self._state, after]
-        try:
-            with self._machine.running(plan):
-                call(handle.index)
-        except Crash:
-            self._handles.remove(handle)
-            self._undone.append(self._state)
-            self._crash(plan, states)
-        except (KeyboardInterrupt, OSError, VtsearchError) as error:
-            self._names_a_file(error)
-            self._undone.append(self._state)
-            self._state = self._reader(states).state
-            self._settle(handle)
-        else:
-            self._state = handle.state = after
-            self._undone.clear()
+        if self._is_done(handle, call, after):
+            handle.state = after
             audit.all_is(handle.index, after, self._chance)
             if not self._machine.has_failed:
                 audit.folder_is_tidy(handle.index, self._strangers)
                 audit.segments_are_few(handle.index, compacted=compacted)
                 if compacted:
                     audit.tables_are(handle.index, wanted=after.tables, least=TABLED_BYTES)
+        elif handle in self._handles:
+            self._settle(handle)
 
-    def _decided(self, handle: Handle, call: Callable[[Index], object], after: State) -> None:
-        """Change the decisions, which every handle reads from the folder; the handle's own state stays."""
+    def _is_done(self, handle: Handle, call: Callable[[Index], object], after: State) -> bool:
+        """Whether a call returns; it may also fail, with or without its change, or end in a crash."""
         plan, states = self._plan(), [self._state, after]
         try:
             with self._machine.running(plan):
@@ -237,13 +225,15 @@ class Simulation:
             self._handles.remove(handle)
             self._undone.append(self._state)
             self._crash(plan, states)
+            return False
         except (KeyboardInterrupt, OSError, VtsearchError) as error:
             self._names_a_file(error)
             self._undone.append(self._state)
             self._state = self._reader(states).state
-        else:
-            self._state = after
-            self._undone.clear()
+            return False
+        self._state = after
+        self._undone.clear()
+        return True
 
     def _names_a_file(self, error: BaseException, folder: Path | None = None) -> None:
         """An error comes from a fault and names a file in a folder, by default that of the index."""
@@ -368,17 +358,18 @@ class Simulation:
         self._change(self._any(), lambda index: index.compact(tables=wanted), after, compacted=True)
 
     def _decide(self) -> None:
+        """Decisions are read from the folder: the state that handles answer from stays."""
         handle, chance = self._any(), self._chance
         names = chance.sample(handle.state.ids, min(len(handle.state), 3))
         new = [(chance.choice(("keep", "remove")), (name,)) for name in names[:2]]
         if len(names) == 3:
             new.append(("distinct", tuple(names[1:])))
-        self._decided(handle, lambda index: index.decide(new), self._state.with_decisions(new))
+        self._is_done(handle, lambda index: index.decide(new), self._state.with_decisions(new))
 
     def _forget(self) -> None:
         names = [name for _, names in self._state.decisions for name in names][:2]
         after = self._state.without_decisions(names)
-        self._decided(self._any(), lambda index: index.forget_decisions(names), after)
+        self._is_done(self._any(), lambda index: index.forget_decisions(names), after)
 
     def _describe(self) -> None:
         state = replace(self._state, description=f"images {self._chance.randrange(1000)}")
