@@ -79,7 +79,11 @@ class ImageFiles:
 
     def load(self, position: int) -> Image:
         """The RGB image at a position."""
-        return load_image(self._root / self._names[position])
+        return self.load_reduced(position, None)
+
+    def load_reduced(self, position: int, least_side: int | None) -> Image:
+        """The RGB image at a position, of at least that shorter side."""
+        return read_image(self._root / self._names[position], "images", self.pixel_rule, least_side)
 
     def id(self, position: int) -> str:
         """The name as it was given."""

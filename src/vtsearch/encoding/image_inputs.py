@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vtsearch.data.sources.decode import PixelRule, faults_named, read_image, rgb_of
+from vtsearch.data.sources.decode import PixelRule, read_image, read_opened
 from vtsearch.errors import require_extra
 
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ KINDS = "Pillow images, paths, uint8 arrays (h, w, 3) or uint8 tensors (3, h, w)
 class ImageInputs:
     """A source without labels of images of mixed kinds; an iterator is read to its end first.
 
-    Paths and Pillow images are read upright: with their EXIF orientation, on white where they are transparent. The
-    pixels of arrays and tensors are taken as they are.
+    Paths and Pillow images are read upright: with their EXIF orientation, on white where they are transparent. A large
+    JPEG, by its path or opened by Pillow and not decoded yet, is decoded no larger than the model needs. The pixels of
+    arrays, tensors and decoded Pillow images are taken as they are.
 
     Raises:
         TypeError: an image of another kind, or pixels that are not uint8.
@@ -58,15 +59,18 @@ class ImageInputs:
             PermissionError: an image file that may not be read.
             VtsearchError: an image that cannot be decoded.
         """
+        return self.load_reduced(position, None)
+
+    def load_reduced(self, position: int, least_side: int | None) -> Image:
+        """The RGB image at a position, of at least that shorter side if it is in a file; errors as of ``load``."""
         image, name = self._images[position], f"images[{position}]"
         if isinstance(image, (str, Path)):
-            return read_image(Path(image), name)
+            return read_image(Path(image), name, self.pixel_rule, least_side)
         if isinstance(image, Tensor):
             image = image.cpu().permute(1, 2, 0).numpy()
         if isinstance(image, np.ndarray):
             image = require_extra("PIL.Image").fromarray(np.ascontiguousarray(image))
-        with faults_named(f"{name}: cannot read image"):  # a file that Pillow opened may not be decoded yet
-            return rgb_of(image, self.pixel_rule)
+        return read_opened(image, name, self.pixel_rule, least_side)
 
     def id(self, position: int) -> str:
         """The position as a decimal number."""

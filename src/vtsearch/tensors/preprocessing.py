@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Interpolation = Literal["bilinear", "bicubic"]
+MARGIN = 2
+"""A file is decoded to at least this many times the side that it is resized to, so that antialiasing has its say."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,21 @@ class Preprocessing:
         """sha256 of the fields and of the rule by which pixels are read from files.
 
         Codes of images that were prepared differently do not belong together. The rule "published" adds nothing to the
-        fields.
+        fields, "upright" its name and the size at which large files are decoded.
         """
-        fields = self.to_dict() | ({} if pixel_rule == "published" else {"pixel_rule": pixel_rule})
+        rule = {} if pixel_rule == "published" else {"pixel_rule": pixel_rule, "least_side": self.least_side}
+        fields = self.to_dict() | rule
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def resized_side(self) -> int:
+        """Pixels of the shorter side from which the square is cropped."""
+        return round(self.image_size / self.crop_pct)
+
+    @property
+    def least_side(self) -> int:
+        """Pixels of the shorter side, at least, at which evaluation needs an image: see ``read_image``."""
+        return MARGIN * self.resized_side
 
     def resize(self, images: Tensor, side: int) -> Tensor:
         """uint8 (..., 3, h, w) with its shorter side resized to ``side``; the longer keeps the proportion."""
@@ -93,7 +106,7 @@ class Preprocessing:
         """uint8 (..., 3, h, w) -> uint8 (..., 3, image_size, image_size): resized and center cropped."""
         height, width = images.shape[-2:]
         straight = height == width < self.image_size
-        side = self.image_size if straight else round(self.image_size / self.crop_pct)
+        side = self.image_size if straight else self.resized_side
         images = self.resize(images, side)
         top, left = ((extent - self.image_size) // 2 for extent in images.shape[-2:])
         return images[..., top : top + self.image_size, left : left + self.image_size]

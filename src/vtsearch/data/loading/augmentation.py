@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 
+from vtsearch.tensors.preprocessing import MARGIN
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -47,8 +49,24 @@ def resize_for_augmentation(images: Tensor, preprocessing: Preprocessing, augmen
     if augment == "flip+resized_crop":  # the random rectangle may be any part of the image
         return images
     if augment == "flip+crop":
-        return preprocessing.resize(images, round(preprocessing.image_size / TRAIN_CROP))
+        return preprocessing.resize(images, _crop_side(preprocessing))
     return preprocessing.square(images)
+
+
+def least_side_for(preprocessing: Preprocessing, augment: Augment) -> int | None:
+    """The shorter side, at least, at which ``resize_for_augmentation`` needs a large image; None if it needs all of it.
+
+    Args:
+        preprocessing: of the model.
+        augment: as for ``resize_for_augmentation``.
+    """
+    if augment == "flip+resized_crop":
+        return None
+    return MARGIN * _crop_side(preprocessing) if augment == "flip+crop" else preprocessing.least_side
+
+
+def _crop_side(preprocessing: Preprocessing) -> int:
+    return round(preprocessing.image_size / TRAIN_CROP)
 
 
 def random_flip_and_crop(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from vtsearch.data.loading.augmentation import Augment, resize_for_augmentation
-from vtsearch.data.sources.image_source import PixelSource
+from vtsearch.data.loading.augmentation import Augment, least_side_for, resize_for_augmentation
+from vtsearch.data.sources.image_source import PixelSource, load_reduced
 from vtsearch.tensors.preprocessing import to_tensor
 
 if TYPE_CHECKING:
@@ -40,8 +40,10 @@ class Reader(Protocol):
 class FileReader:
     """Reads image files; decodes an image at each access."""
 
-    def __init__(self, source: ImageSource, positions: NDArray[np.int64], resize: Resize) -> None:
-        self._source, self._positions, self._resize = source, positions, resize
+    def __init__(
+        self, source: ImageSource, positions: NDArray[np.int64], resize: Resize, least_side: int | None = None
+    ) -> None:
+        self._source, self._positions, self._resize, self._least_side = source, positions, resize, least_side
 
     def read(self, rows: Tensor) -> list[Tensor]:
         """(3, h, w) each."""
@@ -49,7 +51,7 @@ class FileReader:
 
     def one(self, row: int) -> Tensor:
         """(3, h, w)."""
-        return self._resize(to_tensor(self._source.load(int(self._positions[row]))))
+        return self._resize(to_tensor(load_reduced(self._source, int(self._positions[row]), self._least_side)))
 
     def decoded_bytes(self) -> int:
         """Approximate size in bytes of all decoded and resized images."""
@@ -117,4 +119,4 @@ def reader_of(
     resize = partial(resize_for_augmentation, preprocessing=preprocessing, augment=augment)
     if isinstance(source, PixelSource):
         return BatchReader(source, positions, resize)
-    return FileReader(source, positions, resize)
+    return FileReader(source, positions, resize, least_side_for(preprocessing, augment))

@@ -7,6 +7,7 @@ Pillow's conversion of the stored pixels, as in the programs that published thei
 
 from __future__ import annotations
 
+import io
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
@@ -48,13 +49,15 @@ ORIENTATION = 0x0112
 _opening = threading.Lock()
 
 
-def read_image(path: Path, where: str, rule: PixelRule = "upright") -> Image:
+def read_image(path: Path, where: str, rule: PixelRule = "upright", least_side: int | None = None) -> Image:
     """The RGB image in a file.
 
     Args:
         path: the file.
         where: its entry (a list with its line, a folder), for messages.
         rule: "upright" for your own images, "published" for those of a published protocol.
+        least_side: pixels of the shorter side that are enough, by the rule "upright": a JPEG decoder then gives a half,
+            a quarter or an eighth of the size, the smallest that has them. None for the whole image.
 
     Raises:
         FileNotFoundError: no such file.
@@ -62,9 +65,21 @@ def read_image(path: Path, where: str, rule: PixelRule = "upright") -> Image:
         VtsearchError: a damaged file, not an image, or more than ``MOST_PIXELS`` pixels.
     """
     with open_image(path, where) as image:
-        if rule == "upright" and _is_huge(image):
-            image.draft(image.mode, (image.width // 2, image.height // 2))  # JPEG decodes at half the size
-        return rgb_of(image, rule)
+        return _decoded(image, rule, least_side)
+
+
+def read_opened(image: Image, where: str, rule: PixelRule = "upright", least_side: int | None = None) -> Image:
+    """The RGB image of a Pillow image, whose size and mode stay; if it is not decoded yet, as ``read_image`` its file.
+
+    Raises:
+        VtsearchError: an image that cannot be decoded.
+    """
+    with faults_named(f"{where}: cannot read image"):
+        encoded = _reducible_bytes(image, least_side) if rule == "upright" else None
+        if encoded is None:
+            return rgb_of(image, rule)
+        with _opened(io.BytesIO(encoded)) as again:
+            return _decoded(again, rule, least_side)
 
 
 @contextmanager
@@ -164,6 +179,38 @@ def orientation(image: Image) -> int:
         return int(image.getexif().get(ORIENTATION, 1))
     except Exception:  # noqa: BLE001 (damaged metadata raise anything)
         return 1
+
+
+def _decoded(image: Image, rule: PixelRule, least_side: int | None) -> Image:
+    """The RGB image of one that was just opened, of which no pixel is decoded."""
+    if rule == "upright":
+        _let_decoder_reduce(image, least_side)
+    return rgb_of(image, rule)
+
+
+def _let_decoder_reduce(image: Image, least_side: int | None) -> None:
+    """Have a JPEG decoded at the smallest of its sizes that is enough, and at half its size if it is huge."""
+    width, height = image.size
+    wide, high = (width, height) if least_side is None else (least_side, least_side)
+    if _is_huge(image):
+        wide, high = min(wide, width // 2), min(high, height // 2)
+    if (wide, high) != (width, height):
+        image.draft(None, (wide, high))
+
+
+def _reducible_bytes(image: Any, least_side: int | None) -> bytes | None:
+    """The file of a JPEG that Pillow has opened, not decoded, and that may be decoded smaller; else None."""
+    jpeg = require_extra("PIL.JpegImagePlugin").JpegImageFile
+    if least_side is None or not isinstance(image, jpeg) or min(image.size) < 2 * least_side:
+        return None
+    is_untouched = image.tile and image.fp is not None and not image.decoderconfig and image.tell() == 0
+    if not is_untouched:
+        return None
+    start = image.fp.tell()
+    image.fp.seek(0)
+    content: bytes = image.fp.read()
+    image.fp.seek(start)
+    return content
 
 
 def _is_huge(image: Image) -> bool:

@@ -79,7 +79,11 @@ class ImageFilesSource:
             PermissionError: a file that may not be read.
             VtsearchError: a damaged file, or not an image (with its entry).
         """
-        return read_image(self._paths[position], self._where[position], self.pixel_rule)
+        return self.load_reduced(position, None)
+
+    def load_reduced(self, position: int, least_side: int | None) -> Image:
+        """The image at a position, of at least that shorter side; errors as of ``load``."""
+        return read_image(self._paths[position], self._where[position], self.pixel_rule, least_side)
 
     def id(self, position: int) -> str:
         """The name of the item in the files of the data set."""

@@ -56,7 +56,11 @@ class ImageFolderSource:
             PermissionError: a file that may not be read.
             VtsearchError: a damaged file, or not an image.
         """
-        return read_image(self._paths[position], str(self.root))
+        return self.load_reduced(position, None)
+
+    def load_reduced(self, position: int, least_side: int | None) -> Image:
+        """The image at a position, of at least that shorter side; errors as of ``load``."""
+        return read_image(self._paths[position], str(self.root), self.pixel_rule, least_side)
 
     def id(self, position: int) -> str:
         """The path below the root, with forward slashes."""

@@ -51,6 +51,27 @@ class PixelSource(ImageSource, Protocol):
         """uint8 (b, 3, h, w) of the positions, in their order."""
 
 
+@runtime_checkable
+class ReducibleSource(ImageSource, Protocol):
+    """An image source whose images may be decoded at a reduced size."""
+
+    def load_reduced(self, position: int, least_side: int | None) -> Image:
+        """The RGB image at a position, as of ``load``; one whose shorter side has ``least_side`` pixels is enough."""
+
+
+def load_reduced(source: ImageSource, position: int, least_side: int | None) -> Image:
+    """The RGB image at a position, at a reduced size if the source can decode it so.
+
+    Args:
+        source: the images.
+        position: which of them.
+        least_side: pixels of the shorter side that are enough; None for the whole image.
+    """
+    if isinstance(source, ReducibleSource):
+        return source.load_reduced(position, least_side)
+    return source.load(position)
+
+
 def pixel_rule_of(source: ImageSource) -> PixelRule:
     """The rule by which a source reads its pixels; a source of another program's making gives your own images."""
     rule: PixelRule = getattr(source, "pixel_rule", "upright")
