@@ -8,7 +8,8 @@ from dataset_fixtures import FORMATS
 from PIL import Image
 
 from vtsearch.data import open_dataset
-from vtsearch.data.locate import ImageLocator, select_images
+from vtsearch.data.locate import ImageLocator
+from vtsearch.data.selection import select_images
 from vtsearch.errors import VtsearchError
 from vtsearch.index import Index
 

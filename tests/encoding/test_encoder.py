@@ -12,7 +12,7 @@ import vtsearch
 from vtsearch import VtsearchError, pack
 from vtsearch.cli import main
 from vtsearch.data import open_dataset
-from vtsearch.data.locate import select_images
+from vtsearch.data.selection import select_images
 from vtsearch.encoding import Encoder
 from vtsearch.encoding.image_inputs import ImageInputs
 from vtsearch.index import Index

@@ -30,7 +30,7 @@ import numpy as np
 from pathlib import Path
 from vtsearch.data.loading.tolerant_dataset import Fault
 from vtsearch.data.sources.file_facts import file_facts
-from vtsearch.data.locate import select_images
+from vtsearch.data.selection import select_images
 from vtsearch.encoding.chunked_encoding import SavePolicy
 from vtsearch.encoding.encoder import EncodedBatch
 from vtsearch.encoding.shard import encode_shard

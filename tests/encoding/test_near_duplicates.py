@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from vtsearch.data.locate import select_images
+from vtsearch.data.selection import select_images
 from vtsearch.data.sources.decode import read_image
 from vtsearch.data.validation.content_hash import hash_images
 from vtsearch.encoding import Encoder

@@ -13,7 +13,7 @@ import pytest
 from vtsearch import VtsearchError
 from vtsearch._atomic_io import writer_lock
 from vtsearch.cli import main
-from vtsearch.data.locate import select_images
+from vtsearch.data.selection import select_images
 from vtsearch.encoding import Encoder
 from vtsearch.encoding.output import check_output, claimed
 from vtsearch.encoding.shard import encode_shard

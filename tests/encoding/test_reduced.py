@@ -12,7 +12,7 @@ from vtsearch import load_model
 from vtsearch.cli import main
 from vtsearch.data import open_image_folder
 from vtsearch.data.loading.torch_dataset import ImageDataset
-from vtsearch.data.locate import select_images
+from vtsearch.data.selection import select_images
 from vtsearch.encoding import Encoder
 from vtsearch.encoding.image_inputs import ImageInputs
 from vtsearch.index import Index

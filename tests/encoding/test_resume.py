@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from vtsearch._atomic_io import place_folder
-from vtsearch.data.locate import select_images
+from vtsearch.data.selection import select_images
 from vtsearch.encoding import Encoder, chunks
 from vtsearch.encoding.chunked_encoding import SavePolicy
 from vtsearch.encoding.shard import encode_shard
@@ -270,7 +270,7 @@ def test_images_whose_folder_has_gone_are_not_skipped(encode, photos, tmp_path):
 def test_the_record_names_what_made_the_codes(encode, tmp_path, tiny_model):
     encode(stop_after=1)
     record = json.loads((tmp_path / ".index.encode/record.json").read_text())
-    assert record == {"format": 2, **Encoder(tiny_model).fingerprints}
+    assert record == {"format": 3, **Encoder(tiny_model).fingerprints}
     assert [path.name for path in (tmp_path / ".index.encode/chunks").iterdir()] == ["000000000000.npz"]
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from vtsearch import VtsearchError
 from vtsearch.cli import main
 from vtsearch.data.loading.tolerant_dataset import TolerantDataset
-from vtsearch.data.locate import select_images
+from vtsearch.data.selection import select_images
 from vtsearch.data.skipped import SkippedImage, skipped_images
 from vtsearch.encoding import Encoder
 from vtsearch.encoding.shard import encode_shard

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from vtsearch.cli import main
-from vtsearch.data.locate import select_images
+from vtsearch.data.selection import select_images
 from vtsearch.data.skipped import skipped_images
 from vtsearch.encoding import Encoder
 from vtsearch.encoding.chunked_encoding import NoProgress, SavePolicy
@@ -72,6 +72,15 @@ def picture(path, seed):
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 255, (21, 24, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
+
+
+def test_a_copy_beside_a_file_that_is_not_named_again_is_no_new_name_of_it(encoder, tmp_path):
+    picture(tmp_path / "a.png", 1)
+    encode_shard(encoder, select_images([str(tmp_path / "a.png")]), tmp_path / "index")
+    shutil.copy(tmp_path / "a.png", tmp_path / "b.png")
+    done = update_index(encoder, select_images([str(tmp_path / "b.png")]), tmp_path / "index")
+    assert done == IndexUpdate(1, 0, 0, 0, 0, 0)
+    assert len(Index.open(tmp_path / "index")) == 2
 
 
 def test_an_index_knows_the_files_of_its_images(encoder, tmp_path):

@@ -9,26 +9,27 @@ from typing import TYPE_CHECKING, Literal
 
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import EncodingReport, show_remarks
-from vtsearch.data.locate import Part, select_images
+from vtsearch.data.selection import Part, select_images
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from vtsearch.data.locate import ImageSelection
+    from vtsearch.data.selection import ImageSelection
     from vtsearch.encoding import Encoder
     from vtsearch.encoding.chunked_encoding import SavePolicy
 
 EXAMPLE = """  vtsearch encode --model runs/cifar/final --output codes/database cifar10@54000
   vtsearch encode --model runs/cifar/final --output codes/query --part query cifar10@54000
   vtsearch encode --model runs/cifar/final --output codes/holiday ~/pictures/holiday
-  vtsearch encode --model runs/cifar/final --output codes/holiday ~/pictures/holiday --watch 60"""
+  vtsearch encode --model runs/cifar/final --output codes/holiday ~/pictures/holiday --watch 60
+  vtsearch encode --model runs/cifar/final --output codes/shards shards/*.tar"""
 DESCRIPTION = """Turn images into an index of binary codes, or bring an index to the state of its images.
 
 Codes are saved as they are computed: after a kill or Ctrl-C the same command continues. Images that cannot be read
 are left out; `vtsearch info INDEX` lists them with the reasons. Exit code 2 if none can be read.
 
 Where the output is an index of these images, new and changed ones are encoded, and those that are gone are removed.
-A file that was renamed keeps its code."""
+A file that was renamed keeps its code; a URL is not fetched again."""
 
 LONGEST_PAUSE = 86_400
 """Seconds between two looks at the images."""
@@ -42,7 +43,8 @@ def parser() -> CommandParser:
     command.add_argument(
         "images",
         nargs="+",
-        help="a protocol's name, a folder (one subfolder per class, or none), a list (.txt, .csv, .parquet), or images",
+        help="a protocol's name, a folder (one subfolder per class, or none), a list (.txt, .csv, .parquet), images, "
+        "tar files of images (webdataset), Parquet files of images (Hugging Face), or URLs",
     )
     command.add_argument("--model", required=True, help="model folder that made or will make the codes")
     command.add_argument("--output", required=True, help="folder of the new index")

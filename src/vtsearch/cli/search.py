@@ -16,8 +16,9 @@ from vtsearch._validate import whole_number
 from vtsearch.cli.output import check_output_file, json_text
 from vtsearch.cli.parser import WHERE, CommandParser
 from vtsearch.cli.progress import scanning
-from vtsearch.data.locate import ImageLocator, load_image
+from vtsearch.data.locate import ImageLocator
 from vtsearch.data.pictures import Pictures
+from vtsearch.data.selection import load_image
 from vtsearch.data.sources.folder_scan import look_into
 from vtsearch.errors import missing_extra
 from vtsearch.index import Answers, Index

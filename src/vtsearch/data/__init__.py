@@ -12,15 +12,20 @@ from vtsearch.data.open import (
     open_manifest,
 )
 from vtsearch.data.protocols import PROTOCOLS, RetrievalData, RetrievalProtocol, get_protocol
-from vtsearch.data.sources.image_source import ImageSource
+from vtsearch.data.selection import ImageSelection, select_images, select_source
+from vtsearch.data.sources.image_source import ImageItems, ImageSource
+from vtsearch.data.sources.stamp import Stamp
 from vtsearch.data.splits.split import Split, load_split, save_split
 
 __all__ = [
     "PROTOCOLS",
+    "ImageItems",
+    "ImageSelection",
     "ImageSource",
     "RetrievalData",
     "RetrievalProtocol",
     "Split",
+    "Stamp",
     "draw_dataset",
     "get_protocol",
     "load_split",
@@ -31,4 +36,6 @@ __all__ = [
     "open_lists",
     "open_manifest",
     "save_split",
+    "select_images",
+    "select_source",
 ]

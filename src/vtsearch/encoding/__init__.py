@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from vtsearch.encoding.encoder import Encoder
 from vtsearch.encoding.precision import Arithmetic, Precision
+from vtsearch.encoding.shard import encode_shard
+from vtsearch.encoding.update import update_index
 
-__all__ = ["Arithmetic", "Encoder", "Precision"]
+__all__ = ["Arithmetic", "Encoder", "Precision", "encode_shard", "update_index"]

@@ -19,7 +19,7 @@ from vtsearch.errors import VtsearchError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from vtsearch.data.locate import ImageSelection
+    from vtsearch.data.selection import ImageSelection
     from vtsearch.encoding.encoder import EncodedBatch, Encoder
     from vtsearch.encoding.work_folder import WorkFolder
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from vtsearch._atomic_io import write_file
 from vtsearch.data.loading.tolerant_dataset import Fault
-from vtsearch.data.sources.file_facts import FileFacts, Stamp
+from vtsearch.data.sources.file_facts import FileFacts
+from vtsearch.data.sources.stamp import Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,7 +49,7 @@ class Chunk:
 
 
 def images_digest(ids: Iterable[str], stamps: Iterable[Stamp | None]) -> str:
-    """sha256 of the ids of images, and of the sizes and times of their files."""
+    """sha256 of the ids of images, and of the sizes, times and places of what they are stored in."""
     digest = hashlib.sha256()
     for name, stamp in zip(ids, stamps, strict=True):
         digest.update(json.dumps([name, stamp]).encode())
@@ -110,4 +111,4 @@ def _read(path: Path, width: int) -> Chunk | None:
 
 
 def _facts(fields: list[Any] | None) -> FileFacts | None:
-    return None if fields is None else FileFacts(Stamp(*fields[0]), *fields[1:])
+    return None if fields is None else FileFacts(None if fields[0] is None else Stamp(*fields[0]), *fields[1:])

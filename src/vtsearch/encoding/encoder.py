@@ -14,7 +14,7 @@ from vtsearch.codes import pack
 from vtsearch.data.loading.loader import build_loader
 from vtsearch.data.loading.tolerant_dataset import Fault, TolerantDataset
 from vtsearch.data.loading.torch_dataset import ImageDataset
-from vtsearch.data.sources.image_source import ImageSource, pixel_rule_of
+from vtsearch.data.sources.image_source import ImageItems, pixel_rule_of
 from vtsearch.encoding.image_inputs import ImageInputs
 from vtsearch.encoding.precision import autocast, resolve_precision
 from vtsearch.models import HashModel, load_model
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from vtsearch.encoding.image_inputs import ImageInput
     from vtsearch.encoding.precision import Arithmetic, Precision
 
-    Images = ImageSource | Iterable[ImageInput]
+    Images = ImageItems | Iterable[ImageInput]
     Positions = Sequence[int] | NDArray[np.int64]
     Progress = Callable[[int], object]
 
@@ -118,7 +118,7 @@ class Encoder:
         """Identity of the codes of your own images: sha256 of "model" and "preprocessing", and the "arithmetic"."""
         return self.fingerprints_by("upright")
 
-    def fingerprints_of(self, source: ImageSource) -> dict[str, str]:
+    def fingerprints_of(self, source: ImageItems) -> dict[str, str]:
         """Identity of the codes of a source: its rule for pixels belongs to "preprocessing"."""
         return self.fingerprints_by(pixel_rule_of(source))
 
@@ -149,7 +149,8 @@ class Encoder:
         """(n, ceil(bits / 8)) uint8 codes, in the order of the images: bit i is ``feature[i] > 0``, as ``pack`` packs.
 
         Args:
-            images: an image source; or Pillow images, paths, uint8 arrays (h, w, 3) and uint8 tensors (3, h, w), mixed.
+            images: an image source (``ImageItems``: it has ``__len__``, ``load`` and ``id``); or Pillow images, paths,
+                uint8 arrays (h, w, 3) and uint8 tensors (3, h, w), mixed.
             positions: (n,) which images, in this order; by default all.
             progress: called after each batch with the number of images in it.
 
@@ -165,7 +166,7 @@ class Encoder:
             codes[rows] = pack(features)
         return codes
 
-    def batches(self, source: ImageSource, positions: Positions) -> Iterator[EncodedBatch]:
+    def batches(self, source: ImageItems, positions: Positions) -> Iterator[EncodedBatch]:
         """Codes batch by batch, in the order of the positions; images that cannot be read are reported, not raised.
 
         A black image takes the place of one that cannot be read, so that the codes of all others are those that
@@ -217,7 +218,7 @@ class Encoder:
     def _outputs(
         self,
         function: Callable[[Tensor], Tensor],
-        source: ImageSource,
+        source: ImageItems,
         positions: Positions | None,
         progress: Progress | None,
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
@@ -252,5 +253,5 @@ class Encoder:
         return torch.cat(outputs).numpy()
 
 
-def _source(images: Images) -> ImageSource:
-    return images if isinstance(images, ImageSource) else ImageInputs(images)
+def _source(images: Images) -> ImageItems:
+    return images if isinstance(images, ImageItems) else ImageInputs(images)

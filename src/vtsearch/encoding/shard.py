@@ -14,6 +14,7 @@ from vtsearch._atomic_io import place_folder, swap_folder, temporary
 from vtsearch.data.loading.tolerant_dataset import utf8_text
 from vtsearch.data.skipped import SkippedImage, skipped_entry
 from vtsearch.data.sources.file_facts import columns_of
+from vtsearch.data.sources.image_source import classes_of, labels_of
 from vtsearch.encoding.chunked_encoding import ChunkedEncoding, NoProgress, SavePolicy, describe_fault
 from vtsearch.encoding.output import check_output, claimed, is_occupied, output_folder, refuse_existing
 from vtsearch.errors import VtsearchError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vtsearch.data.loading.tolerant_dataset import Fault
-    from vtsearch.data.locate import ImageSelection
+    from vtsearch.data.selection import ImageSelection
     from vtsearch.data.sources.file_facts import FileFacts
     from vtsearch.encoding.chunked_encoding import EncodingProgress
     from vtsearch.encoding.chunks import Chunk
@@ -125,10 +126,10 @@ def write_index(
     """Create an index of codes (n, bytes) with the ids, labels, classes and files of their n images."""
     source, positions = images.source, images.positions
     with Index.create(
-        folder, bits, fingerprints=fingerprints, classes=source.classes, description=description
+        folder, bits, fingerprints=fingerprints, classes=classes_of(source), description=description
     ) as index:
         ids = [source.id(int(position)) for position in positions]
-        labels = source.labels[positions] if images.labelled else None
+        labels = labels_of(source)[positions] if images.labelled else None
         index.add(codes, ids, labels, columns_of(facts))
 
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from vtsearch.data.loading.tolerant_dataset import Fault, utf8_text
-from vtsearch.data.locate import DATA, FILES, FOLDER, LIST, PART, PREFIX, PROTOCOL
+from vtsearch.data.selection import PLACES
 from vtsearch.data.skipped import SKIPPED, SkippedImage, skipped_entry
 from vtsearch.data.sources.file_facts import columns_of
+from vtsearch.data.sources.image_source import classes_of, labels_of
 from vtsearch.encoding.chunked_encoding import NoProgress, SavePolicy, describe_fault
 from vtsearch.encoding.output import claimed, output_folder
 from vtsearch.encoding.shard import different_ids
@@ -30,15 +31,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vtsearch.data.locate import ImageSelection
+    from vtsearch.data.selection import ImageSelection
     from vtsearch.data.sources.file_facts import FileFacts
     from vtsearch.encoding.chunked_encoding import EncodingProgress
     from vtsearch.encoding.encoder import EncodedBatch, Encoder
 
     Put = Callable[[Sequence[int], NDArray[np.uint8], Sequence[FileFacts | None]], None]
-
-_PLACES = (FILES, FOLDER, LIST, PROTOCOL, PART, DATA, PREFIX)
-"""Entries of a description that say which images an index is of."""
 
 
 class IndexUpdate(NamedTuple):
@@ -72,9 +70,10 @@ def update_index(
 ) -> IndexUpdate:
     """Bring an index to the state of the images that it was made of.
 
-    An image is unchanged if its file has the size and the time that the index has, and its label is the same. A file
-    of another time is read; with the same bytes it keeps its code. So does a new file with the bytes of one that is
-    gone. Images that cannot be read are tried again each time; what the index has of them stays.
+    An image is unchanged if its file has the size and the time that the index has, and its label is the same; of a
+    member of a tar or a row of a Parquet file these are its place, the size and the time of the file. What has another
+    time is read; with the same bytes it keeps its code. So does a new image with the bytes of one that is gone. Images
+    that cannot be read are tried again each time; what the index has of them stays.
 
     Args:
         encoder: made the codes of the index.
@@ -241,7 +240,7 @@ def _labels_of(index: Index, images: ImageSelection) -> NDArray[Any] | None:
     """
     if not images.labelled:
         return None
-    labels, names, known = images.source.labels[images.positions], images.source.classes, index.classes
+    labels, names, known = labels_of(images.source)[images.positions], classes_of(images.source), index.classes
     if names == known:
         return labels
     if labels.ndim > 1 or not known or not names:
@@ -254,7 +253,7 @@ def _labels_of(index: Index, images: ImageSelection) -> NDArray[Any] | None:
 
 
 def _refuse_other_images(index: Index, images: ImageSelection) -> None:
-    for name in _PLACES:
+    for name in PLACES:
         ours, theirs = index.description.get(name), images.description.get(name)
         if ours != theirs:
             raise ValueError(

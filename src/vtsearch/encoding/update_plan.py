@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from vtsearch.data.locate import FILES
-from vtsearch.data.sources.file_facts import file_facts, stamp
+from vtsearch.data.sources.file_facts import PLACE, file_facts, stamp
 from vtsearch.data.sources.image_source import FileSource
 
 if TYPE_CHECKING:
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vtsearch.data.locate import ImageSelection
+    from vtsearch.data.selection import ImageSelection
     from vtsearch.data.sources.file_facts import FileFacts
     from vtsearch.index import Index
 
@@ -67,18 +65,19 @@ class _Comparison:
     def __init__(self, index: Index, images: ImageSelection, ids: Sequence[str], labels: NDArray[Any] | None) -> None:
         self._index, self._images = index, images
         stored, nothing = index.metadata(), [None] * len(index)
-        self._sizes, self._times, self._contents = (
-            stored.get(name, nothing) for name in ("bytes", "modified", "content")
+        self._sizes, self._times, self._contents, self._parts = (
+            stored.get(name, nothing) for name in ("bytes", "modified", "content", PLACE)
         )
         self._of_files = isinstance(images.source, FileSource)
         self._stamps = [stamp(images.source, position) for position in images.positions.tolist()]
         self._places: list[int] = index.positions_of(ids).tolist()
         self._same_labels = _same_labels(index.labels(), labels, self._places)
         there = {place for row, place in enumerate(self._places) if not self._is_lost(row)}
-        self._absent = [place for place in range(len(index)) if place not in there]
-        self._absent_by_size: dict[Any, list[int]] = {}
-        for place in self._absent:
-            self._absent_by_size.setdefault(self._sizes[place], []).append(place)
+        others = [place for place in range(len(index)) if place not in there]
+        names = index.ids_at(others)
+        self._absent = {place: names[place] for place in others if not images.is_beside(names[place])}
+        self._absent_sizes = {self._sizes[place] for place in self._absent}
+        self._absent_contents = {self._contents[place]: place for place in reversed(self._absent)}
 
     def plan(self) -> UpdatePlan:
         """What is to be done."""
@@ -86,17 +85,16 @@ class _Comparison:
         known = [row for row in rows if self._places[row] >= 0 and not self._is_lost(row)]
         differing = [row for row in known if not self._is_unchanged(row)]
         new = [row for row in rows if self._places[row] < 0]
-        touched = [same for row in differing if (same := self._known_bytes(row, [self._places[row]]))]
-        renamed = [same for row in new if (same := self._known_bytes(row, self._absent_of_size(row)))]
+        touched = [same for row in differing if (same := self._touched(row))]
+        renamed = [same for row in new if (same := self._renamed(row))]
         done, moved = {each.row for each in touched + renamed}, {each.source for each in renamed}
-        names = self._index.ids_at(self._absent)
         return UpdatePlan(
             added=[row for row in new if row not in done],
             changed=[row for row in differing if row not in done],
             touched=touched,
             renamed=renamed,
-            old_names={place: names[place] for place in sorted(moved)},
-            gone=[names[place] for place in self._absent if place not in moved and self._is_gone(names[place])],
+            old_names={place: self._absent[place] for place in sorted(moved)},
+            gone=[name for place, name in self._absent.items() if place not in moved],
             unchanged=len(known) - len(differing),
         )
 
@@ -105,30 +103,30 @@ class _Comparison:
         return self._of_files and self._stamps[row] is None
 
     def _is_unchanged(self, row: int) -> bool:
-        """Whether size, time and label of an image are those of the index; one without a file never changes."""
+        """Whether size, time, place and label of an image are those of the index; one without them never changes."""
         found, place = self._stamps[row], self._places[row]
-        same_file = found is None or (self._sizes[place], self._times[place]) == (found.size, found.modified)
-        return same_file and bool(self._same_labels[row])
+        same = found is None or (
+            found.size in (None, self._sizes[place])
+            and (self._times[place], self._parts[place]) == (found.modified, found.place)
+        )
+        return same and bool(self._same_labels[row])
 
-    def _absent_of_size(self, row: int) -> list[int]:
-        """The items that are no longer there and whose files had the size that an image has."""
+    def _touched(self, row: int) -> Kept | None:
+        """An image of which the index has the bytes, though its time, its place or its label is another one."""
+        place = self._places[row]
+        if self._stamps[row] is None:  # nothing tells whether the image has changed: its label has
+            return None if self._of_files else Kept(row, place, None)
+        facts = file_facts(self._images.source, int(self._images.positions[row]))
+        return None if facts is None or facts.content != self._contents[place] else Kept(row, place, facts)
+
+    def _renamed(self, row: int) -> Kept | None:
+        """A new image with the bytes of one that is gone."""
         found = self._stamps[row]
-        return [] if found is None else self._absent_by_size.get(found.size, [])
-
-    def _known_bytes(self, row: int, candidates: Sequence[int]) -> Kept | None:
-        """The first of some items whose file had the bytes that an image has now."""
-        if not candidates:
+        if found is None or not self._absent or not (found.size is None or found.size in self._absent_sizes):
             return None
         facts = file_facts(self._images.source, int(self._images.positions[row]))
-        if facts is None:
-            return None if self._of_files else Kept(row, candidates[0], None)
-        source = next((each for each in candidates if self._contents[each] == facts.content), None)
+        source = None if facts is None else self._absent_contents.get(facts.content)
         return None if source is None else Kept(row, source, facts)
-
-    def _is_gone(self, name: str) -> bool:
-        """Whether an item that is not among the images goes: not if it is a file beside those that were named."""
-        files = self._images.description.get(FILES)
-        return files is None or not (Path(files) / name).is_file()
 
 
 def _same_labels(known: NDArray[Any] | None, labels: NDArray[Any] | None, places: Sequence[int]) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-FORMAT = 2
+FORMAT = 3
 
 
 class WorkFolder:

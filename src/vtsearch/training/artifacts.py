@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vtsearch.data.locate import ImageSelection
+from vtsearch.data.selection import ImageSelection
 from vtsearch.encoding.encoder import Encoder
 from vtsearch.encoding.shard import write_index
 from vtsearch.models import write_model

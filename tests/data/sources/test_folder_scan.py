@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from vtsearch.data import open_folder, open_image_folder
-from vtsearch.data.locate import ImageLocator, select_images
+from vtsearch.data.locate import ImageLocator
+from vtsearch.data.selection import select_images
 from vtsearch.data.sources import folder_scan
 from vtsearch.data.sources.folder_scan import describe, look_into, suffixes_read
 

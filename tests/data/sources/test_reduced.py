@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from vtsearch.data import open_image_folder, open_image_list
-from vtsearch.data.locate import select_images
+from vtsearch.data.selection import select_images
 from vtsearch.data.sources import decode
 from vtsearch.data.sources.decode import read_image, read_opened
 from vtsearch.data.sources.digits import DigitsSource

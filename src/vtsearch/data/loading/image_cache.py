@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from vtsearch.data.sources.image_source import ImageSource
+    from vtsearch.data.sources.image_source import ImageItems
     from vtsearch.tensors.preprocessing import Preprocessing
 
     Resize = Callable[[Tensor], Tensor]
@@ -41,7 +41,7 @@ class FileReader:
     """Reads image files; decodes an image at each access."""
 
     def __init__(
-        self, source: ImageSource, positions: NDArray[np.int64], resize: Resize, least_side: int | None = None
+        self, source: ImageItems, positions: NDArray[np.int64], resize: Resize, least_side: int | None = None
     ) -> None:
         self._source, self._positions, self._resize, self._least_side = source, positions, resize, least_side
 
@@ -113,7 +113,7 @@ class HeldPixels:
 
 
 def reader_of(
-    source: ImageSource, positions: NDArray[np.int64], preprocessing: Preprocessing, augment: Augment
+    source: ImageItems, positions: NDArray[np.int64], preprocessing: Preprocessing, augment: Augment
 ) -> FileReader | BatchReader:
     """A reader of the images at n positions; its rows are 0 to n - 1."""
     resize = partial(resize_for_augmentation, preprocessing=preprocessing, augment=augment)

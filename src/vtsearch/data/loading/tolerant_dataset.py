@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vtsearch.data.sources.file_facts import FileFacts
-    from vtsearch.data.sources.image_source import ImageSource
+    from vtsearch.data.sources.image_source import ImageItems
     from vtsearch.tensors.preprocessing import Preprocessing
 
 ENVIRONMENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN})
@@ -59,7 +59,7 @@ class TolerantDataset(Dataset[TolerantBatch]):
         ValueError: a position outside the source, or a class number without a name.
     """
 
-    def __init__(self, source: ImageSource, positions: NDArray[np.int64], preprocessing: Preprocessing) -> None:
+    def __init__(self, source: ImageItems, positions: NDArray[np.int64], preprocessing: Preprocessing) -> None:
         self._items = ImageDataset(source, positions, preprocessing)
         self._size = preprocessing.image_size
 
@@ -73,28 +73,30 @@ class TolerantDataset(Dataset[TolerantBatch]):
             OSError: an error of the system rather than of an image.
             VtsearchError: the same, met while an image was decoded.
         """
-        positions = [int(self._items.positions[row]) for row in rows]
-        facts = [file_facts(self._items.source, position) for position in positions]
-        images, faults = self._read(rows)
-        return TolerantBatch(images, torch.as_tensor(rows, dtype=torch.int64), faults, facts)
-
-    def _read(self, rows: Sequence[int]) -> tuple[Tensor, list[Fault]]:
         if self._items.is_decoded:
             try:
-                return self._items.__getitems__(rows).images, []
+                decoded = self._items.__getitems__(rows).images
+                return TolerantBatch(decoded, torch.as_tensor(rows, dtype=torch.int64), [], [None] * len(rows))
             except (VtsearchError, OSError):
                 pass  # one of the images: they are read one by one
-        images, faults = [], []
+        images: list[Tensor] = []
+        faults: list[Fault] = []
+        facts: list[FileFacts | None] = []
         for row in rows:
-            try:
-                self._check_name(row)
-                images.append(self._items.__getitems__([row]).images)
-            except (VtsearchError, OSError) as error:
-                if _errno(error) in ENVIRONMENT:
-                    raise
-                faults.append(Fault(row, _reason(error)))
-                images.append(torch.zeros(1, 3, self._size, self._size))
-        return torch.cat(images), faults
+            facts.append(file_facts(self._items.source, int(self._items.positions[row])))
+            images.append(self._read(row, faults))
+        return TolerantBatch(torch.cat(images), torch.as_tensor(rows, dtype=torch.int64), faults, facts)
+
+    def _read(self, row: int, faults: list[Fault]) -> Tensor:
+        """The image (1, 3, image_size, image_size) of a row; a black one, and a fault, if it cannot be read."""
+        try:
+            self._check_name(row)
+            return self._items.__getitems__([row]).images
+        except (VtsearchError, OSError) as error:
+            if _errno(error) in ENVIRONMENT:
+                raise
+            faults.append(Fault(row, _reason(error)))
+            return torch.zeros(1, 3, self._size, self._size)
 
     def _check_name(self, row: int) -> None:
         name = self._items.source.id(int(self._items.positions[row]))

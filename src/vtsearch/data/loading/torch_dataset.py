@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from vtsearch.data.loading.augmentation import DRAWS, Augment, check_augment, random_flip_and_crop
 from vtsearch.data.loading.image_cache import Reader, reader_of
-from vtsearch.data.sources.image_source import PixelSource
+from vtsearch.data.sources.image_source import PixelSource, classes_of, labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from vtsearch.data.sources.image_source import ImageSource
+    from vtsearch.data.sources.image_source import ImageItems
     from vtsearch.tensors.preprocessing import Preprocessing
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ class ImageDataset(Dataset[ImageBatch]):
 
     def __init__(
         self,
-        source: ImageSource,
+        source: ImageItems,
         positions: NDArray[np.int64],
         preprocessing: Preprocessing,
         *,
@@ -71,7 +71,7 @@ class ImageDataset(Dataset[ImageBatch]):
         self.preprocessing = preprocessing
         self.augment: Augment = augment
         self.seed = seed
-        labels = torch.from_numpy(_checked(source.labels[positions], len(source.classes)))
+        labels = torch.from_numpy(_checked(labels_of(source)[positions], len(classes_of(source))))
         self.labels = labels if labels.ndim == 1 else labels.float()
         epoch: Any = torch.zeros((), dtype=torch.int64)
         self._epoch: Tensor = epoch.share_memory_()  # shared with persistent workers

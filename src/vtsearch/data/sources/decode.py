@@ -68,6 +68,12 @@ def read_image(path: Path, where: str, rule: PixelRule = "upright", least_side: 
         return _decoded(image, rule, least_side)
 
 
+def read_encoded(encoded: bytes, name: str, rule: PixelRule = "upright", least_side: int | None = None) -> Image:
+    """The RGB image in the bytes of a file; ``name`` is for messages, otherwise as ``read_image``."""
+    with open_encoded(encoded, name) as image:
+        return _decoded(image, rule, least_side)
+
+
 def read_opened(image: Image, where: str, rule: PixelRule = "upright", least_side: int | None = None) -> Image:
     """The RGB image of a Pillow image, whose size and mode stay; if it is not decoded yet, as ``read_image`` its file.
 
@@ -86,6 +92,13 @@ def read_opened(image: Image, where: str, rule: PixelRule = "upright", least_sid
 def open_image(path: Path, where: str) -> Iterator[Image]:
     """The image in a file, of which the header is read and no pixel; arguments and errors as of ``read_image``."""
     with faults_named(f"{where}: cannot read image {path}"), _open_file(path) as file, _opened(file) as image:
+        yield image
+
+
+@contextmanager
+def open_encoded(encoded: bytes, name: str) -> Iterator[Image]:
+    """The image in the bytes of a file, of which no pixel is decoded; errors as of ``read_image``."""
+    with faults_named(f"images: cannot read image {name}"), _opened(io.BytesIO(encoded)) as image:
         yield image
 
 

@@ -1,4 +1,4 @@
-"""What an index keeps of an image file: what shows that it has changed, and what people ask for."""
+"""What an index keeps of a stored image: what shows that it has changed, and what people ask for."""
 
 from __future__ import annotations
 
@@ -8,38 +8,30 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vtsearch.data.sources.decode import TURNED, open_image, orientation
-from vtsearch.data.sources.image_source import FileSource
+from vtsearch.data.sources.decode import TURNED, open_encoded, open_image, orientation
+from vtsearch.data.sources.image_source import EncodedSource, FileSource
+from vtsearch.data.sources.stamp import Stamp
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from vtsearch.data.sources.image_source import ImageSource
+    from PIL.Image import Image
+
+    from vtsearch.data.sources.image_source import ImageItems
 
 _EXIF, _TAKEN, _STORED = 0x8769, 0x9003, 0x0132
 _MOMENT = re.compile(r"(\d{4}):(\d\d):(\d\d) (\d\d:\d\d:\d\d)")
 
 
-class Stamp(NamedTuple):
-    """Size and time of an image file before it was read; it shows later whether the file has changed."""
-
-    size: int
-    modified_ns: int
-
-    @property
-    def modified(self) -> str:
-        """The time in UTC, as an ISO text with nanoseconds."""
-        seconds, rest = divmod(self.modified_ns, 10**9)
-        moment = dt.datetime(1970, 1, 1) + dt.timedelta(seconds=seconds)  # noqa: DTZ001 (UTC, before 1970 too)
-        return f"{moment.isoformat(sep=' ')}.{rest:09}"
-
-
 class FileFacts(NamedTuple):
-    """An image file as it was before it was decoded."""
+    """A stored image as it was before it was decoded."""
 
-    stamp: Stamp
+    stamp: Stamp | None
+    """None where nothing shows later whether it has changed, as of a URL."""
+    bytes: int
     content: str
     """SHA-256 of its bytes, hexadecimal."""
     width: int | None
@@ -49,10 +41,10 @@ class FileFacts(NamedTuple):
     """When the camera says, ``2024-05-06 07:08:09``, in the time of the place."""
 
 
-def stamp(source: ImageSource, position: int) -> Stamp | None:
-    """Size and time of the file of an image; None if it has no file of its own, or the file is gone."""
+def stamp(source: ImageItems, position: int) -> Stamp | None:
+    """Size, time and place of a stored image; None if it is none, or its file is gone."""
     if not isinstance(source, FileSource):
-        return None
+        return source.stamp(position) if isinstance(source, EncodedSource) else None
     try:
         found = os.stat(source.path(position))  # noqa: PTH116 (lists are long: half the time of Path.stat)
     except (OSError, ValueError):
@@ -60,14 +52,26 @@ def stamp(source: ImageSource, position: int) -> Stamp | None:
     return Stamp(found.st_size, found.st_mtime_ns)
 
 
-def file_facts(source: ImageSource, position: int) -> FileFacts | None:
-    """What there is to know of the file of an image; None if it has no file of its own, or cannot be read."""
+def file_facts(source: ImageItems, position: int) -> FileFacts | None:
+    """What there is to know of a stored image; None if it is none, or cannot be read."""
+    if not isinstance(source, FileSource):
+        return _encoded_facts(source, position) if isinstance(source, EncodedSource) else None
     found = stamp(source, position)
-    if found is None or not isinstance(source, FileSource):
+    if found is None or found.size is None:
         return None
     path = source.path(position)
     content = content_of(path)
-    return None if content is None else FileFacts(found, content, *_header(path))
+    return None if content is None else FileFacts(found, found.size, content, *_header(open_image(path, path.name)))
+
+
+def _encoded_facts(source: EncodedSource, position: int) -> FileFacts | None:
+    found = source.stamp(position)
+    try:
+        encoded = source.read(position)
+    except (OSError, VtsearchError):
+        return None
+    header = _header(open_encoded(encoded, source.id(position)))
+    return FileFacts(found, len(encoded), hashlib.sha256(encoded).hexdigest(), *header)
 
 
 def content_of(path: Path) -> str | None:
@@ -80,23 +84,27 @@ def content_of(path: Path) -> str | None:
 
 
 def columns_of(facts: Sequence[FileFacts | None]) -> dict[str, list[Any]]:
-    """Facts as columns of metadata, None where there are none; no columns if no image has a file."""
+    """Facts as columns of metadata, None where there are none; no columns if no image is stored."""
     if not any(facts):
         return {}
-    rows = [
-        (None,) * len(COLUMNS) if fact is None else (fact.stamp.size, fact.stamp.modified, *fact[1:]) for fact in facts
-    ]
+    rows = [(None,) * len(COLUMNS) if fact is None else _row(fact) for fact in facts]
     return dict(zip(COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
 
 
-COLUMNS = ("bytes", "modified", "content", "width", "height", "taken")
-"""Names of the columns that an index of image files has."""
+PLACE = "place"
+COLUMNS = ("bytes", "modified", "content", "width", "height", "taken", PLACE)
+"""Names of the columns that an index of stored images has."""
 
 
-def _header(path: Path) -> tuple[int | None, int | None, str | None]:
-    """Width, height and time taken, as far as the header of an image file can be read."""
+def _row(fact: FileFacts) -> tuple[Any, ...]:
+    modified, place = (None, None) if fact.stamp is None else (fact.stamp.modified, fact.stamp.place)
+    return (fact.bytes, modified, *fact[2:], place)
+
+
+def _header(opened: AbstractContextManager[Image]) -> tuple[int | None, int | None, str | None]:
+    """Width, height and time taken, as far as the header of an image can be read."""
     try:
-        with open_image(path, path.name) as image:
+        with opened as image:
             width, height = image.size[::-1] if orientation(image) in TURNED else image.size
             return width, height, _taken(image)
     except (VtsearchError, OSError):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vtsearch.data.sources.fetch import is_url
 from vtsearch.data.sources.image_files import is_number, refuse, without_prefix, zeros_and_ones
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class LabelledItems:
         self.where: list[str] = []
         self._labels: list[str] = []  # the columns of an item, joined
         self._columns = 0
-        self._rows: dict[Path, int] = {}
+        self._rows: dict[Path | str, int] = {}
         self._report = report
         self._column_names = tuple(columns)
         self._prefix = strip_prefix
@@ -62,7 +63,7 @@ class LabelledItems:
         if fault := self._fault(labels, text):
             self._report("labels", ValueError(f"{where}: {fault}"))
             return None
-        known = self._rows.setdefault(path, len(self.paths))
+        known = self._rows.setdefault(name if is_url(name) else path, len(self.paths))  # a path is no URL with "//"
         if known == len(self.paths):
             self.paths.append(path)
             self.names.append(name)
