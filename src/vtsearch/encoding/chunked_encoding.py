@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from vtsearch.data.loading.tolerant_dataset import Fault, utf8_text
-from vtsearch.data.sources.file_facts import stamp
+from vtsearch.data.sources.file_facts import stamps
 from vtsearch.encoding.chunks import Chunk, gaps, images_digest
 from vtsearch.encoding.encoder import CPU_SHAPE
 from vtsearch.encoding.work_folder import folder_identity
@@ -135,9 +135,8 @@ class ChunkedEncoding:
         if chunk.stop > len(self._ids) or (chunk.stop % CPU_SHAPE and chunk.stop < len(self._ids)):
             return False  # in the second case later images would stand elsewhere in their forward passes
         rows = range(chunk.start, chunk.stop)
-        source, positions = self._images.source, self._images.positions
-        stamps = (stamp(source, int(positions[row])) for row in rows)
-        return images_digest((self._ids[row] for row in rows), stamps) == chunk.images
+        found = stamps(self._images.source, self._images.positions[chunk.start : chunk.stop].tolist())
+        return images_digest((self._ids[row] for row in rows), found) == chunk.images
 
     def _encode(self, rows: range) -> list[Chunk]:
         """Encode and save consecutive rows; after an error or an interruption those before it are saved."""
@@ -192,10 +191,10 @@ class _ChunkWriter:
         codes = np.concatenate([batch.codes for batch in self._pending])
         names = self._ids[self._start : self._start + len(codes)]
         facts = tuple(each for batch in self._pending for each in batch.facts)
-        stamps = [None if each is None else each.stamp for each in facts]
+        before = [None if each is None else each.stamp for each in facts]
         base = self._start - int(self._pending[0].rows[0])
         faults = tuple(Fault(base + fault.row, fault.reason) for batch in self._pending for fault in batch.faults)
-        chunk = Chunk(self._start, codes, faults, images_digest(names, stamps), facts)
+        chunk = Chunk(self._start, codes, faults, images_digest(names, before), facts)
         self._work.save(chunk)
         self.chunks, self._pending, self._start = [*self.chunks, chunk], [], chunk.stop
         self._saved_at = time.monotonic()

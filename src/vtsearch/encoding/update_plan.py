@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from vtsearch.data.sources.file_facts import PLACE, file_facts, stamp
+from vtsearch.data.sources.file_facts import PLACE, file_facts, stamps
 from vtsearch.data.sources.image_source import FileSource
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class _Comparison:
             stored.get(name, nothing) for name in ("bytes", "modified", "content", PLACE)
         )
         self._of_files = isinstance(images.source, FileSource)
-        self._stamps = [stamp(images.source, position) for position in images.positions.tolist()]
+        self._stamps = list(stamps(images.source, images.positions.tolist()))
         self._places: list[int] = index.positions_of(ids).tolist()
         self._same_labels = _same_labels(index.labels(), labels, self._places)
         there = {place for row, place in enumerate(self._places) if not self._is_lost(row)}

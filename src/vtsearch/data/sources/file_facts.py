@@ -14,7 +14,7 @@ from vtsearch.data.sources.stamp import Stamp
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -43,10 +43,21 @@ class FileFacts(NamedTuple):
 
 def stamp(source: ImageItems, position: int) -> Stamp | None:
     """Size, time and place of a stored image; None if it is none, or its file is gone."""
-    if not isinstance(source, FileSource):
-        return source.stamp(position) if isinstance(source, EncodedSource) else None
+    return next(stamps(source, [position]))
+
+
+def stamps(source: ImageItems, positions: Iterable[int]) -> Iterator[Stamp | None]:
+    """The stamp of each position, as of ``stamp``: what the source is, is asked once."""
+    if isinstance(source, FileSource):
+        return (_file_stamp(source.path(position)) for position in positions)
+    if isinstance(source, EncodedSource):
+        return map(source.stamp, positions)
+    return (None for _ in positions)
+
+
+def _file_stamp(path: Path) -> Stamp | None:
     try:
-        found = os.stat(source.path(position))  # noqa: PTH116 (lists are long: half the time of Path.stat)
+        found = os.stat(path)  # noqa: PTH116 (lists are long: half the time of Path.stat)
     except (OSError, ValueError):
         return None
     return Stamp(found.st_size, found.st_mtime_ns)

@@ -11,13 +11,11 @@ from vtsearch.data.sources.encoded_images import MOST_BYTES, EncodedImages
 from vtsearch.data.sources.folder_scan import describe
 from vtsearch.data.sources.image_files import class_numbers
 from vtsearch.data.sources.stamp import Stamp
-from vtsearch.data.sources.tar_index import LABEL, Member, TarIndex, index_tar, key_of
+from vtsearch.data.sources.tar_index import LABEL, LONGEST_LABEL, Member, TarIndex, index_tar, key_of
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-LONGEST_LABEL = 4_096
 
 
 class TarImages(EncodedImages):
@@ -73,15 +71,13 @@ class TarImages(EncodedImages):
 
 def _class_of(tar: TarIndex, image: Member) -> str | None:
     """The class of an image; None if it has none, or a missing value."""
-    member = tar.labels.get(key_of(image.name))
-    if member is None:
+    key = key_of(image.name)
+    text = tar.labels.get(key)
+    if text is None:
         return None
-    try:
-        name = tar.read(member).decode().strip() if member.size <= LONGEST_LABEL else ""
-    except UnicodeDecodeError:
-        name = ""
-    if not name or "\n" in name:
-        raise VtsearchError(f"{tar.path}: {member.name}: expected the number or name of a class, as a line in UTF-8")
+    name = text.decode(errors="replace").strip()
+    if not name or "\n" in name or "\ufffd" in name or len(text) > LONGEST_LABEL:
+        raise VtsearchError(f"{tar.path}: {key}{LABEL}: expected the number or name of a class, as a line in UTF-8")
     return None if is_missing(name) else name
 
 

@@ -6,7 +6,6 @@ import os
 import tarfile
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from vtsearch.data.sources.folder_scan import BARE, HIDDEN, suffixes_read
@@ -25,7 +24,7 @@ COMPRESSED = {
 }
 """First bytes of a compressed file -> the program."""
 SPECIAL = "link or special member"
-BLOCK = 512
+BLOCK, LONGEST_LABEL = 512, 4_096
 
 
 class Member(NamedTuple):
@@ -45,8 +44,8 @@ class TarIndex:
     size: int
     modified_ns: int
     images: list[Member] = field(default_factory=list)
-    labels: dict[str, Member] = field(default_factory=dict)
-    """Key of a sample -> its member ``.cls``."""
+    labels: dict[str, bytes] = field(default_factory=dict)
+    """Key of a sample -> the text of its member ``.cls``, up to ``LONGEST_LABEL`` + 1 bytes."""
     left_out: Counter[str] = field(default_factory=Counter)
     has_end: bool = True
     """Whether the mark of the end is there, which a tar that was cut between two members lacks."""
@@ -97,29 +96,33 @@ def key_of(name: str) -> str:
 
 def _take_all(index: TarIndex, file: BinaryIO) -> int:
     """Put the members of an open tar into its index; returns the place behind the last."""
+    suffixes = suffixes_read()
     with tarfile.open(fileobj=file, mode="r:") as archive:
         while (member := archive.next()) is not None:
-            _take(index, member)
+            suffix = os.path.splitext(member.name)[1].lower()  # noqa: PTH122 (a tar may have millions of members)
+            if suffix == LABEL and member.isreg():
+                file.seek(member.offset_data)
+                index.labels[key_of(_name(member))] = file.read(min(member.size, LONGEST_LABEL + 1))
+            elif not member.isdir():
+                _take(index, member, suffix, is_image=suffix in suffixes)
             archive.members.clear()  # type: ignore[attr-defined]  # tarfile would keep a kilobyte of each
         return archive.offset
 
 
-def _take(index: TarIndex, member: tarfile.TarInfo) -> None:
-    if member.isdir():
-        return
-    name = member.name.removeprefix("./")
-    suffix, is_image = PurePosixPath(name).suffix.lower(), PurePosixPath(name).suffix.lower() in suffixes_read()
-    found = Member(name, member.offset_data, member.size)
+def _take(index: TarIndex, member: tarfile.TarInfo, suffix: str, *, is_image: bool) -> None:
+    name = _name(member)
     if not member.isreg() or member.issparse():
         index.left_out[SPECIAL] += 1
-    elif PurePosixPath(name).name.startswith("."):
+    elif name.rpartition("/")[2].startswith("."):
         index.left_out.update([HIDDEN] if is_image else [])
-    elif suffix == LABEL:
-        index.labels[key_of(name)] = found
     elif is_image:
-        index.images.append(found)
+        index.images.append(Member(name, member.offset_data, member.size))
     else:
         index.left_out[suffix or BARE] += 1
+
+
+def _name(member: tarfile.TarInfo) -> str:
+    return member.name.removeprefix("./")
 
 
 def _refuse_compressed(path: Path, file: BinaryIO) -> None:
