@@ -5,6 +5,7 @@ the answers into docs/errors.md.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import os
 import re
@@ -73,6 +74,7 @@ def build(root: Path) -> Place:
         (root / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(draw.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(root / "pictures" / name)
     (root / "dangling").symlink_to("missing")
+    (root / "shard.tar").write_bytes(gzip.compress(bytes(10_240), mtime=0))
     (root / "half.png").write_bytes((root / "pictures/cat/1.png").read_bytes()[:1000])
     (root / "list.txt").write_text("pictures/cat/1.png 1 0\npictures/dog/1.png 0 2\n")
     (root / "table.csv").write_text("path,label,split\npictures/cat/1.png,cat,query\npictures/dog/1.png,dog,test\n")
@@ -325,6 +327,15 @@ COMMANDS = [
     ),
     Mistake("no images at a time", "encode digits --model model --output new --batch-size 0", "batch_size"),
     Mistake("an image that is broken", "encode half.png --model model --output new", r"half\.png"),
+    Mistake(
+        "a compressed tar", "encode shard.tar --model model --output new", "not compressed, got gzip: .*decompress"
+    ),
+    Mistake(
+        "images and a tar", "encode half.png shard.tar --model model --output new", "of one kind, got half.png and"
+    ),
+    Mistake(
+        "paths and URLs", "encode half.png http://a/b.png --model model --output new", "expected URLs or paths, got bo"
+    ),
     Mistake("an item that is not there", "remove index 'item 77'", "ids: expected ids in index, got 'item 77'"),
     Mistake("items of no index", "remove nowhere 'item 1'", "nowhere: no such index"),
     Mistake("no items", "remove index", "item: expected at least one id"),
