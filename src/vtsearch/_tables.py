@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import functools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -220,23 +220,28 @@ class Tables:
         if mask is None:
             return self._left
         bits = [mask.bits(part.first, part.first + part.items) for part in self.parts]
-        if len(bits) == 1 and self.parts[0].kept is None:
-            return bits[0]
-        return self._packed(np.unpackbits(each, count=part.items) for each, part in zip(bits, self.parts, strict=True))
+        return bits[0] if len(bits) == 1 and self.parts[0].kept is None else self._in_rows(bits)
 
     @functools.cached_property
     def _left(self) -> NDArray[np.uint8] | None:
         """Packed bits of the rows that are left; None if none has been removed."""
         if all(part.kept is None for part in self.parts):
             return None
-        return self._packed(np.ones(part.items, dtype=np.bool_) for part in self.parts)
+        return self._in_rows([np.full(-(-part.items // 8), 0xFF, dtype=np.uint8) for part in self.parts])
 
-    def _packed(self, allowed: Iterable[NDArray[Any]]) -> NDArray[np.uint8]:
-        """Packed bits of all rows, of what is allowed of the items of each part."""
-        rows = np.zeros(int(self._ends[-1]), dtype=np.bool_)
-        for part, end, some in zip(self.parts, self._ends.tolist(), allowed, strict=True):
-            rows[end - part.rows : end][slice(None) if part.kept is None else part.kept] = some
-        return np.packbits(rows)
+    def _in_rows(self, bits: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        """Packed bits of all rows, of packed bits of the items of each part."""
+        packed = np.zeros(-(-int(self._ends[-1]) // 8), dtype=np.uint8)
+        for part, end, items in zip(self.parts, self._ends.tolist(), bits, strict=True):
+            byte, shift = divmod(end - part.rows, 8)
+            if part.kept is None and shift == 0 and part.rows % 8 == 0:  # the whole segments of a large index
+                packed[byte : byte + part.rows // 8] = items[: part.rows // 8]
+                continue
+            rows = np.zeros(shift + part.rows, dtype=np.bool_)
+            rows[shift:][slice(None) if part.kept is None else part.kept] = np.unpackbits(items, count=part.items)
+            piece = np.packbits(rows)
+            packed[byte : byte + len(piece)] |= piece
+        return packed
 
     def _positions(self, rows: NDArray[np.int64], work: _native.Work | None = None) -> NDArray[np.int64]:
         """Rows of the tables as positions of items; ``work``: says which queries are unfinished, and have no rows."""

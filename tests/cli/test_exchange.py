@@ -91,3 +91,33 @@ def test_an_output_that_exists_is_kept(place, capsys):
     assert main(["import", "a.npy", "--output", "index"]) == 2
     assert "output: expected a new or empty folder, got index" in capsys.readouterr().err
     assert len(Index.open("index")) == 9
+
+
+def test_codes_are_imported_into_an_index_that_exists(place, capsys):
+    printed(capsys, "export", "index", "a.npz")
+    assert main(["import", "a.npz", "--output", "index", "--into", "add"]) == 2
+    assert "ids: expected new ids, got '0.jpg'" in capsys.readouterr().err
+    with Index.open("index") as index:
+        index.remove(["3.jpg"])
+    out, _ = printed(capsys, "import", "a.npz", "--output", "index", "--into", "upsert")
+    assert out.startswith("index: 9 codes of 64 bits; ")
+    with Index.open("index") as index:
+        assert sorted(index.ids()) == [f"{i}.jpg" for i in range(9)]
+        assert index.codes().tobytes() == CODES.tobytes()
+    assert main(["import", "a.npz", "--output", "nowhere", "--into", "add"]) == 2
+    assert "no such index" in capsys.readouterr().err
+
+
+def test_items_of_other_classes_are_not_mixed(place, capsys):
+    for name, classes in (("cats", ["cat"]), ("dogs", ["dog"])):
+        with Index.create(name, 64, classes=classes) as index:
+            index.add(CODES[:1], [name], [0])
+    printed(capsys, "export", "dogs", "dogs.npz")
+    assert main(["import", "dogs.npz", "--output", "cats", "--into", "add"]) == 2
+    assert "expected the classes of cats (cat), got dog" in capsys.readouterr().err
+
+
+def test_items_without_ids_replace_none(place, capsys):
+    np.save("a.npy", CODES)
+    assert main(["import", "a.npy", "--output", "index", "--into", "upsert"]) == 2
+    assert "replace: expected items with ids" in capsys.readouterr().err

@@ -82,26 +82,37 @@ class Content:
         """Columns by name, n values each."""
         return self._items.metadata
 
-    def into(self, index: Index) -> int:
+    def into(self, index: Index, *, replace: bool = False) -> int:
         """Add all items to an index, in one change: all of them or, after a crash or an error, none.
 
         Args:
             index: of the same code length and, where the source has fingerprints, of the same model. All items are
                 in memory at once; for many, ``create`` a new index.
+            replace: items take the place of those that have the same ids, which are otherwise refused.
 
         Returns:
             The number of items.
 
         Raises:
-            VtsearchError: another code length; other fingerprints; as ``Index.add``.
-            TypeError, ValueError, OSError: as ``Index.add``, such as ids that the index has.
+            VtsearchError: another code length; other fingerprints or class names; as ``Index.add``.
+            TypeError, ValueError, OSError: as ``Index.add``, such as ids that the index has; ``replace`` without ids.
         """
         if self.bits != index.bits:
             raise VtsearchError(
                 f"{self.source}: expected codes of {index.bits} bits as in {index.path}, got {self.bits}"
             )
-        items = self._items
-        index.add(items.codes, items.ids, items.labels, items.metadata, fingerprints=self.fingerprints or None)
+        if self.classes and index.classes and self.classes != index.classes:
+            raise VtsearchError(
+                f"{self.source}: expected the classes of {index.path} ({', '.join(index.classes)}), "
+                f"got {', '.join(self.classes)}"
+            )
+        items, fingerprints = self._items, self.fingerprints or None
+        if not replace:
+            index.add(items.codes, items.ids, items.labels, items.metadata, fingerprints=fingerprints)
+        elif items.ids is None:
+            raise ValueError(f"replace: expected items with ids, got {self.source}, which has none")
+        else:
+            index.upsert(items.codes, items.ids, items.labels, items.metadata, fingerprints=fingerprints)
         return len(items.codes)
 
     def create(self, path: str | PathLike[str]) -> int:
