@@ -285,6 +285,7 @@ def test_commands_of_the_page_run(make_index, tmp_path, monkeypatch):
 
     (tmp_path / "codes").mkdir()
     export(make_index(9, 64, labels="single", name="codes/database"), "codes.parquet")
+    shutil.copy("codes.parquet", "today.parquet")
     scipy.io.savemat("results.mat", {"q_B": np.eye(3) - 0.5, "retrieval_B": np.eye(4) - 0.5})
     np.save("embeddings.npy", random_codes(3, 64))
     (tmp_path / "hashes.csv").write_text(f"{'0a' * 32},50\n")
@@ -297,7 +298,7 @@ def test_commands_of_the_page_run(make_index, tmp_path, monkeypatch):
             assert main([*argv, *overwrite]) == 0
             ran += 1
             shutil.rmtree("codes/copy", ignore_errors=True)
-    assert ran == 7
+    assert ran == 8
     assert len(Index.open("codes/retrieval")) == 4
     assert len(Index.open("codes/pdq")) == 1
 
