@@ -30,7 +30,7 @@ docs: build/docs-tools/.package
 # The programs of tests/core, then the native tests, with the sanitizers of addresses and undefined behaviour, then with
 # that of threads: half an hour. Leaks are the business of tests/native/test_leaks.py: Python itself never frees all.
 SANITIZED := tests/native tests/conformance tests/test_ranking.py tests/test_metrics.py tests/test_duplicates.py \
-             tests/test_multi_index.py tests/test_weights.py tests/test_leave_one_out.py tests/test_out.py
+             tests/test_multi_index.py tests/index/test_tables.py tests/test_weights.py tests/test_leave_one_out.py tests/test_out.py
 SANITIZERS_address := address,undefined
 SANITIZERS_thread := thread
 RUNTIME_address := libasan.so
