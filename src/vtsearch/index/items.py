@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 from functools import cached_property
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -110,7 +109,7 @@ class Items:
     def ids_at(self, positions: NDArray[np.int64]) -> list[str]:
         """The ids of some items."""
         rows = positions if self._kept is None else self._kept[positions].astype(np.int64)
-        return self._cut(self._ids.bounds(rows))
+        return self._cut(rows)
 
     def positions_of(self, ids: Ids) -> NDArray[np.int64]:
         """The position of each of some ids, -1 for one that is not among these items."""
@@ -213,20 +212,17 @@ class Items:
         return np.where(self._kept[places] == rows, places, -1)
 
     def _all_ids(self, errors: str = "surrogatepass") -> list[str]:
-        ids = self._ids
-        bounds = pairwise([0, *ids.ends.tolist()]) if self._kept is None else ids.bounds(self.rows)
-        return self._cut(bounds, errors)
+        return self._cut(None if self._kept is None else self.rows, errors)
 
-    def _cut(self, bounds: Iterable[tuple[int, int]], errors: str = "surrogatepass") -> list[str]:
-        cut, content, size = [], self._ids.content.data, len(self._ids.content)
+    def _cut(self, rows: NDArray[np.int64] | None, errors: str = "surrogatepass") -> list[str]:
+        """The ids in some rows of the file, or in all."""
         try:
-            for start, end in bounds:
-                if not 0 <= start <= end <= size:
-                    raise self._damaged()
-                cut.append(str(content[start:end], "utf-8", errors))
+            found = self._ids.cut(rows, errors)
         except UnicodeDecodeError as error:
             raise self._damaged() from error
-        return cut
+        if found is None:
+            raise self._damaged()
+        return found
 
     def _damaged(self) -> VtsearchError:
         path = self._file.path

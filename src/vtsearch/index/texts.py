@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _COPIED = 2**16
 """Texts that are copied at a time."""
+_FEW = 64
+"""Texts that are cut out one by one: numpy's calls take longer."""
 
 
 class Texts(NamedTuple):
@@ -34,6 +36,41 @@ class Texts(NamedTuple):
         ends = [part.ends + first for part, first in zip(parts, before, strict=False)]
         return cls(np.concatenate(ends), np.concatenate([part.content for part in parts]))
 
+    def cut(self, rows: NDArray[np.int64] | None, errors: str) -> list[str] | None:
+        """Some texts, or all of them, decoded from UTF-8; None if they do not lie in the content.
+
+        Raises:
+            UnicodeDecodeError: texts that are not UTF-8, unless ``errors`` passes over that.
+        """
+        if rows is not None and len(rows) <= _FEW:
+            return self._cut_few(rows.tolist(), errors)
+        texts: list[str] = []
+        count = len(self.ends) if rows is None else len(rows)
+        for first in range(0, count, _COPIED):
+            block = np.arange(first, min(first + _COPIED, count)) if rows is None else rows[first : first + _COPIED]
+            begins, ends = self._begins(block), self.ends[block]
+            if not (0 <= begins.min() and (begins <= ends).all() and ends.max() <= len(self.content)):
+                return None
+            texts += _decoded(self._bytes(begins, ends, together=rows is None), np.cumsum(ends - begins), errors)
+        return texts
+
+    def _cut_few(self, rows: Sequence[int], errors: str) -> list[str] | None:
+        texts, content, size = [], self.content.data, len(self.content)
+        for row in rows:
+            begin, end = int(self.ends[row - 1]) if row else 0, int(self.ends[row])
+            if not 0 <= begin <= end <= size:
+                return None
+            texts.append(str(content[begin:end], "utf-8", errors))
+        return texts
+
+    def _bytes(self, begins: NDArray[np.int64], ends: NDArray[np.int64], *, together: bool) -> bytes:
+        """The bytes of texts, one after the other; ``together``: as they lie in the content."""
+        if together:
+            return self.content[int(begins[0]) : int(ends[-1])].tobytes()
+        lengths = ends - begins
+        shifts = np.repeat(begins - (np.cumsum(lengths) - lengths), lengths)
+        return self.content[shifts + np.arange(len(shifts))].tobytes()
+
     def bounds(self, rows: NDArray[np.int64]) -> list[tuple[int, int]]:
         """Begin and end of some texts."""
         return list(zip(self._begins(rows).tolist(), self.ends[rows].tolist(), strict=True))
@@ -53,3 +90,12 @@ class Texts(NamedTuple):
 
     def _begins(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.where(rows > 0, self.ends[rows - 1], 0)
+
+
+def _decoded(content: bytes, ends: NDArray[np.int64], errors: str) -> list[str]:
+    """Texts that lie one after the other: cut out of one string where each character is a byte."""
+    bounds = zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)
+    if content.isascii():
+        text = content.decode("ascii")
+        return [text[begin:end] for begin, end in bounds]
+    return [str(content[begin:end], "utf-8", errors) for begin, end in bounds]
