@@ -12,7 +12,7 @@ import vtsearch
 from vtsearch import reference
 from vtsearch._tables import Tables
 from vtsearch.errors import VtsearchError
-from vtsearch.index import Index, SearchExplanation, changes, tables
+from vtsearch.index import Index, SearchExplanation, changes, generation, tables
 
 BITS = 44
 ITEMS = 1_200
@@ -188,6 +188,19 @@ def test_several_segments_with_tables_answer_as_one(small, tmp_path, monkeypatch
         index.remove(where="number % 5 = 2 OR number BETWEEN 600 AND 610")
         same(index, tabled=[True, False, True, True, True])
         index.verify()
+
+
+def test_segments_beyond_what_tables_number_are_scanned(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(changes, "MOST_ROWS", 500)
+    with Index.create(tmp_path / "index", BITS) as index:
+        index.add(clustered(1_000, 0))
+        index.compact(tables=True)
+    monkeypatch.setattr(generation, "MOST_TABLED", 700)
+    with Index.open(tmp_path / "index") as index:
+        answers, how = index.search(clustered(5, 1), 3, explain=True)
+        assert (how.items, how.tabled) == (1_000, 500)
+        expected = reference.rank(clustered(5, 1), index.codes(), 3)
+        np.testing.assert_array_equal(answers.indices, expected.indices)
 
 
 def test_progress_ends_with_all_items(index):

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from vtsearch.index.where import Params
 
 
+MOST_TABLED = 2**31
+"""Rows that tables number; a scan answers for the segments behind."""
+
 LEAST_SHARED = 2**19
 """Items whose condition several threads evaluate, a segment each: of fewer, one takes as little time."""
 
@@ -51,6 +54,8 @@ class Generation:
         """The codes of all segments, and the tables of those that have some."""
         parts = [part.tabled(first) for part, first in zip(self.parts, self._bounds.tolist(), strict=False)]
         tabled = [each for each in parts if each is not None]
+        rows = itertools.accumulate(each.rows for each in tabled)
+        tabled = [each for each, end in zip(tabled, rows, strict=True) if end <= MOST_TABLED]
         return Database(self.codes()).with_tables(Tables(tabled, self.about.width, self.about.bits) if tabled else None)
 
     def prefixes(self, bits: int) -> Database:

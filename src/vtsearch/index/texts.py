@@ -49,7 +49,7 @@ class Texts(NamedTuple):
         for first in range(0, count, _COPIED):
             block = np.arange(first, min(first + _COPIED, count)) if rows is None else rows[first : first + _COPIED]
             begins, ends = self._begins(block), self.ends[block]
-            if not (0 <= begins.min() and (begins <= ends).all() and ends.max() <= len(self.content)):
+            if not (begins.min() >= 0 and (begins <= ends).all() and ends.max() <= len(self.content)):
                 return None
             texts += _decoded(self._bytes(begins, ends, together=rows is None), np.cumsum(ends - begins), errors)
         return texts
