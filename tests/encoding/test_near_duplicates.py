@@ -52,8 +52,8 @@ def farthest(codes, first, others):
 @pytest.mark.parametrize("photo", ["Landscape", "Portrait"])
 def test_the_orientations_of_a_photo_are_one_picture(groups, codes, photo):
     names = [row["path"] for row in groups if row["group"] == f"exif:{photo}"]
-    assert len(names) == 9  # the eight, and one without
-    assert farthest(codes, f"images/exif_{photo}_1.jpg", names) <= 4
+    assert len(names) == 9  # the eight, and one without: JPEG files of their own; other photos differ in 8 bits or more
+    assert farthest(codes, f"images/exif_{photo}_1.jpg", names) <= 7
 
 
 def test_the_formats_and_modes_of_a_photo_are_one_picture(groups, codes):
