@@ -66,7 +66,7 @@ def test_the_simulator_finds_a_mistake(mistake, monkeypatch):
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_the_simulator_finds_every_mistake(mistake, monkeypatch):
     mistake(monkeypatch)
-    message = found(60, STEPS)
+    message = found(200, STEPS)
     print(f"\n{mistake.__name__}: {message}")  # noqa: T201
     assert message
 
