@@ -173,6 +173,12 @@ def test_masks_of_queries_are_explained_for_each(codes):
     assert how.by_tables.tolist() == [True] * 6
 
 
+def test_a_search_makes_no_searcher_anew(codes):
+    index = MultiIndex(codes)
+    assert index._tables.recorded("scan")._native is index._tables._native
+    assert (index._tables.plan, index._tables.recorded("scan").plan) == ("auto", "scan")
+
+
 @pytest.mark.parametrize("change", ["begins", "items", "table"])
 def test_the_engine_refuses_tables_that_would_lead_it_astray(codes, change):
     tables = vtsearch._native.build_tables([codes], 64, 4, 11, 0, 4, False, 1)

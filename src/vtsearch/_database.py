@@ -100,10 +100,6 @@ class Database:
         pieces = zip(self.parts, cuts, bounds, bounds[1:], strict=False)
         return np.concatenate([part[positions[start:stop] - first] for part, first, start, stop in pieces])
 
-    def recorded(self) -> Database:
-        """The same, with tables that remember how they find the answers of one search."""
-        return self.with_tables(None if self.tables is None else self.tables.recorded())
-
     def labels_or(self, db_labels: ArrayLike | None) -> ArrayLike:
         """The labels given to a metric, or else those of the database.
 
@@ -133,6 +129,10 @@ class Database:
         other = copy.copy(self)
         other.tables = tables
         return other
+
+    def recorded(self) -> Database:
+        """The same, with tables that remember how they find the answers of one search."""
+        return self.with_tables(None if self.tables is None else self.tables.recorded())
 
     def allowed(self) -> int:
         """The number of items that the mask allows."""
@@ -208,7 +208,8 @@ class Scan:
         self._database, self.items = database, len(database)
         self._only: bool | None = None
         self.mask = database.mask if masks is None else masks
-        self.tables = database.tables
+        self.tables = database.tables if masks is None else None
+        """That may answer instead: not if masks differ between queries."""
         self._report, self._is_read = None if progress is None else _Report(progress, self.items), False
         self._too_large = self.items * database.width > RANGE_BYTES
         self._length = self.items
@@ -230,6 +231,11 @@ class Scan:
     def whole(self) -> bool:
         """Whether there is one range only."""
         return len(self._ranges) == 1
+
+    @property
+    def shared_mask(self) -> Mask | None:
+        """The mask of the database."""
+        return self._database.mask
 
     def part(self, *, with_tables: bool) -> Scan:
         """A pass over the items that have tables, or over the others."""
@@ -269,12 +275,12 @@ class _Report:
 
 
 def _cut(database: Database, length: int) -> Iterator[Range]:
-    starts = set() if database.tables is None else {part.first for part in database.tables.parts}
+    tabled = () if database.tables is None else database.tables.parts
     first = 0
     for codes in database.parts:
         for start in range(0, len(codes), length):
             piece = codes[start : start + length]
-            yield Range(first + start, first + start + len(piece), piece, first in starts)
+            yield Range(first + start, first + start + len(piece), piece, any(part.has(first) for part in tabled))
         first += len(codes)
     if first == 0:  # an empty database has one range, so that every result has its shape
         yield Range(0, 0, database.parts[0])
@@ -292,17 +298,11 @@ def stage(progress: Progress | None, number: int, stages: int) -> Progress | Non
 
 def scan_rank(queries: Queries, scan: Scan, k: int, threads: int, out: Rows | None = None) -> Rows:
     """The k nearest of each query, ordered by (distance, index); ``out`` is filled if the scan has one range only."""
-    if not _asks_tables(queries, scan):
+    if scan.tables is None or queries.weights is not None:
         return _rank(queries, scan, k, threads, out)
-    assert scan.tables is not None
     tabled, others = scan.part(with_tables=True), scan.part(with_tables=False)
-    found = scan.tables.rank(
-        queries,
-        min(k, len(scan.tables)),
-        _shared(scan),
-        threads,
-        lambda some: _rank(some, tabled, k, threads),
-    )
+    top = min(k, len(scan.tables))
+    found = scan.tables.rank(queries, top, scan.shared_mask, threads, lambda some: _rank(some, tabled, k, threads))
     tabled.finish()
     return _nearest(found, _rank(queries, others, k, threads), k) if others.items else found
 
@@ -323,12 +323,11 @@ def _rank(queries: Queries, scan: Scan, k: int, threads: int, out: Rows | None =
 
 def scan_within(queries: Queries, scan: Scan, radius: int, threads: int) -> Lists:
     """All items within the radius of each query, ordered by (distance, index)."""
-    if not _asks_tables(queries, scan):
+    if scan.tables is None or queries.weights is not None:
         return _within(queries, scan, radius, threads)
-    assert scan.tables is not None
     tabled, others = scan.part(with_tables=True), scan.part(with_tables=False)
     found = scan.tables.within(
-        queries, radius, _shared(scan), threads, lambda some: _within(some, tabled, radius, threads)
+        queries, radius, scan.shared_mask, threads, lambda some: _within(some, tabled, radius, threads)
     )
     tabled.finish()
     return _joined([found, _within(queries, others, radius, threads)]) if others.items else found
@@ -343,17 +342,6 @@ def _within(queries: Queries, scan: Scan, radius: int, threads: int) -> Lists:
         each.renumber(indices)
         found.append((offsets, distances, indices))
     return found[0] if len(found) == 1 else _joined(found)
-
-
-def _asks_tables(queries: Queries, scan: Scan) -> bool:
-    """Whether tables may answer: not for weighted distances, nor for masks that differ between queries."""
-    return scan.tables is not None and queries.weights is None and not isinstance(scan.mask, QueryMasks)
-
-
-def _shared(scan: Scan) -> Mask | None:
-    """The mask of all queries."""
-    assert not isinstance(scan.mask, QueryMasks)
-    return scan.mask
 
 
 def scan_count(queries: Queries, scan: Scan, radius: int, threads: int) -> NDArray[np.int64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -84,6 +83,10 @@ class TabledItems(NamedTuple):
         """How many they are."""
         return self.rows if self.kept is None else len(self.kept)
 
+    def has(self, position: int) -> bool:
+        """Whether the item at a position of the database is one of them."""
+        return self.first <= position < self.first + self.items
+
 
 class Tables:
     """Tables of some or all items of a database, searched together.
@@ -94,6 +97,9 @@ class Tables:
         bits: length of the codes, which are cut into as many substrings as their part has tables.
         codes: (n, bytes), of the only part, if its tables have no copies.
     """
+
+    plan: Plan = "auto"
+    """"auto" takes for each query what needs less time."""
 
     def __init__(self, parts: Sequence[TabledItems], width: int, bits: int, codes: Codes | None = None) -> None:
         self.parts = parts
@@ -116,10 +122,11 @@ class Tables:
         """Bytes of the tables."""
         return sum(each.nbytes for part in self.parts for table in part.arrays for each in table if each is not None)
 
-    def recorded(self) -> Tables:
-        """The same tables, which remember how they find the answers of one search."""
-        tables = copy.copy(self)
-        tables._works = []  # noqa: SLF001 (its own)
+    def recorded(self, plan: Plan | None = None) -> Tables:
+        """The same tables, which remember how they find the answers of one search; with another plan, if given."""
+        tables = object.__new__(type(self))
+        tables.__dict__ |= self.__dict__  # the searcher too, which a copy would make anew
+        tables._works, tables.plan = [], plan or self.plan
         return tables
 
     def explanation(self) -> Explanation:
@@ -134,8 +141,6 @@ class Tables:
         mask: Mask | None,
         threads: int,
         scan: Callable[[Queries], Rows],
-        *,
-        plan: Plan = "auto",
     ) -> Rows:
         """The k nearest of each query among the items with tables, ordered by (distance, index).
 
@@ -145,14 +150,13 @@ class Tables:
             mask: that of the database.
             threads: upper bound.
             scan: answers some of the queries.
-            plan: "auto" takes for each query what needs less time.
         """
 
         def search(allowed: NDArray[np.uint8] | None) -> tuple[Rows, _native.Work, int]:
-            rows, work, left = self._native.rank(queries.codes, k, allowed, plan == "auto", threads)
+            rows, work, left = self._native.rank(queries.codes, k, allowed, self.plan == "auto", threads)
             return (rows[0], self._positions(rows[1], work)), work, left
 
-        return self._answered(queries, mask, plan, search=search, scan=scan, filled=_filled_rows)
+        return self._answered(queries, mask, search=search, scan=scan, filled=_filled_rows)
 
     def within(
         self,
@@ -161,16 +165,14 @@ class Tables:
         mask: Mask | None,
         threads: int,
         scan: Callable[[Queries], Lists],
-        *,
-        plan: Plan = "auto",
     ) -> Lists:
         """All items with tables within the radius of each query, in the order of ``rank``; arguments likewise."""
 
         def search(allowed: NDArray[np.uint8] | None) -> tuple[Lists, _native.Work, int]:
-            lists, work, left = self._native.within(queries.codes, radius, allowed, plan == "auto", threads)
+            lists, work, left = self._native.within(queries.codes, radius, allowed, self.plan == "auto", threads)
             return (*lists[:2], self._positions(lists[2])), work, left
 
-        return self._answered(queries, mask, plan, search=search, scan=scan, filled=_filled_lists)
+        return self._answered(queries, mask, search=search, scan=scan, filled=_filled_lists)
 
     def __getstate__(self) -> dict[str, object]:
         return {name: value for name, value in self.__dict__.items() if name != "_native"}
@@ -187,14 +189,13 @@ class Tables:
         self,
         queries: Queries,
         mask: Mask | None,
-        plan: Plan,
         *,
         search: Callable[[NDArray[np.uint8] | None], tuple[Found, _native.Work, int]],
         scan: Callable[[Queries], Found],
         filled: Callable[[Found, NDArray[np.int64], Found], Found],
     ) -> Found:
         """What ``search`` finds in the tables, ``filled`` with what ``scan`` finds for the queries that it left."""
-        if self._is_scanned(queries, plan):
+        if self._is_scanned(queries):
             self._record(_no_work(len(queries)))
             return scan(queries)
         found, work, left = search(self._allowed(mask))
@@ -210,10 +211,10 @@ class Tables:
         if self._works is not None:
             self._works.append(work)
 
-    def _is_scanned(self, queries: Queries, plan: Plan) -> bool:
+    def _is_scanned(self, queries: Queries) -> bool:
         """Whether no table is read: a small search is over before tables are of use."""
         compared = len(queries) * self._width * len(self)
-        return plan == "scan" or compared == 0 or (plan == "auto" and compared < LEAST_SCANNED_BYTES)
+        return self.plan == "scan" or compared == 0 or (self.plan == "auto" and compared < LEAST_SCANNED_BYTES)
 
     def _allowed(self, mask: Mask | None) -> NDArray[np.uint8] | None:
         """The mask in rows of the tables, those that have been removed left out; None if all are allowed."""

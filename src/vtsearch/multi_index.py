@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from vtsearch import _answers, _database, _native, _selection, _validate
 from vtsearch._database import Database
-from vtsearch._queries import Lists, Queries, Rows
-from vtsearch._selection import Group
+from vtsearch._queries import Lists, Rows
+from vtsearch._selection import Group, Selection
 from vtsearch._tables import Explanation, Plan, TabledItems, Tables, build_tables, default_tables
 from vtsearch.ranking import Neighbors, Ranking
 
@@ -137,18 +137,14 @@ class MultiIndex:
         Raises:
             TypeError, ValueError: as ``vtsearch.rank``; an unknown plan.
         """
-        _validate.choice("plan", plan, get_args(Plan))
-        selection, tables = _selection.select(query_codes, self.database, mask), self._tables.recorded()
+        selection = self._selected(query_codes, mask, plan)
         columns, count = selection.columns(k), _validate.thread_count(threads)
 
         def answer(group: Group) -> Rows:
-            def scan(queries: Queries) -> Rows:
-                return _database.scan_rank(queries, _database.Scan(group.database, len(queries)), columns, count)
+            return _database.scan_rank(group.queries, group.scan(None), columns, count)
 
-            return tables.rank(group.queries, columns, group.database.mask, count, scan, plan=plan)
-
-        ranking = Ranking(*_answers.stacked_rows([answer(group) for group in selection.groups_of_one_mask()]))
-        return (ranking, tables.explanation()) if explain else ranking
+        ranking = Ranking(*_answers.stacked_rows(list(map(answer, selection.groups_of_one_mask()))))
+        return (ranking, _explained(selection)) if explain else ranking
 
     @overload
     def within(
@@ -200,18 +196,20 @@ class MultiIndex:
         Raises:
             TypeError, ValueError: as ``vtsearch.within``; an unknown plan.
         """
-        _validate.choice("plan", plan, get_args(Plan))
-        selection, tables = _selection.select(query_codes, self.database, mask), self._tables.recorded()
+        selection = self._selected(query_codes, mask, plan)
         reach, count = _validate.checked_radius(radius, 8 * self.database.width), _validate.thread_count(threads)
 
         def answer(group: Group) -> Lists:
-            def scan(queries: Queries) -> Lists:
-                return _database.scan_within(queries, _database.Scan(group.database, len(queries)), reach, count)
+            return _database.scan_within(group.queries, group.scan(None), reach, count)
 
-            return tables.within(group.queries, reach, group.database.mask, count, scan, plan=plan)
+        neighbors = Neighbors(*_answers.joined(list(map(answer, selection.groups_of_one_mask()))))
+        return (neighbors, _explained(selection)) if explain else neighbors
 
-        neighbors = Neighbors(*_answers.joined([answer(group) for group in selection.groups_of_one_mask()]))
-        return (neighbors, tables.explanation()) if explain else neighbors
+    def _selected(self, query_codes: NDArray[Any], mask: ArrayLike | None, plan: Plan) -> Selection:
+        """Validated queries, and the database with tables that record a search by a plan."""
+        _validate.choice("plan", plan, get_args(Plan))
+        database = self.database.with_tables(self._tables.recorded(plan))
+        return _selection.select(query_codes, database, mask)
 
     def _build(self, copies: bool, threads: int, report: _validate.Progress | None) -> list[_native.Table]:
         """The tables, as many at a time as there are threads."""
@@ -224,3 +222,9 @@ class MultiIndex:
             if report is not None:
                 report(last, self.tables)
         return made
+
+
+def _explained(selection: Selection) -> Explanation:
+    """How the tables of a selection found their answers."""
+    assert selection.database.tables is not None
+    return selection.database.tables.explanation()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import numpy as np
 import pytest
 from container_files import encoded
+from local_server import served
 
 from vtsearch.cli import main
 from vtsearch.data.locate import ImageLocator
@@ -42,15 +42,9 @@ class Pictures(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server(monkeypatch):
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    running = ThreadingHTTPServer(("127.0.0.1", 0), Pictures)
-    running.paths, running.url = [], f"http://127.0.0.1:{running.server_port}"
-    threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
-    yield running
-    running.shutdown()
-    running.server_close()
+def server():
+    with served(Pictures, paths=[]) as running:
+        yield running
 
 
 @pytest.fixture

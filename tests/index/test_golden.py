@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from functools import partialmethod
 from pathlib import Path
 
 import damaged_files
@@ -72,7 +71,7 @@ def tabled():
     """The small segment has tables, and these answer."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tables, "LEAST_BYTES", LEAST_BYTES)
-        patch.setattr(Tables, "rank", partialmethod(Tables.rank, plan="tables"))
+        patch.setattr(Tables, "plan", "tables")
         yield
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from functools import partialmethod
 
 import numpy as np
 import pytest
@@ -30,8 +29,7 @@ def clustered(count: int, seed: int) -> np.ndarray:
 def small(monkeypatch):
     """Segments of few items have tables, and these answer."""
     monkeypatch.setattr(tables, "LEAST_BYTES", 600)
-    monkeypatch.setattr(Tables, "rank", partialmethod(Tables.rank, plan="tables"))
-    monkeypatch.setattr(Tables, "within", partialmethod(Tables.within, plan="tables"))
+    monkeypatch.setattr(Tables, "plan", "tables")
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partialmethod
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -124,7 +123,7 @@ class Simulation:
             stack.enter_context(mock.patch.multiple(changes, **SIZES))
             stack.enter_context(mock.patch.object(segments, "MOST_MAPPED", self._mapped))
             stack.enter_context(mock.patch.object(tables, "LEAST_BYTES", TABLED_BYTES))
-            stack.enter_context(mock.patch.object(Tables, "rank", partialmethod(Tables.rank, plan="tables")))
+            stack.enter_context(mock.patch.object(Tables, "plan", "tables"))
             yield
 
     def run(self, steps: int) -> Counts:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from vtsearch._atomic_io import sync_folder
-from vtsearch._tables import TabledItems
+from vtsearch._tables import TabledItems, default_tables
 from vtsearch.codes import prefix
 from vtsearch.index.arrays import Layout, bytes_of, open_arrays, write_arrays
 from vtsearch.index.items import Items, item_layouts
 from vtsearch.index.metadata import OWN
 from vtsearch.index.metadata_file import MetadataFile, write_metadata
-from vtsearch.index.tables import count_of, opened_arrays, table_arrays, table_layouts
+from vtsearch.index.tables import opened_arrays, table_arrays, table_layouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -201,7 +201,7 @@ def write_tables(folder: Path, name: str, segment: Segment, about: About) -> Seg
     path = folder / CODES_FOLDER / segment.files[CODES_FOLDER]
     file = open_arrays(path, segment.layouts(about)[CODES_FOLDER])
     file.verify(segment.codes_sha256)
-    count = count_of(segment.rows, about.bits)
+    count = default_tables(segment.rows, about.bits)
     arrays = table_arrays(cast("NDArray[np.uint8]", file.arrays[0]), about.bits, count)
     checksum = _write(folder, TABLES_FOLDER, name, arrays)
     return replace(segment, tables=name, table_count=count, tables_sha256=checksum)

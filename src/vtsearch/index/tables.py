@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from vtsearch import _native
-from vtsearch._tables import build_tables, default_tables, key_bits_of
+from vtsearch._tables import build_tables, key_bits_of
 from vtsearch.index.arrays import Layout
 
 if TYPE_CHECKING:
@@ -29,11 +29,6 @@ _WORD = 4
 def pays(rows: int, width: int) -> bool:
     """Whether tables are of use for so many codes of so many bytes."""
     return rows * width >= LEAST_BYTES and width >= LEAST_WIDTH
-
-
-def count_of(rows: int, bits: int) -> int:
-    """The number of tables for so many codes."""
-    return default_tables(rows, bits)
 
 
 def table_layouts(rows: int, width: int, bits: int, count: int) -> list[Layout]:

@@ -51,7 +51,11 @@ class Texts(NamedTuple):
             begins, ends = self._begins(block), self.ends[block]
             if not (begins.min() >= 0 and (begins <= ends).all() and ends.max() <= len(self.content)):
                 return None
-            texts += _decoded(self._bytes(begins, ends, together=rows is None), np.cumsum(ends - begins), errors)
+            if rows is None:  # as they lie in the content
+                texts += _decoded(self.content[begins[0] : ends[-1]].tobytes(), ends - begins[0], errors)
+            else:
+                copied = self.of_rows(block)
+                texts += _decoded(copied.content.tobytes(), copied.ends, errors)
         return texts
 
     def _cut_few(self, rows: Sequence[int], errors: str) -> list[str] | None:
@@ -62,14 +66,6 @@ class Texts(NamedTuple):
                 return None
             texts.append(str(content[begin:end], "utf-8", errors))
         return texts
-
-    def _bytes(self, begins: NDArray[np.int64], ends: NDArray[np.int64], *, together: bool) -> bytes:
-        """The bytes of texts, one after the other; ``together``: as they lie in the content."""
-        if together:
-            return self.content[int(begins[0]) : int(ends[-1])].tobytes()
-        lengths = ends - begins
-        shifts = np.repeat(begins - (np.cumsum(lengths) - lengths), lengths)
-        return self.content[shifts + np.arange(len(shifts))].tobytes()
 
     def bounds(self, rows: NDArray[np.int64]) -> list[tuple[int, int]]:
         """Begin and end of some texts."""

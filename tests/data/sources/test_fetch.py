@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
+from local_server import served
 
 from vtsearch.data.sources.fetch import FetchLimits, fetch, is_url, without_credentials
 from vtsearch.errors import VtsearchError
@@ -16,19 +16,9 @@ from vtsearch.errors import VtsearchError
 QUICK = FetchLimits(idle_seconds=0.3, total_seconds=2, most_bytes=1_000_000, redirects=3, tries=2, pause=0.01)
 
 
-class Server(ThreadingHTTPServer):
+class Handler(BaseHTTPRequestHandler):
     """Answers each path by a function; keeps the requests."""
 
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answers, self.requests = {}, []
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
-
-
-class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.requests.append(self)
         with contextlib.suppress(ConnectionError):
@@ -47,13 +37,15 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server(monkeypatch):
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    running = Server()
-    yield running
-    running.shutdown()
-    running.server_close()
+def server():
+    with served(Handler, answers={}, requests=[]) as running:
+        yield running
+
+
+@pytest.fixture
+def other():
+    with served(Handler, answers={}, requests=[]) as running:
+        yield running
 
 
 def refused(url, limits=QUICK):
@@ -199,8 +191,7 @@ def test_what_is_no_http_is_refused(server):
     assert "BadStatusLine" in refused(server.url + "/")
 
 
-def test_credentials_go_to_their_host_alone_and_into_no_message(server):
-    other = Server()
+def test_credentials_go_to_their_host_alone_and_into_no_message(server, other):
     other.answers["/"] = lambda request: request.answer(status=403)
     server.answers |= {
         "/same": lambda request: request.answer(status=302, Location="/"),
@@ -212,8 +203,6 @@ def test_credentials_go_to_their_host_alone_and_into_no_message(server):
     sent = "Basic " + base64.b64encode(b"us@er:pass:word").decode()
     assert [request.headers["Authorization"] for request in server.requests] == [sent, sent]
     said = refused(f"{with_name}/other")
-    other.shutdown()
-    other.server_close()
     assert other.requests[0].headers["Authorization"] is None
     assert said == f"cannot fetch {server.url}/other: answered 403 Forbidden"
 
