@@ -14,8 +14,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from vtsearch import _native
+from vtsearch._error_text import format_error
 from vtsearch._printable import printable
-from vtsearch.cli.boundary import INTERNAL_ERROR, INTERRUPTED, USAGE_ERROR, conclude, format_error
+from vtsearch.cli.boundary import INTERNAL_ERROR, INTERRUPTED, USAGE_ERROR, conclude
 from vtsearch.cli.streams import standard_streams
 from vtsearch.errors import VtsearchError, did_you_mean
 

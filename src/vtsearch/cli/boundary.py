@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dis
 import os
 import platform
 import re
@@ -12,9 +11,9 @@ import tempfile
 import traceback
 from typing import TYPE_CHECKING
 
-from vtsearch._printable import printable
+from vtsearch._error_text import format_error, is_expected, one_line
 from vtsearch.cli.streams import STDOUT
-from vtsearch.errors import VtsearchError, extra_of, first_line, installed_version, missing_extra
+from vtsearch.errors import installed_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +24,6 @@ USAGE_ERROR, INTERNAL_ERROR, INTERRUPTED = 2, 70, 130
 ISSUES = "https://github.com/vtsearch/vtsearch/issues"
 _PASSWORD = re.compile(r"(://[^\s:/@]*:)[^\s/@]+@")
 """In an address, such as that of a database."""
-
-LONGEST_LINE = 1000
-"""Characters of a message; a longer one loses its middle."""
 
 PACKAGES = ("vtsearch", "numpy", "jsonargparse", "torch", "torchvision", "timm", "accelerate", "pillow", "pyarrow")
 
@@ -46,68 +42,7 @@ def conclude(error: BaseException, name: str, argv: Sequence[str]) -> int:
         raise error
     if is_expected(error):
         return _print(name, format_error(error), USAGE_ERROR)
-    return _print(name, _one_line(_internal_error(error, name, argv)), INTERNAL_ERROR)
-
-
-def is_expected(error: BaseException) -> bool:
-    """Whether an error is the user's to mend.
-
-    It is if the system refused something, a package is missing, memory is short, or a ``raise`` statement of vtsearch
-    raised it. What a library or the interpreter raises was not expected, whatever its class.
-    """
-    if isinstance(error, (VtsearchError, OSError)) or is_out_of_memory(error):
-        return True
-    if isinstance(error, ImportError):
-        return not (error.name or "vtsearch").startswith("vtsearch")
-    return not isinstance(error, AssertionError) and _is_raised_here(error)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether it says that memory is short: torch has no common class for that."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(error, RuntimeError) and "allocate memory" in str(error)
-
-
-def format_error(error: BaseException) -> str:
-    """The message of an error on one line: a system error as ``path: reason``, a missing module with its extra."""
-    return _one_line(_message(error))
-
-
-def _message(error: BaseException) -> str:
-    if is_out_of_memory(error):
-        return f"needs more memory than there is ({first_line(error)})"
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}"
-    if isinstance(error, ModuleNotFoundError) and error.name and extra_of(error.name):
-        error = missing_extra(error.name)
-    elif isinstance(error, ImportError) and error.name:
-        return f"cannot import {error.name.partition('.')[0]} ({first_line(error)}); reinstall that package"
-    if isinstance(error, KeyError) and error.args:
-        return str(error.args[0])
-    # a line break in a message is layout, and in a name it is escaped
-    return " ".join(str(error).split("\n")) or type(error).__name__
-
-
-def _one_line(text: str) -> str:
-    """A text that may be printed, on one line without its middle if it is long."""
-    line = " ".join(printable(text).split())
-    if len(line) <= LONGEST_LINE:
-        return line
-    half = LONGEST_LINE // 2
-    return f"{line[:half]} ... {line[-half:]}"
-
-
-def _is_raised_here(error: BaseException) -> bool:
-    """Whether a ``raise`` statement in a module of vtsearch raised an error."""
-    trace = error.__traceback__
-    if trace is None:
-        return False
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    module = str(trace.tb_frame.f_globals.get("__name__", ""))
-    instruction = trace.tb_frame.f_code.co_code[trace.tb_lasti]
-    return module.startswith("vtsearch.") and dis.opname[instruction] == "RAISE_VARARGS"
+    return _print(name, one_line(_internal_error(error, name, argv)), INTERNAL_ERROR)
 
 
 def _internal_error(error: BaseException, name: str, argv: Sequence[str]) -> str:
