@@ -12,6 +12,8 @@ from vtsearch.errors import VtsearchError
 if TYPE_CHECKING:
     from pathlib import Path
 
+MOST_LINE_BYTES = 2**20
+
 CHECKSUM = "sha256"
 """Key of the checksum in files of ``write_checked``."""
 
@@ -39,6 +41,26 @@ def read_json(path: Path, most_bytes: int) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise VtsearchError(f"{path}: expected a JSON object, got {type(content).__name__}")
     return content
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """The JSON objects in the lines of a file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        VtsearchError: a line that is no JSON object; names the line.
+    """
+    objects = []
+    with path.open("rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(MOST_LINE_BYTES), b""), start=1):
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError) as reason:
+                raise VtsearchError(f"{path}, line {number}: not JSON") from reason
+            if not isinstance(value, dict):
+                raise VtsearchError(f"{path}, line {number}: expected a JSON object, got {type(value).__name__}")
+            objects.append(value)
+    return objects
 
 
 def write_checked(path: Path, content: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from vtsearch._atomic_io import aside, temporary
+from vtsearch._yaml import read_yaml
 from vtsearch.data import load_split, open_dataset
 from vtsearch.errors import VtsearchError
 from vtsearch.training import run_folder as files
@@ -65,7 +66,7 @@ def test_what_changes_no_number_may_change(run, tiny_config):
 def test_a_yaml_file_without_names_is_refused(tmp_path):
     (tmp_path / "list.yaml").write_text("- 1\n")
     with pytest.raises(TypeError, match=r"expected names and values in .*list\.yaml, got list"):
-        files.read_yaml(tmp_path / "list.yaml")
+        read_yaml(tmp_path / "list.yaml")
 
 
 @pytest.mark.parametrize(
@@ -83,14 +84,14 @@ def test_a_yaml_file_without_names_is_refused(tmp_path):
 def test_a_hostile_yaml_file_is_one_line(tmp_path, content, message):
     (tmp_path / "run.yaml").write_bytes(content)
     with pytest.raises(VtsearchError, match=message) as refused:
-        files.read_yaml(tmp_path / "run.yaml")
+        read_yaml(tmp_path / "run.yaml")
     assert "\n" not in str(refused.value)
 
 
 def test_names_of_a_yaml_file_are_text(tmp_path):
     (tmp_path / "run.yaml").write_text("1: 2\n")
     with pytest.raises(TypeError, match=r"expected names in .*run\.yaml, got 1"):
-        files.read_yaml(tmp_path / "run.yaml")
+        read_yaml(tmp_path / "run.yaml")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

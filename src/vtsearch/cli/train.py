@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ActionYesNo, set_parsing_settings
 
+from vtsearch._yaml import read_yaml
 from vtsearch.cli.output import check_output_folder, json_text
 from vtsearch.cli.parser import CommandParser, FirstParser, check_lengths, check_values
 from vtsearch.errors import VtsearchError, first_line
@@ -135,7 +136,7 @@ def _read_config(path: str) -> dict[str, Any]:
     """
     check_values([("config", path)])
     try:
-        return files.read_yaml(Path(path))
+        return read_yaml(Path(path))
     except OSError as error:
         raise OSError(f"config: {error.strerror or error}: {path}") from error
     except (VtsearchError, TypeError) as reason:

@@ -6,14 +6,12 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Self
 
+from vtsearch._json import read_json_lines
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
-
-
-MOST_LINE_BYTES = 2**20
 
 
 class MetricsLog:
@@ -66,14 +64,4 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     Raises:
         VtsearchError: a line that is no JSON object; names the line.
     """
-    events = []
-    with path.open("rb") as file:
-        for number, line in enumerate(iter(lambda: file.readline(MOST_LINE_BYTES), b""), start=1):
-            try:
-                event = json.loads(line)
-            except (ValueError, RecursionError) as reason:
-                raise VtsearchError(f"{path}, line {number}: not JSON") from reason
-            if not isinstance(event, dict):
-                raise VtsearchError(f"{path}, line {number}: expected a JSON object, got {type(event).__name__}")
-            events.append(event)
-    return events
+    return read_json_lines(path)

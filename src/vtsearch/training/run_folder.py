@@ -28,29 +28,29 @@ import yaml  # type: ignore[import-untyped]
 from vtsearch import _native
 from vtsearch._atomic_io import put_back, remove_leftovers, write_file, writer_lock
 from vtsearch._file_lock import FileLock
+from vtsearch._yaml import read_yaml
 from vtsearch.data import Split, save_split
 from vtsearch.errors import VtsearchError, installed_version
+from vtsearch.reports import run_files
 from vtsearch.training.config import FREE_ON_RESUME, TrainConfig, differing_keys, flat, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-CONFIG = "config.yaml"
-ENVIRONMENT = "env.json"
-SPLIT = "split.json"
-METRICS = "metrics.jsonl"
+CONFIG = run_files.CONFIG
+ENVIRONMENT = run_files.ENVIRONMENT
+SPLIT = run_files.SPLIT
+METRICS = run_files.METRICS
 LAST = "last"
 BEST = "best"
-BEST_SCORES = "best.json"
+BEST_SCORES = run_files.BEST_SCORES
 FINAL = "final"
-CODES = "codes"
-RESULT = "result.json"
+CODES = run_files.CODES
+RESULT = run_files.RESULT
 LOCK = ".lock"
 WRITTEN = (CONFIG, ENVIRONMENT, SPLIT, LAST, BEST, BEST_SCORES, FINAL, CODES, RESULT, "report.json", "report.md")
 """Everything in a run folder that appears as a whole."""
-
-MOST_YAML_BYTES = 2**20
 
 _PACKAGES = ("vtsearch", "numpy", "torch", "torchvision", "timm", "accelerate")
 
@@ -171,44 +171,6 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise VtsearchError(f"output: {folder} is not a run (it has no {CONFIG}); choose another --output")
     return read_yaml(path)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
-
-    Raises:
-        TypeError: the file holds no mapping.
-        VtsearchError: not YAML, larger than a configuration can be, nested too deeply, or with aliases.
-        OSError: a file that cannot be read.
-    """
-    if path.stat().st_size > MOST_YAML_BYTES:
-        raise VtsearchError(f"{path}: expected at most {MOST_YAML_BYTES:,} bytes, got {path.stat().st_size:,}")
-    try:
-        tree = yaml.load(path.read_bytes(), Loader=_PlainLoader)  # noqa: S506 (a SafeLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as reason:
-        place = getattr(reason, "problem_mark", None)
-        where = f", line {place.line + 1}" if place else ""
-        problem = getattr(reason, "problem", None) or type(reason).__name__
-        raise VtsearchError(f"{path}: not YAML that can be read ({problem}{where})") from reason
-    if not isinstance(tree, dict):
-        raise TypeError(f"config: expected names and values in {path}, got {type(tree).__name__}")
-    if strange := [name for name in tree if not isinstance(name, str)]:
-        raise TypeError(f"config: expected names in {path}, got {strange[0]!r}")
-    return tree
-
-
-class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
-    """The safe loader without aliases: nine lines of them expand to billions of values."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        """Compose a node.
-
-        Raises:
-            YAMLError: an alias.
-        """
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=self.peek_event().start_mark)
-        return super().compose_node(parent, index)
 
 
 def environment() -> dict[str, Any]:
