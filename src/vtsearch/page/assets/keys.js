@@ -1,0 +1,61 @@
+// Keys, and the dialog that lists them.
+
+import { fill, h } from "./dom.js";
+
+const SECTIONS = new Map();
+
+/**
+ * Listen for the keys of a section; a later call for the same section replaces its keys.
+ * @param {string} section @param {{key: string, title: string, run?: (event: KeyboardEvent) => void}[]} keys
+ *   `key` as in KeyboardEvent.key; without `run` it is only listed
+ */
+export function listen(section, keys) {
+  SECTIONS.set(section, keys);
+}
+
+/** Forget a section's keys. @param {string} section */
+export function unlisten(section) {
+  SECTIONS.delete(section);
+}
+
+const WRITES = "input:not([type=checkbox]):not([type=radio]):not([type=range]), textarea, select";
+
+function pressed(event) {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (document.querySelector("dialog[open]") || event.target.closest?.(WRITES)) return;
+  for (const keys of [...SECTIONS.values()].reverse()) {
+    const found = keys.find((each) => each.run && each.key === event.key);
+    if (!found) continue;
+    event.preventDefault();
+    found.run(event);
+    return;
+  }
+}
+
+/** Start to listen. */
+export function startKeys() {
+  document.addEventListener("keydown", pressed);
+}
+
+const SHOWN = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", " ": "Space", Escape: "Esc" };
+
+/** The dialog that lists all keys. @returns {HTMLDialogElement} */
+export function keysDialog() {
+  const body = h("div", { class: "keys" });
+  const dialog = modal("Keys", body);
+  dialog.addEventListener("beforetoggle", () => fill(body, [...SECTIONS].map(([section, keys]) =>
+    h("section", {}, h("h3", { text: section }), h("dl", {}, keys.map(({ key, title }) =>
+      h("div", {}, h("dt", {}, key.split(" ").filter(Boolean).map((each) => h("kbd", { text: SHOWN[each] ?? each })), key === " " && h("kbd", { text: "Space" })), h("dd", { text: title }))))))));
+  return dialog;
+}
+
+/**
+ * A dialog with a heading and a button that closes it; a click beside it closes it too.
+ * @param {string} title @param {...Node} children @returns {HTMLDialogElement}
+ */
+export function modal(title, ...children) {
+  const close = h("button", { class: "quiet", type: "button", title: "Close (Esc)", text: "Close", on: { click: () => dialog.close() } });
+  const dialog = h("dialog", { class: "modal", "aria-label": title }, h("header", {}, h("h2", { text: title }), close), ...children);
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  return dialog;
+}
