@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from container_files import encoded, write_parquet, write_tar
 from dataset_fixtures import FORMATS
 from PIL import Image
 
@@ -114,3 +115,105 @@ def test_an_index_without_images_is_named(tmp_path):
 def test_a_root_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="images: no such folder"):
         ImageLocator({"files": str(tmp_path)}, [], root=tmp_path / "nowhere")
+
+
+def test_images_are_found_by_their_ids_alone(pictures, monkeypatch):
+    selection = selected("folder", pictures, monkeypatch)
+    locator = ImageLocator(selection.description, index="codes")
+    assert locator.path_named("dog/1.png") == pictures / "dog/1.png"
+    expected = np.array(Image.open(pictures / "dog/1.png"))
+    np.testing.assert_array_equal(np.array(locator.load_named("dog/1.png")), expected)
+    digits = select_images(["digits"], part="query")
+    last, locator = int(digits.positions[-1]), ImageLocator(digits.description)
+    expected = np.array(digits.source.load(last))
+    for image in (locator.load_named(digits.source.id(last)), locator.load_reduced(digits.source.id(last), 64)):
+        np.testing.assert_array_equal(np.array(image), expected)
+
+
+def test_an_index_is_asked_for_no_more_ids_than_those_of_the_images(pictures, tmp_path, monkeypatch):
+    description = {"folder": str(pictures)}
+    with Index.create(tmp_path / "index", 8, description=description) as index:
+        index.add(np.zeros((2, 1), np.uint8), ids=["dog/1.png", "cat/1.png"])
+    monkeypatch.setattr(Index, "ids", None)
+    locator = ImageLocator.of(Index.open(tmp_path / "index"))
+    assert (locator.id(1), locator.path(0)) == ("cat/1.png", pictures / "dog/1.png")
+
+
+@pytest.fixture
+def secret(tmp_path):
+    """An image beside the images' folder."""
+    Image.new("RGB", (5, 5)).save(tmp_path / "secret.png")
+    return tmp_path / "secret.png"
+
+
+@pytest.mark.parametrize("way", ["..", "deep", "absolute", "link", "linked folder"])
+def test_a_confined_locator_refuses_what_leads_outside_its_root(way, pictures, secret):
+    (pictures / "link.png").symlink_to(secret)
+    (pictures / "up").symlink_to("..")
+    name = {
+        "..": "../secret.png",
+        "deep": "cat/../../secret.png",
+        "absolute": str(secret),
+        "link": "link.png",
+        "linked folder": "up/secret.png",
+    }[way]
+    description = {"files": str(pictures)}
+    assert ImageLocator(description).load_named(name).size == (5, 5)
+    locator = ImageLocator(description, index="codes", confined=True)
+    for ask in (locator.load_named, locator.path_named, lambda name: locator.load_reduced(name, 64)):
+        with pytest.raises(VtsearchError, match=rf"codes: '{name}' leads outside the images' folder {pictures}"):
+            ask(name)
+
+
+@pytest.mark.parametrize("name", ["\0", "a\0.png", "\ud800", "x" * 5000, "", ".", "..", "/", "cat", "loop/a"])
+def test_no_name_gets_more_out_of_a_confined_locator_than_a_sentence(name, pictures):
+    (pictures / "loop").symlink_to("loop")
+    locator = ImageLocator({"files": str(pictures)}, confined=True)
+    with pytest.raises(VtsearchError, match=r"no image|leads outside"):
+        locator.load_named(name)
+
+
+def test_a_confined_locator_follows_what_stays_within_its_root(pictures, tmp_path):
+    (pictures / "link.png").symlink_to("cat/1.png")
+    (tmp_path / "root").symlink_to(pictures)
+    for root in (pictures, tmp_path / "root"):
+        locator = ImageLocator({"files": str(root)}, confined=True)
+        for name in ("cat/1.png", "link.png", "cat/../dog/1.png", str(pictures / "dog/1.png")):
+            assert locator.load_named(name).size == (9, 8)
+
+
+@pytest.mark.parametrize("kind", ["tars", "parquet"])
+def test_files_of_many_images_are_confined_too(kind, pictures, tmp_path):
+    name = {"tars": "a.tar", "parquet": "a.parquet"}[kind]
+    if kind == "tars":
+        write_tar(tmp_path / name, {"0.png": encoded(0)})
+    else:
+        write_parquet(tmp_path / name, [encoded(0)])
+    (pictures / name).symlink_to(tmp_path / name)
+    member = {"tars": "0.png", "parquet": "0"}[kind]
+    for item in (f"../{name}/{member}", f"{name}/{member}"):
+        assert ImageLocator({kind: str(pictures)}).load_named(item).size == (24, 20)
+        locator = ImageLocator({kind: str(pictures)}, confined=True)
+        for ask in (locator.load_named, lambda name, of=locator: of.load_reduced(name, 64)):
+            with pytest.raises(VtsearchError, match=f"'{item}' leads outside the images' folder"):
+                ask(item)
+
+
+def test_images_of_a_manifest_are_confined_to_its_folder(pictures, secret):
+    (pictures / "m.csv").write_text("path,label\ncat/1.png,a\ncat/2.png,a\ndog/1.png,b\n../secret.png,b\n")
+    locator = ImageLocator({"protocol": str(pictures / "m.csv")}, confined=True)
+    assert locator.load_reduced("cat/1.png", 64).size == (9, 8)
+    for ask in (locator.load_named, locator.path_named):
+        with pytest.raises(VtsearchError, match=r"'\.\./secret\.png' leads outside the images' folder"):
+            ask("../secret.png")
+
+
+def test_a_large_jpeg_is_decoded_no_larger_than_asked_for(tmp_path):
+    image = Image.effect_noise((1600, 1200), 50).convert("RGB")
+    turned = image.getexif()
+    turned[0x0112] = 6
+    image.save(tmp_path / "a.jpg", exif=turned)
+    locator = ImageLocator({"files": str(tmp_path)})
+    assert locator.load_named("a.jpg").size == (1200, 1600)
+    assert locator.load_reduced("a.jpg", 200).size == (300, 400)
+    assert locator.load_reduced("a.jpg", 700).size == (1200, 1600)

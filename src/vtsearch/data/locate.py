@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from vtsearch.data.containers import OPENERS, file_of
 from vtsearch.data.protocols import PROTOCOLS
 from vtsearch.data.selection import FILES, FOLDER, LIST, OWN, PREFIX, PROTOCOL, URLS, open_protocol, root_of
 from vtsearch.data.sources.decode import read_image
-from vtsearch.data.sources.image_source import FileSource
+from vtsearch.data.sources.image_source import FileSource, load_reduced
 from vtsearch.data.sources.url_images import UrlImages
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from PIL.Image import Image
 
@@ -26,19 +27,39 @@ if TYPE_CHECKING:
 MOVED = "if the images have moved, name their folder: --images FOLDER, or ImageLocator(..., root=FOLDER)"
 
 
+class Names(Protocol):
+    """Ids by position: a list of them, or an index that looks each up when it is asked for."""
+
+    def __getitem__(self, position: int, /) -> str: ...
+
+
+class _NamesOf:
+    """The ids of an index, each looked up when it is asked for: ten million make a large list."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+
+    def __getitem__(self, position: int, /) -> str:
+        return self._index.ids_at([position])[position]
+
+
 class ImageLocator:
-    """Images of the items of an index, by their positions in it.
+    """Images of the items of an index, by their ids or by their positions in it.
 
     Items of files, folders and lists are files below one root, named by their ids; so are the tar and Parquet files of
     their items. URLs are fetched. Items of a protocol are looked up in its data set by their ids. Nothing is opened
-    before the first image is asked for.
+    before the first image is asked for, and no id is looked up before its position is.
+
+    An id may lead outside the root: an absolute path, one with ``..``, a symbolic link. That is as it should be for the
+    owner of the files; a program that hands images to others sets ``confined``.
 
     Args:
         description: of the index, as encoding writes it.
-        ids: of its items.
+        ids: of its items; none if images are asked for by their ids alone.
         root: where the images are now, if they have moved: the folder of files, of a list's images, or of a protocol's
             data set; of a run on images of one's own, their folder or manifest.
         index: name of the index in messages.
+        confined: refuse files outside the root, where links lead included.
 
     Raises:
         VtsearchError: a description without images, or a root that is gone.
@@ -48,10 +69,11 @@ class ImageLocator:
     def __init__(
         self,
         description: Mapping[str, str],
-        ids: Sequence[str],
+        ids: Names = (),
         *,
         root: str | Path | None = None,
         index: str = "index",
+        confined: bool = False,
     ) -> None:
         if not has_images(description):
             raise VtsearchError(f"{index}: {_without_images(description)}")
@@ -59,6 +81,7 @@ class ImageLocator:
             raise FileNotFoundError(2, "images: no such folder", str(root))
         self._description, self._ids, self._index = description, ids, index
         self._root = root_of(description) if root is None else Path(root)
+        self._confined = confined
         self._source: ImageItems | None = None
         self._positions: dict[str, int] = {}
         self._kind = next((kind for kind in OPENERS if kind in description), None)
@@ -67,9 +90,9 @@ class ImageLocator:
             raise VtsearchError(f"{index}: its images were in {self._root}, which does not exist; {MOVED}")
 
     @classmethod
-    def of(cls, index: Index, *, root: str | Path | None = None) -> Self:
+    def of(cls, index: Index, *, root: str | Path | None = None, confined: bool = False) -> Self:
         """The locator of an index; arguments and errors as of the class."""
-        return cls(index.description, index.ids(), root=root, index=str(index.path))
+        return cls(index.description, _NamesOf(index), root=root, index=str(index.path), confined=confined)
 
     @property
     def root(self) -> Path | None:
@@ -81,57 +104,93 @@ class ImageLocator:
         return self._ids[position]
 
     def load(self, position: int) -> Image:
-        """The RGB image of an item.
-
-        Raises:
-            VtsearchError: an image that is gone or cannot be read.
-        """
-        if PROTOCOL in self._description:
-            source = self._opened()
-            return source.load(self._positions[self._known(position)])
-        if URLS in self._description:
-            return UrlImages([self._ids[position]]).load(0)
-        if self._kind is not None:
-            return self._load_part(self._kind, self._ids[position])
-        return read_image(self.path(position), self._index)
+        """The RGB image at a position; errors as of ``load_named``."""
+        return self.load_named(self._ids[position])
 
     def path(self, position: int) -> Path:
-        """The image file of an item.
+        """The image file at a position; errors as of ``path_named``."""
+        return self.path_named(self._ids[position])
+
+    def load_named(self, name: str) -> Image:
+        """The RGB image of the item with an id, as it was encoded.
 
         Raises:
-            VtsearchError: a file that is gone, or an item that is no file of its own, such as a member of a tar.
+            VtsearchError: an image that is gone or cannot be read, or that is outside the root of a confined locator.
+        """
+        if self._is_file_of_its_own():
+            return read_image(self.path_named(name), self._index)
+        return self._load_part(name, None)
+
+    def load_reduced(self, name: str, least_side: int) -> Image:
+        """The RGB image of the item with an id, to be looked at: upright, and no larger than it takes.
+
+        A large JPEG is decoded at a half, a quarter or an eighth of its size, the smallest with that many pixels on
+        the shorter side; see ``read_image``. Errors as of ``load_named``.
+        """
+        if self._is_file_of_its_own() or (PROTOCOL in self._description and isinstance(self._opened(), FileSource)):
+            return read_image(self.path_named(name), self._index, "upright", least_side)
+        return self._load_part(name, least_side)
+
+    def path_named(self, name: str) -> Path:
+        """The image file of the item with an id.
+
+        Raises:
+            VtsearchError: a file that is gone, or outside the root of a confined locator; or an item that is no file of
+                its own, such as a member of a tar.
         """
         if URLS in self._description:
-            raise VtsearchError(f"{self._index}: {self._ids[position]!r} is a URL and has no file")
+            raise VtsearchError(f"{self._index}: {name!r} is a URL and has no file")
         if self._kind is not None:
-            raise VtsearchError(f"{self._index}: {self._ids[position]!r} is part of a file and has none of its own")
+            raise VtsearchError(f"{self._index}: {name!r} is part of a file and has none of its own")
         if PROTOCOL in self._description:
             source = self._opened()
             if not isinstance(source, FileSource):
                 raise VtsearchError(f"{self._index}: {self._description[PROTOCOL]} has no file for each image")
-            return source.path(self._positions[self._known(position)])
+            return self._allowed(source.path(self._known(name)), name)
         assert self._root is not None
-        path = self._root / self._ids[position]
-        if not path.is_file():
-            raise VtsearchError(f"{self._index}: no image {self._ids[position]!r} in {self._root}; {MOVED}")
+        path = self._allowed(self._root / name, name)
+        if not _is_file(path):
+            raise VtsearchError(f"{self._index}: no image {name!r} in {self._root}; {MOVED}")
         return path
 
-    def _load_part(self, kind: str, name: str) -> Image:
-        """The image of an item in a tar or Parquet file, which is opened on first use."""
-        assert self._root is not None
-        file = file_of(kind, self._root, name)
+    def _is_file_of_its_own(self) -> bool:
+        return self._kind is None and PROTOCOL not in self._description and URLS not in self._description
+
+    def _load_part(self, name: str, least_side: int | None) -> Image:
+        """The image of an item that is no file of its own, or of a protocol."""
+        if URLS in self._description:
+            return UrlImages([name]).load_reduced(0, least_side)
+        if self._kind is not None:
+            source, position = self._part(self._kind, self._root, name)
+            return source.load_reduced(position, least_side)
+        opened, position = self._opened(), self._known(name)
+        if isinstance(opened, FileSource):
+            self._allowed(opened.path(position), name)
+        return load_reduced(opened, position, least_side)
+
+    def _part(self, kind: str, root: Path | None, name: str) -> tuple[EncodedImages, int]:
+        """The tar or Parquet file that an item is in, which is opened on first use, and its position in it."""
+        assert root is not None
+        file = file_of(kind, root, name)
         if file is None:
-            raise VtsearchError(f"{self._index}: no file in {self._root} that {name!r} is in; {MOVED}")
+            raise VtsearchError(f"{self._index}: no file in {root} that {name!r} is in; {MOVED}")
+        self._allowed(root / file, name)
         if file not in self._opened_files:
             try:
-                source = OPENERS[kind](self._root, [file])
+                source = OPENERS[kind](root, [file])
             except ValueError as reason:  # a file without any image
                 raise VtsearchError(f"{self._index}: {reason}") from reason
             self._opened_files[file] = source, {source.id(at): at for at in range(len(source))}
         source, positions = self._opened_files[file]
         if name not in positions:
-            raise VtsearchError(f"{self._index}: item {name!r} is no longer in {self._root / file}")
-        return source.load(positions[name])
+            raise VtsearchError(f"{self._index}: item {name!r} is no longer in {root / file}")
+        return source, positions[name]
+
+    def _allowed(self, path: Path, name: str) -> Path:
+        """The path of an item, unless the locator is confined and the path leads outside its root."""
+        if self._confined and self._root is not None and not _is_within(path, self._root):
+            raise VtsearchError(f"{self._index}: {name!r} leads outside the images' folder {self._root}")
+        return path
 
     def _opened(self) -> ImageItems:
         """The images of the protocol, opened on first use."""
@@ -144,11 +203,28 @@ class ImageLocator:
             self._positions = {self._source.id(position): position for position in range(len(self._source))}
         return self._source
 
-    def _known(self, position: int) -> str:
-        name = self._ids[position]
+    def _known(self, name: str) -> int:
+        """The position of an item in its protocol."""
+        self._opened()
         if name not in self._positions:
             raise VtsearchError(f"{self._index}: item {name!r} is no longer among its images")
-        return name
+        return self._positions[name]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for a file
+        return False
+
+
+def _is_within(path: Path, root: Path) -> bool:
+    """Whether a path leads to somewhere below a folder, or below that of a file, by whatever links."""
+    folder = Path(os.path.realpath(root))
+    try:
+        return Path(os.path.realpath(path)).is_relative_to(folder if folder.is_dir() else folder.parent)
+    except ValueError:  # a character that no name of a file has
+        return False
 
 
 def _without_images(description: Mapping[str, str]) -> str:
