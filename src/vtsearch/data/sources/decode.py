@@ -96,9 +96,9 @@ def open_image(path: Path, where: str) -> Iterator[Image]:
 
 
 @contextmanager
-def open_encoded(encoded: bytes, name: str) -> Iterator[Image]:
+def open_encoded(encoded: bytes, name: str, most_pixels: float = MOST_PIXELS) -> Iterator[Image]:
     """The image in the bytes of a file, of which no pixel is decoded; errors as of ``read_image``."""
-    with faults_named(f"images: cannot read image {name}"), _opened(io.BytesIO(encoded)) as image:
+    with faults_named(f"images: cannot read image {name}"), _opened(io.BytesIO(encoded), most_pixels) as image:
         yield image
 
 
@@ -155,8 +155,8 @@ def _open_file(path: Path) -> BinaryIO:
 
 
 @contextmanager
-def _opened(file: BinaryIO) -> Iterator[Image]:
-    """The image in an open file, with this module's bound on its size in the place of Pillow's."""
+def _opened(file: BinaryIO, most_pixels: float = MOST_PIXELS) -> Iterator[Image]:
+    """The image in an open file, with this bound on its size in the place of Pillow's."""
     pillow = require_extra("PIL.Image")
     pillow.preinit()
     pillow.init()
@@ -168,9 +168,9 @@ def _opened(file: BinaryIO) -> Iterator[Image]:
         finally:
             pillow.MAX_IMAGE_PIXELS = bound
     with image:
-        if image.width * image.height > MOST_PIXELS:
+        if image.width * image.height > most_pixels:
             size = f"{image.width:,} x {image.height:,}"
-            raise ValueError(f"expected at most {MOST_PIXELS:,} pixels, got {size}; store it smaller")
+            raise ValueError(f"expected at most {most_pixels:,} pixels, got {size}; store it smaller")
         yield image
 
 
