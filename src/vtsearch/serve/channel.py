@@ -41,9 +41,11 @@ class Channel:
             os.set_blocking(descriptor, False)
 
     def close(self) -> None:
-        """Close both pipes."""
-        os.close(self._reading)
-        os.close(self._writing)
+        """Close both pipes; further calls raise ``OSError``."""
+        descriptors, self._reading, self._writing = (self._reading, self._writing), -1, -1
+        for descriptor in descriptors:
+            if descriptor >= 0:
+                os.close(descriptor)
 
     def send(self, fields: Mapping[str, Any], content: bytes | bytearray = b"", deadline: float | None = None) -> None:
         """Write a message.

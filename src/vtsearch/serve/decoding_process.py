@@ -9,7 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from vtsearch.errors import VtsearchError
+from vtsearch.errors import VtsearchError, first_line
 from vtsearch.serve.channel import Channel, Message
 from vtsearch.serve.errors import Overloaded, TooLarge
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 START = 60.0
 """Seconds within which a process takes a request; it may have to be started, on a busy machine."""
+GONE = 5.0
+"""Seconds within which a killed process is gone."""
 TRIES = 2
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 SECRETS = frozenset({"VTSEARCH_TOKEN"})
@@ -77,8 +79,11 @@ class DecodingProcess:
         """End the process, whatever it does."""
         with self._lock:
             self._is_over = True
-            self._process.kill()
-            self._process.wait()
+            _end(self._process)
+
+    def close(self) -> None:
+        """Close the pipes to a process that was ended, once no thread asks it any more."""
+        self._channel.close()
 
     def _takes(self, fields: Mapping[str, Any], content: bytes) -> bool:
         """Whether the process takes a request."""
@@ -86,24 +91,27 @@ class DecodingProcess:
         try:
             self._channel.send(fields, content, deadline)
             return "taken" in self._channel.receive(0, deadline).fields
-        except (TimeoutError, EOFError, BrokenPipeError, ValueError):
+        except (OSError, EOFError, ValueError):
             return False
 
     def _replace(self) -> str:
         """Start another process; how the one before ended."""
         with self._lock:
-            self._process.kill()
-            status = self._process.wait()
+            how = _end(self._process)
             self._channel.close()
             if self._is_over:
                 raise Overloaded("images: the server is stopping")
-            self._start()
-        return f"signal {-status}" if status < 0 else f"status {status}"
+            try:
+                self._start()
+            except OSError as reason:
+                raise DecodingError(f"cannot start another decoding process: {first_line(reason)}") from reason
+        return how
 
     def _start(self) -> None:
         environment = {name: value for name, value in os.environ.items() if name not in SECRETS} | ONE_THREAD
         reading, its_writing = os.pipe()
         its_reading, writing = os.pipe()
+        channel = Channel(reading, writing)
         try:
             self._process = subprocess.Popen(  # noqa: S603 (this package)
                 self._command,
@@ -113,10 +121,23 @@ class DecodingProcess:
                 env=environment,
                 start_new_session=True,  # Ctrl-C in the server's terminal is the server's
             )
+        except BaseException:
+            channel.close()
+            raise
         finally:
             os.close(its_reading)
             os.close(its_writing)
-        self._channel = Channel(reading, writing)
+        self._channel = channel
+
+
+def _end(process: subprocess.Popen[bytes]) -> str:
+    """Kill a process and wait until it is gone; how it ended."""
+    process.kill()
+    try:
+        status = process.wait(GONE)
+    except subprocess.TimeoutExpired:  # it waits for a file system that does not answer; the next Popen collects it
+        return "it does not end"
+    return f"signal {-status}" if status < 0 else f"status {status}"
 
 
 def _error_of(fields: Mapping[str, Any]) -> Exception:

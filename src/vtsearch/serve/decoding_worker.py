@@ -14,6 +14,7 @@ import resource
 import signal
 import sys
 import warnings
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -72,20 +73,22 @@ def _taken_over() -> Channel:
 
 
 def _limit(what: int, most: int) -> None:
-    """Lower a limit of this process for good."""
+    """Lower a limit of this process for good, where the system has it."""
     _, hard = resource.getrlimit(what)
     bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(what, (bound, bound))
+    with suppress(OSError, ValueError):
+        resource.setrlimit(what, (bound, bound))
 
 
 def _answer(fields: Mapping[str, Any], content: bytearray, most_pixels: int) -> tuple[dict[str, Any], bytes]:
     """The fields and the content of the answer to a request, or the fields of an error."""
+    pillow, name, side = require_extra("PIL.Image"), fields["name"], fields.get("side")
     try:
-        if "side" in fields:
-            return {}, thumbnail(
-                _locator(fields["source"]).load_reduced(fields["name"], fields["side"]), fields["side"]
-            )
-        image = decoded(bytes(content), fields["name"], fields["least_side"], most_pixels)
+        if side is not None:
+            pillow.MAX_IMAGE_PIXELS = MOST_PIXELS
+            return {}, thumbnail(_locator(fields["source"]).load_reduced(name, side), side)
+        pillow.MAX_IMAGE_PIXELS = most_pixels  # of images within the image, which its header does not tell
+        image = decoded(bytes(content), name, fields["least_side"], most_pixels)
         return {"shape": [image.height, image.width, 3]}, image.tobytes()
     except Exception as error:  # noqa: BLE001 (whatever it is, the next request is another one)
         return {"error": _fields_of(error)}, b""

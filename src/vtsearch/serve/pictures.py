@@ -144,6 +144,8 @@ class PicturePool:
         for process in self._processes:
             process.terminate()
         self._threads.shutdown()
+        for process in self._processes:
+            process.close()
 
     async def _ask(self, fields: Mapping[str, Any], content: bytes = b"") -> Message:
         with self._lock:
