@@ -31,6 +31,7 @@ COMMANDS = {
     "train": "train a model that turns images into binary codes",
     "encode": "turn images into an index of codes",
     "search": "show the images of an index that are nearest to a query",
+    "serve": "a page and an HTTP API for indexes",
     "deduplicate": "list groups of near-duplicates in an index",
     "decide": "keep, remove or tell apart near-duplicates, in the index only",
     "remove": "remove items from an index",

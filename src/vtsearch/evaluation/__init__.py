@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from vtsearch.evaluation.code_statistics import BitStatistics, bit_statistics
 from vtsearch.evaluation.comparison import Comparison, compare
 from vtsearch.evaluation.evaluation import CutOff, Evaluation, Gains, RadiusPoint, TiedScore, evaluate, map_name
 from vtsearch.evaluation.statistics import Interval, PermutationTest, bootstrap_interval, permutation_test
 
 __all__ = [
+    "BitStatistics",
     "Comparison",
     "CutOff",
     "Evaluation",
@@ -15,6 +17,7 @@ __all__ = [
     "PermutationTest",
     "RadiusPoint",
     "TiedScore",
+    "bit_statistics",
     "bootstrap_interval",
     "compare",
     "evaluate",

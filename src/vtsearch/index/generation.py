@@ -123,13 +123,13 @@ class Generation:
         rows = [row for part, some in by_part for row in part.items.values_at(names, some)]
         return _by_name(names, [rows[place] for place in places.tolist()])
 
-    def mask(self, condition: str, params: Params) -> NDArray[np.bool_]:
+    def mask(self, condition: str, params: Params, seconds: float | None = None) -> NDArray[np.bool_]:
         """(n,): whether a condition in SQL holds for each item.
 
         Raises:
             TypeError, ValueError, VtsearchError: as ``Where`` and its ``rows``.
         """
-        where = Where(condition, params, self.about)
+        where = Where(condition, params, self.about, seconds)
         threads = min(thread_count(None), len(self.parts))
         if threads < 2 or len(self) < LEAST_SHARED:
             return np.concatenate([np.zeros(0, dtype=np.bool_), *(part.items.matching(where) for part in self.parts)])

@@ -142,6 +142,19 @@ class Index(Writing, Analysis):
         """The files of codes and items, in the order of their items."""
         return tuple(part.segment for part in self._generation().parts)
 
+    @property
+    def generation(self) -> str:
+        """The name of the state that answers: another one after each change of the items or settings."""
+        return self._generation().about.next
+
+    def reopened(self) -> Self:
+        """Another handle, on the state that the folder has now; files that both have are opened once.
+
+        Raises:
+            VtsearchError: as ``refresh``.
+        """
+        return type(self)(self._path, open_generation(self._folder, self._generation()))
+
     def __len__(self) -> int:
         return len(self._generation())
 
@@ -212,7 +225,7 @@ class Index(Writing, Analysis):
         """
         return self._generation().metadata_at(checked_positions("positions", positions))
 
-    def where(self, condition: str, params: Params = ()) -> NDArray[np.bool_]:
+    def where(self, condition: str, params: Params = (), *, seconds: float | None = None) -> NDArray[np.bool_]:
         """The items that a condition in SQL holds for, as a mask: what the searches do with ``where``.
 
         Args:
@@ -221,6 +234,7 @@ class Index(Writing, Analysis):
                 of SQLite that only compute. ``has_label(labels, 3)`` asks for one of several labels. A column that an
                 item lacks is NULL. Names that are words of SQL stand in double quotes, texts in single ones.
             params: a value for each ``?``, or by name for ``:name``: numbers, strings, dates (as ISO texts).
+            seconds: that it may take; by default a minute.
 
         Returns:
             (n,) bool.
@@ -228,9 +242,9 @@ class Index(Writing, Analysis):
         Raises:
             TypeError: a condition that is not a string; parameters of other types.
             ValueError: a condition that SQLite does not take, or that does more than compute from columns.
-            VtsearchError: a condition that takes more than a minute; a damaged file.
+            VtsearchError: a condition that takes longer; a damaged file.
         """
-        return self._generation().mask(condition, params)
+        return self._generation().mask(condition, params, seconds)
 
     def ids_at(self, positions: Sequence[int]) -> dict[int, str]:
         """Position -> id of some items.

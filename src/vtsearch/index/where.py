@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from vtsearch.index.metadata import Type, Value
 
 MOST_SECONDS = 60.0
-"""For one condition on all items."""
+"""For one condition on all items, unless the caller says otherwise."""
 
 _ROW = "_row"
 _ROW_NAMES = {_ROW, "_rowid_", "rowid", "oid"}
@@ -68,13 +68,14 @@ Params = Sequence[Any] | Mapping[str, Any]
 class Where:
     """A checked condition with its parameters, for one question: its time begins when it is made."""
 
-    def __init__(self, condition: str, params: Params, about: About) -> None:
+    def __init__(self, condition: str, params: Params, about: About, seconds: float | None = None) -> None:
         """Check a condition on a table without rows.
 
         Args:
             condition: an SQL expression.
             params: values for its ``?``, or by name for its ``:name``.
             about: what knows the columns of the index.
+            seconds: for all questions together; by default a minute.
 
         Raises:
             TypeError: a condition that is not a string, parameters that are no numbers, strings or dates.
@@ -85,7 +86,8 @@ class Where:
         self._condition, self._params = condition, _checked_params(params)
         self._own = {"none": {}, "single": {"label": LABEL}, "multi": {"labels": LABEL}}[about.labels.kind]
         self._types = dict(about.columns)
-        self._end, self._is_stopped = time.monotonic() + MOST_SECONDS, False
+        self._seconds = MOST_SECONDS if seconds is None else seconds
+        self._end, self._is_stopped = time.monotonic() + self._seconds, False
         self._check_text()
         with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
             fill(db, self._types, ())
@@ -157,7 +159,7 @@ class Where:
     def _translated(self, code: int, error: Exception) -> BaseException:
         if code == sqlite3.SQLITE_INTERRUPT:
             if time.monotonic() > self._end:
-                return VtsearchError(f"where: stopped after {MOST_SECONDS:.0f} s")
+                return VtsearchError(f"where: stopped after {self._seconds:.0f} s")
             return KeyboardInterrupt()  # raised while the clock was looked at
         if code == sqlite3.SQLITE_NOMEM:
             return MemoryError("where")

@@ -1,0 +1,74 @@
+"""``vtsearch serve``: a page and an API for one or several indexes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import webbrowser
+from typing import TYPE_CHECKING
+
+from vtsearch._validate import whole_number
+from vtsearch.cli.parser import CommandParser
+from vtsearch.errors import require_extra
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EXAMPLE = """  vtsearch serve photos --open
+  vtsearch serve cifar-64 cifar-16
+  vtsearch serve photos --images /mnt/photos --model run/best --port 9000
+  VTSEARCH_TOKEN=$(openssl rand -hex 16) vtsearch serve photos --host 0.0.0.0"""
+DESCRIPTION = """Serve a page that shows neighbours, mistakes and near-duplicates, and an HTTP API (docs/serve.md).
+
+Everything stays on this machine unless --host says otherwise. No picture is changed or deleted; decisions on
+near-duplicates are kept in the index, and items are added and removed only with --writable."""
+LARGEST_PORT = 65_535
+
+
+def parser() -> CommandParser:
+    """Build the argument parser."""
+    command = CommandParser("serve", DESCRIPTION, EXAMPLE)
+    command.add_argument("index", nargs="+", help="folders of indexes; the first is shown first")
+    command.add_argument("--host", default="127.0.0.1", help="address to listen at; others than this machine's own need a token")
+    command.add_argument("--port", type=int, default=8000, help="port to listen at; 0 takes a free one")
+    command.add_argument("--open", action="store_true", help="open the page in a browser")
+    command.add_argument("--model", help="model folder for pictures; by default the one that made each index")
+    command.add_argument("--images", help="folder of the indexes' images, if it has moved")
+    command.add_argument("--token", help="that requests must carry; by default $VTSEARCH_TOKEN, which other users of this machine cannot see")
+    command.add_argument("--writable", action="store_true", help="let requests add and remove items")
+    command.add_argument("--read-only", action="store_true", help="refuse decisions on near-duplicates too")
+    command.add_argument("--max-upload", type=int, default=32, help="MiB of a request")
+    command.add_argument("--log", action="store_true", help="write a line of JSON for each request to standard error")
+    return command
+
+
+def run(argv: list[str]) -> int:
+    """Serve; prints the address of the page once it can be opened."""
+    args = parser().parse_args(argv)
+    whole_number("port", args.port, 0, LARGEST_PORT)
+    whole_number("max_upload", args.max_upload, 1, 4_096)
+    token = args.token or os.environ.get("VTSEARCH_TOKEN") or None
+    require_extra("fastapi")
+    require_extra("uvicorn")
+    from vtsearch.serve.server import Address, run as serve
+    from vtsearch.serve.service import SearchService, ServiceSettings
+
+    address = Address(args.host, args.port)
+    if token is None and not address.is_local:
+        raise ValueError(f"token: expected one for {args.host}, which other machines reach (--token or VTSEARCH_TOKEN)")
+    settings = ServiceSettings(writable=args.writable, read_only=args.read_only, upload_bytes=args.max_upload * 2**20)
+    service = SearchService(args.index, settings, model=args.model, images=args.images)
+    has_started = serve(service, address, token=token, log_requests=args.log, tell=_teller(args.open, token))
+    return 0 if has_started else 1
+
+
+def _teller(opens: bool, token: str | None) -> Callable[[str], None]:
+    """What says where the page is, and opens it."""
+
+    def tell(url: str) -> None:
+        print(f"{url}  (Ctrl-C ends the server)")
+        sys.stdout.flush()
+        if opens:
+            webbrowser.open(url if token is None else f"{url}#token={token}")
+
+    return tell

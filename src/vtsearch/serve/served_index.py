@@ -1,0 +1,242 @@
+"""An index that is served: one state of it, open, with what several answers need made once."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+import numpy as np
+
+from vtsearch.data.locate import has_images
+from vtsearch.index import Index
+from vtsearch.serve.wire import IndexInfo, Item
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from vtsearch._database import Database
+    from vtsearch.index.labels import Labels
+
+THUMBNAIL, IMAGE = 192, 1024
+"""Pixels of the longer side of the pictures that items name."""
+KEPT_MASKS = 2**28
+"""Bytes of masks and other results that a state keeps, about."""
+
+Kept = TypeVar("Kept")
+
+
+class KeptResults:
+    """Results by their arguments; the ones used last stay, within a number of bytes. Each is made by one thread."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most, self._bytes = most_bytes, 0
+        self._results: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._making: dict[Hashable, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], Kept], size: Callable[[Kept], int]) -> Kept:
+        """The result of a key: the kept one, or a new one of ``make``, which takes ``size`` bytes."""
+        with self._lock:
+            making = self._making.setdefault(key, threading.Lock())
+        try:
+            with making:
+                with self._lock:
+                    if key in self._results:
+                        self._results.move_to_end(key)
+                        kept: Kept = self._results[key][0]
+                        return kept
+                made = make()
+                self._keep(key, made, size(made))
+                return made
+        finally:
+            with self._lock:
+                self._making.pop(key, None)
+
+    def _keep(self, key: Hashable, made: Any, size: int) -> None:
+        with self._lock:
+            self._results[key] = made, size
+            self._bytes += size
+            while self._bytes > self._most and len(self._results) > 1:
+                self._bytes -= self._results.popitem(last=False)[1][1]
+
+    def __contains__(self, key: Hashable) -> bool:
+        with self._lock:
+            return key in self._results
+
+
+class IndexState:
+    """One state of a served index; it does not change.
+
+    Args:
+        name: what requests call the index.
+        index: a handle of its own, which nobody refreshes.
+    """
+
+    def __init__(self, name: str, index: Index) -> None:
+        self.name, self.index = name, index
+        self.bits, self.classes, self.columns = index.bits, index.classes, index.columns()
+        self.generation = index.generation
+        self.has_pictures = has_images(index.description)
+        self.kept = KeptResults(KEPT_MASKS)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @cached_property
+    def labels(self) -> Labels | None:
+        """The labels of all items: int64 (n,), uint8 0/1 (n, classes), or None."""
+        return self.index.labels()
+
+    @cached_property
+    def labelled(self) -> Database:
+        """The codes with their labels, of which the rows that the engine takes are made once."""
+        database = self.index.database()
+        return database if self.labels is None else database.with_labels(self.labels)
+
+    def mask(self, where: str | None, seconds: float) -> NDArray[np.bool_] | None:
+        """The items that a condition holds for, as a mask; None without one.
+
+        Raises:
+            ValueError, VtsearchError: as ``Index.where``.
+        """
+        if where is None:
+            return None
+        made = partial(self.index.where, where, seconds=seconds)
+        return self.kept.get(("where", where), made, lambda mask: mask.nbytes)
+
+    def label_kind(self) -> str:
+        """The form of its labels: "none", "single" or "multi"."""
+        if self.labels is None:
+            return "none"
+        return "single" if self.labels.ndim == 1 else "multi"
+
+    def class_name(self, number: int) -> str:
+        """The name of a class, or its number as text."""
+        return self.classes[number] if 0 <= number < len(self.classes) else str(number)
+
+    def labels_at(self, position: int) -> list[int]:
+        """The class ids of an item."""
+        if self.labels is None:
+            return []
+        label = self.labels[position]
+        return [int(label)] if self.labels.ndim == 1 else np.flatnonzero(label).tolist()
+
+    def relevant(self, item: int, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether each of some items shares a label with an item."""
+        assert self.labels is not None
+        found, label = self.labels[positions], self.labels[item]
+        shared: NDArray[np.bool_] = found == label if found.ndim == 1 else (found & label).any(axis=1)
+        return shared
+
+    def relevance_mask(self, item: int) -> NDArray[np.bool_]:
+        """Whether each of all items shares a label with an item."""
+        key = ("relevant", *self.labels_at(item))
+        everything = slice(None)
+        return self.kept.get(key, lambda: self.relevant(item, everything), lambda mask: mask.nbytes)  # type: ignore[arg-type]
+
+    def items(self, positions: Sequence[int]) -> list[Item]:
+        """Items as the API describes them, in the order of the positions."""
+        rows = np.unique(np.asarray(positions, dtype=np.int64))
+        if not len(rows):
+            return []
+        ids, metadata = self.index.ids_at(rows.tolist()), self.index.metadata_at(rows)
+        codes = self.index.database().rows(rows)
+        made = {}
+        for at, (position, code) in enumerate(zip(rows.tolist(), codes, strict=True)):
+            values = {name: column[at] for name, column in metadata.items()}
+            made[position] = self._item(ids[position], position, code.tobytes().hex(), values)
+        return [made[position] for position in positions]
+
+    def _item(self, name: str, position: int, code: str, metadata: dict[str, Any]) -> Item:
+        labels, text = self.labels_at(position), readable(name)
+        address = f"/v1/items/{quote(text, safe='')}/thumbnail?index={quote(self.name, safe='')}"
+        # What comes from the index is of these types already; checking it again takes longer than the search.
+        return Item.model_construct(
+            id=text,
+            labels=labels,
+            names=[self.class_name(number) for number in labels],
+            code=code,
+            metadata={column: readable(value) if isinstance(value, str) else value for column, value in metadata.items()},
+            thumbnail=f"{address}&side={THUMBNAIL}" if self.has_pictures else None,
+            image=f"{address}&side={IMAGE}" if self.has_pictures else None,
+        )
+
+
+class ServedIndex:
+    """An index whose state is followed: requests see a change within ``seconds``, those under way do not.
+
+    Args:
+        name: what requests call it.
+        path: its folder.
+        seconds: between two looks at the folder.
+
+    Raises:
+        FileNotFoundError, VtsearchError: as ``Index.open``.
+    """
+
+    def __init__(self, name: str, path: Path, *, seconds: float = 1.0) -> None:
+        self.name, self.path, self._seconds = name, path, seconds
+        self._lock, self._looked = threading.Lock(), 0.0
+        self._state = IndexState(name, Index.open(path))
+        self.encodes = False
+        """Whether a model can encode queries for it."""
+
+    @property
+    def state(self) -> IndexState:
+        """The state that was read last."""
+        return self._state
+
+    def follow(self, now: float) -> IndexState:
+        """The state of the folder, read again if the last look is ``seconds`` ago; ``now`` is a monotonic clock."""
+        if now - self._looked < self._seconds or not self._lock.acquire(blocking=False):
+            return self._state
+        try:
+            self._looked = now
+            self._read()
+            return self._state
+        finally:
+            self._lock.release()
+
+    def read_again(self) -> IndexState:
+        """The state of the folder now: after a change of one's own."""
+        with self._lock:
+            self._read()
+            return self._state
+
+    def info(self) -> IndexInfo:
+        """The index in words."""
+        state = self._state
+        model = state.index.fingerprints.get("model")
+        return IndexInfo(
+            name=self.name,
+            items=len(state),
+            bits=state.bits,
+            labels=state.label_kind(),  # type: ignore[arg-type]
+            classes=list(state.classes),
+            columns=state.columns,
+            pictures=state.has_pictures,
+            encodes=self.encodes,
+            model=None if model is None else model[:12],
+            folder=state.index.path.absolute().name,
+            generation=state.generation,
+        )
+
+    def writer(self) -> Index:
+        """A handle for a change; the state keeps its own."""
+        return Index.open(self.path)
+
+    def _read(self) -> None:
+        fresh = self._state.index.reopened()
+        if fresh.generation != self._state.generation:
+            self._state = IndexState(self.name, fresh)
+
+
+def readable(text: str) -> str:
+    """A text with the bytes that are not UTF-8, in names of files, as escapes: JSON has no other way for them."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,166 @@
+"""The server: uvicorn, with bounds on what clients may do to a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from vtsearch.serve.app import build_app
+from vtsearch.serve.guard import LOCAL, GuardSettings
+from vtsearch.serve.telemetry import JsonLines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vtsearch.serve.service import SearchService
+
+MOST_CONNECTIONS = 2_000
+HEADER_SECONDS = 10.0
+"""From the first byte of a connection, or of a further request on it, to the end of its header."""
+SHUTDOWN_SECONDS = 10
+"""That requests under way have when the server ends."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the server listens."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    """0 takes a free one."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine reaches it."""
+        return self.host in {"localhost", "127.0.0.1", "::1"}
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """A connection that is closed if no request comes, or none that ends its header in time."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, or close it where there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            transport.abort()
+        else:
+            self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; the time runs while they make no request."""
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        is_answering = self.cycle is not None and not self.cycle.response_complete
+        if is_answering:
+            self._stop()
+        elif self._timer is None:
+            self._timer = self.loop.call_later(HEADER_SECONDS, self._give_up)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        self._timer = None
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.abort()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which says where it listens.
+
+    Args:
+        config: of uvicorn.
+        tell: called with the address once connections are taken.
+    """
+
+    def __init__(self, config: uvicorn.Config, tell: Callable[[str], object]) -> None:
+        super().__init__(config)
+        self._tell = tell
+
+    async def startup(self, sockets: list[Any] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        if self.should_exit:
+            return
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        self._tell(f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/")
+
+
+def run(
+    service: SearchService,
+    address: Address,
+    *,
+    token: str | None = None,
+    log_requests: bool = False,
+    tell: Callable[[str], object] = print,
+) -> bool:
+    """Serve until a signal ends it; requests under way are answered first.
+
+    Args:
+        service: what answers.
+        address: where to listen.
+        token: that requests must carry; required where other machines reach the address.
+        log_requests: whether standard error gets a JSON line for each request.
+        tell: called with the URL once the server listens.
+
+    Returns:
+        Whether it could listen.
+
+    Raises:
+        ValueError: an address that other machines reach, without a token.
+    """
+    if token is None and not address.is_local:
+        raise ValueError(f"token: expected one for {address.host}, which other machines reach (--token)")
+    hosts = LOCAL | {address.host.lower()} if address.is_local else frozenset()
+    settings = GuardSettings(token=token, hosts=hosts, body_bytes=service.settings.upload_bytes)
+    _log_to_stderr(requests=log_requests)
+    config = uvicorn.Config(
+        build_app(service, settings),
+        host=address.host,
+        port=address.port,
+        http=BoundedProtocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        backlog=1_024,
+    )
+    server = Server(config, tell)
+    server.run()
+    return server.started
+
+
+def _log_to_stderr(*, requests: bool) -> None:
+    """Warnings and errors, and requests if they are wanted, as lines of JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    for name, level in (
+        ("vtsearch.serve", logging.WARNING),
+        ("vtsearch.serve.requests", logging.INFO if requests else logging.WARNING),
+        ("uvicorn", logging.WARNING),
+    ):
+        logger = logging.getLogger(name)
+        logger.setLevel(level)
+        if "." not in name.removeprefix("vtsearch.serve") and not logger.handlers:
+            logger.addHandler(handler)
+            logger.propagate = False
