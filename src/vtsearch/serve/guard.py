@@ -173,7 +173,7 @@ class Guard:
 
     def _too_large(self) -> Response:
         detail = f"body: expected at most {self._settings.body_bytes:,} bytes"
-        return problem(413, detail, {"Connection": "close"})
+        return problem(413, detail)  # what is left of the body is read and thrown away, for some seconds
 
 
 def digest_of(token: str) -> str:
