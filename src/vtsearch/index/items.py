@@ -108,8 +108,7 @@ class Items:
 
     def ids_at(self, positions: NDArray[np.int64]) -> list[str]:
         """The ids of some items."""
-        rows = positions if self._kept is None else self._kept[positions].astype(np.int64)
-        return self._cut(rows)
+        return self._cut(self._rows_at(positions))
 
     def positions_of(self, ids: Ids) -> NDArray[np.int64]:
         """The position of each of some ids, -1 for one that is not among these items."""
@@ -152,7 +151,7 @@ class Items:
         """Some columns of metadata of some items."""
         if self._metadata is None:
             return [(None,) * len(names)] * len(positions)
-        return self._metadata.at(names, self.rows[positions].tolist())
+        return self._metadata.at(names, self._rows_at(positions).tolist())
 
     def matching(self, where: Where) -> NDArray[np.bool_]:
         """Whether a condition holds for each item.
@@ -203,6 +202,10 @@ class Items:
         kept = np.zeros(len(self._table), dtype=np.bool_)
         kept[self.rows] = True
         return kept
+
+    def _rows_at(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The rows of some items; those of the others are not looked at."""
+        return positions if self._kept is None else self._kept[positions].astype(np.int64)
 
     def _positions(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The positions of rows, -1 for those of removed items."""
