@@ -63,6 +63,8 @@ CLOSED = {
     "remove": lambda index: index.remove(["0"], missing="ignore"),
     "compact": Index.compact,
     "refresh": Index.refresh,
+    "reopened": Index.reopened,
+    "generation": lambda index: index.generation,
     "decide": lambda index: index.decide([("keep", ["0/1"])]),
     "decisions": Index.decisions,
     "forget_decisions": lambda index: index.forget_decisions(["0/1"]),
@@ -372,3 +374,20 @@ def test_threads_search_while_a_process_adds(folder):
 @pytest.mark.slow
 def test_64_threads_search_while_a_process_adds_a_million_and_a_half_items(folder):
     print("\n64 threads:", served_while_added(folder, 1_500_000, 64))  # noqa: T201
+
+
+def test_a_state_has_a_name_that_changes_with_the_items_alone(folder):
+    index = Index.open(folder)
+    before = index.generation
+    index.decide([("keep", [index.ids()[0]])])
+    assert Index.open(folder).generation == before
+    index.remove([index.ids()[0]])
+    assert index.generation != before
+
+
+def test_another_handle_has_the_state_of_the_folder_and_this_one_keeps_its_own(folder):
+    index, writer = Index.open(folder), Index.open(folder)
+    writer.remove([writer.ids()[0]])
+    other = index.reopened()
+    assert (len(index), len(other)) == (10, 9)
+    assert other.generation == writer.generation != index.generation
