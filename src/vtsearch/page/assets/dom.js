@@ -93,3 +93,11 @@ const PATHS = {
 export function icon(name) {
   return svg("svg", { class: "icon", viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" }, svg("path", { d: PATHS[name] }));
 }
+
+/**
+ * A button. @param {string} text @param {string} title what it does, and its key @param {(event: Event) => void} run
+ * @param {string} [kind] its class @returns {HTMLElement}
+ */
+export function button(text, title, run, kind = "button") {
+  return h("button", { type: "button", class: kind, text, title, on: { click: run } });
+}

@@ -26,14 +26,14 @@ export function histogram({ counts, relevant = null, labels = { all: "items", re
   const readout = h("output", { class: "readout" });
   const legend = h("div", { class: "legend" }, h("span", { class: "key all", text: labels.all }),
     relevant && h("span", { class: "key relevant", text: labels.relevant }), readout);
-  const bars = drawing(counts, relevant);
-  const plot = h("div", { class: "plot" }, bars, reach !== null && marker(reach, bits));
-  const element = h("figure", { class: "histogram" }, legend, plot, axis(bits));
+  const bars = drawnBars(counts, relevant);
+  const plot = h("div", { class: "plot" }, bars, reach !== null && reachMarker(reach, bits));
+  const element = h("figure", { class: "histogram" }, legend, plot, distanceAxis(bits));
   const distanceAt = (event) => {
     const box = plot.getBoundingClientRect();
     return Math.min(Math.max(Math.floor(((event.clientX - box.left) / box.width) * (bits + 1)), 0), bits);
   };
-  plot.addEventListener("pointermove", (event) => (readout.textContent = at(distanceAt(event), counts, relevant, labels)));
+  plot.addEventListener("pointermove", (event) => (readout.textContent = readoutOf(distanceAt(event), counts, relevant, labels)));
   plot.addEventListener("pointerleave", () => (readout.textContent = ""));
   if (!onRadius) {
     fill(bars, [svg("title", { text: "Items by distance" }), ...bars.childNodes]);
@@ -42,16 +42,16 @@ export function histogram({ counts, relevant = null, labels = { all: "items", re
     return element;
   }
   bars.setAttribute("aria-hidden", "true");
-  slide(plot, { counts, relevant, bars, radius, onRadius, distanceAt });
+  slideBy(plot, { counts, relevant, bars, radius, onRadius, distanceAt });
   element.show = plot.show;
   return element;
 }
 
-function at(distance, counts, relevant, labels) {
+function readoutOf(distance, counts, relevant, labels) {
   return `distance ${distance} · ${number(counts[distance])} ${labels.all}` + (relevant ? ` · ${number(relevant[distance])} ${labels.relevant}` : "");
 }
 
-function drawing(counts, relevant) {
+function drawnBars(counts, relevant) {
   const most = Math.max(...counts, 1e-12);
   const bar = (kind) => (count, distance) => {
     if (!count) return null;
@@ -61,21 +61,21 @@ function drawing(counts, relevant) {
   return svg("svg", { viewBox: `0 0 ${counts.length} 100`, preserveAspectRatio: "none" }, counts.map(bar("all")), relevant && relevant.map(bar("relevant")));
 }
 
-function marker(reach, bits) {
-  return h("span", { class: "reach", title: `The results loaded end at distance ${reach}`, style: { left: share(reach + 1, bits) } });
+function reachMarker(reach, bits) {
+  return h("span", { class: "reach", title: `The results loaded end at distance ${reach}`, style: { left: leftOf(reach + 1, bits) } });
 }
 
-const share = (place, bits) => `${(100 * place) / (bits + 1)}%`;
+const leftOf = (place, bits) => `${(100 * place) / (bits + 1)}%`;
 
-function axis(bits) {
+function distanceAxis(bits) {
   const step = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024].find((each) => bits / each <= 16) ?? bits;
   const ticks = [];
   for (let place = 0; place <= bits; place += step) ticks.push(place);
   return h("div", { class: "axis", "aria-hidden": "true" }, ticks.map((place) =>
-    h("span", { text: place, class: (place / step) % 2 ? "odd" : null, style: { left: share(place + 0.5, bits) } })));
+    h("span", { text: place, class: (place / step) % 2 ? "odd" : null, style: { left: leftOf(place + 0.5, bits) } })));
 }
 
-function slide(plot, { counts, relevant, bars, radius, onRadius, distanceAt }) {
+function slideBy(plot, { counts, relevant, bars, radius, onRadius, distanceAt }) {
   const bits = counts.length - 1;
   const handle = h("div", {
     class: "handle", role: "slider", tabindex: "0", "aria-label": "Radius", "aria-valuemin": 0, "aria-valuemax": bits,
@@ -87,7 +87,7 @@ function slide(plot, { counts, relevant, bars, radius, onRadius, distanceAt }) {
   plot.show = (next) => {
     shown = next === null || next >= bits ? null : next;
     const words = withinWords({ counts, relevant }, shown);
-    handle.style.left = share((shown ?? bits) + 1, bits);
+    handle.style.left = leftOf((shown ?? bits) + 1, bits);
     handle.firstChild.textContent = shown === null ? "any" : shown;
     handle.setAttribute("aria-valuenow", shown ?? bits);
     handle.setAttribute("aria-valuetext", `${shown === null ? "any distance" : `radius ${shown}`}, ${words}`);

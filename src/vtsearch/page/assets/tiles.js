@@ -90,7 +90,7 @@ export function grid(groups, { hrefOf, onOpen, onPoint, onMore } = {}) {
   for (const group of groups) {
     const list = h("ul", { class: "grid", role: "list" });
     const name = group.distance === null ? several(group.items.length, "item") : `distance ${group.distance}`;
-    element.append(h("section", { class: "group", "data-distance": group.distance, "aria-label": name }, heading(group, onMore), list));
+    element.append(h("section", { class: "group", "data-distance": group.distance, "aria-label": name }, groupHeading(group, onMore), list));
     for (const item of group.items) jobs.push([list, item]);
   }
   const make = (from, to) => {
@@ -102,12 +102,12 @@ export function grid(groups, { hrefOf, onOpen, onPoint, onMore } = {}) {
   make(0, AT_ONCE);
   element.rove = roving(element, ".tile", { onFocus: (each) => onPoint?.(itemOf(each), each) });
   if (hrefOf || onOpen) element.rove.refresh();
-  if (onPoint) point(element, onPoint);
-  element.within = (radius) => within(element, radius);
+  if (onPoint) pointAt(element, onPoint);
+  element.within = (radius) => hideBeyond(element, radius);
   return element;
 }
 
-function heading({ distance, items, count = items.length, relevant }, onMore) {
+function groupHeading({ distance, items, count = items.length, relevant }, onMore) {
   const words = [several(count, "item"), relevant !== null && relevant !== undefined && `${relevant} relevant`];
   const hidden = count > items.length;
   if (hidden) words.push(`${items.length} shown`);
@@ -119,7 +119,7 @@ function heading({ distance, items, count = items.length, relevant }, onMore) {
     h("span", { text: words.filter(Boolean).join(" · ") }), more);
 }
 
-function point(element, onPoint) {
+function pointAt(element, onPoint) {
   let last = null;
   element.addEventListener("pointerover", (event) => {
     const over = event.target.closest(".tile");
@@ -134,7 +134,7 @@ function point(element, onPoint) {
   });
 }
 
-function within(element, radius) {
+function hideBeyond(element, radius) {
   for (const group of element.children) {
     const distance = group.dataset.distance;
     group.hidden = radius !== null && distance !== undefined && Number(distance) > radius;

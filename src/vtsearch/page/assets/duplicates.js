@@ -1,0 +1,202 @@
+// Duplicates: a group a row; one key decides it, and what is decided stays so. No file is ever deleted.
+
+import { button, fill, h, icon, number, several } from "./dom.js";
+import { groupPictures, groupTitle } from "./group.js";
+import { emptyNotice, errorNotice, newest, say, skeleton } from "./notices.js";
+import { roving } from "./roving.js";
+import { whereOf } from "./where.js";
+
+const GROUPS_AT_ONCE = 20;
+const RULES = ["first", "largest", "oldest", "newest"];
+
+/** The room of duplicates. @param {object} page @param {{filter: HTMLElement}} shared with Neighbours */
+export function duplicatesRoom(page, { filter }) {
+  const progress = h("section", { class: "progress", "aria-label": "Progress" });
+  const settings = h("section", { class: "settings" });
+  const list = h("div", { class: "rows groups-of-duplicates" });
+  const end = h("p", { class: "end" });
+  const main = h("div", { class: "room duplicates" }, list, end);
+  const view = { page, progress, settings, list, end, key: null, groups: [], done: [], total: 0, open: 0, said: [] };
+  const run = newest(main);
+  view.rove = roving(list, ".duplicate");
+
+  function show(state) {
+    const info = page.info();
+    filter.show(state, info);
+    drawSettings(view, state);
+    const key = JSON.stringify([info.name, state.within, state.keep, state.decided, whereOf(state, info)]);
+    if (key === view.key) return undefined;
+    fill(list, skeleton(12));
+    fill(end);
+    const asked = Promise.all([page.answer(askOf(view, 0)), page.answer({ what: "decisions", index: info.name })]);
+    return run(asked, ([answer, { decisions }]) => {
+      Object.assign(view, { key, groups: [], done: [], total: answer.groups, open: answer.undecided, said: decisions });
+      filter.complain(null);
+      fill(list);
+      append(view, answer);
+      if (!answer.results.length) fill(list, nothing(view, answer));
+      say(`${several(answer.groups, "group")}, ${answer.undecided} undecided`);
+    }, (error) => {
+      view.key = null;
+      if (/^where\b/.test(error.detail ?? "")) filter.complain(error.detail);
+      fill(progress);
+      fill(list, errorNotice(error, [{ text: "Try again", run: () => page.again() }]));
+    });
+  }
+  const act = (how) => () => decide(view, activeGroup(view), how);
+  const keys = [
+    { key: "j", title: "next group", run: () => view.rove.move(1) },
+    { key: "k", title: "group before", run: () => view.rove.move(-1) },
+    ..."123456789".split("").map((key, place) => ({ key, title: "keep that picture alone", run: act(place) })),
+    { key: "a", title: "keep all", run: act("all") },
+    { key: "n", title: "not duplicates", run: act("distinct") },
+    { key: "u", title: "undo", run: () => undo(view, view.done.at(-1)) },
+    { key: "w", title: "filter by SQL", run: () => page.openFilter("textarea") },
+  ];
+  return { side: [progress, settings, filter], main, show, keys };
+}
+
+function askOf({ page }, offset) {
+  const { within, keep, decided } = page.state;
+  return { what: "duplicates", index: page.info().name, radius: within, keep, answered: decided, where: whereOf(page.state, page.info()), offset, limit: GROUPS_AT_ONCE };
+}
+
+function nothing({ page }, { groups }) {
+  if (!groups) return emptyNotice(`No duplicates within radius ${page.state.within}`, "A larger radius finds pictures that are less alike.");
+  return emptyNotice("All groups are decided", "Show what is decided to look at it again. vtsearch export writes the list; no file was deleted.");
+}
+
+function drawSettings(view, { within, keep, decided }) {
+  const { page, settings } = view;
+  const radius = h("input", { type: "number", min: 0, max: page.info().bits, value: within, title: "Bits in which two items of a group may differ", on: { change: () => radius.checkValidity() && page.go({ within: radius.valueAsNumber || 0 }) } });
+  const rule = h("select", { title: "Which picture of a group stands first", on: { change: () => page.go({ keep: rule.value }) } }, RULES.map((each) => h("option", { value: each, text: each, selected: each === keep })));
+  const shows = h("input", { type: "checkbox", on: { change: () => page.go({ decided: shows.checked }) } });
+  shows.checked = decided;
+  if (!settings.contains(document.activeElement)) {
+    fill(settings, h("h2", { text: "Groups" }), h("label", {}, h("span", { text: "radius" }), radius), h("label", {}, h("span", { text: "first" }), rule), h("label", {}, h("span", { text: "show decided" }), shows));
+  }
+}
+
+function drawProgress(view) {
+  const { total, open, progress, page } = view;
+  const done = total - open;
+  fill(progress, h("h2", { text: "Duplicates" }),
+    h("p", { class: "big", text: total ? `${number(done)} of ${number(total)}` : "0" }), h("p", { class: "quiet", text: "groups decided" }),
+    h("div", { class: "bar", role: "progressbar", "aria-label": "Groups decided", "aria-valuemin": 0, "aria-valuemax": total, "aria-valuenow": done }, h("span", { style: { "--share": total ? done / total : 0 } })),
+    h("p", { class: "quiet", text: page.service.decides ? "Decisions are kept in the index. No file is deleted." : "This server keeps no decisions: it serves the index read-only." }),
+    view.done.length > 0 && button("Undo the last", "Undo the last decision (u)", () => undo(view, view.done.at(-1)), "link"));
+}
+
+function append(view, answer) {
+  for (const found of answer.results) {
+    const group = { ...found, how: howDecided(found), element: h("section", { class: "duplicate", tabindex: "-1" }), at: answer.offset + view.done.filter(({ gone }) => gone).length };
+    group.at = view.groups.push(group);
+    view.list.append(group.element);
+    drawGroup(view, group);
+  }
+  view.rove.refresh();
+  drawProgress(view);
+  drawEnd(view, answer);
+}
+
+/** Groups decided since they were listed are no longer in the list that the server counts from. */
+function drawEnd(view, answer) {
+  const { end, page } = view;
+  const all = page.state.decided ? answer.groups : answer.undecided;
+  if (answer.offset + answer.results.length >= all) return fill(end);
+  const more = async () => {
+    const gone = view.groups.filter(({ how, was }) => how && !was && (how === "distinct" || !page.state.decided)).length;
+    try {
+      append(view, await page.answer(askOf(view, view.groups.length - gone)));
+    } catch (error) {
+      fill(end, errorNotice(error));
+    }
+  };
+  return fill(end, h("span", { text: `${several(all - answer.offset - answer.results.length, "more group")}` }), button("More groups", "The next groups", more));
+}
+
+function howDecided({ items }) {
+  if (items.some(({ verdict }) => !verdict)) return null;
+  const kept = items.map(({ verdict }, place) => (verdict === "keep" ? place : -1)).filter((place) => place >= 0);
+  return kept.length === items.length ? "all" : kept.length === 1 ? kept[0] : "some";
+}
+
+function drawGroup(view, group) {
+  const { element, how, items, at } = group;
+  const words = how === "distinct" ? "not duplicates" : how === "all" ? "all kept" : how === "some" ? "some kept" : "";
+  element.classList.toggle("decided", how !== null);
+  element.setAttribute("aria-label", `Group ${at} of ${view.total}, ${several(items.length, "picture")}${how === null ? "" : `, decided: ${words || `keep ${how + 1}`}`}`);
+  const undone = (event) => (event.stopPropagation(), undo(view, view.done.find((each) => each.group === group) ?? { group, before: [] }));
+  if (how !== null) {
+    const kept = typeof how === "number" ? [items[how]] : items.slice(0, 6);
+    return fill(element, h("h3", {}, icon(how === "distinct" ? "cross" : "tick"), groupTitle(group, view.total), h("span", { text: words || `keep ${items[how].id}` })), h("div", { class: "kept" }, groupPictures(kept, {})),
+      view.page.service.decides && button("Undo", "Undo this decision (u: the last one)", undone, "link"));
+  }
+  const act = (choice) => () => decide(view, group, choice);
+  const buttons = view.page.service.decides && h("span", { class: "verbs" }, button("Keep all", "Keep all (a)", act("all"), "verb"), button("Not duplicates", "Not duplicates (n)", act("distinct"), "verb"));
+  return fill(element, h("h3", {}, groupTitle(group, view.total), buttons), groupPictures(items, { onKeep: view.page.service.decides ? (place) => decide(view, group, place) : null }));
+}
+
+function activeGroup(view) {
+  const current = view.rove.current();
+  const open = view.groups.filter(({ how }) => how === null);
+  return view.groups.find(({ element, how }) => how === null && (element === current || element.contains(document.activeElement))) ?? open[0];
+}
+
+function verdicts(items, how) {
+  if (how === "distinct") return [{ verdict: "distinct", ids: items.map(({ id }) => id) }];
+  return items.map(({ id }, place) => ({ verdict: how === "all" || place === how ? "keep" : "remove", ids: [id] }));
+}
+
+async function decide(view, group, how) {
+  const { page } = view;
+  if (!group || !page.service.decides || (typeof how === "number" && how >= group.items.length)) return;
+  const ids = new Set(group.items.map(({ id }) => id));
+  const entry = { group, before: view.said.filter((each) => each.ids.some((id) => ids.has(id))) };
+  const made = verdicts(group.items, how);
+  group.how = how;
+  view.open -= 1;
+  view.done.push(entry);
+  view.said = [...view.said.filter((each) => each.verdict === "distinct" || !ids.has(each.ids[0])), ...made];
+  drawGroup(view, group);
+  drawProgress(view);
+  const next = view.groups.slice(group.at).find((each) => each.how === null) ?? view.groups.find((each) => each.how === null) ?? group;
+  next.element.focus({ preventScroll: true });
+  next.element.scrollIntoView({ block: "nearest" });
+  try {
+    await page.answer({ what: "decide", index: page.info().name, decisions: made });
+    say(`${several(group.items.length, "picture")}: decided. ${view.open} left`);
+  } catch (error) {
+    restore(view, entry);
+    page.toast(error.detail ?? error.message);
+  }
+}
+
+function restore(view, entry) {
+  const { group, before } = entry;
+  const ids = new Set(group.items.map(({ id }) => id));
+  group.how = null;
+  view.open += 1;
+  view.done = view.done.filter((each) => each !== entry);
+  view.said = [...view.said.filter((each) => !each.ids.some((id) => ids.has(id))), ...before];
+  drawGroup(view, group);
+  drawProgress(view);
+}
+
+async function undo(view, entry) {
+  if (!entry) return;
+  const { page } = view;
+  const { group, before } = entry;
+  const index = page.info().name;
+  try {
+    await page.answer({ what: "forget", index, ids: group.items.map(({ id }) => id) });
+    if (before.length) await page.answer({ what: "decide", index, decisions: before });
+  } catch (error) {
+    page.toast(error.detail ?? error.message);
+    return;
+  }
+  restore(view, entry);
+  group.element.focus({ preventScroll: true });
+  group.element.scrollIntoView({ block: "nearest" });
+  say("Undone");
+}
