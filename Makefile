@@ -89,11 +89,11 @@ $(VENV)/.python:
 
 # The C++ engine is compiled here; Python files are used where they stand.
 $(VENV)/.package: $(VENV)/.python pyproject.toml $(NATIVE)
-	$(PIP) install --quiet --editable '.[train,plot]'
+	$(PIP) install --quiet --editable '.[train,plot,serve]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.python pyproject.toml
-	$(PIP) install --quiet --group test --group exchange
+	$(PIP) install --quiet --group test --group exchange --group page
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.python pyproject.toml

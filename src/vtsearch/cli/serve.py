@@ -29,12 +29,17 @@ def parser() -> CommandParser:
     """Build the argument parser."""
     command = CommandParser("serve", DESCRIPTION, EXAMPLE)
     command.add_argument("index", nargs="+", help="folders of indexes; the first is shown first")
-    command.add_argument("--host", default="127.0.0.1", help="address to listen at; others than this machine's own need a token")
+    command.add_argument(
+        "--host", default="127.0.0.1", help="address to listen at; others than this machine's own need a token"
+    )
     command.add_argument("--port", type=int, default=8000, help="port to listen at; 0 takes a free one")
     command.add_argument("--open", action="store_true", help="open the page in a browser")
     command.add_argument("--model", help="model folder for pictures; by default the one that made each index")
     command.add_argument("--images", help="folder of the indexes' images, if it has moved")
-    command.add_argument("--token", help="that requests must carry; by default $VTSEARCH_TOKEN, which other users of this machine cannot see")
+    command.add_argument(
+        "--token",
+        help="that requests must carry; by default $VTSEARCH_TOKEN, which other users of this machine cannot see",
+    )
     command.add_argument("--writable", action="store_true", help="let requests add and remove items")
     command.add_argument("--read-only", action="store_true", help="refuse decisions on near-duplicates too")
     command.add_argument("--max-upload", type=int, default=32, help="MiB of a request")
@@ -50,7 +55,8 @@ def run(argv: list[str]) -> int:
     token = args.token or os.environ.get("VTSEARCH_TOKEN") or None
     require_extra("fastapi")
     require_extra("uvicorn")
-    from vtsearch.serve.server import Address, run as serve
+    from vtsearch.serve.server import Address
+    from vtsearch.serve.server import run as serve
     from vtsearch.serve.service import SearchService, ServiceSettings
 
     address = Address(args.host, args.port)

@@ -27,7 +27,7 @@ class BitStatistics:
         """(bits,): the other bit of the strongest correlation, the first of equals; of a single bit itself."""
         strength = np.abs(self.correlation)
         np.fill_diagonal(strength, -1)
-        return strength.argmax(axis=1)
+        return np.asarray(strength.argmax(axis=1))
 
     @property
     def partner_correlation(self) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import unquote
 
-from fastapi import FastAPI, Path, Query, Request
+from fastapi import Depends, FastAPI, Path, Query, Request
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -34,6 +34,11 @@ Every answer that is an error has the type `application/problem+json`; its `deta
 TYPES = {"html": "text/html; charset=utf-8", "css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
 TYPES |= {"svg": "image/svg+xml"}
 
+_PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {THUMBNAIL_TYPE: {"schema": {"type": "string", "format": "binary"}}}},
+    304: {"description": "the client has this picture"},
+}
+
 IndexName = Annotated[
     str | None, Query(alias="index", max_length=wire.LONGEST_TEXT, description="a served index; by default the first")
 ]
@@ -42,9 +47,16 @@ QueriesName = Annotated[
     Query(alias="queries", max_length=wire.LONGEST_TEXT, description="index of the queries; by default the same"),
 ]
 Where = Annotated[str | None, Query(max_length=wire.LONGEST_TEXT, description="a condition in SQL")]
-ItemId = Annotated[str, Path(alias="id", description="an id, with / as %2F", max_length=3 * wire.LONGEST_TEXT)]
+ItemId = Annotated[str, Path(description="an id, with / as %2F", max_length=3 * wire.LONGEST_TEXT)]
 Offset = Annotated[int, Query(ge=0, le=2**31)]
 Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+async def _only_json(request: Request) -> None:
+    refuse_other(request, JSON)
+
+
+ONLY_JSON = [Depends(_only_json)]
 
 
 def build_app(service: SearchService, settings: GuardSettings | None = None) -> FastAPI:
@@ -66,6 +78,7 @@ def build_app(service: SearchService, settings: GuardSettings | None = None) -> 
         docs_url=None,  # they would load scripts from elsewhere
         redoc_url=None,
         lifespan=life,
+        redirect_slashes=False,  # an address that is nearly right is a mistake, as a word of the command line is
         separate_input_output_schemas=False,
         generate_unique_id_function=lambda route: route.name,
     )
@@ -96,7 +109,7 @@ def _add_searches(app: FastAPI, service: SearchService) -> None:
         upload, fields = await read_form(request, "image", "query")
         return _answer(await service.search(_parsed(wire.SearchRequest, fields.get("query", "{}")), upload))
 
-    @app.post("/v1/search/batch", responses=problems.documented(404, 415, 422), tags=["search"])
+    @app.post("/v1/search/batch", responses=problems.documented(404, 415, 422), dependencies=ONLY_JSON, tags=["search"])
     async def search_batch(request: wire.BatchRequest) -> wire.BatchAnswer:
         """The answers of several queries, in one pass over each index."""
         return _answer(await service.batch(request))  # type: ignore[return-value]
@@ -122,41 +135,41 @@ def _add_items(app: FastAPI, service: SearchService) -> None:
         return service.about()
 
     @app.get("/v1/items/{id}", responses=problems.documented(404, 422), tags=["items"])
-    async def item(id_: ItemId, index: IndexName = None) -> wire.Item:
+    async def item(id: ItemId, index: IndexName = None) -> wire.Item:  # noqa: A002 (the API's word)
         """An item."""
-        return _answer(await service.item(index, _decoded(id_)))  # type: ignore[return-value]
+        return _answer(await service.item(index, _decoded(id)))  # type: ignore[return-value]
 
     @app.get(
         "/v1/items/{id}/thumbnail",
         response_class=Response,
-        responses={200: {"content": {THUMBNAIL_TYPE: {"schema": {"type": "string", "format": "binary"}}}}}
-        | {304: {"description": "the picture that the client has"}}
-        | problems.documented(404, 422),
+        responses=_PICTURE | problems.documented(404, 422),
         tags=["items"],
     )
     async def thumbnail(
         request: Request,
-        id_: ItemId,
+        id: ItemId,  # noqa: A002
         index: IndexName = None,
-        side: Annotated[int, Query(ge=LEAST_SIDE, le=MOST_SIDE, description="pixels of the longer side, at most")] = 192,
+        side: Annotated[
+            int, Query(ge=LEAST_SIDE, le=MOST_SIDE, description="pixels of the longer side, at most")
+        ] = 192,
     ) -> Response:
         """The picture of an item, small."""
-        content, name = await service.picture(index, _decoded(id_), side)
+        content, name = await service.picture(index, _decoded(id), side)
         tag = f'"{hashlib.sha256(name.encode()).hexdigest()[:32]}"'
         headers = {"Cache-Control": "private, max-age=60", "ETag": tag}
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         return Response(content, media_type=THUMBNAIL_TYPE, headers=headers)
 
-    @app.post("/v1/items", responses=problems.documented(404, 415, 422), tags=["items"])
+    @app.post("/v1/items", responses=problems.documented(404, 415, 422), dependencies=ONLY_JSON, tags=["items"])
     async def add_items(request: wire.AddRequest) -> wire.Changed:
         """Add items, all of them or none; only with --writable."""
         return await service.add(request)
 
     @app.delete("/v1/items/{id}", responses=problems.documented(404, 422), tags=["items"])
-    async def remove_item(id_: ItemId, index: IndexName = None) -> wire.Changed:
+    async def remove_item(id: ItemId, index: IndexName = None) -> wire.Changed:  # noqa: A002
         """Remove an item from the index, not its picture; only with --writable."""
-        return await service.remove(index, _decoded(id_))
+        return await service.remove(index, _decoded(id))
 
 
 def _add_views(app: FastAPI, service: SearchService) -> None:
@@ -200,7 +213,7 @@ def _add_views(app: FastAPI, service: SearchService) -> None:
 
 def _add_duplicates(app: FastAPI, service: SearchService) -> None:
     @app.get("/v1/duplicates", responses=problems.documented(404, 422), tags=["duplicates"])
-    async def duplicates(
+    async def duplicates(  # noqa: PLR0917 (FastAPI passes all by name)
         radius: Annotated[int, Query(ge=0, le=65_528, description="bits in which two items may differ")],
         index: IndexName = None,
         keep: Annotated[str, Query(max_length=wire.LONGEST_TEXT, description="the item to keep")] = "first",
@@ -220,12 +233,19 @@ def _add_duplicates(app: FastAPI, service: SearchService) -> None:
         """What people said of near-duplicates."""
         return await service.decisions(index)
 
-    @app.post("/v1/decisions", responses=problems.documented(404, 415, 422), tags=["duplicates"])
+    @app.post(
+        "/v1/decisions", responses=problems.documented(404, 415, 422), dependencies=ONLY_JSON, tags=["duplicates"]
+    )
     async def decide(request: wire.DecideRequest) -> wire.DecisionCount:
         """Keep decisions; nothing is removed by them."""
         return await service.decide(request)
 
-    @app.post("/v1/decisions/forget", responses=problems.documented(404, 415, 422), tags=["duplicates"])
+    @app.post(
+        "/v1/decisions/forget",
+        responses=problems.documented(404, 415, 422),
+        dependencies=ONLY_JSON,
+        tags=["duplicates"],
+    )
     async def forget(request: wire.ForgetRequest) -> wire.DecisionCount:
         """Forget what was said of some items."""
         return await service.forget(request)
@@ -316,4 +336,3 @@ def _body(kind: type[BaseModel] | None, field: str | None) -> dict[str, Any]:
     schema = {"type": "object", "properties": form, "required": ["image"], "additionalProperties": False}
     content[FORM] = {"schema": schema}
     return {"requestBody": {"required": True, "content": content}}
-

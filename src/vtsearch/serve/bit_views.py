@@ -30,7 +30,11 @@ class _Sampled(NamedTuple):
 
 
 def bits(state: IndexState) -> Bits:
-    """Statistics of each bit."""
+    """Statistics of each bit.
+
+    Raises:
+        ValueError: an index without items.
+    """
     found = _sampled(state)
     return Bits(
         bits=state.bits,
@@ -46,6 +50,7 @@ def bit_sides(state: IndexState, bit: int) -> BitSides:
 
     Raises:
         NotThere: a bit beyond the codes.
+        ValueError: an index without items.
     """
     if not 0 <= bit < state.bits:
         raise NotThere(f"bit: expected one of 0 to {state.bits - 1}, got {bit}")
@@ -60,6 +65,9 @@ def bit_sides(state: IndexState, bit: int) -> BitSides:
 
 
 def _sampled(state: IndexState) -> _Sampled:
+    if not len(state):
+        raise ValueError(f"index: expected an index with items, got {state.name}, which has none")
+
     def make() -> _Sampled:
         positions = sample(len(state), SAMPLED)
         values = unpack(state.index.database().rows(positions), state.bits)

@@ -132,7 +132,9 @@ class Client:
 
     def _address(self, path: str, *, index: str | None, **values: Any) -> str:
         values["index"] = index or self._index
-        texts = {name: str(value).lower() if value is True or value is False else value for name, value in values.items()}
+        texts = {
+            name: str(value).lower() if value is True or value is False else value for name, value in values.items()
+        }
         given = urlencode({name: value for name, value in texts.items() if value is not None})
         return f"{path}?{given}" if given else path
 

@@ -63,7 +63,8 @@ class QueryEncoder:
         """The code (bytes,) of a picture (h, w, 3); errors as of ``load``."""
         encoder = self.load()
         with self._encoders.encoding:
-            return encoder.encode([pixels])[0]
+            code: NDArray[np.uint8] = encoder.encode([pixels])[0]
+            return code
 
 
 class SharedEncoders:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SAMPLED = 20_000
 """Items whose metadata are read."""
 MOST_VALUES = 50
+_BYTES = 10_000
+"""Of a column with its values, about."""
 MOST_LABELS = 2_000
 
 
@@ -30,6 +32,12 @@ def facets(state: IndexState, where: str | None) -> Facets:
     Raises:
         ValueError, VtsearchError: as ``search``.
     """
+    return state.kept.get(
+        ("facets", where), lambda: _facets(state, where), lambda made: _BYTES * (len(made.labels) + len(made.columns))
+    )
+
+
+def _facets(state: IndexState, where: str | None) -> Facets:
     mask = mask_of(state, where)
     items = len(state) if mask is None else int(np.count_nonzero(mask))
     if not state.columns:
@@ -54,11 +62,20 @@ def _labels(state: IndexState, mask: NDArray[np.bool_] | None) -> list[LabelCoun
         return []
     chosen = labels if mask is None else labels[mask]
     if labels.ndim == 1:
-        numbers, counts = np.unique(chosen, return_counts=True)
+        numbers, counts = _counted(chosen)
     else:
         numbers, counts = np.arange(labels.shape[1]), chosen.sum(axis=0, dtype=np.int64)
     pairs = list(zip(numbers.tolist(), counts.tolist(), strict=True))[:MOST_LABELS]
     return [LabelCount(label=number, name=state.class_name(number), count=count) for number, count in pairs]
+
+
+def _counted(labels: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The different labels, ascending, and how often each comes."""
+    if not len(labels) or labels.min() < 0 or labels.max() > len(labels):
+        return np.unique(labels, return_counts=True)
+    counts = np.bincount(labels)  # without sorting: 15 ms instead of 500 for ten million
+    numbers = np.flatnonzero(counts)
+    return numbers, counts[numbers]
 
 
 def _column(name: str, kind: str, values: Sequence[Any]) -> Column:

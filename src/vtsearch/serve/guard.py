@@ -61,7 +61,7 @@ class GuardSettings:
     """Under way at a time."""
 
 
-class _TooMuch(Exception):
+class _TooMuch(Exception):  # noqa: N818 (said of a body)
     """A body that is too large or too slow; holds the answer."""
 
     def __init__(self, answer: Response) -> None:
@@ -147,7 +147,9 @@ class Guard:
         if kind.lower() == "bearer" and hmac.compare_digest(digest_of(token.strip()), self._digest):
             return True
         cookies = (pair.strip().partition("=") for pair in headers.get("cookie", "").split(";"))
-        return any(name == COOKIE and hmac.compare_digest(value.encode(), self._digest.encode()) for name, _, value in cookies)
+        return any(
+            name == COOKIE and hmac.compare_digest(value.encode(), self._digest.encode()) for name, _, value in cookies
+        )
 
     def _bounded(self, receive: Receive) -> Receive:
         """The body of a request within its bytes and its time."""

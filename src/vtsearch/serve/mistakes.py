@@ -54,7 +54,7 @@ def judged(database: IndexState, queries: IndexState, progress: Progress | None 
     """Queries of one index judged against another, or against the same without themselves; made once.
 
     Raises:
-        ValueError: an index without labels; codes of another length, or labels of another form.
+        ValueError: an index without labels or items; codes of another length, or labels of another form.
     """
     key = ("judged", queries.name, queries.generation)
     return database.kept.get(key, lambda: _judge(database, queries, progress), lambda made: made.indices.nbytes * 4)
@@ -64,6 +64,8 @@ def _judge(database: IndexState, queries: IndexState, progress: Progress | None)
     for name, state in (("index", database), ("queries", queries)):
         if state.labels is None:
             raise ValueError(f"{name}: expected an index with labels, got {state.name}, which has none")
+        if not len(state):
+            raise ValueError(f"{name}: expected an index with items, got {state.name}, which has none")
     if database.bits != queries.bits:
         raise ValueError(f"queries: expected codes of {database.bits} bits as in {database.name}, got {queries.bits}")
     assert queries.labels is not None
@@ -71,7 +73,7 @@ def _judge(database: IndexState, queries: IndexState, progress: Progress | None)
     codes, labels = queries.index.database().rows(rows), queries.labels[rows]
     exclude = rows if database.index.path == queries.index.path else None
     counted = relevance_histograms(codes, database.labelled, labels, exclude=exclude, progress=progress)
-    best, worst = (float(average_precision_of(counted, ties=ties).mean()) for ties in ("best", "worst"))  # type: ignore[arg-type]
+    best, worst = (float(average_precision_of(counted, ties=ties).mean()) for ties in ("best", "worst"))
     expected = average_precision_of(counted)
     distances, indices = ranking.rank(codes, database.index.database(), FIRST, exclude=exclude, progress=progress)
     interval = bootstrap_interval(expected) if len(expected) > 1 else None
@@ -83,10 +85,8 @@ def _shared(labels: Labels, database: IndexState, indices: NDArray[np.int64]) ->
     """(q, k): whether each result shares a label with its query."""
     assert database.labels is not None
     found = database.labels[indices]
-    shared: NDArray[np.bool_] = (
-        found == labels[:, None] if labels.ndim == 1 else (found & labels[:, None, :]).any(axis=2)
-    )
-    return shared
+    shared = found == labels[:, None] if labels.ndim == 1 else (found & labels[:, None, :]).any(axis=2)
+    return np.asarray(shared)
 
 
 def mistakes(
@@ -133,6 +133,7 @@ def mistakes(
 def pairs(
     database: IndexState,
     queries: IndexState,
+    *,
     row: int,
     column: int,
     limit: int,
@@ -199,5 +200,8 @@ def _confusion(found: Judged, database: IndexState) -> Confusion | None:
     np.add.at(counts, (rows, columns), 1)
     labels = numbers.tolist()
     return Confusion(
-        top=results.shape[1], labels=labels, names=[database.class_name(each) for each in labels], counts=counts.tolist()
+        top=results.shape[1],
+        labels=labels,
+        names=[database.class_name(each) for each in labels],
+        counts=counts.tolist(),
     )

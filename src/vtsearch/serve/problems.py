@@ -114,4 +114,6 @@ def _of_status(request: Request, error: HTTPException) -> str:
         return f"no such address: {request.url.path[:200]}; the API is under /v1, its description at /v1/openapi.json"
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         return f"{request.method}: not a method of this address"
+    if error.status_code == HTTPStatus.BAD_REQUEST:  # what a parser met, which names none of its reasons
+        return "body: expected JSON in UTF-8"
     return str(error.detail)

@@ -11,7 +11,6 @@ import numpy as np
 from vtsearch import ranking
 from vtsearch._validate import whole_number
 from vtsearch.codes import prefix
-from vtsearch.errors import VtsearchError
 from vtsearch.index import SearchExplanation
 from vtsearch.serve.errors import NotThere
 from vtsearch.serve.wire import Histogram, Query, Result, SearchAnswer, SearchRequest, Timings
@@ -87,7 +86,7 @@ def question(state: IndexState, request: SearchRequest, code: NDArray[np.uint8] 
         code = parse_code(request.code, state.bits)
     if request.bits is not None:
         whole_number("bits", request.bits, 1, state.bits)
-    excluded = state.index.positions_of(request.exclude) if request.exclude else np.empty(0, dtype=np.int64)
+    excluded = state.index.positions_of(request.exclude)
     if item is not None and request.exclude_self:
         excluded = np.append(excluded, item)
     return Question(state, request, code, item, np.unique(excluded[excluded >= 0]))
@@ -117,7 +116,7 @@ def matching(state: IndexState, request: SearchRequest) -> SearchAnswer:
     """
     start = time.perf_counter()
     mask = mask_of(state, request.where)
-    excluded = state.index.positions_of(request.exclude) if request.exclude else []
+    excluded = state.index.positions_of(request.exclude)
     most = request.k + len(excluded)
     first = np.arange(min(most, len(state))) if mask is None else np.flatnonzero(mask)[:most]
     positions = np.setdiff1d(first, excluded)[: request.k]
@@ -145,9 +144,7 @@ def mask_of(state: IndexState, where: str | None) -> NDArray[np.bool_] | None:
     return state.mask(where, WHERE_SECONDS)
 
 
-def _pass(
-    state: IndexState, questions: Sequence[Question], where: str | None, bits: int | None
-) -> list[SearchAnswer]:
+def _pass(state: IndexState, questions: Sequence[Question], where: str | None, bits: int | None) -> list[SearchAnswer]:
     """The answers of questions with one condition and one length, from one pass over the codes."""
     mask = mask_of(state, where)
     database = state.index.database(mask=mask, bits=bits).recorded()

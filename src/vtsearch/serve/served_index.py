@@ -99,6 +99,10 @@ class IndexState:
         database = self.index.database()
         return database if self.labels is None else database.with_labels(self.labels)
 
+    def warm(self) -> None:
+        """Read what the first search would wait for."""
+        _ = self.labels
+
     def mask(self, where: str | None, seconds: float) -> NDArray[np.bool_] | None:
         """The items that a condition holds for, as a mask; None without one.
 
@@ -162,7 +166,9 @@ class IndexState:
             labels=labels,
             names=[self.class_name(number) for number in labels],
             code=code,
-            metadata={column: readable(value) if isinstance(value, str) else value for column, value in metadata.items()},
+            metadata={
+                column: readable(value) if isinstance(value, str) else value for column, value in metadata.items()
+            },
             thumbnail=f"{address}&side={THUMBNAIL}" if self.has_pictures else None,
             image=f"{address}&side={IMAGE}" if self.has_pictures else None,
         )

@@ -63,7 +63,7 @@ class Upload(NamedTuple):
 class Served(NamedTuple):
     """An index with all that answers for it."""
 
-    index: ServedIndex
+    following: ServedIndex
     encoder: QueryEncoder
     pictures: PictureSource | None
     batcher: Batcher[Question, wire.SearchAnswer]
@@ -113,7 +113,7 @@ class SearchService:
         pictures = PictureSource.of(index, images) if has_images(index.description) else None
         if pictures is not None and images is not None:
             ImageLocator.of(index, root=images)  # raises if they are not there
-        return Served(first, encoder, pictures, Batcher(partial(_search_each, first), self._engine))
+        return Served(first, encoder, pictures, Batcher(_search_each, self._engine))
 
     async def start(self) -> None:
         """Load the models, beside the first requests."""
@@ -126,11 +126,12 @@ class SearchService:
 
     async def _load(self) -> None:
         for served in self._served.values():
+            await asyncio.to_thread(served.following.state.warm)
             if served.encoder.exists:
                 try:
                     await asyncio.to_thread(served.encoder.load)
                 except Exception:  # noqa: BLE001 (whoever uploads a picture gets the reason)
-                    served.index.encodes = False
+                    served.following.encodes = False
 
     async def close(self) -> None:
         """End processes and threads; what is under way is finished."""
@@ -154,7 +155,7 @@ class SearchService:
             writable=self.settings.writable,
             decides=not self.settings.read_only,
             limits=limits,
-            indexes=[served.index.info() for served in self._served.values()],
+            indexes=[served.following.info() for served in self._served.values()],
         )
 
     def _find(self, name: str | None) -> Served:
@@ -167,7 +168,7 @@ class SearchService:
 
     def _state(self, name: str | None) -> IndexState:
         """The state of an index as the folder has it, or had it a second ago."""
-        return self._find(name).index.follow(time.monotonic())
+        return self._find(name).following.follow(time.monotonic())
 
     # -----------------------------------------------------------------------------------------------------------------
     # Searches
@@ -208,11 +209,11 @@ class SearchService:
         """The code of a picture; errors as of ``search``."""
         start = time.perf_counter()
         served = self._find(name)
-        state = served.index.state
+        state = served.following.state
         code, timings = await self._encoded(served, upload)
         timings.total = _milliseconds(start)
         return wire.Encoded(
-            index=served.index.name,
+            index=served.following.name,
             code=code.tobytes().hex(),
             bits=state.bits,
             fingerprints=state.index.fingerprints,
@@ -221,7 +222,7 @@ class SearchService:
 
     async def _prepared(self, served: Served, where: str | None) -> IndexState:
         """The state to answer from, with the mask of the condition: nobody else waits for a slow one."""
-        state = served.index.follow(time.monotonic())
+        state = served.following.follow(time.monotonic())
         if where is not None and ("where", where) not in state.kept:
             await self._analysed(search.mask_of, state, where)
         return state
@@ -233,7 +234,9 @@ class SearchService:
         pixels = await self._pool.decode(upload.content, upload.name, least_side)
         decoded = time.perf_counter()
         code = await self._bounded(asyncio.to_thread(served.encoder.code, pixels))
-        return code, wire.Timings(decode=1_000 * (decoded - loaded), model=_milliseconds(decoded) + 1_000 * (loaded - start))
+        return code, wire.Timings(
+            decode=1_000 * (decoded - loaded), model=_milliseconds(decoded) + 1_000 * (loaded - start)
+        )
 
     # -----------------------------------------------------------------------------------------------------------------
     # Items and pictures
@@ -293,9 +296,10 @@ class SearchService:
     async def pairs(self, name: str | None, queries: str | None, row: int, column: int, limit: int) -> wire.Pairs:
         """Pairs behind a cell of the confusion; errors as of ``search`` and ``mistakes.judged``."""
         database, asked = self._sides(name, queries)
-        return await self._analysed(mistakes.pairs, database, asked, row, column, limit, self._deadline())
+        make = partial(mistakes.pairs, row=row, column=column, limit=limit, progress=self._deadline())
+        return await self._analysed(make, database, asked)
 
-    async def duplicates(  # noqa: D417 (as the route)
+    async def duplicates(
         self,
         name: str | None,
         radius: int,
@@ -354,7 +358,7 @@ class SearchService:
             ValueError: as ``Index.add`` and ``Index.upsert``.
         """
         served = self._writable(request.index)
-        return await self._analysed(changes.add, served.index, request)
+        return await self._analysed(changes.add, served.following, request)
 
     async def remove(self, name: str | None, item: str) -> wire.Changed:
         """Remove an item.
@@ -364,7 +368,7 @@ class SearchService:
             NotThere: an index or an item that does not exist.
         """
         served = self._writable(name)
-        return await self._analysed(changes.remove, served.index, item)
+        return await self._analysed(changes.remove, served.following, item)
 
     def _deciding(self, name: str | None) -> IndexState:
         if self.settings.read_only:
@@ -409,7 +413,9 @@ class SearchService:
 
         def check(_done: int, _total: int) -> None:
             if time.monotonic() > end:
-                raise Overloaded(f"the analysis took more than {self.settings.seconds:g} s; use a smaller radius or index")
+                raise Overloaded(
+                    f"the analysis took more than {self.settings.seconds:g} s; use a smaller radius or index"
+                )
 
         return check
 
@@ -426,7 +432,7 @@ def _named(paths: Sequence[str | Path]) -> dict[str, Path]:
     raise ValueError("index: expected different folders, got one twice")
 
 
-def _search_each(index: ServedIndex, questions: Sequence[Question]) -> list[wire.SearchAnswer | Exception]:
+def _search_each(questions: Sequence[Question]) -> list[wire.SearchAnswer | Exception]:
     """The answers of questions; where one of them raises, each has its own error or answer."""
     by_state: dict[int, list[int]] = {}
     for number, each in enumerate(questions):
@@ -454,4 +460,3 @@ def _timed(answer: wire.SearchAnswer, timings: wire.Timings, start: float) -> wi
 
 def _milliseconds(start: float) -> float:
     return 1_000 * (time.perf_counter() - start)
-

@@ -50,7 +50,9 @@ async def read_form(request: Request, file_name: str, *fields: str) -> tuple[Upl
             elif name in fields and isinstance(value, str):
                 values[name] = value
             else:
-                raise ValueError(f"{name[:80]}: expected a file {file_name!r} and the fields {', '.join(fields) or 'none'}")
+                raise ValueError(
+                    f"{name[:80]}: expected a file {file_name!r} and the fields {', '.join(fields) or 'none'}"
+                )
         if upload is None or not upload.content:
             raise ValueError(f"{file_name}: expected a file in the form, got none")
         return upload, values
