@@ -41,6 +41,10 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 
+_DRAINED_BODIES = 4
+"""Times the largest body: what is thrown away of one that is refused."""
+_DRAIN_SECONDS = 3.0
+
 _log = logging.getLogger("vtsearch.serve")
 
 
@@ -105,6 +109,7 @@ class Guard:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = self._refusal(scope)
         if refusal is not None:
+            await self._drain(scope, receive)
             await refusal(scope, receive, send)
             return
         _keep_encoded(scope)
@@ -119,6 +124,7 @@ class Guard:
             await self._app(scope, self._bounded(receive), sending)
         except _TooMuch as reason:
             if not has_begun:
+                await self._drain(scope, receive)
                 await reason.answer(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Response | None:
@@ -173,9 +179,20 @@ class Guard:
 
         return bounded
 
+    async def _drain(self, scope: Scope, receive: Receive) -> None:
+        """Throw away a part of a body that is refused: many clients read no answer before they have sent it."""
+        left = 0 if "expect" in Headers(scope=scope) else _DRAINED_BODIES * self._settings.body_bytes
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while left > 0:
+                    message = await receive()
+                    if not message.get("more_body", False):
+                        return
+                    left -= len(message["body"])
+
     def _too_large(self) -> Response:
         detail = f"body: expected at most {self._settings.body_bytes:,} bytes"
-        return problem(413, detail)  # what is left of the body is read and thrown away, for some seconds
+        return problem(413, detail, {"Connection": "close"})
 
 
 def digest_of(token: str) -> str:
