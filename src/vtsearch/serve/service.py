@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -173,8 +174,19 @@ class SearchService:
     # -----------------------------------------------------------------------------------------------------------------
     # Searches
 
-    async def search(self, request: wire.SearchRequest, upload: Upload | None = None) -> wire.SearchAnswer:
+    async def search(
+        self,
+        request: wire.SearchRequest,
+        upload: Upload | None = None,
+        *,
+        turn: AbstractAsyncContextManager[object] | None = None,
+    ) -> wire.SearchAnswer:
         """The nearest items of an item, a code or a picture; or those that a condition holds for.
+
+        Args:
+            request: the query.
+            upload: a picture as query.
+            turn: what a condition waits for, among those of one batch.
 
         Raises:
             NotThere: an index or an item that does not exist.
@@ -189,9 +201,11 @@ class SearchService:
         if len(given) > 1:
             raise ValueError(f"{given[1]}: expected one query, got {' and '.join(given)}")
         served = self._find(request.index)
-        state = await self._prepared(served, request.where)
+        turn = turn or nullcontext()
+        state = await self._prepared(served, request.where, turn)
         if not given:
-            answer = await self._analysed(search.matching, state, request)
+            async with turn:
+                answer = await self._analysed(search.matching, state, request)
             return _timed(answer, wire.Timings(ranking=answer.timings.ranking), start)
         timings, code = wire.Timings(), None
         if upload is not None:
@@ -202,7 +216,8 @@ class SearchService:
 
     async def batch(self, request: wire.BatchRequest) -> wire.BatchAnswer:
         """The answers of several queries, in one pass for each index and condition; errors as of ``search``."""
-        answers = await asyncio.gather(*(self.search(each) for each in request.queries))
+        turn = asyncio.Semaphore(1)  # the conditions of one batch are one long request, however many they are
+        answers = await self._bounded(asyncio.gather(*(self.search(each, turn=turn) for each in request.queries)))
         return wire.BatchAnswer.model_construct(answers=answers)
 
     async def encode(self, name: str | None, upload: Upload) -> wire.Encoded:
@@ -220,11 +235,14 @@ class SearchService:
             timings=timings,
         )
 
-    async def _prepared(self, served: Served, where: str | None) -> IndexState:
+    async def _prepared(
+        self, served: Served, where: str | None, turn: AbstractAsyncContextManager[object]
+    ) -> IndexState:
         """The state to answer from, with the mask of the condition: nobody else waits for a slow one."""
         state = served.following.follow(time.monotonic())
         if where is not None and ("where", where) not in state.kept:
-            await self._analysed(search.mask_of, state, where)
+            async with turn:
+                await self._analysed(search.mask_of, state, where)
         return state
 
     async def _encoded(self, served: Served, upload: Upload) -> tuple[NDArray[np.uint8], wire.Timings]:
