@@ -61,9 +61,10 @@ def remove(index: ServedIndex, item: str) -> Changed:
         NotThere: an item that does not exist.
     """
     with index.writer() as writer:
-        if writer.positions_of([item])[0] < 0:
+        (name,) = index.state.exact([item])
+        if writer.positions_of([name])[0] < 0:
             raise NotThere(f"id: expected an item of {index.name}, got {item!r}")
-        writer.remove([item])
+        writer.remove([name])
     return _changed(index)
 
 

@@ -64,7 +64,7 @@ def position_of(state: IndexState, name: str) -> int:
     Raises:
         NotThere: no item has this id.
     """
-    (position,) = state.index.positions_of([name]).tolist()
+    (position,) = state.positions_of([name]).tolist()
     if position < 0:
         raise NotThere(f"id: expected an item of {state.name}, got {name!r}")
     return int(position)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from functools import cached_property, partial
@@ -27,6 +28,9 @@ THUMBNAIL, IMAGE = 192, 1024
 """Pixels of the longer side of the pictures that items name."""
 KEPT_MASKS = 2**28
 """Bytes of masks and other results that a state keeps, about."""
+
+_ESCAPE = re.compile(r"\\u(d[89a-f][0-9a-f]{2})")
+"""A byte that is not UTF-8, as ``readable`` writes it."""
 
 Kept = TypeVar("Kept")
 
@@ -143,6 +147,20 @@ class IndexState:
         key = ("relevant", *self.labels_at(item))
         everything = slice(None)
         return self.kept.get(key, lambda: self.relevant(item, everything), lambda mask: mask.nbytes)  # type: ignore[arg-type]
+
+    def positions_of(self, names: Sequence[str]) -> NDArray[np.int64]:
+        """The positions of ids, -1 for those that are not there; they may stand as ``readable`` wrote them."""
+        return self.index.positions_of(self.exact(names))
+
+    def exact(self, names: Sequence[str]) -> list[str]:
+        """Ids as the index has them, of texts that ``readable`` may have written."""
+        exact = list(names)
+        escaped = [at for at, name in enumerate(exact) if _ESCAPE.search(name)]
+        positions = self.index.positions_of([exact[at] for at in escaped]).tolist() if escaped else []
+        for at, position in zip(escaped, positions, strict=True):
+            if position < 0:  # an id may have such letters itself
+                exact[at] = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), exact[at])
+        return exact
 
     def items(self, positions: Sequence[int]) -> list[Item]:
         """Items as the API describes them, in the order of the positions."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from vtsearch.serve.guard import LOCAL, GuardSettings
 from vtsearch.serve.telemetry import JsonLines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from vtsearch.serve.service import SearchService
 
@@ -96,6 +97,13 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, tell: Callable[[str], object]) -> None:
         super().__init__(config)
         self._tell = tell
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End the server at SIGINT and SIGTERM; an end that was asked for is no failure of the process."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
         """Listen, and say so."""

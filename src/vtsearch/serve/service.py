@@ -358,14 +358,14 @@ class SearchService:
             ValueError: an id that is not in the index, another number of ids.
         """
         state = self._deciding(request.index)
-        said = [(each.verdict, tuple(each.ids)) for each in request.decisions]
+        said = [(each.verdict, tuple(state.exact(each.ids))) for each in request.decisions]
         await self._analysed(state.index.decide, said)
         return wire.DecisionCount(decisions=len(await self._analysed(state.index.decisions)))
 
     async def forget(self, request: wire.ForgetRequest) -> wire.DecisionCount:
         """Forget what was said of some items; errors as of ``decide``."""
         state = self._deciding(request.index)
-        await self._analysed(state.index.forget_decisions, request.ids)
+        await self._analysed(state.index.forget_decisions, state.exact(request.ids))
         return wire.DecisionCount(decisions=len(await self._analysed(state.index.decisions)))
 
     async def add(self, request: wire.AddRequest) -> wire.Changed:
