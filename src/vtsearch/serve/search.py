@@ -86,7 +86,7 @@ def question(state: IndexState, request: SearchRequest, code: NDArray[np.uint8] 
         code = parse_code(request.code, state.bits)
     if request.bits is not None:
         whole_number("bits", request.bits, 1, state.bits)
-    excluded = state.index.positions_of(request.exclude)
+    excluded = state.positions_of(request.exclude)
     if item is not None and request.exclude_self:
         excluded = np.append(excluded, item)
     return Question(state, request, code, item, np.unique(excluded[excluded >= 0]))
@@ -116,11 +116,12 @@ def matching(state: IndexState, request: SearchRequest) -> SearchAnswer:
     """
     start = time.perf_counter()
     mask = mask_of(state, request.where)
-    excluded = state.index.positions_of(request.exclude)
+    excluded = state.positions_of(request.exclude)
+    excluded = np.unique(excluded[excluded >= 0])
     most = request.k + len(excluded)
     first = np.arange(min(most, len(state))) if mask is None else np.flatnonzero(mask)[:most]
     positions = np.setdiff1d(first, excluded)[: request.k]
-    items = len(state) if mask is None else int(np.count_nonzero(mask))
+    items = (len(state) if mask is None else int(np.count_nonzero(mask))) - _hidden(excluded, mask)
     milliseconds = 1_000 * (time.perf_counter() - start)
     return SearchAnswer.model_construct(
         index=state.name,

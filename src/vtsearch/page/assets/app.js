@@ -1,9 +1,10 @@
 // The page: header, tabs, rooms, and the one function that answers.
 
-import { button, fill, h, icon, number, several } from "./dom.js";
+import { button, fill, h, icon, number, several, valueWords } from "./dom.js";
 import { compareRoom } from "./compare.js";
 import { duplicatesRoom } from "./duplicates.js";
 import { embeddedAnswer } from "./embedded.js";
+import { countWithin } from "./histogram.js";
 import { httpAnswer } from "./http.js";
 import { keysDialog, listen, modal, startKeys, unlisten } from "./keys.js";
 import { mistakesRoom } from "./mistakes.js";
@@ -11,10 +12,11 @@ import { neighboursRoom } from "./neighbours.js";
 import { errorNotice } from "./notices.js";
 import { queryBox } from "./query_box.js";
 import { searcher } from "./searching.js";
-import { readState, writeState } from "./state.js";
+import { DEFAULTS, readState, writeState } from "./state.js";
 import { applyTheme, nextTheme } from "./theme.js";
 import { shortName, spoken } from "./tiles.js";
 import { askToken, takeToken } from "./token.js";
+import { filterSize } from "./where.js";
 
 const ROOMS = { neighbours: "Neighbours", mistakes: "Mistakes", compare: "Compare", duplicates: "Duplicates" };
 const PHONE = matchMedia("(max-width: 760px)");
@@ -56,8 +58,11 @@ page.point = (item) => fill(page.status, item ? [
   h("strong", { text: spoken(item) }), h("span", { text: item.id }),
   item.distance !== null && item.distance !== undefined && h("span", { text: `distance ${item.distance}` }),
   item.relevant !== null && item.relevant !== undefined && h("span", { class: item.relevant ? "yes" : "no", text: item.relevant ? "relevant" : "not relevant" }),
-  Object.entries(item.metadata).filter(([, value]) => value !== null).map(([column, value]) => h("span", {}, h("span", { class: "quiet", text: `${column} ` }), typeof value === "number" ? number(value) : value)),
-] : h("span", { class: "quiet", text: "Enter searches with a result · x leaves it out · Shift-click opens its file · ? shows all keys" }));
+  Object.entries(item.metadata).filter(([, value]) => value !== null).map(([column, value]) => h("span", {}, h("span", { class: "quiet", text: `${column} ` }), valueWords(value))),
+] : h("span", { class: "quiet", text: room()?.hint }));
+
+/** Ask for so many results that all items up to a distance are among them. */
+page.showAll = ({ histogram }, distance) => page.go({ k: Math.min(countWithin(histogram.counts, distance), page.service.limits.k) });
 
 /** A sentence that goes away by itself. */
 page.toast = (text) => {
@@ -113,6 +118,7 @@ function shell() {
   const { indexes } = page.service;
   page.box = queryBox({ onFile: takeFile, onText: takeText });
   page.select = h("select", { class: "index", "aria-label": "Index", title: "The index (i)", on: { change: () => switchIndex(page.select.value) } }, indexes.map(({ name }) => h("option", { value: name, text: name })));
+  page.brand = h("a", { class: "brand", title: "Begin anew", "aria-label": "vtsearch: begin anew" }, brandMark(), "vtsearch");
   page.count = h("span", { class: "items" });
   page.theme = h("button", { type: "button", class: "square", on: { click: turnTheme } });
   page.keys = keysDialog();
@@ -120,16 +126,15 @@ function shell() {
   page.sheet.classList.add("sheet");
   page.sheet.addEventListener("close", () => renderSides());
   const help = button("?", "All keys (?)", () => page.keys.showModal(), "square");
-  const filter = h("button", { type: "button", class: "square phone", title: "Filter", "aria-label": "Filter", on: { click: () => page.openFilter("input, textarea") } }, icon("filter"));
+  page.filterButton = h("button", { type: "button", class: "square phone", title: "Filter", "aria-label": "Filter", on: { click: () => page.openFilter("input, textarea") } }, icon("filter"));
   page.tabs = h("nav", { class: "tabs", "aria-label": "Rooms" }, Object.entries(ROOMS).map(([name, title]) => h("a", { "data-room": name, title: `${title} (Shift ${title[0]})` }, icon(name), h("span", { text: title }))));
   page.side = h("aside", { class: "side", "aria-label": "Query and filter" });
   page.main = h("main", { tabindex: "-1" });
   page.status = h("footer", { class: "status" });
   page.toasts = h("div", { class: "toasts" });
   fill(document.getElementById("app"),
-    h("header", { class: "top" }, h("a", { class: "brand", href: "#", title: "Begin anew" }, brandMark(), "vtsearch"), page.select, page.box, filter, page.theme, help, page.count),
+    h("header", { class: "top" }, page.brand, page.select, page.box, page.filterButton, page.theme, help, page.count),
     page.side, h("div", { class: "stage" }, page.tabs, page.main, page.status), page.toasts, page.keys, page.sheet);
-  page.point(null);
 }
 
 function brandMark() {
@@ -159,6 +164,8 @@ function render() {
   const info = page.info();
   const shown = room();
   page.select.value = info.name;
+  page.brand.href = writeState({ ...DEFAULTS, index: state.index, theme: state.theme });
+  page.filterButton.classList.toggle("on", filterSize(state) > 0);
   page.count.textContent = several(info.items, "item");
   document.title = `${ROOMS[state.room] ?? ROOMS.neighbours} · ${info.name} · vtsearch`;
   page.box.write(state.id ?? state.code ?? "");
@@ -173,6 +180,7 @@ function render() {
     document.body.dataset.room = state.room;
     unlisten("Here");
     listen("Here", shown.keys);
+    page.point(null);
   }
   if (!page.sheet.open) renderSides();
   drawTheme();

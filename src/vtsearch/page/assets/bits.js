@@ -24,7 +24,7 @@ export function bitsPanel({ code, bits, ask, hrefOf }) {
   const squares = own.map((value, bit) => h("button", { type: "button", class: value ? "bit one" : "bit", tabindex: "-1", "data-bit": bit, "aria-label": `bit ${bit}: ${value}` }));
   const columns = bits <= 64 ? 8 : bits <= 256 ? 16 : 32;
   const board = h("div", { class: `bits of${columns}`, role: "group", "aria-label": `Code of ${bits} bits` }, squares);
-  const words = h("p", { class: "quiet", text: "Point at a result to see the bits that differ." });
+  const words = h("p", { class: "quiet", text: "Point at a result to compare." });
   const card = bitCard({ board, ask, hrefOf, own });
   roving(board, ".bit", { onFocus: (square) => card.show(square) }).refresh();
   const element = h("div", { class: "code" }, board, words, card.element);
@@ -37,7 +37,7 @@ export function bitsPanel({ code, bits, ask, hrefOf }) {
       square.classList.toggle("differs", differs);
       square.setAttribute("aria-label", `bit ${bit}: ${own[bit]}${differs ? ", differs" : ""}`);
     });
-    words.textContent = other === null ? "Point at a result to see the bits that differ." : `Differs in ${differ} of ${bits} bits.`;
+    words.textContent = other === null ? "Point at a result to compare." : `Differs in ${differ} of ${bits} bits.`;
   };
   return element;
 }

@@ -45,7 +45,7 @@ export function compareRoom(page, { strip, filter, side }) {
     { key: "Enter", title: "search with the result in focus" },
     { key: "v", title: "the index beside", run: () => head.querySelector("select")?.focus() },
   ];
-  return { side: side.slice(0, 2), main, show, keys };
+  return { side: side.slice(0, 2), main, show, keys, hint: "Point at a result: a line joins it to the same one on the other side · Enter searches with it" };
 }
 
 function alone(view) {
@@ -88,6 +88,7 @@ function draw(view, answers, infos) {
   view.grids = answers.map((answer, place) => grid(tieGroups(answer.results, answer.histogram), {
     hrefOf: page.hrefOfItem, onOpen: (item, event) => page.open(item, event),
     onPoint: (item, element) => join(view, item, element, place),
+    onMore: ({ distance }) => page.showAll(answer, distance),
   }));
   columns.forEach((column, place) => fill(column, columnHead(page, answers[place], infos[place]), view.grids[place]));
   say(`${shared} of ${least} results in both`);

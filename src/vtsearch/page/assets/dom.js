@@ -64,6 +64,17 @@ export function percent(share, decimals = 0) {
 }
 
 /**
+ * A value of metadata: numbers with separators, times to the minute, hashes and other long words cut.
+ * @param {string|number|null} value @returns {string}
+ */
+export function valueWords(value) {
+  if (typeof value !== "string") return number(value);
+  const time = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)/.exec(value);
+  if (time) return `${time[1]} ${time[2]}`;
+  return /^\S{25,}$/.test(value) ? `${value.slice(0, 12)}…` : value;
+}
+
+/**
  * "1 item", "1,204 items".
  * @param {number} count @param {string} noun @param {string} [plural] @returns {string}
  */
@@ -92,6 +103,14 @@ const PATHS = {
  */
 export function icon(name) {
   return svg("svg", { class: "icon", viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" }, svg("path", { d: PATHS[name] }));
+}
+
+/**
+ * A part that can be folded away, folded at first on a phone.
+ * @param {string} title @param {string} hint @param {...Node} children @returns {HTMLElement}
+ */
+export function fold(title, hint, ...children) {
+  return h("details", { class: "fold", open: !matchMedia("(max-width: 760px)").matches }, h("summary", { text: title, title: hint }), ...children);
 }
 
 /**

@@ -1,6 +1,6 @@
 // Duplicates: a group a row; one key decides it, and what is decided stays so. No file is ever deleted.
 
-import { button, fill, h, icon, number, several } from "./dom.js";
+import { button, fill, fold, h, icon, number, several } from "./dom.js";
 import { groupPictures, groupTitle } from "./group.js";
 import { emptyNotice, errorNotice, newest, say, skeleton } from "./notices.js";
 import { roving } from "./roving.js";
@@ -53,7 +53,7 @@ export function duplicatesRoom(page, { filter }) {
     { key: "u", title: "undo", run: () => undo(view, view.done.at(-1)) },
     { key: "w", title: "filter by SQL", run: () => page.openFilter("textarea") },
   ];
-  return { side: [progress, settings, filter], main, show, keys };
+  return { side: [progress, settings, filter], main, show, keys, hint: "1 to 9 keeps that picture · a keeps all · n says they are no duplicates · u undoes · j and k move" };
 }
 
 function askOf({ page }, offset) {
@@ -73,7 +73,7 @@ function drawSettings(view, { within, keep, decided }) {
   const shows = h("input", { type: "checkbox", on: { change: () => page.go({ decided: shows.checked }) } });
   shows.checked = decided;
   if (!settings.contains(document.activeElement)) {
-    fill(settings, h("h2", { text: "Groups" }), h("label", {}, h("span", { text: "radius" }), radius), h("label", {}, h("span", { text: "first" }), rule), h("label", {}, h("span", { text: "show decided" }), shows));
+    fill(settings, fold("Groups", "How groups are made", h("label", {}, h("span", { text: "radius" }), radius), h("label", {}, h("span", { text: "first" }), rule), h("label", {}, h("span", { text: "show decided" }), shows)));
   }
 }
 

@@ -1,9 +1,9 @@
 // The pictures of a group side by side at one scale, with what differs between them.
 
-import { h, number, several } from "./dom.js";
+import { h, number, several, valueWords } from "./dom.js";
 import { picture } from "./tiles.js";
 
-const SIDE = 152; // px of the longest side in a group
+const SIDE = 168; // px of the longest side in a group
 const SHOWN = 12;
 
 /** "Group 37 of 412 · 3 pictures · differ in up to 2 bits". @param {object} group @param {number} total @returns {Node[]} */
@@ -31,7 +31,7 @@ function card(item, place, scale, columns, items, onKeep) {
   const label = `Keep ${item.id} alone${place < 9 ? ` (${place + 1})` : ""}`;
   const frame = onKeep ? h("button", { type: "button", class: "keep", title: label, "aria-label": label, on: { click: () => onKeep(place) } }, box, place < 9 && h("kbd", { text: place + 1, "aria-hidden": "true" })) : box;
   return [frame, h("dl", {}, h("div", {}, h("dt", { class: "spoken", text: "id" }), h("dd", { class: "path", title: item.id }, pathWords(item.id, items))),
-    columns.map((column) => h("div", {}, h("dt", { text: column }), h("dd", { class: isMost(items, item, column) ? "most" : "", text: valueWords(item.metadata[column]) }))))];
+    columns.map((column) => h("div", {}, h("dt", { text: column }), h("dd", { class: isMost(items, item, column) ? "most" : "", title: item.metadata[column], text: valueWords(item.metadata[column]) }))))];
 }
 
 function differing(items) {
@@ -42,8 +42,6 @@ function isMost(items, item, column) {
   const value = item.metadata[column];
   return typeof value === "number" && items.every(({ metadata }) => (metadata[column] ?? -Infinity) <= value);
 }
-
-const valueWords = (value) => (typeof value === "number" ? number(value) : value ?? "–");
 
 /** An id with the part that all ids of the group share in grey. */
 function pathWords(id, items) {

@@ -8,9 +8,13 @@ import { fill, h, number, percent, several, svg } from "./dom.js";
  * @returns {string} "1,204 items, 96 % relevant"
  */
 export function withinWords({ counts, relevant }, radius) {
-  const sum = (list) => list.slice(0, radius === null ? undefined : radius + 1).reduce((one, other) => one + other, 0);
-  const all = sum(counts);
-  return several(all, "item") + (relevant && all ? `, ${percent(sum(relevant) / all)} relevant` : "");
+  const all = countWithin(counts, radius);
+  return several(all, "item") + (relevant && all ? `, ${percent(countWithin(relevant, radius) / all)} relevant` : "");
+}
+
+/** How many are within a radius. @param {number[]} counts by distance @param {number|null} radius null: any @returns {number} */
+export function countWithin(counts, radius) {
+  return counts.slice(0, radius === null ? undefined : radius + 1).reduce((one, other) => one + other, 0);
 }
 
 /**
@@ -28,7 +32,8 @@ export function histogram({ counts, relevant = null, labels = { all: "items", re
     relevant && h("span", { class: "key relevant", text: labels.relevant }), readout);
   const bars = drawnBars(counts, relevant);
   const plot = h("div", { class: "plot" }, bars, reach !== null && reachMarker(reach, bits));
-  const element = h("figure", { class: "histogram" }, legend, plot, distanceAxis(bits));
+  const ticks = distanceAxis(bits);
+  const element = h("figure", { class: "histogram" }, legend, plot, ticks);
   const distanceAt = (event) => {
     const box = plot.getBoundingClientRect();
     return Math.min(Math.max(Math.floor(((event.clientX - box.left) / box.width) * (bits + 1)), 0), bits);
@@ -42,7 +47,7 @@ export function histogram({ counts, relevant = null, labels = { all: "items", re
     return element;
   }
   bars.setAttribute("aria-hidden", "true");
-  slideBy(plot, { counts, relevant, bars, radius, onRadius, distanceAt });
+  slideBy(plot, { counts, relevant, bars, ticks, radius, onRadius, distanceAt });
   element.show = plot.show;
   return element;
 }
@@ -75,7 +80,7 @@ function distanceAxis(bits) {
     h("span", { text: place, class: (place / step) % 2 ? "odd" : null, style: { left: leftOf(place + 0.5, bits) } })));
 }
 
-function slideBy(plot, { counts, relevant, bars, radius, onRadius, distanceAt }) {
+function slideBy(plot, { counts, relevant, bars, ticks, radius, onRadius, distanceAt }) {
   const bits = counts.length - 1;
   const handle = h("div", {
     class: "handle", role: "slider", tabindex: "0", "aria-label": "Radius", "aria-valuemin": 0, "aria-valuemax": bits,
@@ -91,6 +96,7 @@ function slideBy(plot, { counts, relevant, bars, radius, onRadius, distanceAt })
     handle.firstChild.textContent = shown === null ? "any" : shown;
     handle.setAttribute("aria-valuenow", shown ?? bits);
     handle.setAttribute("aria-valuetext", `${shown === null ? "any distance" : `radius ${shown}`}, ${words}`);
+    for (const tick of ticks.children) tick.classList.toggle("covered", Math.abs(Number(tick.textContent) - (shown ?? bits) - 0.5) < bits / 30);
     for (const bar of bars.children) bar.classList.toggle("beyond", shown !== null && Number(bar.dataset.distance) > shown);
   };
   const choose = (next, done) => {

@@ -1,6 +1,6 @@
 // Mistakes: queries by average precision, worst first, and which class is taken for which.
 
-import { fill, h, number, several, svg } from "./dom.js";
+import { fill, fold, h, number, several, svg } from "./dom.js";
 import { matrix } from "./matrix.js";
 import { emptyNotice, errorNotice, newest, say, skeleton } from "./notices.js";
 import { roving } from "./roving.js";
@@ -16,6 +16,7 @@ export function mistakesRoom(page) {
   const pairs = h("section", { class: "pairs", "aria-live": "polite" });
   const main = h("div", { class: "room mistakes" }, list, h("div", { class: "beside" }, map, pairs));
   const run = newest(main);
+  const hint = "Enter searches with a query · c chooses a class · x goes to the matrix · ? shows all keys";
   const view = { page, side, list, map, pairs, runPairs: newest(pairs), key: null, answer: null, rove: null };
 
   function show(state) {
@@ -48,7 +49,7 @@ export function mistakesRoom(page) {
     { key: "x", title: "matrix of classes: then ← ↑ → ↓", run: () => map.querySelector("button[tabindex='0']")?.focus() },
     { key: "Escape", title: "all classes, no pairs", run: () => page.go({ class: null, cell: null }) },
   ];
-  return { side: [side], main, show, keys };
+  return { side: [side], main, show, keys, hint };
 }
 
 function unlabelled(view) {
@@ -79,10 +80,9 @@ function drawScores({ page, side, answer }, state) {
     h("p", { class: "big", title: "mAP over the whole ranking; ties in their expected order" }, map.expected.toFixed(3)),
     h("p", { class: "quiet" }, `95 % interval ${map.low.toFixed(3)} to ${map.high.toFixed(3)}`, h("br"), `by order of ties ${map.worst.toFixed(3)} to ${map.best.toFixed(3)}`, h("br"),
       sampled < of ? `${number(sampled)} of ${several(of, "item")} as queries` : `all ${several(of, "item")} as queries`),
-    h("h3", { text: "By class" }),
-    h("ul", { class: "classes", role: "list" }, h("li", {}, all), classes.map(({ label, name, queries, map: score }) => h("li", {},
+    fold("By class", "mAP of the queries of each class (c)", h("ul", { class: "classes", role: "list" }, h("li", {}, all), classes.map(({ label, name, queries, map: score }) => h("li", {},
       h("button", { type: "button", class: "score", "aria-pressed": String(state.class === label), title: `Queries of ${name} alone (c)`, on: { click: () => page.go({ class: state.class === label ? null : label }) } },
-        h("span", { class: "text", text: name }), h("span", { class: "count", text: number(queries) }), h("span", { class: "value", text: score.toFixed(3) }), h("span", { class: "share", style: { "--share": score } }))))));
+        h("span", { class: "text", text: name }), h("span", { class: "count", text: number(queries) }), h("span", { class: "value", text: score.toFixed(3) }), h("span", { class: "share", style: { "--share": score } })))))));
 }
 
 function drawList(view, answer, ask) {

@@ -2,7 +2,7 @@
 
 import { fill, h, number, several } from "./dom.js";
 import { filterPanel } from "./filters.js";
-import { histogram, withinWords } from "./histogram.js";
+import { countWithin, histogram, withinWords } from "./histogram.js";
 import { emptyNotice, errorNotice, newest, say, skeleton } from "./notices.js";
 import { queryStrip } from "./query_strip.js";
 import { requestOf } from "./searching.js";
@@ -51,7 +51,7 @@ export function neighboursRoom(page) {
     { key: "l", title: "filter by label", run: () => page.openFilter(".facets input") },
     { key: "w", title: "filter by SQL", run: () => page.openFilter("textarea") },
   ];
-  return { side: [strip, filter, timings], main, show, keys, filter, strip };
+  return { side: [strip, filter, timings], main, show, keys, filter, strip, hint: "Enter searches with a result · x leaves it out · Shift-click opens its file · ? shows all keys" };
 }
 
 function draw(view, answer) {
@@ -107,7 +107,7 @@ function drawGrid(view, answer) {
     hrefOf: page.hrefOfItem,
     onOpen: (item, event) => page.open(item, event),
     onPoint: (item, element) => point(view, item, element),
-    onMore: ({ distance }) => page.go({ k: Math.min(answer.histogram.counts.slice(0, distance + 1).reduce((one, other) => one + other, 0), page.service.limits.k) }),
+    onMore: ({ distance }) => page.showAll(answer, distance),
   });
   view.end = h("p", { class: "end" });
   fill(body, view.grid, view.end);
@@ -116,7 +116,7 @@ function drawGrid(view, answer) {
 function drawEnd(view, answer, radius) {
   if (!view.end || !view.grid) return;
   const last = answer.results.at(-1).distance;
-  const all = answer.histogram ? answer.histogram.counts.slice(0, radius === null ? undefined : radius + 1).reduce((one, other) => one + other, 0) : answer.items;
+  const all = answer.histogram ? countWithin(answer.histogram.counts, radius) : answer.items;
   const left = all - answer.results.filter((each) => radius === null || each.distance === null || each.distance <= radius).length;
   const nearest = answer.results[0].distance;
   if (radius !== null && nearest !== null && nearest > radius) return void fill(view.end, `Nothing within radius ${radius}; the nearest item is at distance ${nearest}.`);
@@ -157,8 +157,10 @@ function complain(view, error, file) {
   if (file && error.status !== 0) actions.push({ text: "Choose another picture", run: () => page.box.choose() });
   view.grid = view.answer = null;
   fill(view.top);
-  fill(view.body, errorNotice(error, actions));
-  if (!file) view.strip.empty();
+  const title = isFilter ? "The filter cannot be used" : error.status === 404 ? "No such item" : file && error.status >= 400 && error.status < 500 ? "The picture cannot be used" : error.title;
+  fill(view.body, errorNotice({ title, detail: error.detail, message: error.message }, actions));
+  view.timings.textContent = "";
+  if (!file && !isFilter) view.strip.empty();
 }
 
 /** First use: say how to begin, and show some items to begin with. */

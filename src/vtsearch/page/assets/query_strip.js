@@ -1,6 +1,6 @@
 // The query: its picture, its name, its code, and the queries before it.
 
-import { fill, h, number } from "./dom.js";
+import { fill, fold, h, valueWords } from "./dom.js";
 import { bitsPanel } from "./bits.js";
 import { picture, shortName, spoken, tile } from "./tiles.js";
 
@@ -13,7 +13,7 @@ const REMEMBERED = 12;
  */
 export function queryStrip(page) {
   const body = h("div", { class: "query" });
-  const bits = h("details", { class: "fold", open: matchMedia("(min-width: 761px)").matches }, h("summary", { text: "Bits", title: "The code of the query (b)" }));
+  const bits = fold("Bits", "The code of the query (b)");
   const past = h("section", { class: "past", hidden: true });
   const element = h("section", { class: "strip", "aria-label": "Query" }, h("h2", { text: "Query" }), body, bits, past);
   const history = [];
@@ -57,7 +57,7 @@ function queryBody(query, page) {
     h("div", { class: "about" },
       query.names?.length > 0 && h("p", { class: "label", text: query.names.join(", ") }),
       h("p", { class: "name", title: name }, query.id !== null && query.image ? h("a", { href: query.image, target: "_blank", rel: "noopener", text: shortName(name), title: `Open the file ${name}` }) : shortName(name)),
-      about.length > 0 && h("p", { class: "quiet meta", text: about.map(([column, value]) => `${column} ${typeof value === "number" ? number(value) : value}`).join(" · ") })),
+      about.length > 0 && h("dl", { class: "meta" }, about.map(([column, value]) => h("div", {}, h("dt", { text: column }), h("dd", { title: value, text: valueWords(value) }))))),
   ];
 }
 
