@@ -303,3 +303,12 @@ def test_forms_that_are_none(client):
     assert problem(answer) == (422, "image: expected one query, got id and image")
     assert problem(client.post("/v1/search", files={"image": png}, data={"query": "{"}))[0] == 422
     assert problem(client.post("/v1/search", files=[("image", png), ("image", png)]))[0] == 422
+
+
+def test_excluded_items_do_not_count_where_a_condition_alone_is_asked(client):
+    answer = search(client, where="width < 3", k=1000)
+    hidden = [answer["results"][0]["id"], "nobody"]
+    fewer = search(client, where="width < 3", k=1000, exclude=hidden)
+    assert fewer["items"] == answer["items"] - 1
+    assert fewer["results"] == answer["results"][1:]
+    assert search(client, k=2, exclude=hidden)["items"] == 256

@@ -347,7 +347,7 @@ class SearchService:
         """All decisions on near-duplicates."""
         found = await self._analysed(self._state(name).index.decisions)
         return wire.Decisions(
-            decisions=[wire.DecisionOf(verdict=each.verdict, ids=list(map(readable, each.ids))) for each in found]
+            decisions=[wire.Decision(verdict=each.verdict, ids=list(map(readable, each.ids))) for each in found]
         )
 
     async def decide(self, request: wire.DecideRequest) -> wire.DecisionCount:

@@ -367,10 +367,17 @@ class DecisionOf(Wire):
     ids: list[Name] = Field(min_length=1, max_length=MOST_RESULTS)
 
 
+class Decision(Wire):
+    """What a person said, here or elsewhere."""
+
+    verdict: Verdict
+    ids: list[str]
+
+
 class Decisions(Wire):
     """All decisions, in the order in which they were made."""
 
-    decisions: list[DecisionOf]
+    decisions: list[Decision]
 
 
 class DecideRequest(Wire):
