@@ -5,12 +5,16 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+from vtsearch.data.locate import ImageLocator, knows_images
 from vtsearch.errors import VtsearchError, require_extra
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from PIL.Image import Image
 
-    from vtsearch.data.locate import ImageLocator
+    from vtsearch.index import Index
 
 SIDE, LINE = 160, 24
 """Pixels of a tile's side; characters of its lines."""
@@ -44,6 +48,22 @@ class Pictures:
         name, reason = next(iter(self.missing.items()))
         count = "1 image" if len(self.missing) == 1 else f"{len(self.missing):,} images"
         return f"a tile with the name stands for {count} that cannot be read, such as {name}: {reason}"
+
+
+def image_loader(index: Index, root: str | Path | None = None) -> Callable[[int], Image] | None:
+    """The function that loads the image of an item, or a tile with its name; None if the images cannot be found.
+
+    Args:
+        index: whose description says where its images are.
+        root: where they are now, if they have moved.
+    """
+    if not knows_images(index):
+        return None
+    try:
+        locator = ImageLocator.of(index, root=root)
+    except (VtsearchError, OSError):
+        return None
+    return Pictures(locator).load
 
 
 def tile(name: str) -> Image:

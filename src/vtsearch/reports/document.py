@@ -1,7 +1,7 @@
 """The report document: sections of typed blocks that are plain JSON, drawn by the page's ``report.js``.
 
-A block holds numbers and texts, no markup: what stands in it came from file names and labels, too. The page draws it and
-makes CSV, Markdown and LaTeX of it.
+A block holds numbers and texts, no markup: some of its texts are file names and labels. The page draws it, and makes
+CSV, Markdown and LaTeX of it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar, Literal
 
 FORMAT = 1
+NONE = "\N{EN DASH}"
+"""A number that there is not."""
 DIGITS = 6
 """Significant digits of a number in the document: more than any figure shows."""
 
@@ -50,6 +52,8 @@ class Table:
     """How many columns hold words, from the left; the others are numbers, on the right."""
     folded: bool = False
     """Whether it is opened by a click; on paper it is open."""
+    narrow: bool = False
+    """Whether another block may stand beside it."""
 
 
 @dataclass(frozen=True)

@@ -100,5 +100,10 @@ def are_relevant(label: np.generic | NDArray[np.generic], labels: NDArray[np.gen
 
 def label_text(label: np.generic | NDArray[np.generic], classes: Sequence[str] = ()) -> str:
     """The class name, or the names of all classes of a 0/1 row."""
+    return ", ".join(label_names(label, classes))
+
+
+def label_names(label: np.generic | NDArray[np.generic], classes: Sequence[str] = ()) -> list[str]:
+    """The class name, or the names of all classes of a 0/1 row; a class without a name is its number."""
     numbers = [int(label)] if np.ndim(label) == 0 else np.flatnonzero(label).tolist()
-    return ", ".join(classes[number] if 0 <= number < len(classes) else str(number) for number in numbers)
+    return [classes[number] if 0 <= number < len(classes) else str(number) for number in numbers]
