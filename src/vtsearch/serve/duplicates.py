@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vtsearch.serve.search import mask_of
-from vtsearch.serve.served_index import readable
 from vtsearch.serve.wire import DuplicatePage, Group, Member
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], object]
 
-MOST_MEMBERS = 200
+MOST_MEMBERS = 1_000
 """Items of a group that are shown."""
 
 
@@ -75,4 +74,4 @@ def _described(state: IndexState, group: DuplicateGroup) -> Group:
         Member.model_construct(**item.__dict__, verdict=verdict)
         for item, verdict in zip(items, group.verdicts, strict=False)
     ]
-    return Group.model_construct(key=readable(group.key), diameter=group.diameter, items=members)
+    return Group.model_construct(key=group.key, diameter=group.diameter, size=len(group.ids), items=members)

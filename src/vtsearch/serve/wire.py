@@ -345,6 +345,7 @@ class Group(Wire):
 
     key: str = Field(description="the same for the same items")
     diameter: int = Field(description="largest distance between two of them")
+    size: int = Field(description="how many items there are; the answer has 1,000 at most")
     items: list[Member]
 
 
