@@ -39,6 +39,7 @@ COMMANDS = {
     "export": "write the codes of an index for FAISS, Parquet, PostgreSQL, NumPy, MATLAB, PDQ lists",
     "import": "make an index of codes that another tool has written",
     "evaluate": "compute mAP with its bounds, curves and a report, from two indexes or from arrays",
+    "report": "one file to look at and hand in: tables, curves, pictures of runs and indexes",
     "reproduce": "run a table of the paper and compare with the published numbers",
     "info": "describe this installation, or a model, an index, a run",
 }
