@@ -36,9 +36,11 @@ def is_gone(pid):
 def pool_of(processes=1, **options):
     pool = PicturePool(processes, **options)
     started = pool.pids
-    yield pool
-    pids = {*started, *pool.pids}
-    pool.terminate()
+    try:
+        yield pool
+    finally:
+        pids = {*started, *pool.pids}
+        pool.terminate()
     assert all(map(is_gone, pids))
 
 

@@ -46,7 +46,7 @@ def within(seconds, fact):
 
 def test_one_that_is_killed_at_work_costs_its_request_alone(slow, source):
     async def ask(pool):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             lost = asyncio.create_task(pool.thumbnail(URLS, slow.url, 64))
             assert await asyncio.to_thread(slow.asked.wait, 10)
             waiting = asyncio.create_task(pool.thumbnail(source, "small.png", 64))
@@ -74,13 +74,13 @@ def test_one_that_is_killed_between_requests_costs_none(source):
 
 
 def test_one_that_takes_too_long_is_ended_and_replaced(slow, source):
-    with pool_of(seconds=0.3) as pool:
+    with pool_of(seconds=1.5) as pool:
         thumbnail(pool, source, "small.png")
         (before,) = pool.pids
         start = time.monotonic()
-        with pytest.raises(VtsearchError, match=r"cannot read image http.*: took longer than 0\.3 seconds"):
+        with pytest.raises(VtsearchError, match=r"cannot read image http.*: took longer than 1\.5 seconds"):
             thumbnail(pool, URLS, slow.url)
-        assert 0.3 <= time.monotonic() - start < 5
+        assert 1.5 <= time.monotonic() - start < 30
         assert is_gone(before)
         assert thumbnail(pool, source, "small.png").size == (32, 20)
 
@@ -88,7 +88,7 @@ def test_one_that_takes_too_long_is_ended_and_replaced(slow, source):
 def test_a_stopped_one_is_replaced(source, monkeypatch):
     with pool_of() as pool:
         thumbnail(pool, source, "small.png")
-        monkeypatch.setattr(decoding_process, "START", 3.0)
+        monkeypatch.setattr(decoding_process, "START", 5.0)
         os.kill(pool.pids[0], signal.SIGSTOP)
         assert thumbnail(pool, source, "small.png").size == (32, 20)
 

@@ -49,7 +49,8 @@ def main(memory: int, most_pixels: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # the server's to receive; it ends this process when it is done
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    warnings.simplefilter("error", require_extra("PIL.Image").DecompressionBombWarning)
+    with suppress(ModuleNotFoundError):  # the first request says what is missing
+        _load_decoders()
     _limit(resource.RLIMIT_DATA, memory)
     _limit(resource.RLIMIT_CORE, 0)  # a core file would hold images
     try:
@@ -72,6 +73,13 @@ def _taken_over() -> Channel:
     return channel
 
 
+def _load_decoders() -> None:
+    """Load Pillow and its decoders, so that the first request takes no longer than another."""
+    pillow = require_extra("PIL.Image")
+    pillow.init()
+    warnings.simplefilter("error", pillow.DecompressionBombWarning)
+
+
 def _limit(what: int, most: int) -> None:
     """Lower a limit of this process for good, where the system has it."""
     _, hard = resource.getrlimit(what)
@@ -82,8 +90,9 @@ def _limit(what: int, most: int) -> None:
 
 def _answer(fields: Mapping[str, Any], content: bytearray, most_pixels: int) -> tuple[dict[str, Any], bytes]:
     """The fields and the content of the answer to a request, or the fields of an error."""
-    pillow, name, side = require_extra("PIL.Image"), fields["name"], fields.get("side")
+    name, side = fields["name"], fields.get("side")
     try:
+        pillow = require_extra("PIL.Image")
         if side is not None:
             pillow.MAX_IMAGE_PIXELS = MOST_PIXELS
             return {}, thumbnail(_locator(fields["source"]).load_reduced(name, side), side)
