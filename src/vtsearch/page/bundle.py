@@ -19,6 +19,7 @@ IMPORT = re.compile(r'^import\s*\{([^}]*)\}\s*from\s*"\./([\w.-]+\.js)";[ \t]*\n
 EXPORT = re.compile(r"^export (?=(?:async function|function|const|let|class)\b)", re.MULTILINE)
 TOP_LEVEL = re.compile(r"^(?:async function\*?|function\*?|const|let|class)\s+(\w+)", re.MULTILINE)
 UNSUPPORTED = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
+COMMENT = re.compile(r"^[ \t]*/\*\*.*?\*/", re.MULTILINE | re.DOTALL)
 SUFFIXES = (".html", ".css", ".js", ".svg")
 
 PAGE = """\
@@ -48,10 +49,13 @@ def names() -> list[str]:
 
 
 def asset(name: str) -> bytes:
-    """Content of one file of the page. Raises KeyError for a name that `names` does not list."""
-    if name not in names():
-        raise KeyError(name)
-    return files(__package__).joinpath("assets", name).read_bytes()
+    """Content of one file of the page, modules without their comments.
+
+    Raises:
+        KeyError: a name that `names` does not list.
+    """
+    text = source(name)
+    return (without_comments(text) if name.endswith(".js") else text).encode()
 
 
 def modules(entry: str) -> list[str]:
@@ -77,8 +81,16 @@ def visit(name: str, path: tuple[str, ...], order: list[str]) -> None:
 
 
 def source(name: str) -> str:
-    """Text of a file, with one newline at its end."""
-    return asset(name).decode().rstrip() + "\n"
+    """Text of a file as it is written, with one newline at its end."""
+    if name not in names():
+        raise KeyError(name)
+    return files(__package__).joinpath("assets", name).read_text("utf-8").rstrip() + "\n"
+
+
+def without_comments(text: str) -> str:
+    """A module without comments that begin a line, and without indentation: strings never run over lines there."""
+    lines = (line.strip() for line in COMMENT.sub("", text).splitlines())
+    return "".join(f"{line}\n" for line in lines if line and not line.startswith("//"))
 
 
 def without_modules(name: str) -> str:
@@ -110,7 +122,7 @@ def script(entry: str) -> str:
             if name in owners:
                 raise ValueError(f"{module} and {owners[name]} both define {name}")
             owners[name] = module
-        parts.append(f"// {module}\n{text}")
+        parts.append(f"// {module}\n{without_comments(text)}")
     joined = "\n" + "\n".join(parts)
     if re.search(r"</script|<!--", joined, re.IGNORECASE):
         raise ValueError(f"{entry}: `</script` and `<!--` cannot stand in a bundled module")

@@ -54,15 +54,27 @@ page.open = (item, event) => {
 };
 
 /** The strip below: what the result under the pointer is. */
-page.point = (item) => fill(page.status, item ? [
-  h("strong", { text: spoken(item) }), h("span", { text: item.id }),
-  item.distance !== null && item.distance !== undefined && h("span", { text: `distance ${item.distance}` }),
-  item.relevant !== null && item.relevant !== undefined && h("span", { class: item.relevant ? "yes" : "no", text: item.relevant ? "relevant" : "not relevant" }),
-  Object.entries(item.metadata).filter(([, value]) => value !== null).map(([column, value]) => h("span", {}, h("span", { class: "quiet", text: `${column} ` }), valueWords(value))),
-] : h("span", { class: "quiet", text: room()?.hint }));
+page.point = (item) =>
+  fill(
+    page.status,
+    item
+      ? [
+          h("strong", spoken(item)),
+          h("span", item.id),
+          item.distance !== null && item.distance !== undefined && h("span", `distance ${item.distance}`),
+          item.relevant !== null &&
+            item.relevant !== undefined &&
+            h("span", { class: item.relevant ? "yes" : "no", text: item.relevant ? "relevant" : "not relevant" }),
+          Object.entries(item.metadata)
+            .filter(([, value]) => value !== null)
+            .map(([column, value]) => h("span", h("span.quiet", `${column} `), valueWords(value))),
+        ]
+      : h("span.quiet", room()?.hint),
+  );
 
 /** Ask for so many results that all items up to a distance are among them. */
-page.showAll = ({ histogram }, distance) => page.go({ k: Math.min(countWithin(histogram.counts, distance), page.service.limits.k) });
+page.showAll = ({ histogram }, distance) =>
+  page.go({ k: Math.min(countWithin(histogram.counts, distance), page.service.limits.k) });
 
 /** A sentence that goes away by itself. */
 page.toast = (text) => {
@@ -96,7 +108,10 @@ function takeFile(file) {
   const { upload_bytes: most } = page.service.limits;
   const { name, encodes } = page.info();
   if (!encodes) return page.toast(`${name} has no model, so a picture cannot be its query. Search by id or code.`);
-  if (file.size > most) return page.toast(`${file.name || "The picture"} has ${megabytes(file.size)}; the server takes at most ${megabytes(most)}. Choose a smaller one.`);
+  if (file.size > most)
+    return page.toast(
+      `${file.name || "The picture"} has ${megabytes(file.size)}; the server takes at most ${megabytes(most)}. Choose a smaller one.`,
+    );
   if (!["neighbours", "compare"].includes(page.state.room)) page.go({ room: "neighbours" });
   return page.again(file);
 }
@@ -105,7 +120,11 @@ const megabytes = (bytes) => `${number(Math.round(bytes / 1e4) / 100)} MB`;
 
 function takeText(text) {
   const isCode = text.length === Math.ceil(page.info().bits / 8) * 2 && /^[0-9a-f]+$/i.test(text);
-  page.go({ room: page.state.room === "compare" && !isCode ? "compare" : "neighbours", ...(isCode ? { id: null, code: text.toLowerCase() } : { id: text, code: null }), exclude: [] });
+  page.go({
+    room: page.state.room === "compare" && !isCode ? "compare" : "neighbours",
+    ...(isCode ? { id: null, code: text.toLowerCase() } : { id: text, code: null }),
+    exclude: [],
+  });
 }
 
 function switchIndex(name) {
@@ -117,28 +136,52 @@ function switchIndex(name) {
 function shell() {
   const { indexes } = page.service;
   page.box = queryBox({ onFile: takeFile, onText: takeText });
-  page.select = h("select", { class: "index", "aria-label": "Index", title: "The index (i)", on: { change: () => switchIndex(page.select.value) } }, indexes.map(({ name }) => h("option", { value: name, text: name })));
-  page.brand = h("a", { class: "brand", title: "Begin anew", "aria-label": "vtsearch: begin anew" }, brandMark(), "vtsearch");
-  page.count = h("span", { class: "items" });
-  page.theme = h("button", { type: "button", class: "square", on: { click: turnTheme } });
+  page.select = h(
+    "select.index",
+    { "aria-label": "Index", title: "The index (i)", onchange: () => switchIndex(page.select.value) },
+    indexes.map(({ name }) => h("option", { value: name, text: name })),
+  );
+  page.brand = h("a.brand", { title: "Begin anew", "aria-label": "vtsearch: begin anew" }, brandMark(), "vtsearch");
+  page.count = h("span.items");
+  page.theme = h("button.square", { onclick: turnTheme });
   page.keys = keysDialog();
   page.sheet = modal("Filter");
   page.sheet.classList.add("sheet");
   page.sheet.addEventListener("close", () => renderSides());
   const help = button("?", "All keys (?)", () => page.keys.showModal(), "square");
-  page.filterButton = h("button", { type: "button", class: "square phone", title: "Filter", "aria-label": "Filter", on: { click: () => page.openFilter("input, textarea") } }, icon("filter"));
-  page.tabs = h("nav", { class: "tabs", "aria-label": "Rooms" }, Object.entries(ROOMS).map(([name, title]) => h("a", { "data-room": name, title: `${title} (Shift ${title[0]})` }, icon(name), h("span", { text: title }))));
-  page.side = h("aside", { class: "side", "aria-label": "Query and filter" });
+  page.filterButton = h(
+    "button.square.phone",
+    { title: "Filter", "aria-label": "Filter", onclick: () => page.openFilter("input, textarea") },
+    icon("filter"),
+  );
+  page.tabs = h(
+    "nav.tabs",
+    { "aria-label": "Rooms" },
+    Object.entries(ROOMS).map(([name, title]) =>
+      h("a", { "data-room": name, title: `${title} (Shift ${title[0]})` }, icon(name), h("span", title)),
+    ),
+  );
+  page.side = h("aside.side", { "aria-label": "Query and filter" });
   page.main = h("main", { tabindex: "-1" });
-  page.status = h("footer", { class: "status" });
-  page.toasts = h("div", { class: "toasts" });
-  fill(document.getElementById("app"),
-    h("header", { class: "top" }, page.brand, page.select, page.box, page.filterButton, page.theme, help, page.count),
-    page.side, h("div", { class: "stage" }, page.tabs, page.main, page.status), page.toasts, page.keys, page.sheet);
+  page.status = h("footer.status");
+  page.toasts = h("div.toasts");
+  fill(
+    document.getElementById("app"),
+    h("header.top", h("h1", page.brand), page.select, page.box, page.filterButton, page.theme, help, page.count),
+    page.side,
+    h("div.stage", page.tabs, page.main, page.status),
+    page.toasts,
+    page.keys,
+    page.sheet,
+  );
 }
 
 function brandMark() {
-  return h("span", { class: "mark", "aria-hidden": "true" }, Array.from({ length: 9 }, () => h("i")));
+  return h(
+    "span.mark",
+    { "aria-hidden": "true" },
+    Array.from({ length: 9 }, () => h("i")),
+  );
 }
 
 function turnTheme() {
@@ -156,7 +199,8 @@ function drawTheme() {
 
 function renderSides() {
   const { side } = room();
-  if (side.some((each, place) => page.side.children[place] !== each) || page.side.children.length !== side.length) fill(page.side, side);
+  if (side.some((each, place) => page.side.children[place] !== each) || page.side.children.length !== side.length)
+    fill(page.side, side);
 }
 
 function render() {
@@ -202,7 +246,9 @@ async function start() {
   const embedded = document.getElementById("data");
   const token = takeToken();
   if (token) page.state = readState(location.hash);
-  page.answer = embedded ? embeddedAnswer(JSON.parse(embedded.textContent)) : httpAnswer(document.baseURI, askToken(token));
+  page.answer = embedded
+    ? embeddedAnswer(JSON.parse(embedded.textContent))
+    : httpAnswer(document.baseURI, askToken(token));
   page.searcher = searcher((query) => page.answer(query));
   applyTheme(page.state.theme);
   try {
@@ -213,7 +259,12 @@ async function start() {
   }
   shell();
   const neighbours = neighboursRoom(page);
-  page.rooms = { neighbours, mistakes: mistakesRoom(page), compare: compareRoom(page, neighbours), duplicates: duplicatesRoom(page, neighbours) };
+  page.rooms = {
+    neighbours,
+    mistakes: mistakesRoom(page),
+    compare: compareRoom(page, neighbours),
+    duplicates: duplicatesRoom(page, neighbours),
+  };
   startKeys();
   globalKeys();
   addEventListener("hashchange", followAddress);

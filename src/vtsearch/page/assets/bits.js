@@ -21,13 +21,20 @@ export function bitsOf(hex, bits) {
  */
 export function bitsPanel({ code, bits, ask, hrefOf }) {
   const own = bitsOf(code, bits);
-  const squares = own.map((value, bit) => h("button", { type: "button", class: value ? "bit one" : "bit", tabindex: "-1", "data-bit": bit, "aria-label": `bit ${bit}: ${value}` }));
+  const squares = own.map((value, bit) =>
+    h("button", {
+      class: value ? "bit one" : "bit",
+      tabindex: "-1",
+      "data-bit": bit,
+      "aria-label": `bit ${bit}: ${value}`,
+    }),
+  );
   const columns = bits <= 64 ? 8 : bits <= 256 ? 16 : 32;
   const board = h("div", { class: `bits of${columns}`, role: "group", "aria-label": `Code of ${bits} bits` }, squares);
-  const words = h("p", { class: "quiet", text: "Point at a result to compare." });
+  const words = h("p.quiet", "Point at a result to compare.");
   const card = bitCard({ board, ask, hrefOf, own });
   roving(board, ".bit", { onFocus: (square) => card.show(square) }).refresh();
-  const element = h("div", { class: "code" }, board, words, card.element);
+  const element = h("div.code", board, words, card.element);
   element.compare = (other) => {
     const theirs = other === null ? own : bitsOf(other, bits);
     let differ = 0;
@@ -45,7 +52,7 @@ export function bitsPanel({ code, bits, ask, hrefOf }) {
 const HOVER = 90; // ms: a pointer that only passes asks nothing
 
 function bitCard({ board, ask, hrefOf, own }) {
-  const element = h("div", { class: "bitcard", hidden: true });
+  const element = h("div.bitcard", { hidden: true });
   const sides = new Map();
   let shown = null;
   let timer = 0;
@@ -65,7 +72,7 @@ function bitCard({ board, ask, hrefOf, own }) {
       content = cardContent(await sides.get(bit), own[bit], hrefOf);
     } catch (error) {
       sides.delete(bit);
-      content = [h("p", { text: error.detail ?? error.message })];
+      content = [h("p", error.detail ?? error.message)];
     }
     if (shown !== bit) return;
     fill(element, content);
@@ -79,7 +86,10 @@ function bitCard({ board, ask, hrefOf, own }) {
   });
   const leave = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => element.matches(":hover, :focus-within") || board.contains(document.activeElement) || hide(), 250);
+    timer = setTimeout(
+      () => element.matches(":hover, :focus-within") || board.contains(document.activeElement) || hide(),
+      250,
+    );
   };
   for (const each of [board, element]) {
     each.addEventListener("pointerleave", leave);
@@ -98,12 +108,31 @@ function place(card, square) {
 }
 
 function cardContent({ bit, balance, partner, correlation, zeros, ones }, own, hrefOf) {
-  const side = (value, items) => h("div", { class: value === own ? "side own" : "side" }, h("h4", { text: value }),
-    h("ul", { role: "list" }, items.map((item) => h("li", {}, tile(item, { href: hrefOf(item), eager: true })))),
-    !items.length && h("p", { class: "quiet", text: `No item has ${value} here.` }));
+  const side = (value, items) =>
+    h(
+      "div",
+      { class: value === own ? "side own" : "side" },
+      h("h4", value),
+      h(
+        "ul",
+        { role: "list" },
+        items.map((item) => h("li", tile(item, { href: hrefOf(item), eager: true }))),
+      ),
+      !items.length && h("p.quiet", `No item has ${value} here.`),
+    );
   return [
-    h("h3", {}, h("strong", { text: `Bit ${bit}` }), h("span", { text: `ones ${percent(balance)}` }),
-      h("span", { text: partner === null || partner < 0 ? "" : `correlation ${number(Math.round(1000 * correlation) / 1000)} with bit ${partner}` })),
-    side(0, zeros), side(1, ones),
+    h(
+      "h3",
+      h("strong", `Bit ${bit}`),
+      h("span", `ones ${percent(balance)}`),
+      h(
+        "span",
+        partner === null || partner < 0
+          ? ""
+          : `correlation ${number(Math.round(1000 * correlation) / 1000)} with bit ${partner}`,
+      ),
+    ),
+    side(0, zeros),
+    side(1, ones),
   ];
 }

@@ -7,11 +7,11 @@ import { grid, itemOf, tieGroups } from "./tiles.js";
 
 /** The room of two indexes. @param {object} page @param {HTMLElement[]} side shared with Neighbours */
 export function compareRoom(page, { strip, filter, side }) {
-  const head = h("div", { class: "answers" });
-  const columns = [h("section", { class: "column" }), h("section", { class: "column" })];
+  const head = h("div.answers");
+  const columns = [h("section.column"), h("section.column")];
   const lines = svg("svg", { class: "lines", "aria-hidden": "true" });
-  const both = h("div", { class: "columns" }, columns, lines);
-  const main = h("div", { class: "room compare" }, head, both);
+  const both = h("div.columns", columns, lines);
+  const main = h("div.room.compare", head, both);
   const run = newest(main);
   const view = { page, head, columns, lines, main, both, strip, grids: [] };
 
@@ -20,24 +20,36 @@ export function compareRoom(page, { strip, filter, side }) {
     const other = page.other();
     filter.show(state, one);
     if (!other) return alone(view);
-    const requests = [one, other].map((info) => requestOf({ ...state, ...(info === one ? {} : { code: null }) }, info, page.service.limits));
+    const requests = [one, other].map((info) =>
+      requestOf({ ...state, ...(info === one ? {} : { code: null }) }, info, page.service.limits),
+    );
     const picture = file ?? page.searcher.uploaded(state.code)?.file ?? null;
-    if (!picture && state.id === null) return begin(view, state);
+    if (!picture && state.id === null) return beginCompare(view, state);
     if (!view.grids.length) for (const column of columns) fill(column, skeleton(24));
     const asked = [one, other].map((info, place) => {
-      const blank = { index: info.name, k: Math.min(state.k, page.service.limits.k), where: requests[place]?.where ?? null, exclude_self: !state.itself, exclude: state.exclude };
+      const blank = {
+        index: info.name,
+        k: Math.min(state.k, page.service.limits.k),
+        where: requests[place]?.where ?? null,
+        exclude_self: !state.itself,
+        exclude: state.exclude,
+      };
       return picture ? page.searcher.upload(picture, blank, info) : page.searcher.search(requests[place], info);
     });
-    return run(Promise.all(asked), (answers) => {
-      filter.complain(null);
-      if (file) return page.go({ id: null, code: answers[0].query.code, exclude: [] });
-      return draw(view, answers, [one, other]);
-    }, (error) => {
-      view.grids = [];
-      fill(head, choosers(view));
-      fill(columns[0], errorNotice(error, [{ text: "Try again", run: () => page.again(file) }]));
-      fill(columns[1]);
-    });
+    return run(
+      Promise.all(asked),
+      (answers) => {
+        filter.complain(null);
+        if (file) return page.go({ id: null, code: answers[0].query.code, exclude: [] });
+        return drawBoth(view, answers, [one, other]);
+      },
+      (error) => {
+        view.grids = [];
+        fill(head, choosers(view));
+        fill(columns[0], errorNotice(error, [{ text: "Try again", run: () => page.again(file) }]));
+        fill(columns[1]);
+      },
+    );
   }
   const keys = [
     { key: "j", title: "next result", run: () => view.grids[0]?.rove.move(1) },
@@ -45,51 +57,82 @@ export function compareRoom(page, { strip, filter, side }) {
     { key: "Enter", title: "search with the result in focus" },
     { key: "v", title: "the index beside", run: () => head.querySelector("select")?.focus() },
   ];
-  return { side: side.slice(0, 2), main, show, keys, hint: "Point at a result: a line joins it to the same one on the other side · Enter searches with it" };
+  return {
+    side: side.slice(0, 2),
+    main,
+    show,
+    keys,
+    hint: "Point at a result: a line joins it to the same one on the other side · Enter searches with it",
+  };
 }
 
 function alone(view) {
   fill(view.head);
   view.grids = [];
-  fill(view.columns[0], emptyNotice("One index is served", "Serve two to compare them: vtsearch serve photos-64 photos-32"));
+  fill(
+    view.columns[0],
+    emptyNotice("One index is served", "Serve two to compare them: vtsearch serve photos-64 photos-32"),
+  );
   fill(view.columns[1]);
   view.both.classList.add("single");
 }
 
-function begin(view, state) {
+function beginCompare(view, state) {
   view.grids = [];
   view.strip.empty();
   view.both.classList.add("single");
   fill(view.head, choosers(view));
-  fill(view.columns[0], state.code === null
-    ? emptyNotice("No query to compare with", "Drop a picture, or choose an item under Neighbours; both indexes answer it here.")
-    : emptyNotice("A code belongs to one model", "The code of one index says nothing to another. Drop the picture again, or choose an item."));
+  fill(
+    view.columns[0],
+    state.code === null
+      ? emptyNotice(
+          "No query to compare with",
+          "Drop a picture, or choose an item under Neighbours; both indexes answer it here.",
+        )
+      : emptyNotice(
+          "A code belongs to one model",
+          "The code of one index says nothing to another. Drop the picture again, or choose an item.",
+        ),
+  );
   fill(view.columns[1]);
 }
 
 function choosers({ page }) {
   const others = page.service.indexes.filter((each) => each.name !== page.info().name);
-  const select = h("select", { title: "The index beside (v)", on: { change: () => page.go({ other: select.value }) } },
-    others.map(({ name }) => h("option", { value: name, text: name, selected: name === page.other()?.name })));
-  return h("div", { class: "controls" }, h("label", {}, `${page.info().name} beside`, select));
+  const select = h(
+    "select",
+    { title: "The index beside (v)", onchange: () => page.go({ other: select.value }) },
+    others.map(({ name }) => h("option", { value: name, text: name, selected: name === page.other()?.name })),
+  );
+  return h("div.controls", h("label", `${page.info().name} beside`, select));
 }
 
-function draw(view, answers, infos) {
+function drawBoth(view, answers, infos) {
   const { page, head, columns, strip } = view;
   view.both.classList.remove("single");
   strip.show(answers[0]);
   const sets = answers.map(({ results }) => new Set(results.map(({ id }) => id)));
   const shared = [...sets[0]].filter((id) => sets[1].has(id)).length;
   const least = Math.max(Math.min(sets[0].size, sets[1].size), 1);
-  const bar = h("div", { class: "shared", role: "img", "aria-label": `${shared} of ${least} results are shared` }, h("span", { style: { "--share": shared / least } }));
+  const bar = h(
+    "div.shared",
+    { role: "img", "aria-label": `${shared} of ${least} results are shared` },
+    h("span", { style: { "--share": shared / least } }),
+  );
   const controls = choosers(view);
-  controls.append(bar, h("p", { class: "summary" }, h("strong", { text: `${shared} of ${least} results in both` }), ` · ${percent(shared / least)}`));
+  controls.append(
+    bar,
+    h("p.summary", h("strong", `${shared} of ${least} results in both`), ` · ${percent(shared / least)}`),
+  );
   fill(head, controls);
-  view.grids = answers.map((answer, place) => grid(tieGroups(answer.results, answer.histogram), {
-    hrefOf: page.hrefOfItem, onOpen: (item, event) => page.open(item, event),
-    onPoint: (item, element) => join(view, item, element, place),
-    onMore: ({ distance }) => page.showAll(answer, distance),
-  }));
+  view.grids = answers.map((answer, place) =>
+    grid(tieGroups(answer.results, answer.histogram), {
+      hrefOf: page.hrefOfItem,
+      onOpen: (item, event) => page.open(item, event),
+      onPoint: (item, element) => join(view, item, element, place),
+      onMore: ({ distance }) => page.showAll(answer, distance),
+    }),
+  );
   columns.forEach((column, place) => fill(column, columnHead(page, answers[place], infos[place]), view.grids[place]));
   say(`${shared} of ${least} results in both`);
 }
@@ -97,10 +140,23 @@ function draw(view, answers, infos) {
 function columnHead(page, { results, timings }, info) {
   const known = results.filter(({ relevant }) => relevant !== null);
   const right = known.filter(({ relevant }) => relevant).length;
-  const map = h("span", { class: "quiet", text: info.labels === "none" ? "" : "mAP …" });
-  if (info.labels !== "none") mapOf(page, info).then((words) => (map.textContent = words), () => (map.textContent = ""));
-  return h("header", {}, h("h2", { text: info.name }), h("p", {}, h("span", { text: several(info.bits, "bit") }),
-    known.length > 0 && h("span", { text: `${right} of ${known.length} relevant` }), h("span", { text: `ranking ${timings.ranking.toFixed(1)} ms` }), map));
+  const map = h("span.quiet", info.labels === "none" ? "" : "mAP …");
+  if (info.labels !== "none")
+    mapOf(page, info).then(
+      (words) => (map.textContent = words),
+      () => (map.textContent = ""),
+    );
+  return h(
+    "header",
+    h("h2", info.name),
+    h(
+      "p",
+      h("span", several(info.bits, "bit")),
+      known.length > 0 && h("span", `${right} of ${known.length} relevant`),
+      h("span", `ranking ${timings.ranking.toFixed(1)} ms`),
+      map,
+    ),
+  );
 }
 
 const MAPS = new Map();
@@ -110,7 +166,10 @@ function mapOf(page, info) {
   if (!MAPS.has(key)) {
     const asked = page.answer({ what: "mistakes", index: info.name, queries: null, class: null, offset: 0, limit: 1 });
     asked.catch(() => MAPS.delete(key));
-    MAPS.set(key, asked.then(({ map }) => `mAP ${map.expected.toFixed(3)} (${map.low.toFixed(3)} to ${map.high.toFixed(3)})`));
+    MAPS.set(
+      key,
+      asked.then(({ map }) => `mAP ${map.expected.toFixed(3)} (${map.low.toFixed(3)} to ${map.high.toFixed(3)})`),
+    );
   }
   return MAPS.get(key);
 }
@@ -129,7 +188,13 @@ function join(view, item, element, place) {
   const [left, right] = from.left < to.left ? [from, to] : [to, from];
   for (const each of [element, twin]) each.classList.add("twin");
   lines.setAttribute("viewBox", `0 0 ${origin.width} ${origin.height}`);
-  fill(lines, svg("line", {
-    x1: left.right - origin.left, y1: (left.top + left.bottom) / 2 - origin.top, x2: right.left - origin.left, y2: (right.top + right.bottom) / 2 - origin.top,
-  }));
+  fill(
+    lines,
+    svg("line", {
+      x1: left.right - origin.left,
+      y1: (left.top + left.bottom) / 2 - origin.top,
+      x2: right.left - origin.left,
+      y2: (right.top + right.bottom) / 2 - origin.top,
+    }),
+  );
 }

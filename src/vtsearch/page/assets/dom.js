@@ -3,43 +3,55 @@
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
- * An HTML element. Properties: `class`, `text`, `on: {event: handler}`, `style: {property: value}` (set from script,
- * so a strict content policy allows it), boolean attributes as true or false, all others by name.
- * @param {string} tag @param {Object<string, any>} [properties] @param {...(Node|string|null|false|Array)} children
+ * An HTML element. Properties may be left out: `class`, `text`, `on: {event: handler}` or `onevent: handler`,
+ * `style: {property: value}` (set from script, so a strict content policy allows it), true or false, all others by name.
+ * @param {string} tag a name, with classes behind dots: "p.quiet" @param {Object<string, any>|Child} [properties]
+ * @param {...Child} children
  * @returns {HTMLElement}
  */
-export function h(tag, properties = {}, ...children) {
-  return dressed(document.createElement(tag), properties, children);
+export function h(tag, properties, ...children) {
+  const [name, ...kinds] = tag.split(".");
+  const element = document.createElement(name);
+  if (kinds.length) element.className = kinds.join(" ");
+  if (name === "button") element.type = "button";
+  return dressed(element, properties, children);
 }
 
 /**
  * An SVG element, with properties and children as `h` takes them.
- * @param {string} tag @param {Object<string, any>} [properties] @param {...(Node|string|null|false|Array)} children
+ * @param {string} tag @param {Object<string, any>|Child} [properties] @param {...Child} children
  * @returns {SVGElement}
  */
-export function svg(tag, properties = {}, ...children) {
+export function svg(tag, properties, ...children) {
   return dressed(document.createElementNS(SVG, tag), properties, children);
 }
 
+/** @typedef {Node|string|number|null|undefined|false|Array} Child nothing is added for null, undefined and false */
+
 function dressed(element, properties, children) {
-  for (const [name, value] of Object.entries(properties)) {
+  const isPlain = properties?.constructor === Object;
+  for (const [name, value] of isPlain ? Object.entries(properties) : []) {
     if (value === null || value === undefined || value === false) continue;
     if (name === "text") element.textContent = value;
     else if (name === "on") for (const event in value) element.addEventListener(event, value[event]);
+    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name === "style") for (const key in value) element.style.setProperty(key, value[key]);
     else if (name === "value") element.value = value;
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...shown(isPlain ? children : [properties, ...children]));
   return element;
 }
 
+const shown = (children) =>
+  children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
+
 /**
  * Replace all children of an element.
- * @param {Element} element @param {...(Node|string|null|false|Array)} children @returns {Element} the element
+ * @param {Element} element @param {...Child} children @returns {Element} the element
  */
 export function fill(element, ...children) {
-  element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.replaceChildren(...shown(children));
   return element;
 }
 
@@ -102,7 +114,11 @@ const PATHS = {
  * @param {keyof PATHS} name @returns {SVGElement}
  */
 export function icon(name) {
-  return svg("svg", { class: "icon", viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" }, svg("path", { d: PATHS[name] }));
+  return svg(
+    "svg",
+    { class: "icon", viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" },
+    svg("path", { d: PATHS[name] }),
+  );
 }
 
 /**
@@ -110,7 +126,12 @@ export function icon(name) {
  * @param {string} title @param {string} hint @param {...Node} children @returns {HTMLElement}
  */
 export function fold(title, hint, ...children) {
-  return h("details", { class: "fold", open: !matchMedia("(max-width: 760px)").matches }, h("summary", { text: title, title: hint }), ...children);
+  return h(
+    "details.fold",
+    { open: !matchMedia("(max-width: 760px)").matches },
+    h("summary", { text: title, title: hint }),
+    ...children,
+  );
 }
 
 /**
@@ -118,5 +139,5 @@ export function fold(title, hint, ...children) {
  * @param {string} [kind] its class @returns {HTMLElement}
  */
 export function button(text, title, run, kind = "button") {
-  return h("button", { type: "button", class: kind, text, title, on: { click: run } });
+  return h("button", { class: kind, text, title, onclick: run });
 }

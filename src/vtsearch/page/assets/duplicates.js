@@ -11,11 +11,11 @@ const RULES = ["first", "largest", "oldest", "newest"];
 
 /** The room of duplicates. @param {object} page @param {{filter: HTMLElement}} shared with Neighbours */
 export function duplicatesRoom(page, { filter }) {
-  const progress = h("section", { class: "progress", "aria-label": "Progress" });
-  const settings = h("section", { class: "settings" });
-  const list = h("div", { class: "rows groups-of-duplicates" });
-  const end = h("p", { class: "end" });
-  const main = h("div", { class: "room duplicates" }, list, end);
+  const progress = h("section.progress", { "aria-label": "Progress" });
+  const settings = h("section.settings");
+  const list = h("div.rows.groups-of-duplicates");
+  const end = h("p.end");
+  const main = h("div.room.duplicates", list, end);
   const view = { page, progress, settings, list, end, key: null, groups: [], done: [], total: 0, open: 0, said: [] };
   const run = newest(main);
   view.rove = roving(list, ".duplicate");
@@ -29,19 +29,30 @@ export function duplicatesRoom(page, { filter }) {
     fill(list, skeleton(12));
     fill(end);
     const asked = Promise.all([page.answer(askOf(view, 0)), page.answer({ what: "decisions", index: info.name })]);
-    return run(asked, ([answer, { decisions }]) => {
-      Object.assign(view, { key, groups: [], done: [], total: answer.groups, open: answer.undecided, said: decisions });
-      filter.complain(null);
-      fill(list);
-      append(view, answer);
-      if (!answer.results.length) fill(list, nothing(view, answer));
-      say(`${several(answer.groups, "group")}, ${answer.undecided} undecided`);
-    }, (error) => {
-      view.key = null;
-      if (/^where\b/.test(error.detail ?? "")) filter.complain(error.detail);
-      fill(progress);
-      fill(list, errorNotice(error, [{ text: "Try again", run: () => page.again() }]));
-    });
+    return run(
+      asked,
+      ([answer, { decisions }]) => {
+        Object.assign(view, {
+          key,
+          groups: [],
+          done: [],
+          total: answer.groups,
+          open: answer.undecided,
+          said: decisions,
+        });
+        filter.complain(null);
+        fill(list);
+        append(view, answer);
+        if (!answer.results.length) fill(list, nothing(view, answer));
+        say(`${several(answer.groups, "group")}, ${answer.undecided} undecided`);
+      },
+      (error) => {
+        view.key = null;
+        if (/^where\b/.test(error.detail ?? "")) filter.complain(error.detail);
+        fill(progress);
+        fill(list, errorNotice(error, [{ text: "Try again", run: () => page.again() }]));
+      },
+    );
   }
   const act = (how) => () => decide(view, activeGroup(view), how);
   const keys = [
@@ -53,66 +64,139 @@ export function duplicatesRoom(page, { filter }) {
     { key: "u", title: "undo", run: () => undo(view, view.done.at(-1)) },
     { key: "w", title: "filter by SQL", run: () => page.openFilter("textarea") },
   ];
-  return { side: [progress, settings, filter], main, show, keys, hint: "1 to 9 keeps that picture · a keeps all · n says they are no duplicates · u undoes · j and k move" };
+  return {
+    side: [progress, settings, filter],
+    main,
+    show,
+    keys,
+    hint: "1 to 9 keeps that picture · a keeps all · n says they are no duplicates · u undoes · j and k move",
+  };
 }
 
 function askOf({ page }, offset) {
   const { within, keep, decided } = page.state;
-  return { what: "duplicates", index: page.info().name, radius: within, keep, answered: decided, where: whereOf(page.state, page.info()), offset, limit: GROUPS_AT_ONCE };
+  return {
+    what: "duplicates",
+    index: page.info().name,
+    radius: within,
+    keep,
+    answered: decided,
+    where: whereOf(page.state, page.info()),
+    offset,
+    limit: GROUPS_AT_ONCE,
+  };
 }
 
 function nothing({ page }, { groups }) {
-  if (!groups) return emptyNotice(`No duplicates within radius ${page.state.within}`, "A larger radius finds pictures that are less alike.");
-  return emptyNotice("All groups are decided", "Show what is decided to look at it again. vtsearch export writes the list; no file was deleted.");
+  if (!groups)
+    return emptyNotice(
+      `No duplicates within radius ${page.state.within}`,
+      "A larger radius finds pictures that are less alike.",
+    );
+  return emptyNotice(
+    "All groups are decided",
+    "Show what is decided to look at it again. vtsearch export writes the list; no file was deleted.",
+  );
 }
 
 function drawSettings(view, { within, keep, decided }) {
   const { page, settings } = view;
-  const radius = h("input", { type: "number", min: 0, max: page.info().bits, value: within, title: "Bits in which two items of a group may differ", on: { change: () => radius.checkValidity() && page.go({ within: radius.valueAsNumber || 0 }) } });
-  const rule = h("select", { title: "Which picture of a group stands first", on: { change: () => page.go({ keep: rule.value }) } }, RULES.map((each) => h("option", { value: each, text: each, selected: each === keep })));
-  const shows = h("input", { type: "checkbox", on: { change: () => page.go({ decided: shows.checked }) } });
+  const radius = h("input", {
+    type: "number",
+    min: 0,
+    max: page.info().bits,
+    value: within,
+    title: "Bits in which two items of a group may differ",
+    onchange: () => radius.checkValidity() && page.go({ within: radius.valueAsNumber || 0 }),
+  });
+  const rule = h(
+    "select",
+    { title: "Which picture of a group stands first", onchange: () => page.go({ keep: rule.value }) },
+    RULES.map((each) => h("option", { value: each, text: each, selected: each === keep })),
+  );
+  const shows = h("input", { type: "checkbox", onchange: () => page.go({ decided: shows.checked }) });
   shows.checked = decided;
   if (!settings.contains(document.activeElement)) {
-    fill(settings, fold("Groups", "How groups are made", h("label", {}, h("span", { text: "radius" }), radius), h("label", {}, h("span", { text: "first" }), rule), h("label", {}, h("span", { text: "show decided" }), shows)));
+    fill(
+      settings,
+      fold(
+        "Groups",
+        "How groups are made",
+        h("label", h("span", "radius"), radius),
+        h("label", h("span", "first"), rule),
+        h("label", h("span", "show decided"), shows),
+      ),
+    );
   }
 }
 
 function drawProgress(view) {
   const { total, open, progress, page } = view;
   const done = total - open;
-  fill(progress, h("h2", { text: "Duplicates" }),
-    h("p", { class: "big", text: total ? `${number(done)} of ${number(total)}` : "0" }), h("p", { class: "quiet", text: "groups decided" }),
-    h("div", { class: "bar", role: "progressbar", "aria-label": "Groups decided", "aria-valuemin": 0, "aria-valuemax": total, "aria-valuenow": done }, h("span", { style: { "--share": total ? done / total : 0 } })),
-    h("p", { class: "quiet", text: page.service.decides ? "Decisions are kept in the index. No file is deleted." : "This server keeps no decisions: it serves the index read-only." }),
-    view.done.length > 0 && button("Undo the last", "Undo the last decision (u)", () => undo(view, view.done.at(-1)), "link"));
+  fill(
+    progress,
+    h("h2", "Duplicates"),
+    h("p.big", total ? `${number(done)} of ${number(total)}` : "0"),
+    h("p.quiet", "groups decided"),
+    h(
+      "div.bar",
+      {
+        role: "progressbar",
+        "aria-label": "Groups decided",
+        "aria-valuemin": 0,
+        "aria-valuemax": total,
+        "aria-valuenow": done,
+      },
+      h("span", { style: { "--share": total ? done / total : 0 } }),
+    ),
+    h(
+      "p.quiet",
+      page.service.decides
+        ? "Decisions are kept in the index. No file is deleted."
+        : "This server keeps no decisions: it serves the index read-only.",
+    ),
+    view.done.length > 0 &&
+      button("Undo the last", "Undo the last decision (u)", () => undo(view, view.done.at(-1)), "link"),
+  );
 }
 
 function append(view, answer) {
   for (const found of answer.results) {
-    const group = { ...found, how: howDecided(found), element: h("section", { class: "duplicate", tabindex: "-1" }), at: answer.offset + view.done.filter(({ gone }) => gone).length };
+    const group = {
+      ...found,
+      how: howDecided(found),
+      element: h("section.duplicate", { tabindex: "-1" }),
+      at: answer.offset + view.done.filter(({ gone }) => gone).length,
+    };
     group.at = view.groups.push(group);
     view.list.append(group.element);
     drawGroup(view, group);
   }
   view.rove.refresh();
   drawProgress(view);
-  drawEnd(view, answer);
+  drawRest(view, answer);
 }
 
 /** Groups decided since they were listed are no longer in the list that the server counts from. */
-function drawEnd(view, answer) {
+function drawRest(view, answer) {
   const { end, page } = view;
   const all = page.state.decided ? answer.groups : answer.undecided;
   if (answer.offset + answer.results.length >= all) return fill(end);
   const more = async () => {
-    const gone = view.groups.filter(({ how, was }) => how && !was && (how === "distinct" || !page.state.decided)).length;
+    const gone = view.groups.filter(
+      ({ how, was }) => how && !was && (how === "distinct" || !page.state.decided),
+    ).length;
     try {
       append(view, await page.answer(askOf(view, view.groups.length - gone)));
     } catch (error) {
       fill(end, errorNotice(error));
     }
   };
-  return fill(end, h("span", { text: `${several(all - answer.offset - answer.results.length, "more group")}` }), button("More groups", "The next groups", more));
+  return fill(
+    end,
+    h("span", `${several(all - answer.offset - answer.results.length, "more group")}`),
+    button("More groups", "The next groups", more),
+  );
 }
 
 function howDecided({ items }) {
@@ -125,22 +209,51 @@ function drawGroup(view, group) {
   const { element, how, items, at } = group;
   const words = how === "distinct" ? "not duplicates" : how === "all" ? "all kept" : how === "some" ? "some kept" : "";
   element.classList.toggle("decided", how !== null);
-  element.setAttribute("aria-label", `Group ${at} of ${view.total}, ${several(items.length, "picture")}${how === null ? "" : `, decided: ${words || `keep ${how + 1}`}`}`);
-  const undone = (event) => (event.stopPropagation(), undo(view, view.done.find((each) => each.group === group) ?? { group, before: [] }));
+  element.setAttribute(
+    "aria-label",
+    `Group ${at} of ${view.total}, ${several(items.length, "picture")}${how === null ? "" : `, decided: ${words || `keep ${how + 1}`}`}`,
+  );
+  const undone = (event) => (
+    event.stopPropagation(),
+    undo(view, view.done.find((each) => each.group === group) ?? { group, before: [] })
+  );
   if (how !== null) {
     const kept = typeof how === "number" ? [items[how]] : items.slice(0, 6);
-    return fill(element, h("h3", {}, icon(how === "distinct" ? "cross" : "tick"), groupTitle(group, view.total), h("span", { text: words || `keep ${items[how].id}` })), h("div", { class: "kept" }, groupPictures(kept, {})),
-      view.page.service.decides && button("Undo", "Undo this decision (u: the last one)", undone, "link"));
+    return fill(
+      element,
+      h(
+        "h3",
+        icon(how === "distinct" ? "cross" : "tick"),
+        groupTitle(group, view.total),
+        h("span", words || `keep ${items[how].id}`),
+      ),
+      h("div.kept", groupPictures(kept, {})),
+      view.page.service.decides && button("Undo", "Undo this decision (u: the last one)", undone, "link"),
+    );
   }
   const act = (choice) => () => decide(view, group, choice);
-  const buttons = view.page.service.decides && h("span", { class: "verbs" }, button("Keep all", "Keep all (a)", act("all"), "verb"), button("Not duplicates", "Not duplicates (n)", act("distinct"), "verb"));
-  return fill(element, h("h3", {}, groupTitle(group, view.total), buttons), groupPictures(items, { onKeep: view.page.service.decides ? (place) => decide(view, group, place) : null }));
+  const buttons =
+    view.page.service.decides &&
+    h(
+      "span.verbs",
+      button("Keep all", "Keep all (a)", act("all"), "verb"),
+      button("Not duplicates", "Not duplicates (n)", act("distinct"), "verb"),
+    );
+  return fill(
+    element,
+    h("h3", groupTitle(group, view.total), buttons),
+    groupPictures(items, { onKeep: view.page.service.decides ? (place) => decide(view, group, place) : null }),
+  );
 }
 
 function activeGroup(view) {
   const current = view.rove.current();
   const open = view.groups.filter(({ how }) => how === null);
-  return view.groups.find(({ element, how }) => how === null && (element === current || element.contains(document.activeElement))) ?? open[0];
+  return (
+    view.groups.find(
+      ({ element, how }) => how === null && (element === current || element.contains(document.activeElement)),
+    ) ?? open[0]
+  );
 }
 
 function verdicts(items, how) {
@@ -160,7 +273,10 @@ async function decide(view, group, how) {
   view.said = [...view.said.filter((each) => each.verdict === "distinct" || !ids.has(each.ids[0])), ...made];
   drawGroup(view, group);
   drawProgress(view);
-  const next = view.groups.slice(group.at).find((each) => each.how === null) ?? view.groups.find((each) => each.how === null) ?? group;
+  const next =
+    view.groups.slice(group.at).find((each) => each.how === null) ??
+    view.groups.find((each) => each.how === null) ??
+    group;
   next.element.focus({ preventScroll: true });
   next.element.scrollIntoView({ block: "nearest" });
   try {

@@ -52,14 +52,21 @@ function found(items, id) {
 function searched(service, index, items, query) {
   const start = performance.now();
   const { bits, generation } = service.indexes.find((each) => each.name === index);
-  const source = query.id ? found(items, query.id) : query.code ? { id: null, code: query.code, labels: [], names: [] } : null;
+  const source = query.id
+    ? found(items, query.id)
+    : query.code
+      ? { id: null, code: query.code, labels: [], names: [] }
+      : null;
   const gone = new Set(query.exclude ?? []);
   if (source?.id && query.exclude_self !== false) gone.add(source.id);
   const left = items.filter((item) => !gone.has(item.id));
   const code = source && bytesOf(source.code);
-  const isRelevant = (item) => (source?.labels.length ? item.labels.some((label) => source.labels.includes(label)) : null);
+  const isRelevant = (item) =>
+    source?.labels.length ? item.labels.some((label) => source.labels.includes(label)) : null;
   const results = left.map((item) => ({
-    ...item, distance: code ? distanceOf(code, bytesOf(item.code)) : null, relevant: isRelevant(item),
+    ...item,
+    distance: code ? distanceOf(code, bytesOf(item.code)) : null,
+    relevant: isRelevant(item),
   }));
   results.sort((one, other) => one.distance - other.distance);
   const counts = (kept) => {
@@ -69,8 +76,16 @@ function searched(service, index, items, query) {
   };
   const ranking = performance.now() - start;
   return {
-    index, generation, bits, items: left.length, query: source,
-    histogram: code ? { counts: counts(() => true), relevant: source.labels.length ? counts((each) => each.relevant) : null } : null,
-    results: results.slice(0, query.k ?? 50), timings: { decode: 0, model: 0, ranking, total: ranking }, how: "in the browser",
+    index,
+    generation,
+    bits,
+    items: left.length,
+    query: source,
+    histogram: code
+      ? { counts: counts(() => true), relevant: source.labels.length ? counts((each) => each.relevant) : null }
+      : null,
+    results: results.slice(0, query.k ?? 50),
+    timings: { decode: 0, model: 0, ranking, total: ranking },
+    how: "in the browser",
   };
 }

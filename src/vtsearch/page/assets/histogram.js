@@ -25,20 +25,34 @@ export function countWithin(counts, radius) {
  *   `reach`: the distance of the last result that is loaded
  * @returns {HTMLElement} with `show(radius)` if it is a slider
  */
-export function histogram({ counts, relevant = null, labels = { all: "items", relevant: "relevant" }, radius = null, reach = null, onRadius }) {
+export function histogram({
+  counts,
+  relevant = null,
+  labels = { all: "items", relevant: "relevant" },
+  radius = null,
+  reach = null,
+  onRadius,
+}) {
   const bits = counts.length - 1;
-  const readout = h("output", { class: "readout" });
-  const legend = h("div", { class: "legend" }, h("span", { class: "key all", text: labels.all }),
-    relevant && h("span", { class: "key relevant", text: labels.relevant }), readout);
+  const readout = h("output.readout");
+  const legend = h(
+    "div.legend",
+    h("span.key.all", labels.all),
+    relevant && h("span.key.relevant", labels.relevant),
+    readout,
+  );
   const bars = drawnBars(counts, relevant);
-  const plot = h("div", { class: "plot" }, bars, reach !== null && reachMarker(reach, bits));
+  const plot = h("div.plot", bars, reach !== null && reachMarker(reach, bits));
   const ticks = distanceAxis(bits);
-  const element = h("figure", { class: "histogram" }, legend, plot, ticks);
+  const element = h("figure.histogram", legend, plot, ticks);
   const distanceAt = (event) => {
     const box = plot.getBoundingClientRect();
     return Math.min(Math.max(Math.floor(((event.clientX - box.left) / box.width) * (bits + 1)), 0), bits);
   };
-  plot.addEventListener("pointermove", (event) => (readout.textContent = readoutOf(distanceAt(event), counts, relevant, labels)));
+  plot.addEventListener(
+    "pointermove",
+    (event) => (readout.textContent = readoutOf(distanceAt(event), counts, relevant, labels)),
+  );
   plot.addEventListener("pointerleave", () => (readout.textContent = ""));
   if (!onRadius) {
     fill(bars, [svg("title", { text: "Items by distance" }), ...bars.childNodes]);
@@ -53,7 +67,10 @@ export function histogram({ counts, relevant = null, labels = { all: "items", re
 }
 
 function readoutOf(distance, counts, relevant, labels) {
-  return `distance ${distance} · ${number(counts[distance])} ${labels.all}` + (relevant ? ` · ${number(relevant[distance])} ${labels.relevant}` : "");
+  return (
+    `distance ${distance} · ${number(counts[distance])} ${labels.all}` +
+    (relevant ? ` · ${number(relevant[distance])} ${labels.relevant}` : "")
+  );
 }
 
 function drawnBars(counts, relevant) {
@@ -61,13 +78,28 @@ function drawnBars(counts, relevant) {
   const bar = (kind) => (count, distance) => {
     if (!count) return null;
     const height = Math.max(Math.sqrt(count / most) * 97, 2);
-    return svg("rect", { class: kind, x: distance + 0.1, y: 100 - height, width: 0.8, height, "data-distance": distance });
+    return svg("rect", {
+      class: kind,
+      x: distance + 0.1,
+      y: 100 - height,
+      width: 0.8,
+      height,
+      "data-distance": distance,
+    });
   };
-  return svg("svg", { viewBox: `0 0 ${counts.length} 100`, preserveAspectRatio: "none" }, counts.map(bar("all")), relevant && relevant.map(bar("relevant")));
+  return svg(
+    "svg",
+    { viewBox: `0 0 ${counts.length} 100`, preserveAspectRatio: "none" },
+    counts.map(bar("all")),
+    relevant && relevant.map(bar("relevant")),
+  );
 }
 
 function reachMarker(reach, bits) {
-  return h("span", { class: "reach", title: `The results loaded end at distance ${reach}`, style: { left: leftOf(reach + 1, bits) } });
+  return h("span.reach", {
+    title: `The results loaded end at distance ${reach}`,
+    style: { left: leftOf(reach + 1, bits) },
+  });
 }
 
 const leftOf = (place, bits) => `${(100 * place) / (bits + 1)}%`;
@@ -76,16 +108,29 @@ function distanceAxis(bits) {
   const step = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024].find((each) => bits / each <= 16) ?? bits;
   const ticks = [];
   for (let place = 0; place <= bits; place += step) ticks.push(place);
-  return h("div", { class: "axis", "aria-hidden": "true" }, ticks.map((place) =>
-    h("span", { text: place, class: (place / step) % 2 ? "odd" : null, style: { left: leftOf(place + 0.5, bits) } })));
+  return h(
+    "div.axis",
+    { "aria-hidden": "true" },
+    ticks.map((place) =>
+      h("span", { text: place, class: (place / step) % 2 ? "odd" : null, style: { left: leftOf(place + 0.5, bits) } }),
+    ),
+  );
 }
 
 function slideBy(plot, { counts, relevant, bars, ticks, radius, onRadius, distanceAt }) {
   const bits = counts.length - 1;
-  const handle = h("div", {
-    class: "handle", role: "slider", tabindex: "0", "aria-label": "Radius", "aria-valuemin": 0, "aria-valuemax": bits,
-    title: "Radius: drag, click a bar, or use the arrow keys (r); End or a double click shows any distance",
-  }, h("span", { class: "grip" }));
+  const handle = h(
+    "div.handle",
+    {
+      role: "slider",
+      tabindex: "0",
+      "aria-label": "Radius",
+      "aria-valuemin": 0,
+      "aria-valuemax": bits,
+      title: "Radius: drag, click a bar, or use the arrow keys (r); End or a double click shows any distance",
+    },
+    h("span.grip"),
+  );
   plot.append(handle);
   plot.classList.add("slides");
   let shown = radius;
@@ -96,8 +141,10 @@ function slideBy(plot, { counts, relevant, bars, ticks, radius, onRadius, distan
     handle.firstChild.textContent = shown === null ? "any" : shown;
     handle.setAttribute("aria-valuenow", shown ?? bits);
     handle.setAttribute("aria-valuetext", `${shown === null ? "any distance" : `radius ${shown}`}, ${words}`);
-    for (const tick of ticks.children) tick.classList.toggle("covered", Math.abs(Number(tick.textContent) - (shown ?? bits) - 0.5) < bits / 30);
-    for (const bar of bars.children) bar.classList.toggle("beyond", shown !== null && Number(bar.dataset.distance) > shown);
+    for (const tick of ticks.children)
+      tick.classList.toggle("covered", Math.abs(Number(tick.textContent) - (shown ?? bits) - 0.5) < bits / 30);
+    for (const bar of bars.children)
+      bar.classList.toggle("beyond", shown !== null && Number(bar.dataset.distance) > shown);
   };
   const choose = (next, done) => {
     const kept = next >= bits ? null : Math.max(next, 0);
@@ -113,7 +160,10 @@ function slideBy(plot, { counts, relevant, bars, ticks, radius, onRadius, distan
     moved = true;
     choose(distanceAt(event), false);
   });
-  plot.addEventListener("pointermove", (event) => moved && distanceAt(event) !== (shown ?? bits) && choose(distanceAt(event), false));
+  plot.addEventListener(
+    "pointermove",
+    (event) => moved && distanceAt(event) !== (shown ?? bits) && choose(distanceAt(event), false),
+  );
   const end = () => {
     if (moved) onRadius(shown, true);
     moved = false;
@@ -124,7 +174,16 @@ function slideBy(plot, { counts, relevant, bars, ticks, radius, onRadius, distan
   handle.addEventListener("keydown", (event) => {
     const now = shown ?? bits;
     const page = Math.max(Math.round(bits / 8), 1);
-    const next = { ArrowLeft: now - 1, ArrowDown: now - 1, ArrowRight: now + 1, ArrowUp: now + 1, PageDown: now - page, PageUp: now + page, Home: 0, End: bits }[event.key];
+    const next = {
+      ArrowLeft: now - 1,
+      ArrowDown: now - 1,
+      ArrowRight: now + 1,
+      ArrowUp: now + 1,
+      PageDown: now - page,
+      PageUp: now + page,
+      Home: 0,
+      End: bits,
+    }[event.key];
     if (next === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     choose(next, true);

@@ -41,11 +41,36 @@ const SHOWN = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: 
 
 /** The dialog that lists all keys. @returns {HTMLDialogElement} */
 export function keysDialog() {
-  const body = h("div", { class: "keys" });
+  const body = h("div.keys");
   const dialog = modal("Keys", body);
-  dialog.addEventListener("beforetoggle", () => fill(body, [...SECTIONS].map(([section, keys]) =>
-    h("section", {}, h("h3", { text: section }), h("dl", {}, keys.map(({ key, title }) =>
-      h("div", {}, h("dt", {}, key.split(" ").filter(Boolean).map((each) => h("kbd", { text: SHOWN[each] ?? each })), key === " " && h("kbd", { text: "Space" })), h("dd", { text: title }))))))));
+  dialog.addEventListener("beforetoggle", () =>
+    fill(
+      body,
+      [...SECTIONS].map(([section, keys]) =>
+        h(
+          "section",
+          h("h3", section),
+          h(
+            "dl",
+            keys.map(({ key, title }) =>
+              h(
+                "div",
+                h(
+                  "dt",
+                  key
+                    .split(" ")
+                    .filter(Boolean)
+                    .map((each) => h("kbd", SHOWN[each] ?? each)),
+                  key === " " && h("kbd", "Space"),
+                ),
+                h("dd", title),
+              ),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
   return dialog;
 }
 
@@ -54,8 +79,8 @@ export function keysDialog() {
  * @param {string} title @param {...Node} children @returns {HTMLDialogElement}
  */
 export function modal(title, ...children) {
-  const close = h("button", { class: "quiet", type: "button", title: "Close (Esc)", text: "Close", on: { click: () => dialog.close() } });
-  const dialog = h("dialog", { class: "modal", "aria-label": title }, h("header", {}, h("h2", { text: title }), close), ...children);
+  const close = h("button.quiet", { title: "Close (Esc)", text: "Close", onclick: () => dialog.close() });
+  const dialog = h("dialog.modal", { "aria-label": title }, h("header", h("h2", title), close), ...children);
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   return dialog;
 }

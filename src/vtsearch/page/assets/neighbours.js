@@ -15,10 +15,10 @@ const AMOUNTS = [20, 50, 100, 200, 500, 1000];
 export function neighboursRoom(page) {
   const strip = queryStrip(page);
   const filter = filterPanel(page);
-  const timings = h("p", { class: "timings" });
-  const top = h("div", { class: "answers" });
-  const body = h("div", { class: "results" });
-  const main = h("div", { class: "room neighbours" }, top, body);
+  const timings = h("p.timings");
+  const top = h("div.answers");
+  const body = h("div.results");
+  const main = h("div.room.neighbours", h("h2.spoken", "Results"), top, body);
   const run = newest(main);
   const view = { page, strip, filter, timings, top, body, grid: null, bars: null, answer: null };
 
@@ -26,16 +26,40 @@ export function neighboursRoom(page) {
     const info = page.info();
     const request = requestOf(state, info, page.service.limits);
     filter.show(state, info);
-    if (!file && !request) return begin(view, info);
+    if (!file && !request) return beginAnew(view, info);
     const known = !file && page.searcher.known(request, info);
-    if (known) return run(known, (answer) => draw(view, answer), () => {}), draw(view, known);
+    if (known)
+      return (
+        run(
+          known,
+          (answer) => drawAnswer(view, answer),
+          () => {},
+        ),
+        drawAnswer(view, known)
+      );
     if (!view.answer) fill(body, skeleton(48));
-    const blank = { index: info.name, k: Math.min(state.k, page.service.limits.k), where: request?.where ?? null, exclude_self: !state.itself, exclude: [] };
+    const blank = {
+      index: info.name,
+      k: Math.min(state.k, page.service.limits.k),
+      where: request?.where ?? null,
+      exclude_self: !state.itself,
+      exclude: [],
+    };
     const asked = file ? page.searcher.upload(file, blank, info) : page.searcher.search(request, info);
-    return run(asked, (answer) => {
-      if (file) page.go({ room: page.state.room === "compare" ? "compare" : "neighbours", id: null, code: answer.query.code, exclude: [] });
-      else draw(view, answer);
-    }, (error) => complain(view, error, file));
+    return run(
+      asked,
+      (answer) => {
+        if (file)
+          page.go({
+            room: page.state.room === "compare" ? "compare" : "neighbours",
+            id: null,
+            code: answer.query.code,
+            exclude: [],
+          });
+        else drawAnswer(view, answer);
+      },
+      (error) => complain(view, error, file),
+    );
   }
 
   const keys = [
@@ -43,7 +67,11 @@ export function neighboursRoom(page) {
     { key: "k", title: "result before", run: () => view.grid?.rove.move(-1) },
     { key: "Enter", title: "search with the result in focus" },
     { key: "x", title: "leave out the result in focus", run: () => leaveOut(view) },
-    { key: "u", title: "bring back what was left out last", run: () => page.state.exclude.length && page.go({ exclude: page.state.exclude.slice(0, -1) }) },
+    {
+      key: "u",
+      title: "bring back what was left out last",
+      run: () => page.state.exclude.length && page.go({ exclude: page.state.exclude.slice(0, -1) }),
+    },
     { key: "m", title: "more results", run: () => more(view) },
     { key: "r", title: "radius: then ← and →", run: () => top.querySelector(".handle")?.focus() },
     { key: "s", title: "whether the query finds itself", run: () => page.go({ itself: !page.state.itself }) },
@@ -51,10 +79,18 @@ export function neighboursRoom(page) {
     { key: "l", title: "filter by label", run: () => page.openFilter(".facets input") },
     { key: "w", title: "filter by SQL", run: () => page.openFilter("textarea") },
   ];
-  return { side: [strip, filter, timings], main, show, keys, filter, strip, hint: "Enter searches with a result · x leaves it out · Shift-click opens its file · ? shows all keys" };
+  return {
+    side: [strip, filter, timings],
+    main,
+    show,
+    keys,
+    filter,
+    strip,
+    hint: "Enter searches with a result · x leaves it out · Shift-click opens its file · ? shows all keys",
+  };
 }
 
-function draw(view, answer) {
+function drawAnswer(view, answer) {
   const { page, strip, filter, timings } = view;
   const { state } = page;
   const isNew = view.answer !== answer;
@@ -74,24 +110,50 @@ function draw(view, answer) {
 function drawTop(view, answer) {
   const { page, top } = view;
   const { state, service } = page;
-  const sized = h("select", { title: "Results at most (m shows more)", on: { change: () => page.go({ k: Number(sized.value) }) } },
-    [...new Set([...AMOUNTS, state.k])].sort((one, other) => one - other).filter((k) => k <= Math.max(service.limits.k, state.k)).map((k) => h("option", { value: k, text: number(k), selected: k === state.k })));
-  const itself = h("input", { type: "checkbox", on: { change: () => page.go({ itself: !itself.checked }) } });
+  const sized = h(
+    "select",
+    { title: "Results at most (m shows more)", onchange: () => page.go({ k: Number(sized.value) }) },
+    [...new Set([...AMOUNTS, state.k])]
+      .sort((one, other) => one - other)
+      .filter((k) => k <= Math.max(service.limits.k, state.k))
+      .map((k) => h("option", { value: k, text: number(k), selected: k === state.k })),
+  );
+  const itself = h("input", { type: "checkbox", onchange: () => page.go({ itself: !itself.checked }) });
   itself.checked = !state.itself;
-  const words = h("p", { class: "summary" }, h("strong", { text: answer.histogram ? withinWords(answer.histogram, state.radius) : several(answer.items, "item") }));
-  const left = state.exclude.length > 0 && h("button", { class: "link", type: "button", title: "Bring back what was left out (u: the last one)", text: `${state.exclude.length} left out, bring back`, on: { click: () => page.go({ exclude: [] }) } });
-  const controls = h("div", { class: "controls" }, h("label", {}, "k", sized),
-    answer.query?.id !== null && answer.query && h("label", { title: "Whether the query is left out of its own results (s)" }, itself, "exclude itself"), left, words);
+  const words = h(
+    "p.summary",
+    h("strong", answer.histogram ? withinWords(answer.histogram, state.radius) : several(answer.items, "item")),
+  );
+  const left =
+    state.exclude.length > 0 &&
+    h("button.link", {
+      title: "Bring back what was left out (u: the last one)",
+      text: `${state.exclude.length} left out, bring back`,
+      onclick: () => page.go({ exclude: [] }),
+    });
+  const controls = h(
+    "div.controls",
+    h("label", "k", sized),
+    answer.query?.id !== null &&
+      answer.query &&
+      h("label", { title: "Whether the query is left out of its own results (s)" }, itself, "exclude itself"),
+    left,
+    words,
+  );
   const handle = top.querySelector(".handle") === document.activeElement;
-  view.bars = answer.histogram && histogram({
-    ...answer.histogram, radius: state.radius, reach: answer.results.at(-1)?.distance ?? null,
-    onRadius: (radius, done) => {
-      words.firstChild.textContent = withinWords(answer.histogram, radius);
-      view.grid?.within(radius);
-      drawEnd(view, answer, radius);
-      if (done) page.note({ radius });
-    },
-  });
+  view.bars =
+    answer.histogram &&
+    histogram({
+      ...answer.histogram,
+      radius: state.radius,
+      reach: answer.results.at(-1)?.distance ?? null,
+      onRadius: (radius, done) => {
+        words.firstChild.textContent = withinWords(answer.histogram, radius);
+        view.grid?.within(radius);
+        drawEnd(view, answer, radius);
+        if (done) page.note({ radius });
+      },
+    });
   fill(top, view.bars, controls);
   if (handle) top.querySelector(".handle")?.focus({ preventScroll: true });
   drawEnd(view, answer, state.radius);
@@ -101,7 +163,15 @@ function drawGrid(view, answer) {
   const { page, body } = view;
   if (!answer.results.length) {
     view.grid = null;
-    return fill(body, emptyNotice("Nothing found", page.state.exclude.length || page.state.where || page.state.labels.length ? "No item is left by the filter. Remove a part of it." : "The index holds no other item."));
+    return fill(
+      body,
+      emptyNotice(
+        "Nothing found",
+        page.state.exclude.length || page.state.where || page.state.labels.length
+          ? "No item is left by the filter. Remove a part of it."
+          : "The index holds no other item.",
+      ),
+    );
   }
   view.grid = grid(tieGroups(answer.results, answer.histogram), {
     hrefOf: page.hrefOfItem,
@@ -109,7 +179,7 @@ function drawGrid(view, answer) {
     onPoint: (item, element) => point(view, item, element),
     onMore: ({ distance }) => page.showAll(answer, distance),
   });
-  view.end = h("p", { class: "end" });
+  view.end = h("p.end");
   fill(body, view.grid, view.end);
 }
 
@@ -117,13 +187,21 @@ function drawEnd(view, answer, radius) {
   if (!view.end || !view.grid) return;
   const last = answer.results.at(-1).distance;
   const all = answer.histogram ? countWithin(answer.histogram.counts, radius) : answer.items;
-  const left = all - answer.results.filter((each) => radius === null || each.distance === null || each.distance <= radius).length;
+  const left =
+    all - answer.results.filter((each) => radius === null || each.distance === null || each.distance <= radius).length;
   const nearest = answer.results[0].distance;
-  if (radius !== null && nearest !== null && nearest > radius) return void fill(view.end, `Nothing within radius ${radius}; the nearest item is at distance ${nearest}.`);
+  if (radius !== null && nearest !== null && nearest > radius)
+    return void fill(view.end, `Nothing within radius ${radius}; the nearest item is at distance ${nearest}.`);
   if (left <= 0 || (radius !== null && last > radius)) return void fill(view.end);
   const { k } = view.page.service.limits;
-  const button = answer.results.length < k && h("button", { class: "button", type: "button", text: "More results", title: "Twice as many results (m)", on: { click: () => more(view) } });
-  fill(view.end, h("span", { text: `${several(left, "more item")}${radius === null ? "" : ` within radius ${radius}`}` }), button || h("span", { text: `· the server gives at most ${number(k)}` }));
+  const button =
+    answer.results.length < k &&
+    h("button.button", { text: "More results", title: "Twice as many results (m)", onclick: () => more(view) });
+  fill(
+    view.end,
+    h("span", `${several(left, "more item")}${radius === null ? "" : ` within radius ${radius}`}`),
+    button || h("span", `· the server gives at most ${number(k)}`),
+  );
 }
 
 function more({ page }) {
@@ -142,7 +220,9 @@ function point({ page, strip }, item, element) {
 }
 
 function timingWords({ timings, how }) {
-  const parts = ["decode", "model", "ranking"].filter((name) => timings[name] > 0).map((name) => `${name} ${timings[name] < 10 ? timings[name].toFixed(1) : Math.round(timings[name])}`);
+  const parts = ["decode", "model", "ranking"]
+    .filter((name) => timings[name] > 0)
+    .map((name) => `${name} ${timings[name] < 10 ? timings[name].toFixed(1) : Math.round(timings[name])}`);
   return parts.length ? `${parts.join(" · ")} ms${how ? ` · ${how}` : ""}` : "";
 }
 
@@ -153,30 +233,63 @@ function complain(view, error, file) {
   const actions = [];
   if (isFilter) actions.push({ text: "Remove the filter", run: () => page.go(structuredClone(NO_FILTER)) });
   if (error.status === 0 || error.status >= 500) actions.push({ text: "Try again", run: () => view.page.again(file) });
-  if (!isFilter && error.status === 404) actions.push({ text: "Begin anew", run: () => page.go({ id: null, code: null, exclude: [] }) });
+  if (!isFilter && error.status === 404)
+    actions.push({ text: "Begin anew", run: () => page.go({ id: null, code: null, exclude: [] }) });
   if (file && error.status !== 0) actions.push({ text: "Choose another picture", run: () => page.box.choose() });
   view.grid = view.answer = null;
   fill(view.top);
-  const title = isFilter ? "The filter cannot be used" : error.status === 404 ? "No such item" : file && error.status >= 400 && error.status < 500 ? "The picture cannot be used" : error.title;
+  const title = isFilter
+    ? "The filter cannot be used"
+    : error.status === 404
+      ? "No such item"
+      : file && error.status >= 400 && error.status < 500
+        ? "The picture cannot be used"
+        : error.title;
   fill(view.body, errorNotice({ title, detail: error.detail, message: error.message }, actions));
   view.timings.textContent = "";
   if (!file && !isFilter) view.strip.empty();
 }
 
 /** First use: say how to begin, and show some items to begin with. */
-async function begin(view, info) {
+async function beginAnew(view, info) {
   view.answer = view.grid = null;
   view.strip.empty();
   view.filter.complain(null);
   view.timings.textContent = "";
   fill(view.top);
-  const samples = h("div", { class: "samples" });
-  const words = info.encodes ? "Drop a picture here. Everything stays on this machine." : "Choose an item to see what is near it. This index has no model, so a picture of your own cannot be the query.";
-  const choose = info.encodes && h("p", { class: "actions" }, h("button", { class: "button first", type: "button", text: "Choose a picture", title: "Choose a picture (o)", on: { click: () => view.page.box.choose() } }));
+  const samples = h("div.samples");
+  const words = info.encodes
+    ? "Drop a picture here. Everything stays on this machine."
+    : "Choose an item to see what is near it. This index has no model, so a picture of your own cannot be the query.";
+  const choose =
+    info.encodes &&
+    h(
+      "p.actions",
+      h("button.button.first", {
+        text: "Choose a picture",
+        title: "Choose a picture (o)",
+        onclick: () => view.page.box.choose(),
+      }),
+    );
   fill(view.body, emptyNotice(`Search ${several(info.items, "item")} in ${info.name}`, words, choose || "", samples));
   const items = await view.page.samples(info).catch(() => []);
   if (samples.isConnected && items.length) {
-    fill(samples, h("h3", { text: info.encodes ? "Or begin with one of these" : "Begin with one of these" }),
-      h("ul", { class: "grid", role: "list" }, items.map((item) => h("li", {}, tile({ ...item, relevant: null, distance: null }, { href: view.page.hrefOfItem(item), title: spoken(item) })))));
+    fill(
+      samples,
+      h("h3", info.encodes ? "Or begin with one of these" : "Begin with one of these"),
+      h(
+        "ul.grid",
+        { role: "list" },
+        items.map((item) =>
+          h(
+            "li",
+            tile(
+              { ...item, relevant: null, distance: null },
+              { href: view.page.hrefOfItem(item), title: spoken(item) },
+            ),
+          ),
+        ),
+      ),
+    );
   }
 }

@@ -10,12 +10,17 @@ import { fill, h } from "./dom.js";
  */
 export function errorNotice(error, actions = []) {
   const detail = error.detail ?? `${error.message ?? error}`;
-  return h("div", { class: "notice error", role: "alert" }, h("h2", { text: error.title ?? "Something went wrong in the page" }),
-    h("p", { text: detail }), actions.length > 0 && h("p", { class: "actions" }, actions.map(actionButton)));
+  return h(
+    "div.notice.error",
+    { role: "alert" },
+    h("h2", error.title ?? "Something went wrong in the page"),
+    h("p", detail),
+    actions.length > 0 && h("p.actions", actions.map(actionButton)),
+  );
 }
 
 function actionButton({ text, title, run }) {
-  return h("button", { type: "button", class: "button", text, title: title ?? text, on: { click: run } });
+  return h("button.button", { text, title: title ?? text, onclick: run });
 }
 
 /**
@@ -23,13 +28,17 @@ function actionButton({ text, title, run }) {
  * @param {string} title @param {string} detail @param {...Node} children @returns {HTMLElement}
  */
 export function emptyNotice(title, detail, ...children) {
-  return h("div", { class: "notice" }, h("h2", { text: title }), h("p", { text: detail }), ...children);
+  return h("div.notice", h("h2", title), h("p", detail), ...children);
 }
 
 /** Grey cells in place of pictures to come. @param {number} count @returns {HTMLElement} */
 export function skeleton(count) {
-  const cells = Array.from({ length: count }, () => h("li", {}, h("span", { class: "tile waiting" })));
-  return h("div", { class: "groups", "aria-hidden": "true" }, h("section", { class: "group" }, h("h3", {}, h("span", { class: "bone" })), h("ul", { class: "grid", role: "list" }, cells)));
+  const cells = Array.from({ length: count }, () => h("li", h("span.tile.waiting")));
+  return h(
+    "div.groups",
+    { "aria-hidden": "true" },
+    h("div.group", h("h3", h("span.bone")), h("ul.grid", { role: "list" }, cells)),
+  );
 }
 
 const PATIENCE = 300; // ms before a spinner: quick answers do not flicker
@@ -60,7 +69,7 @@ export function newest(element) {
   };
 }
 
-const LIVE = h("p", { class: "spoken", role: "status", "aria-live": "polite" });
+const LIVE = h("p.spoken", { role: "status", "aria-live": "polite" });
 
 /** Tell screen readers what changed. @param {string} text */
 export function say(text) {

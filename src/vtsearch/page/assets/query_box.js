@@ -8,17 +8,33 @@ import { h, icon } from "./dom.js";
  * @returns {HTMLElement} with `focusText()` and `choose()`
  */
 export function queryBox({ onFile, onText }) {
-  const text = h("input", {
-    type: "search", class: "ask", placeholder: "Drop, paste or choose a picture, or type an id or a code", autocomplete: "off", spellcheck: "false",
-    "aria-label": "Query: id or code", title: "An id, or a code in hexadecimal; Enter searches (/)", enterkeyhint: "search",
+  const text = h("input.ask", {
+    type: "search",
+    placeholder: "Drop, paste or choose a picture, or type an id or a code",
+    autocomplete: "off",
+    spellcheck: "false",
+    "aria-label": "Query: id or code",
+    title: "An id, or a code in hexadecimal; Enter searches (/)",
+    enterkeyhint: "search",
   });
   const file = h("input", { type: "file", accept: "image/*", hidden: true, "aria-label": "Picture" });
   file.addEventListener("change", () => {
     if (file.files[0]) onFile(file.files[0]);
     file.value = "";
   });
-  const choose = h("button", { class: "square", type: "button", title: "Choose a picture (o)", "aria-label": "Choose a picture", on: { click: () => file.click() } }, icon("picture"));
-  const form = h("form", { class: "asks", role: "search", on: { submit } }, choose, text, h("kbd", { text: "/", "aria-hidden": "true" }), file);
+  const choose = h(
+    "button.square",
+    { title: "Choose a picture (o)", "aria-label": "Choose a picture", onclick: () => file.click() },
+    icon("picture"),
+  );
+  const form = h(
+    "form.asks",
+    { role: "search", onsubmit: submit },
+    choose,
+    text,
+    h("kbd", { text: "/", "aria-hidden": "true" }),
+    file,
+  );
   function submit(event) {
     event.preventDefault();
     if (!text.value.trim()) return;
@@ -35,7 +51,7 @@ export function queryBox({ onFile, onText }) {
 }
 
 function takeDrops(onFile) {
-  const cover = h("div", { class: "drop", hidden: true }, h("p", { text: "Drop the picture to search with it" }));
+  const cover = h("div.drop", { hidden: true }, h("p", "Drop the picture to search with it"));
   document.body.append(cover);
   let inside = 0;
   const hasFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");

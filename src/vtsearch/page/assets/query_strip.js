@@ -12,30 +12,35 @@ const REMEMBERED = 12;
  * @returns {HTMLElement} with `show(answer)`, `waiting(item | null)` and `compare(code | null)`
  */
 export function queryStrip(page) {
-  const body = h("div", { class: "query" });
+  const body = h("div.query");
   const bits = fold("Bits", "The code of the query (b)");
-  const past = h("section", { class: "past", hidden: true });
-  const element = h("section", { class: "strip", "aria-label": "Query" }, h("h2", { text: "Query" }), body, bits, past);
+  const past = h("section.past", { hidden: true });
+  const element = h("section.strip", { "aria-label": "Query" }, h("h2", "Query"), body, bits, past);
   const history = [];
   let panel = null;
   let code = null;
   element.show = (answer) => {
     const query = answer.query && (answer.query.id !== null || answer.query.code) ? answer.query : null;
-    fill(body, query ? queryBody(query, page) : h("p", { class: "quiet", text: "No query: the items that the filter leaves." }));
+    fill(body, query ? queryBody(query, page) : h("p.quiet", "No query: the items that the filter leaves."));
     bits.hidden = !query?.code;
     if (query?.code && (query.code !== code || panel?.dataset.index !== answer.index)) {
       panel?.remove();
-      panel = bitsPanel({ code: query.code, bits: answer.bits, ask: (bit) => page.answer({ what: "bit", index: answer.index, bit }), hrefOf: page.hrefOfItem });
+      panel = bitsPanel({
+        code: query.code,
+        bits: answer.bits,
+        ask: (bit) => page.answer({ what: "bit", index: answer.index, bit }),
+        hrefOf: page.hrefOfItem,
+      });
       panel.dataset.index = answer.index;
       code = query.code;
       bits.append(panel);
-      fill(bits.firstChild, "Bits", h("span", { class: "quiet", text: answer.bits }));
+      fill(bits.firstChild, "Bits", h("span.quiet", answer.bits));
     }
     if (query) remember(history, query, answer.index, page);
     showPast(past, history, page);
   };
   element.empty = () => {
-    fill(body, h("p", { class: "quiet", text: "No query yet." }));
+    fill(body, h("p.quiet", "No query yet."));
     bits.hidden = true;
     showPast(past, history, page);
   };
@@ -53,11 +58,29 @@ function queryBody(query, page) {
   const name = shown.id ?? `code ${query.code.slice(0, 16)}${query.code.length > 16 ? "…" : ""}`;
   const about = Object.entries(query.metadata ?? {}).filter(([, value]) => value !== null);
   return [
-    shown.thumbnail || shown.id !== null ? h("div", { class: "frame" }, picture(shown, { large: true, eager: true })) : null,
-    h("div", { class: "about" },
-      query.names?.length > 0 && h("p", { class: "label", text: query.names.join(", ") }),
-      h("p", { class: "name", title: name }, query.id !== null && query.image ? h("a", { href: query.image, target: "_blank", rel: "noopener", text: shortName(name), title: `Open the file ${name}` }) : shortName(name)),
-      about.length > 0 && h("dl", { class: "meta" }, about.map(([column, value]) => h("div", {}, h("dt", { text: column }), h("dd", { title: value, text: valueWords(value) }))))),
+    shown.thumbnail || shown.id !== null ? h("div.frame", picture(shown, { large: true, eager: true })) : null,
+    h(
+      "div.about",
+      query.names?.length > 0 && h("p.label", query.names.join(", ")),
+      h(
+        "p.name",
+        { title: name },
+        query.id !== null && query.image
+          ? h("a", {
+              href: query.image,
+              target: "_blank",
+              rel: "noopener",
+              text: shortName(name),
+              title: `Open the file ${name}`,
+            })
+          : shortName(name),
+      ),
+      about.length > 0 &&
+        h(
+          "dl.meta",
+          about.map(([column, value]) => h("div", h("dt", column), h("dd", { title: value, text: valueWords(value) }))),
+        ),
+    ),
   ];
 }
 
@@ -67,13 +90,36 @@ function remember(history, query, index, page) {
   const at = history.findIndex(same);
   if (at >= 0) history.splice(at, 1);
   const upload = query.id === null ? page.searcher.uploaded(query.code) : undefined;
-  history.unshift({ key, index, item: { ...query, id: query.id ?? upload?.name ?? "code", thumbnail: upload?.url ?? query.thumbnail } });
+  history.unshift({
+    key,
+    index,
+    item: { ...query, id: query.id ?? upload?.name ?? "code", thumbnail: upload?.url ?? query.thumbnail },
+  });
   history.length = Math.min(history.length, REMEMBERED + 1);
 }
 
 function showPast(past, history, page) {
   const earlier = history.filter((each) => each.index === page.info().name).slice(1);
   past.hidden = !earlier.length;
-  fill(past, h("h3", { text: "Before" }), h("ul", { role: "list" }, earlier.map(({ key, item }) =>
-    h("li", {}, tile({ ...item, distance: null, relevant: null }, { href: page.href({ ...key, exclude: [] }), title: `Go back to ${spoken(item)}, ${shortName(item.id)}`, eager: true })))));
+  fill(
+    past,
+    h("h3", "Before"),
+    h(
+      "ul",
+      { role: "list" },
+      earlier.map(({ key, item }) =>
+        h(
+          "li",
+          tile(
+            { ...item, distance: null, relevant: null },
+            {
+              href: page.href({ ...key, exclude: [] }),
+              title: `Go back to ${spoken(item)}, ${shortName(item.id)}`,
+              eager: true,
+            },
+          ),
+        ),
+      ),
+    ),
+  );
 }

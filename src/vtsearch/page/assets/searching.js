@@ -14,7 +14,12 @@ export function requestOf(state, info, limits) {
   if (state.id === null && state.code === null && where === null) return null;
   const source = state.id !== null ? { id: state.id } : state.code !== null ? { code: state.code } : {};
   return {
-    index: info.name, ...source, k: Math.min(state.k, limits.k), where, exclude_self: !state.itself, exclude: state.exclude,
+    index: info.name,
+    ...source,
+    k: Math.min(state.k, limits.k),
+    where,
+    exclude_self: !state.itself,
+    exclude: state.exclude,
   };
 }
 
@@ -44,8 +49,22 @@ export function searcher(answer) {
       const { id: _, code: __, ...rest } = request;
       const found = await answer({ what: "search", ...rest, file });
       const { code } = found.query;
-      if (!uploads.has(code)) uploads.set(code, { file, url: URL.createObjectURL(file), name: file.name || "pasted picture" });
-      return keep(keyOf({ index: rest.index, code, k: rest.k, where: rest.where, exclude_self: rest.exclude_self, exclude: rest.exclude }, info), found);
+      if (!uploads.has(code))
+        uploads.set(code, { file, url: URL.createObjectURL(file), name: file.name || "pasted picture" });
+      return keep(
+        keyOf(
+          {
+            index: rest.index,
+            code,
+            k: rest.k,
+            where: rest.where,
+            exclude_self: rest.exclude_self,
+            exclude: rest.exclude,
+          },
+          info,
+        ),
+        found,
+      );
     },
     /** The picture that a code was made of, if it was uploaded here. @returns {{file: File, url: string, name: string}|undefined} */
     uploaded: (code) => uploads.get(code),

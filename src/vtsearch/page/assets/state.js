@@ -25,9 +25,25 @@
 
 /** @type {State} */
 export const DEFAULTS = {
-  room: "neighbours", index: null, id: null, code: null, k: 50, radius: null, labels: [], ranges: {}, values: {},
-  where: "", itself: false, exclude: [], other: null, class: null, cell: null, within: 4, keep: "first",
-  decided: false, theme: null,
+  room: "neighbours",
+  index: null,
+  id: null,
+  code: null,
+  k: 50,
+  radius: null,
+  labels: [],
+  ranges: {},
+  values: {},
+  where: "",
+  itself: false,
+  exclude: [],
+  other: null,
+  class: null,
+  cell: null,
+  within: 4,
+  keep: "first",
+  decided: false,
+  theme: null,
 };
 
 const NUMBERS = new Set(["k", "radius", "class", "within"]);
@@ -52,7 +68,9 @@ function valueOf(name, text) {
   if (TEXTS.has(name)) return text;
   if (NUMBERS.has(name)) {
     const value = Number(text);
-    return text !== "" && Number.isInteger(value) && value >= (name === "k" ? 1 : 0) && value <= LARGEST[name] ? value : undefined;
+    return text !== "" && Number.isInteger(value) && value >= (name === "k" ? 1 : 0) && value <= LARGEST[name]
+      ? value
+      : undefined;
   }
   try {
     const value = JSON.parse(text);
@@ -68,7 +86,10 @@ function isSound(name, value) {
   if (name === "exclude") return Array.isArray(value) && value.every((each) => typeof each === "string");
   if (name === "cell") return Array.isArray(value) && value.length === 2 && value.every(Number.isInteger);
   const lists = value && typeof value === "object" && !Array.isArray(value) ? Object.values(value) : [null];
-  const fits = name === "ranges" ? (list) => list.length === 2 && list.every((each) => each === null || Number.isFinite(each)) : () => true;
+  const fits =
+    name === "ranges"
+      ? (list) => list.length === 2 && list.every((each) => each === null || Number.isFinite(each))
+      : () => true;
   return lists.every((list) => Array.isArray(list) && fits(list));
 }
 

@@ -14,7 +14,7 @@ export function itemOf(element) {
 
 /** The last part of an id. @param {string|null} id @returns {string} */
 export function shortName(id) {
-  return id === null || id === undefined ? "" : id.split("/").filter(Boolean).at(-1) ?? id;
+  return id === null || id === undefined ? "" : (id.split("/").filter(Boolean).at(-1) ?? id);
 }
 
 /** What an item shows, in words: its classes, or its name. @param {object} item @returns {string} */
@@ -29,9 +29,15 @@ export function spoken(item) {
  */
 export function picture(item, { large = false, eager = false } = {}) {
   const source = (large && item.image) || item.thumbnail;
-  const missing = () => h("span", { class: "missing", text: shortName(item.id) || "no picture" });
+  const missing = () => h("span.missing", shortName(item.id) || "no picture");
   if (!source) return missing();
-  const image = h("img", { src: source, alt: "", decoding: "async", loading: eager ? "eager" : "lazy", draggable: "false" });
+  const image = h("img", {
+    src: source,
+    alt: "",
+    decoding: "async",
+    loading: eager ? "eager" : "lazy",
+    draggable: "false",
+  });
   image.addEventListener("error", () => image.replaceWith(missing()), { once: true });
   return image;
 }
@@ -43,16 +49,32 @@ export function picture(item, { large = false, eager = false } = {}) {
  *   caption?: string, title?: string, eager?: boolean}} [options]
  * @returns {HTMLElement}
  */
-export function tile(item, { relevant = item.relevant, distance = item.distance, href, onOpen, caption, title, eager } = {}) {
+export function tile(
+  item,
+  { relevant = item.relevant, distance = item.distance, href, onOpen, caption, title, eager } = {},
+) {
   const known = relevant === true || relevant === false;
-  const words = [spoken(item), Number.isInteger(distance) && `distance ${distance}`, known && (relevant ? "relevant" : "not relevant"), caption];
+  const words = [
+    spoken(item),
+    Number.isInteger(distance) && `distance ${distance}`,
+    known && (relevant ? "relevant" : "not relevant"),
+    caption,
+  ];
   const tag = href ? "a" : onOpen ? "button" : "span";
-  const element = h(tag, {
-    class: known ? (relevant ? "tile relevant" : "tile other") : "tile",
-    href, title, type: tag === "button" ? "button" : null, role: tag === "span" ? "img" : null,
-    "aria-label": words.filter(Boolean).join(", "),
-    on: onOpen ? { click: (event) => onOpen(item, event) } : {},
-  }, picture(item, { eager }), caption && h("span", { class: "caption", text: caption }));
+  const element = h(
+    tag,
+    {
+      class: known ? (relevant ? "tile relevant" : "tile other") : "tile",
+      href,
+      title,
+      type: tag === "button" ? "button" : null,
+      role: tag === "span" ? "img" : null,
+      "aria-label": words.filter(Boolean).join(", "),
+      on: onOpen ? { click: (event) => onOpen(item, event) } : {},
+    },
+    picture(item, { eager }),
+    caption && h("span.caption", caption),
+  );
   ITEMS.set(element, item);
   return element;
 }
@@ -85,17 +107,17 @@ export function tieGroups(results, histogram) {
  * @returns {HTMLElement} with `rove` (see roving.js) and `within(radius)`, which hides what is farther
  */
 export function grid(groups, { hrefOf, onOpen, onPoint, onMore } = {}) {
-  const element = h("div", { class: "groups" });
+  const element = h("div.groups");
   const jobs = [];
   for (const group of groups) {
-    const list = h("ul", { class: "grid", role: "list" });
     const name = group.distance === null ? several(group.items.length, "item") : `distance ${group.distance}`;
-    element.append(h("section", { class: "group", "data-distance": group.distance, "aria-label": name }, groupHeading(group, onMore), list));
+    const list = h("ul.grid", { role: "list", "aria-label": name });
+    element.append(h("div.group", { "data-distance": group.distance }, groupHeading(group, onMore), list));
     for (const item of group.items) jobs.push([list, item]);
   }
   const make = (from, to) => {
     for (const [list, item] of jobs.slice(from, to)) {
-      list.append(h("li", {}, tile(item, { href: hrefOf?.(item), onOpen })));
+      list.append(h("li", tile(item, { href: hrefOf?.(item), onOpen })));
     }
     if (to < jobs.length) requestAnimationFrame(() => element.isConnected && make(to, to + PER_FRAME));
   };
@@ -111,12 +133,20 @@ function groupHeading({ distance, items, count = items.length, relevant }, onMor
   const words = [several(count, "item"), relevant !== null && relevant !== undefined && `${relevant} relevant`];
   const hidden = count > items.length;
   if (hidden) words.push(`${items.length} shown`);
-  const more = hidden && onMore && h("button", {
-    class: "link", type: "button", text: "show all", title: `Show all items at distance ${distance}`,
-    on: { click: () => onMore({ distance, items, count }) },
-  });
-  return h("h3", {}, distance !== null && h("strong", { text: `distance ${distance}` }),
-    h("span", { text: words.filter(Boolean).join(" · ") }), more);
+  const more =
+    hidden &&
+    onMore &&
+    h("button.link", {
+      text: "show all",
+      title: `Show all items at distance ${distance}`,
+      onclick: () => onMore({ distance, items, count }),
+    });
+  return h(
+    "h3",
+    distance !== null && h("strong", `distance ${distance}`),
+    h("span", words.filter(Boolean).join(" · ")),
+    more,
+  );
 }
 
 function pointAt(element, onPoint) {

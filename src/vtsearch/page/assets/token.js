@@ -28,8 +28,23 @@ export function askToken(first) {
 
 function typedToken(wrong) {
   return new Promise((resolve) => {
-    const field = h("input", { type: "password", required: true, autocomplete: "current-password", "aria-label": "Token" });
-    const form = h("form", {}, h("p", { text: wrong ? "That token is not the server's. Look it up where the server was started." : "The server asks for the token that it was started with." }), field, h("button", { class: "button first", text: "Continue" }));
+    const field = h("input", {
+      type: "password",
+      required: true,
+      autocomplete: "current-password",
+      "aria-label": "Token",
+    });
+    const form = h(
+      "form",
+      h(
+        "p",
+        wrong
+          ? "That token is not the server's. Look it up where the server was started."
+          : "The server asks for the token that it was started with.",
+      ),
+      field,
+      h("button.button.first", { type: "submit" }, "Continue"),
+    );
     const dialog = modal("Token", form);
     form.addEventListener("submit", (event) => {
       event.preventDefault();

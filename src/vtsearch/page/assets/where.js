@@ -12,7 +12,8 @@ const named = (column) => `"${column.replaceAll('"', '""')}"`;
  */
 export function whereOf(state, info, without = "") {
   const parts = [];
-  if (state.labels.length && without !== "labels" && info.labels !== "none") parts.push(labelsIn(state.labels, info.labels));
+  if (state.labels.length && without !== "labels" && info.labels !== "none")
+    parts.push(labelsIn(state.labels, info.labels));
   for (const [column, [least, most]] of Object.entries(state.ranges)) {
     if (column === without || !Object.hasOwn(info.columns, column)) continue;
     if (least !== null) parts.push(`${named(column)} >= ${literal(least)}`);
