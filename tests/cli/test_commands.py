@@ -254,11 +254,13 @@ def test_indexes_are_evaluated_as_the_reference_does(codes, tmp_path, capsys):
     assert (found["protocol"], found["split"], found["bits"]) == ("digits", split, BITS)
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [
         "pr_curve.png",
+        "report.html",
         "report.json",
         "report.md",
         "retrievals.png",
     ]
     assert "report.md" in said.err
+    assert "report.html" in said.err
     text = printed(capsys, "evaluate", *words).out
     assert f"mAP@50        {expected:.6f}  expected" in text
     assert "protocol digits" in text
@@ -386,7 +388,9 @@ def test_the_demo_trains_and_says_where_to_look(tmp_path, capsys):
     out = printed(capsys, "demo", "--output", tmp_path / "demo", "--epochs", "1", "--bits", "8").out
     assert "trained model" in out
     assert "random codes" in out
-    for name in ("report.md", "retrievals.png", "pr_curve.png", "final", "codes/database"):
+    places = [line for line in out.splitlines() if str(tmp_path / "demo") in line]
+    assert places[0] == f"report   {tmp_path / 'demo' / 'report.html'}"
+    for name in ("report.html", "retrievals.png", "pr_curve.png", "final", "codes/database"):
         assert str(tmp_path / "demo" / name) in out
         assert (tmp_path / "demo" / name).exists()
     command = next(line for line in out.splitlines() if line.startswith("  vtsearch search")).split()[1:]

@@ -86,7 +86,7 @@ def _scores(result: RunResult) -> list[str]:
 
 def _places(output: Path) -> list[str]:
     places = {
-        "report": "report.md",
+        "report": "report.html",
         "answers": "retrievals.png",
         "curves": "pr_curve.png",
         "model": "final",

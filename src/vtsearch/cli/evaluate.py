@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from vtsearch.cli.code_inputs import (
     refuse_mixing,
     shared_positions,
 )
+from vtsearch.cli.evaluation_subjects import subjects_of
 from vtsearch.cli.output import check_output_folder, json_text
 from vtsearch.cli.parser import WHERE, CommandParser
 from vtsearch.cli.progress import scanning
@@ -36,6 +37,8 @@ from vtsearch.reports import (
     spread_over_classes,
     write_report,
 )
+from vtsearch.reports.html_report import write_subjects
+from vtsearch.reports.inputs import context_of
 from vtsearch.reports.markdown import UNKNOWN, choices, percent
 
 if TYPE_CHECKING:
@@ -76,8 +79,8 @@ def parser() -> CommandParser:
         help="compare with other codes of the same queries and items, index folders or .npy, of any length: "
         "the difference in mAP, its interval and its p-value",
     )
-    command.add_argument("--report", help="folder to write report.json, report.md and figures into")
-    command.add_argument("--pictures", type=int, default=8, help="queries in the report's picture")
+    command.add_argument("--report", help="folder to write report.html, report.json, report.md and figures into")
+    command.add_argument("--pictures", type=int, default=8, help="queries in the report's pictures")
     command.add_argument("--images", help="folder of the images of both indexes, if it has moved")
     command.add_argument("--json", action="store_true", help="print JSON")
     return command
@@ -117,9 +120,14 @@ def run(argv: list[str]) -> int:
         print(f"vtsearch evaluate: warning: {warning}", file=sys.stderr)
     context = _context(database, ["vtsearch evaluate", *argv], args.against, warning)
     if args.report is not None:
-        rows = _rows(pair, args.pictures, exclude, args.images)
+        images = [None, None] if args.pictures == 0 else _pictures(pair, args.images)
+        rows = _rows(pair, args.pictures, exclude, images)
         path = write_report(args.report, evaluation, context, comparison=comparison, retrievals=rows)
         print(f"report: {path}", file=sys.stderr)
+        subjects = subjects_of(args, pair, others, images, evaluation=evaluation, context=context, exclude=exclude)
+        print(f"report: {write_subjects(args.report, subjects, pictures=args.pictures)}", file=sys.stderr)
+        for note in filter(None, (side.note() for side in images if side is not None)):
+            print(f"vtsearch evaluate: {note}", file=sys.stderr)
     print((as_json if args.json else as_text)(evaluation, context, comparison))
     return 0
 
@@ -225,37 +233,33 @@ def _context(
     versus = UNKNOWN if against is None else " and ".join(against)
     if database.index is None:
         return ReportContext(protocol="arrays", command=" ".join(command), against=versus, warning=warning)
-    description, fingerprints = database.index.description, database.index.fingerprints
-    return ReportContext(
-        protocol=description.get("protocol", str(database.index.path)),
-        split=fingerprints.get("split", UNKNOWN),
-        model=fingerprints.get("model", UNKNOWN),
-        preprocessing=fingerprints.get("preprocessing", UNKNOWN),
-        framework=description.get("framework", UNKNOWN),
-        backbone=description.get("backbone", UNKNOWN),
-        command=" ".join(command),
-        against=versus,
-        remark=description.get("remark", ""),
-        warning=warning,
-    )
+    context = context_of(database.index, str(database.index.path))
+    return replace(context, command=" ".join(command), against=versus, warning=warning)
 
 
-def _rows(pair: CodePair, count: int, exclude: NDArray[np.int64] | None, images: str | None) -> list[RetrievalRow]:
-    """Queries of every class with their answers, if both indexes have the paths of their images."""
-    queries, database = pair
-    if count == 0 or queries.index is None or database.index is None:
-        return []
-    if not (knows_images(queries.index) and knows_images(database.index)):
-        return []
+def _pictures(pair: CodePair, images: str | None) -> list[Pictures | None]:
+    """The pictures of both sides, if both indexes have the paths of their images."""
+    indexes = [side.index for side in pair if side.index is not None and knows_images(side.index)]
+    if len(indexes) < len(pair):
+        return [None, None]
     try:
-        sides = [Pictures(ImageLocator.of(side.index, root=images)) for side in (queries, database) if side.index]
+        return [Pictures(ImageLocator.of(index, root=images)) for index in indexes]
     except (VtsearchError, OSError) as error:
         print(f"vtsearch evaluate: the report has no pictures: {format_error(error)}", file=sys.stderr)
+        return [None, None]
+
+
+def _rows(
+    pair: CodePair, count: int, exclude: NDArray[np.int64] | None, pictures: Sequence[Pictures | None]
+) -> list[RetrievalRow]:
+    """Queries of every class with their answers, if there are pictures."""
+    queries, database = pair
+    asking, answering = pictures
+    if asking is None or answering is None or queries.index is None:
         return []
-    asking = PicturedSide(queries.array(), queries.labels, sides[0].load)
-    answering = PicturedSide(database.database, database.labels, sides[1].load)
+    sides = (
+        PicturedSide(queries.array(), queries.labels, asking.load),
+        PicturedSide(database.database, database.labels, answering.load),
+    )
     chosen = spread_over_classes(queries.labels, count)
-    rows = retrieval_rows(asking, answering, chosen, queries.index.classes, exclude=exclude)
-    for note in filter(None, (side.note() for side in sides)):
-        print(f"vtsearch evaluate: {note}", file=sys.stderr)
-    return rows
+    return retrieval_rows(*sides, chosen, queries.index.classes, exclude=exclude)

@@ -39,7 +39,7 @@ def parser() -> CommandParser:
     command.add_argument(
         "folders",
         nargs="+",
-        help="runs of vtsearch train, grids of vtsearch reproduce, indexes, or folders with a query and a database index",
+        help="runs of vtsearch train, grids of vtsearch reproduce, indexes, folders with a query and a database index",
     )
     command.add_argument("--output", required=True, help="the HTML file; an existing one is replaced")
     command.add_argument("--title", help="title of the report; by default what it is about")

@@ -181,6 +181,6 @@ def _table(result: RunResult, config: TrainConfig, output: Path) -> str:
         f"{about}, ties expected, normalizer retrieved",
         *remark,
         f"trained {result.epochs} epochs in {result.seconds:.0f} s, {result.images_per_second:.0f} images/s",
-        f"{output}: report.md, final/ (the model), codes/ (its codes), {best}",
+        f"{output}: report.html, report.md, final/ (the model), codes/ (its codes), {best}",
     ]
     return "\n".join(lines)

@@ -135,13 +135,13 @@ def grouped(subjects: Sequence[Subject]) -> list[Group]:
 def setting_of(subject: Subject, evaluation: Evaluation) -> Setting:
     """What the scores of a subject depend on, its method aside."""
     return Setting(
-        protocol="leave-one-out" if subject.database_holds_queries else subject.context.protocol,
+        protocol="leave-one-out" if subject.leave_one_out else subject.protocol,
         remark=subject.context.remark,
         queries=evaluation.queries,
         database=evaluation.database,
         k=evaluation.k,
         normalizer=evaluation.normalizer,
-        leave_one_out=subject.queries if subject.database_holds_queries else "",
+        leave_one_out=subject.queries if subject.leave_one_out else "",
     )
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vtsearch._atomic_io import write_file
 from vtsearch._validate import whole_number
 from vtsearch.page.bundle import one_file
 from vtsearch.reports.document import Document, Section, plain
 from vtsearch.reports.groups import best_of, grouped, methods_of
-from vtsearch.reports.inputs import open_subjects
+from vtsearch.reports.inputs import open_subjects, run_subject
+from vtsearch.reports.method_names import method_names
+from vtsearch.reports.saved_run import read_run
 from vtsearch.reports.sections.classes import classes
 from vtsearch.reports.sections.codes import codes
 from vtsearch.reports.sections.comparisons import comparisons
@@ -74,6 +77,36 @@ def write_html_report(
     count = whole_number("pictures", pictures, 0)
     subjects = open_subjects([Path(folder) for folder in folders], images=images, titles=titles)
     return write_document(report_of(subjects, title=title, pictures=count), Path(output))
+
+
+def write_run_report(
+    folder: Path, result: Mapping[str, Any], *, images: Images | None = None, titles: Mapping[str, str] | None = None
+) -> Path:
+    """Write report.html to the folder of a run, all of whose other files are there but result.json; returns its path.
+
+    Args:
+        folder: of the run.
+        result: the content of its result.json.
+        images: how the images of an index are loaded.
+        titles: framework -> its name in papers.
+
+    Raises:
+        VtsearchError: files that are not those of a run.
+        OSError: a folder that cannot be written.
+    """
+    run = read_run(folder, result)
+    subject = run_subject(run, folder.absolute().name, images)
+    (method,) = method_names([run], titles or {})
+    return write_document(report_of([replace(subject, method=method)]), folder / FILE)
+
+
+def write_subjects(folder: str | PathLike[str], subjects: Sequence[Subject], *, pictures: int = PICTURES) -> Path:
+    """Write report.html about some subjects to a folder; returns its path.
+
+    Raises:
+        OSError: a folder that cannot be written.
+    """
+    return write_document(report_of(subjects, pictures=pictures), Path(folder) / FILE)
 
 
 def write_document(document: Document, output: Path) -> Path:
@@ -142,7 +175,7 @@ def _first_of_each(groups: Sequence[Group]) -> list[Subject]:
 
 
 def _title(subjects: Sequence[Subject]) -> str:
-    protocols = list(dict.fromkeys(subject.context.protocol for subject in subjects))
+    protocols = list(dict.fromkeys(subject.protocol for subject in subjects))
     names = protocols if all(subject.run for subject in subjects) else [subject.name for subject in subjects]
     return f"Retrieval report: {', '.join(dict.fromkeys(names[:3]))}" + (", ..." if len(names) > 3 else "")
 

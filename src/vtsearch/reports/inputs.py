@@ -17,7 +17,7 @@ from vtsearch.reports import run_files as files
 from vtsearch.reports.markdown import UNKNOWN, ReportContext
 from vtsearch.reports.method_names import method_names
 from vtsearch.reports.samples import sampled_positions
-from vtsearch.reports.saved_run import digest, protocol_name, read_run
+from vtsearch.reports.saved_run import digest, read_run
 from vtsearch.reports.subjects import Images, Pair, Side, Subject
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def scored(subject: Subject, size: int) -> Subject:
     ids = query.ids_at(positions)
     key = digest(*(ids[position] for position in positions), str(len(database)))
     held = pair.exclude is not None
-    subject = replace(subject, queries=key, database_holds_queries=held)
+    subject = replace(subject, queries=key, leave_one_out=held)
     if query.labels is None or database.labels is None:
         return subject
     evaluation = evaluate(
@@ -208,15 +208,14 @@ def part_of(side: Side, positions: NDArray[np.int64]) -> Side:
 
 
 def _side(index: Index, images: Images | None) -> Side:
-    load = None if images is None else images(index)
-    return Side(index.database(), index.labels(), index.ids_at, load)
+    return Side.of(index.database(), index.labels(), index, None if images is None else images(index))
 
 
 def context_of(index: Index, name: str) -> ReportContext:
     """Where the codes of an index come from, as far as it says; its name stands for a protocol that it does not say."""
     description, fingerprints = index.description, index.fingerprints
     return ReportContext(
-        protocol=protocol_name(description.get("protocol", name)),
+        protocol=description.get("protocol", name),
         split=fingerprints.get("split", UNKNOWN),
         model=fingerprints.get("model", UNKNOWN),
         preprocessing=fingerprints.get("preprocessing", UNKNOWN),

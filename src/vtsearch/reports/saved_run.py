@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -97,8 +97,7 @@ def _result(folder: Path) -> Mapping[str, Any]:
 
 def _context(values: Mapping[str, Any]) -> ReportContext:
     known = {each.name for each in fields(ReportContext)}
-    context = ReportContext(**{name: value for name, value in values.items() if name in known})
-    return replace(context, protocol=protocol_name(context.protocol))
+    return ReportContext(**{name: value for name, value in values.items() if name in known})
 
 
 def _optional(path: Path) -> dict[str, Any]:
@@ -133,11 +132,6 @@ def shortened(config: Mapping[str, Any]) -> dict[str, Any]:
 def short_path(text: str) -> str:
     """The last part of an absolute path; any other text as it is."""
     return f".../{PurePath(text).name}" if PurePath(text).is_absolute() and "\n" not in text else text
-
-
-def protocol_name(text: str) -> str:
-    """The name of a protocol; of a folder of one's own images its last part."""
-    return PurePath(text).name if PurePath(text).is_absolute() else text
 
 
 def digest(*texts: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -39,6 +40,13 @@ class Side:
     def __len__(self) -> int:
         return len(self.codes)
 
+    @classmethod
+    def of(
+        cls, codes: Database, labels: NDArray[np.generic] | None, index: Index | None = None, load: Load | None = None
+    ) -> Self:
+        """Codes with the ids of an index; without one, ids are positions."""
+        return cls(codes, labels, numbered if index is None else index.ids_at, load)
+
 
 @dataclass(frozen=True, eq=False)
 class Pair:
@@ -72,13 +80,19 @@ class Subject:
     queries: str = ""
     """Fingerprint of the queries and their order: average precisions of equal ones may be paired."""
     run: SavedRun | None = None
-    database_holds_queries: bool = False
+    leave_one_out: bool = False
     """Whether the queries are items of the database, each of which ignores itself."""
 
+    @property
+    def protocol(self) -> str:
+        """The name of its protocol; of a folder of one's own images its last part."""
+        path = PurePath(self.context.protocol)
+        return path.name if path.is_absolute() else self.context.protocol
 
-def ids_of(index: Index) -> Callable[[Sequence[int]], Mapping[int, str]]:
-    """The function that gives the ids of items of an index."""
-    return index.ids_at
+    @property
+    def scores_of_codes(self) -> Evaluation | None:
+        """The evaluation of the codes in ``pair``: of a run that of its final model, whichever epoch counts."""
+        return self.evaluation if self.run is None else self.run.last
 
 
 def numbered(positions: Sequence[int]) -> dict[int, str]:

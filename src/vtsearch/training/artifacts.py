@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vtsearch.data.selection import ImageSelection
 from vtsearch.encoding.encoder import Encoder
 from vtsearch.encoding.shard import write_index
+from vtsearch.frameworks import FRAMEWORKS
 from vtsearch.models import write_model
 from vtsearch.reports import PicturedSide, ReportContext, retrieval_rows, spread_over_classes, write_report
+from vtsearch.reports.html_report import write_run_report as write_html
 from vtsearch.training import run_folder as files
 from vtsearch.training.checkpoint import replace_folder
 from vtsearch.training.result import LEARNED, RunResult, write_best, write_result
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
 
     from vtsearch.data import RetrievalData
     from vtsearch.evaluation import Evaluation
+    from vtsearch.index import Index
     from vtsearch.models import HashModel
     from vtsearch.reports import RetrievalRow
+    from vtsearch.reports.subjects import Images, Load
     from vtsearch.training.config import TrainConfig
     from vtsearch.training.evaluator import Sides
     from vtsearch.training.setup import RunComponents
@@ -51,6 +55,7 @@ def write_artifacts(run: Path, components: RunComponents, outcome: Outcome) -> N
     write_codes(run, config, model, data, sides=sides, database_codes=result.database_codes)
     write_run_report(run, config, model, data, sides=sides, evaluation=outcome.evaluation, result=result)
     write_best(run, result.best_epoch, outcome.best)
+    write_html(run, asdict(result), images=_images(data), titles=FRAMEWORKS)
     write_result(run, result)
 
 
@@ -128,6 +133,16 @@ def _pictured(data: RetrievalData, sides: Sides) -> list[RetrievalRow]:
     query, database = side(sides.query, data.split.query), side(sides.database, data.split.database)
     chosen = spread_over_classes(query.labels, PICTURED_QUERIES)
     return retrieval_rows(query, database, chosen, data.source.classes)
+
+
+def _images(data: RetrievalData) -> Images:
+    """How the images of the indexes under `codes/` are loaded: from the data that is open already."""
+
+    def images(index: Index) -> Load:
+        positions = {"query": data.split.query, "database": data.split.database}[index.description["part"]]
+        return lambda item: data.source.load(int(positions[item]))
+
+    return images
 
 
 def _fingerprints(model: HashModel, data: RetrievalData, config: TrainConfig) -> dict[str, str]:

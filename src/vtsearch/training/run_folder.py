@@ -10,7 +10,7 @@
 - codes/: indexes of the final model's codes: query, database
 - result.json: the scores; written when the run is finished
 - .lock: while a process trains in the folder: which one
-- report.json, report.md, pr_curve.png, retrievals.png
+- report.html, report.json, report.md, pr_curve.png, retrievals.png
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ FINAL = "final"
 CODES = run_files.CODES
 RESULT = run_files.RESULT
 LOCK = ".lock"
-WRITTEN = (CONFIG, ENVIRONMENT, SPLIT, LAST, BEST, BEST_SCORES, FINAL, CODES, RESULT, "report.json", "report.md")
+REPORTS = ("report.html", "report.json", "report.md")
+WRITTEN = (CONFIG, ENVIRONMENT, SPLIT, LAST, BEST, BEST_SCORES, FINAL, CODES, RESULT, *REPORTS)
 """Everything in a run folder that appears as a whole."""
 
 _PACKAGES = ("vtsearch", "numpy", "torch", "torchvision", "timm", "accelerate")

@@ -27,9 +27,9 @@ MOST_LINES = 20
 
 def classes(subject: Subject | None) -> Section | None:
     """The classes of the subject with the highest score; None without labels or codes."""
-    if subject is None or subject.pair is None or subject.evaluation is None:
+    if subject is None or subject.pair is None or subject.scores_of_codes is None:
         return None
-    pair, scores = subject.pair, np.array(subject.evaluation.average_precisions)
+    pair, scores = subject.pair, np.array(subject.scores_of_codes.average_precisions)
     labels, truth = pair.query.labels, pair.database.labels
     if labels is None or truth is None or len(scores) != len(labels):
         return None

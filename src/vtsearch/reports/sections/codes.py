@@ -29,9 +29,9 @@ RADII = (0, 1, 2, 3, 4, 6, 8, 12, 16)
 HOW = (
     "Same, different: mean distance of a query to items that do and do not share a label with it. Separation: how "
     "often the first is the nearer one (area under the ROC curve, 0.5 is chance). Nearest: mean distance of the "
-    f"nearest item. Balance: shares of ones in the bits, least to most. Constant: bits in which at most {CONSTANT:.0%} "
-    "of items differ from the rest. |r|: absolute correlation of two bits. Distinct: different codes in the sample of at most "
-    "20,000 items."
+    "nearest item. Balance: shares of ones in the bits, least to most. Constant: bits in which at most "
+    f"{CONSTANT:.0%} of items differ from the rest. |r|: absolute correlation of two bits. Distinct: different codes "
+    "in the sample of at most 20,000 items."
 )
 DISTANCES = ("same", "different", "separation", "nearest")
 HEAD = ("codes", *DISTANCES, "balance", "constant", "mean |r|", "max |r|", "distinct")

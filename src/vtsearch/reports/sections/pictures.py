@@ -47,13 +47,13 @@ def pictures(subjects: Sequence[Subject], count: int, thumbnails: Thumbnails) ->
 def _of(subject: Subject, pair: Pair, count: int, thumbnails: Thumbnails, *, named: bool) -> list[Block]:
     suffix = f": {subject.name}" if named else ""
     note = f"{subject.method}, {subject.bits} bits{_seed(subject)}; items at equal distance in the order of the index."
-    if subject.evaluation is None:
+    if subject.scores_of_codes is None:
         nearest = _nearest_distances(pair)
         order = np.argsort(nearest, kind="stable")
         sample = sampled_positions(len(pair.query), count)
         kinds = {"Sampled items": sample.tolist(), "Items with the nearest neighbours": order[:count].tolist()}
         return [Pictures(f"{kind}{suffix}", rows_of(pair, rows, thumbnails), note) for kind, rows in kinds.items()]
-    scores = np.array(subject.evaluation.average_precisions)
+    scores = np.array(subject.scores_of_codes.average_precisions)
     if len(scores) != len(pair.query):
         return [Text(f"The codes of {subject.name} are not those of its scores.", "warning")]
     worst, best = worst_of(scores, count), best_of(scores, pair.query.labels, count)

@@ -52,7 +52,7 @@ def _fingerprints(subjects: Sequence[Subject]) -> Table:
         rows.append(
             [
                 subject.name,
-                context.protocol,
+                subject.protocol,
                 context.backbone if context.backbone != UNKNOWN else NONE,
                 NONE if subject.seed is None else str(subject.seed),
                 *(_short(each) for each in (context.split, context.model, context.preprocessing)),

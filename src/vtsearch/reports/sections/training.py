@@ -44,7 +44,7 @@ def _overlap_line(subject: Subject) -> list[Cell | str]:
     found = subject.run.overlap
     share = f" ({100 * found.shared / found.training:.0f} %)" if found.training else ""
     held = f"{found.shared:,}{share}" if found.shared else "none"
-    return [subject.context.protocol, f"{found.database:,}", f"{found.training:,}", held]
+    return [subject.protocol, f"{found.database:,}", f"{found.training:,}", held]
 
 
 def training(groups: Sequence[Group]) -> Section | None:
