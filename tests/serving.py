@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,8 @@ from starlette.testclient import TestClient
 from vtsearch.index import Index
 from vtsearch.serve.app import build_app
 from vtsearch.serve.guard import GuardSettings
-from vtsearch.serve.service import SearchService, ServiceSettings
+from vtsearch.serve.service import SearchService
+from vtsearch.serve.work import ServiceSettings
 
 BASE = "http://127.0.0.1:8000"
 HOSTILE = '<img src=x onerror="alert(1)">'
@@ -97,15 +98,20 @@ def client_of(*paths, guard=None, model=None, headers=None, **options):
 
 
 class ServerProcess:
-    """A running ``vtsearch serve``."""
+    """A running ``vtsearch serve``; what it writes to standard error is in ``log``."""
 
-    def __init__(self, process, url):
-        self.process, self.url = process, url
+    def __init__(self, process, url, log):
+        self.process, self.url, self._log = process, url, log
         self.port = int(url.rsplit(":", 1)[1].strip("/"))
 
     @property
     def pid(self):
         return self.process.pid
+
+    @property
+    def log(self):
+        self._log.seek(0)
+        return self._log.read().decode()
 
     def resident(self):
         """MiB in memory."""
@@ -126,14 +132,14 @@ class ServerProcess:
 def server_of(*words, env=None):
     """A process of ``vtsearch serve`` with these words, at a free port."""
     command = [sys.executable, "-m", "vtsearch", "serve", *map(str, words), "--port", "0"]
-    start = partial(subprocess.Popen, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    environment = {**os.environ, **(env or {})}
-    with start(command, env=environment) as process:
-        try:
-            line = process.stdout.readline()
-            if not line:
-                raise AssertionError(process.communicate()[1])
-            yield ServerProcess(process, line.split()[0].rstrip("/"))
-        finally:
-            if process.poll() is None:
-                process.kill()
+    with tempfile.TemporaryFile() as log:
+        environment = {**os.environ, **(env or {})}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment) as process:
+            try:
+                line = process.stdout.readline()
+                server = ServerProcess(process, line.split()[0].rstrip("/") if line else "http://:0", log)
+                assert line, server.log
+                yield server
+            finally:
+                if process.poll() is None:
+                    process.kill()

@@ -42,8 +42,12 @@ _STATUSES: tuple[tuple[type[Exception], HTTPStatus], ...] = (
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     """The answer that tells of an error."""
-    content = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": int(status), "detail": detail}
-    return Response(json.dumps(content), status, dict(headers or {}), MEDIA_TYPE)
+    return Response(json.dumps(content_of(status, detail)), status, dict(headers or {}), MEDIA_TYPE)
+
+
+def content_of(status: int, detail: str) -> dict[str, Any]:
+    """The fields of that answer."""
+    return {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": int(status), "detail": detail}
 
 
 def problem_of(error: Exception) -> Response:

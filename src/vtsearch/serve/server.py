@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 from contextlib import contextmanager
@@ -10,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from vtsearch.serve.app import build_app
+from vtsearch.serve.connection import BoundedProtocol, allow_connections
 from vtsearch.serve.guard import LOCAL, GuardSettings
 from vtsearch.serve.telemetry import JsonLines
 
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
 
     from vtsearch.serve.service import SearchService
 
-MOST_CONNECTIONS = 2_000
-HEADER_SECONDS = 10.0
-"""From the first byte of a connection, or of a further request on it, to the end of its header."""
 SHUTDOWN_SECONDS = 10
 """That requests under way have when the server ends."""
 
@@ -40,50 +36,6 @@ class Address:
     def is_local(self) -> bool:
         """Whether only this machine reaches it."""
         return self.host in {"localhost", "127.0.0.1", "::1"}
-
-
-class BoundedProtocol(HttpToolsProtocol):
-    """A connection that is closed if no request comes, or none that ends its header in time."""
-
-    _timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, or close it where there are too many."""
-        super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
-            transport.abort()
-        else:
-            self._watch()
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes; the time runs while they make no request."""
-        super().data_received(data)
-        self._watch()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
-        self._stop()
-        super().connection_lost(exc)
-
-    def _watch(self) -> None:
-        if self._is_answering():
-            self._stop()
-        elif self._timer is None:
-            self._timer = self.loop.call_later(HEADER_SECONDS, self._give_up)
-
-    def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _give_up(self) -> None:
-        self._timer = None
-        if not self._is_answering():
-            self.transport.abort()
-
-    def _is_answering(self) -> bool:
-        cycle: Any = self.cycle  # None before the first request
-        return cycle is not None and not cycle.response_complete
 
 
 class Server(uvicorn.Server):
@@ -142,6 +94,7 @@ def run(
     hosts = LOCAL | {address.host.lower()} if address.is_local else frozenset()
     settings = GuardSettings(token=token, hosts=hosts, body_bytes=service.settings.upload_bytes)
     _log_to_stderr(requests=log_requests)
+    allow_connections()
     config = uvicorn.Config(
         build_app(service, settings),
         host=address.host,
@@ -169,6 +122,7 @@ def _log_to_stderr(*, requests: bool) -> None:
         ("vtsearch.serve", logging.WARNING),
         ("vtsearch.serve.requests", logging.INFO if requests else logging.WARNING),
         ("uvicorn", logging.WARNING),
+        ("python_multipart", logging.CRITICAL),  # forms that are none are the client's
     ):
         logger = logging.getLogger(name)
         logger.setLevel(level)
