@@ -57,7 +57,8 @@ def run(argv: list[str]) -> int:
     require_extra("uvicorn")
     from vtsearch.serve.server import Address
     from vtsearch.serve.server import run as serve
-    from vtsearch.serve.service import SearchService, ServiceSettings
+    from vtsearch.serve.service import SearchService
+    from vtsearch.serve.work import ServiceSettings
 
     address = Address(args.host, args.port)
     if token is None and not address.is_local:

@@ -108,6 +108,17 @@ def search(state: IndexState, questions: Sequence[Question]) -> list[SearchAnswe
     return [answers[number] for number in range(len(questions))]
 
 
+def search_each(questions: Sequence[Question]) -> list[SearchAnswer | Exception]:
+    """The answers of questions; where one of them raises, each has its own error or answer."""
+    by_state: dict[int, list[int]] = {}
+    for number, each in enumerate(questions):
+        by_state.setdefault(id(each.state), []).append(number)
+    answers: dict[int, SearchAnswer | Exception] = {}
+    for numbers in by_state.values():
+        answers.update(zip(numbers, _search_state([questions[number] for number in numbers]), strict=True))
+    return [answers[number] for number in range(len(questions))]
+
+
 def matching(state: IndexState, request: SearchRequest) -> SearchAnswer:
     """The first items, in the order of the index, that the condition of a request without a query holds for.
 
@@ -240,3 +251,12 @@ def _query(each: Question, items: dict[int, Any]) -> Query:
         code = each.code.tobytes().hex()
         return Query(id=None, code=code, labels=[], names=[], metadata={}, thumbnail=None, image=None)
     return Query.model_construct(**items[each.item].__dict__)
+
+
+def _search_state(questions: Sequence[Question]) -> Sequence[SearchAnswer | Exception]:
+    try:
+        return search(questions[0].state, questions)
+    except Exception as error:  # noqa: BLE001 (it is told to those who asked)
+        if len(questions) == 1:
+            return [error]
+        return [_search_state([each])[0] for each in questions]

@@ -216,9 +216,13 @@ class ServedIndex:
         """The state that was read last."""
         return self._state
 
+    def is_due(self, now: float) -> bool:
+        """Whether the last look is ``seconds`` ago; ``now`` is a monotonic clock."""
+        return now - self._looked >= self._seconds
+
     def follow(self, now: float) -> IndexState:
         """The state of the folder, read again if the last look is ``seconds`` ago; ``now`` is a monotonic clock."""
-        if now - self._looked < self._seconds or not self._lock.acquire(blocking=False):
+        if not self.is_due(now) or not self._lock.acquire(blocking=False):
             return self._state
         try:
             self._looked = now

@@ -1,0 +1,113 @@
+"""The indexes of a server, by name, each with the model, the pictures and the batches that answer for it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from vtsearch.data.locate import ImageLocator, has_images
+from vtsearch.errors import did_you_mean
+from vtsearch.serve.batching import Batcher
+from vtsearch.serve.encoders import QueryEncoder, SharedEncoders
+from vtsearch.serve.errors import NotThere
+from vtsearch.serve.pictures import PictureSource
+from vtsearch.serve.search import search_each
+from vtsearch.serve.served_index import ServedIndex, readable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Executor
+
+    from vtsearch.serve import wire
+    from vtsearch.serve.search import Question
+    from vtsearch.serve.served_index import IndexState
+
+
+class Served(NamedTuple):
+    """An index with all that answers for it."""
+
+    following: ServedIndex
+    encoder: QueryEncoder
+    pictures: PictureSource | None
+    batcher: Batcher[Question, wire.SearchAnswer]
+
+
+class IndexRegistry:
+    """The served indexes.
+
+    Args:
+        paths: their folders; the first is the default.
+        engine: where searches run.
+        model: folder of the model that encodes pictures; by default the one that each index remembers.
+        images: folder of the pictures, if they have moved.
+
+    Raises:
+        ValueError: no folder, or one that is given twice.
+        FileNotFoundError, VtsearchError: an index that cannot be opened; pictures that are not there.
+    """
+
+    def __init__(
+        self, paths: Sequence[str | Path], engine: Executor, *, model: str | None = None, images: str | None = None
+    ) -> None:
+        self._engine, self._model, self._images = engine, model, images
+        self._encoders = SharedEncoders()
+        self._served = {name: self._open(name, path) for name, path in _named(paths).items()}
+
+    def find(self, name: str | None) -> Served:
+        """The index with a name, or the first.
+
+        Raises:
+            NotThere: no index has the name.
+        """
+        if name is None:
+            return next(iter(self._served.values()))
+        if name not in self._served:
+            hint = did_you_mean(name, self._served) or f"expected one of {', '.join(self._served)}"
+            raise NotThere(f"index: no index {name!r} is served; {hint}")
+        return self._served[name]
+
+    async def state(self, name: str | None) -> IndexState:
+        """The state of an index as its folder has it, or had it a second ago; errors as of ``find``."""
+        following = self.find(name).following
+        now = time.monotonic()
+        if following.is_due(now):  # in a thread: a writer may hold the folder
+            return await asyncio.to_thread(following.follow, now)
+        return following.state
+
+    def infos(self) -> list[wire.IndexInfo]:
+        """All indexes in words."""
+        return [served.following.info() for served in self._served.values()]
+
+    async def load(self) -> None:
+        """Read what the first requests would wait for: labels and models."""
+        for served in self._served.values():
+            await asyncio.to_thread(served.following.state.warm)
+            if served.encoder.exists:
+                try:
+                    await asyncio.to_thread(served.encoder.load)
+                except Exception:  # noqa: BLE001 (whoever uploads a picture gets the reason)
+                    served.following.encodes = False
+
+    def _open(self, name: str, path: Path) -> Served:
+        following = ServedIndex(name, path)
+        index = following.state.index
+        encoder = QueryEncoder(index, self._model, self._encoders)
+        following.encodes = encoder.exists
+        pictures = PictureSource.of(index, self._images) if has_images(index.description) else None
+        if pictures is not None and self._images is not None:
+            ImageLocator.of(index, root=self._images)  # raises if they are not there
+        return Served(following, encoder, pictures, Batcher(search_each, self._engine))
+
+
+def _named(paths: Sequence[str | Path]) -> dict[str, Path]:
+    """Short, different names: the last part of each path, with as many parts before it as that takes."""
+    folders = [Path(path).absolute() for path in paths]
+    if not folders:
+        raise ValueError("index: expected at least one folder, got none")
+    for count in range(1, max(len(folder.parts) for folder in folders) + 1):
+        names = ["/".join(folder.parts[-count:]) for folder in folders]
+        if len(set(names)) == len(names):
+            return {readable(name): folder for name, folder in zip(names, folders, strict=True)}
+    raise ValueError("index: expected different folders, got one twice")
