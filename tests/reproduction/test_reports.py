@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import shutil
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -23,6 +23,8 @@ from vtsearch.training.result import RunResult, read_result, score, write_result
 
 PLACE = ("cifar10@54000", "vts32", "all", "csq", 16)
 PUBLISHED = 96.0  # table 1, VTS32, CSQ, 16 bits
+MINUS = "\N{MINUS SIGN}"
+OTHER_RECIPE = "This is not the published recipe."
 
 
 def evaluation(seed, noise):
@@ -138,51 +140,47 @@ def test_csv_holds_the_numbers(collection):
     assert (second["runs"], second["failed"], second["missing"], second["best_mean"]) == ("0", "1", "1", "")
 
 
-class Tables(HTMLParser):
-    """Words of every table cell, all tags, and what must be fetched to see the page."""
-
-    def __init__(self):
-        super().__init__()
-        self.rows, self.open, self.fetched, self.text = [], [], [], ""
-
-    def handle_starttag(self, tag, attributes):
-        if tag not in {"meta", "link", "br", "img"}:
-            self.open.append(tag)
-        self.fetched += [value for name, value in attributes if name == "src" or (tag == "link" and name == "href")]
-        if tag == "tr":
-            self.rows.append([])
-        if tag in {"td", "th"}:
-            self.rows[-1].append("")
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
-        if {"td", "th"} & set(self.open):
-            self.rows[-1][-1] += data
+def embedded(text):
+    """The document in a page."""
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    return json.loads(data)
 
 
-def parsed(text):
-    parser = Tables()
-    parser.feed(text)
-    assert parser.open == []
-    return parser
+def blocks_of(text):
+    return [block for section in embedded(text)["sections"] for block in section["blocks"]]
 
 
-def test_the_page_holds_the_numbers_and_needs_nothing_else(collection, numbers):
+def rows_of(text):
+    """The texts of all rows of tables."""
+    tables = [block for block in blocks_of(text) if block["kind"] == "table"]
+    rows = [row for block in tables for row in block["rows"] if isinstance(row, list)]
+    return [[cell if isinstance(cell, str) else cell["text"] for cell in row] for row in rows]
+
+
+def test_the_page_opens_with_the_numbers_beside_the_paper_and_needs_nothing_else(collection, numbers):
     text = page(collection)
-    found = parsed(text)
-    assert found.fetched == []
-    assert "<script" not in text
-    assert [*words_of(numbers), "0 1 2"] in found.rows
-    csq = next(row for row in found.rows if row[0] == "CSQ")
-    assert csq[1].startswith(numbers["best"])
-    assert "paper 96.0" in csq[1]
-    assert f"last epoch {numbers['last']}" in csq[1]
-    assert "prefers-color-scheme: dark" in text
-    assert "weights_16.npz: <no> such file & more" in found.text
-    assert "changed: epochs 3. This is not the published recipe." in found.text
+    first = embedded(text)["sections"][0]
+    assert first["title"] == "Beside the paper"
+    assert re.findall(r'(?:src|href)="(?!data:)', text) == []
+    assert [*words_of(numbers), "0 1 2"] in rows_of(text)
+    (pivot,) = [block for block in first["blocks"] if block.get("title") == f"mAP on {PLACE[0]}"]
+    csq = next(row for row in pivot["rows"] if isinstance(row, list) and row[0] == "CSQ")
+    assert csq[1]["text"] == numbers["best"]
+    assert csq[1]["detail"].startswith(f"paper 96.0, {numbers['difference'].replace('-', MINUS)}; ")
+    assert f"last epoch {numbers['last']}" in csq[1]["detail"]
+    warning = {"kind": "text", "text": f"{Recipe('paper', {'epochs': 3})}. {OTHER_RECIPE}", "tone": "warning"}
+    assert first["blocks"][0] == warning
+    failure = collection.failures[0]
+    assert [failure.cell.name, failure.error] in rows_of(text)
+    assert "<no>" not in text
+
+
+def test_the_page_has_the_published_figure_of_the_runs(collection):
+    (figure,) = [block for block in blocks_of(page(collection)) if block.get("title") == f"Figure 2 on {PLACE[0]}"]
+    curves = np.array([[(p.recall, p.precision) for p in run.best.published_curve] for run in collection.rows[0].runs])
+    (series,) = figure["panels"][0]["series"]
+    assert series["name"] == "CSQ"
+    np.testing.assert_allclose(series["points"], curves.mean(axis=0), rtol=1e-5)
 
 
 def test_an_unchanged_recipe_is_not_warned_of(collection):
@@ -191,9 +189,14 @@ def test_an_unchanged_recipe_is_not_warned_of(collection):
         request=replace(collection.request, recipe=Recipe("paper")),
         rows=tuple(replace(row, recipe="recipe: paper") for row in collection.rows),
     )
-    assert "not the published recipe" not in page(same)
+    assert OTHER_RECIPE not in page(same)
     foreign = replace(same, rows=(replace(same.rows[0], recipe="recipe: paper, changed: epochs 3"),))
-    assert page(foreign).count("not the published recipe") == 1
+    assert page(foreign).count(OTHER_RECIPE) == 1
+
+
+def test_a_grid_without_runs_has_a_page(collection):
+    empty = replace(collection, rows=(replace(collection.rows[1], failed=(), missing=(0,)),))
+    assert ["HashNet", "\N{EN DASH}"] in rows_of(page(empty))
 
 
 @pytest.mark.slow
@@ -224,9 +227,12 @@ def test_the_reports_of_a_grid_are_those_of_its_runs(finished_grid, changed_reci
         best = [100 * read_result(run).chosen["expected"] for run in runs]
         assert row.best.mean == pytest.approx(np.mean(best), rel=1e-12)
         assert row.published is None
-    found = parsed((finished_grid / "index.html").read_text())
-    assert any(row[0] == "HashNet" for row in found.rows)
-    assert "k = 1, 500, 1000" in found.text  # the figure is part of the page
+    text = (finished_grid / "index.html").read_text()
+    assert any(row[0] == "HashNet" for row in rows_of(text))
+    titles = [section["title"] for section in embedded(text)["sections"]]
+    assert titles[:4] == ["Beside the paper", "Differences", "Curves", "Codes"]
+    assert {"Queries", "Training", "Time", "To repeat this"} < set(titles)
+    assert embedded(text)["pictures"]
 
 
 @pytest.mark.slow

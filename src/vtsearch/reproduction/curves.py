@@ -6,10 +6,8 @@ Source: Dubey et al., "Vision Transformer Hashing for Image Retrieval", ICME 202
 from __future__ import annotations
 
 import io
-import re
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 COLORS = ("#2f7ed8", "#e07b00", "#2a9d4a", "#c2417c", "#7a5cc4", "#179c9c", "#b58900", "#d1362f")
 STYLES = ("-", "--", ":", "-.")
 INK, RULES = "#30343b", "#e3e6ea"
-FORMATS: Any = {"svg.fonttype": "none", "svg.hashsalt": "vtsearch"}
-"""Text as text in an SVG, and equal bytes for equal numbers."""
 
 
 def published_figure(rows: Sequence[Row]) -> Figure:
@@ -65,17 +61,6 @@ def png(figure: Figure) -> bytes:
     FigureCanvasAgg(figure)
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
-
-
-def svg(figure: Figure) -> str:
-    """The figure as SVG for a page: no background, text and grid in the colors of the page."""
-    buffer = io.StringIO()
-    with mpl.rc_context(FORMATS):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :].replace(INK, "currentColor").replace(RULES, "var(--line)")
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    return re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1).replace(' width="936pt"', "", 1)
 
 
 def _draw(panels: Sequence[Axes], row: Row, color: str, style: str, label: str) -> None:

@@ -6,13 +6,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from vtsearch._atomic_io import write_file
+from vtsearch.data.pictures import image_loader
 from vtsearch.reproduction import tables
 from vtsearch.reproduction.page import page
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vtsearch.reproduction.page import Drawing
     from vtsearch.reproduction.results import Collection
 
 PAGE, MARKDOWN, LATEX, TABLE = "index.html", "results.md", "results.tex", "results.csv"
@@ -31,31 +31,27 @@ def write_reports(folder: Path, collection: Collection) -> Path:
     Raises:
         OSError: the folder is not writable.
     """
-    drawings = _draw(folder, collection)
-    names = [drawing.file for drawing in drawings]
+    names = _draw(folder, collection)
     for old in folder.glob("fig2_*.png"):
         if old.name not in names:
             old.unlink()
     write_file(folder / MARKDOWN, tables.markdown(collection, names).encode())
     write_file(folder / LATEX, tables.latex(collection).encode())
     write_file(folder / TABLE, tables.table(collection).encode())
-    write_file(folder / PAGE, page(collection, drawings).encode())
+    write_file(folder / PAGE, page(collection, image_loader).encode("utf-8", "backslashreplace"))
     return folder / PAGE
 
 
-def _draw(folder: Path, collection: Collection) -> list[Drawing]:
-    """Draw one figure per protocol and code length; none without matplotlib."""
+def _draw(folder: Path, collection: Collection) -> list[str]:
+    """Draw one figure per protocol and code length; returns the names of the files, none without matplotlib."""
     if find_spec("matplotlib") is None:
         return []
-    from vtsearch.reproduction.curves import png, published_figure, svg  # noqa: PLC0415 (matplotlib is an extra)
-    from vtsearch.reproduction.page import Drawing  # noqa: PLC0415
+    from vtsearch.reproduction.curves import png, published_figure  # noqa: PLC0415 (matplotlib is an extra)
 
-    drawings = []
+    names = []
     with_runs = [row for row in collection.rows if row.runs]
     for protocol, bits in sorted({(row.protocol, row.bits) for row in with_runs}):
         rows = [row for row in with_runs if (row.protocol, row.bits) == (protocol, bits)]
-        figure = published_figure(rows)
-        name = f"fig2_{protocol}_{bits}bits.png"
-        write_file(folder / name, png(figure))
-        drawings.append(Drawing(protocol, bits, name, svg(figure)))
-    return drawings
+        names.append(f"fig2_{protocol}_{bits}bits.png")
+        write_file(folder / names[-1], png(published_figure(rows)))
+    return names

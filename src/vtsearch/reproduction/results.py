@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtsearch.evaluation import Evaluation
 from vtsearch.reports.markdown import JSON_FILE
+from vtsearch.reports.saved_run import SavedRun, read_run
 from vtsearch.reproduction.grid import Cell
 from vtsearch.reproduction.published import published_map
 from vtsearch.reproduction.recipe import cell_of, recipe_of
@@ -55,6 +56,8 @@ class Finished:
     best: Evaluation
     """Evaluation of the best epoch, on the same queries."""
     environment: dict[str, Any]
+    saved: SavedRun | None = None
+    """All that its report shows; None for numbers alone."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +219,7 @@ def _read(folder: Path, preset: str) -> tuple[Cell, str, Finished | None]:
     best = read_best(folder)
     environment = _json(folder / files.ENVIRONMENT)
     described = f"{recipe}; {result.remark}" if result.remark else str(recipe)
-    return cell, described, Finished(cell, folder, result, last, best, environment)
+    return cell, described, Finished(cell, folder, result, last, best, environment, read_run(folder))
 
 
 def _summary(scores: Iterable[float]) -> Summary | None:
