@@ -96,6 +96,23 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, of_http)
     for kind in (VtsearchError, ValueError, TypeError, KeyError, IndexError, OSError, ImportError, MemoryError):
         app.add_exception_handler(kind, of_others)
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = describe()
+        for operations in schema["paths"].values():
+            for operation in operations.values():
+                for response in operation["responses"].values():
+                    _as_problem(response.get("content", {}))
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _as_problem(content: dict[str, Any]) -> None:
+    """Leave a problem its own media type alone: FastAPI describes a model as plain JSON too."""
+    if MEDIA_TYPE in content:
+        content.pop("application/json", None)
 
 
 def of_validation(error: ValidationError) -> RequestValidationError:
@@ -105,7 +122,7 @@ def of_validation(error: ValidationError) -> RequestValidationError:
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The problems that a route may answer with, for the OpenAPI schema; those of all routes included."""
-    everywhere = (400, 401, 403, 408, 413, 500, 503)
+    everywhere = (400, 401, 403, 408, 413, 431, 500, 503)
     schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
     return {
         status: {"description": HTTPStatus(status).phrase, "model": Problem, "content": {MEDIA_TYPE: schema}}

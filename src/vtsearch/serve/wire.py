@@ -160,6 +160,10 @@ class SearchAnswer(Wire):
 class BatchRequest(Wire):
     """Several queries at once."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"queries": [{"id": "dog/00421.jpg", "k": 5}, {"code": "9f3c6a0277e1d405"}]}]}
+    )
+
     queries: list[SearchRequest] = Field(min_length=1, max_length=MOST_QUERIES)
 
 
@@ -190,6 +194,12 @@ class NewItem(Wire):
 
 class AddRequest(Wire):
     """Items to add: all of them, or after an error none."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"items": [{"id": "a.jpg", "code": "9f3c6a0277e1d405", "metadata": {"width": 640}}]}]
+        }
+    )
 
     index: Name | None = None
     items: list[NewItem] = Field(min_length=1, max_length=MOST_ITEMS)
@@ -384,12 +394,18 @@ class Decisions(Wire):
 class DecideRequest(Wire):
     """Decisions to keep."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"decisions": [{"verdict": "keep", "ids": ["dog/00421.jpg"]}]}]}
+    )
+
     index: Name | None = None
     decisions: list[DecisionOf] = Field(min_length=1, max_length=MOST_RESULTS)
 
 
 class ForgetRequest(Wire):
     """Items whose decisions are to be forgotten."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"ids": ["dog/00421.jpg"]}]})
 
     index: Name | None = None
     ids: list[Name] = Field(min_length=1, max_length=MOST_RESULTS)
