@@ -16,7 +16,20 @@ export function duplicatesRoom(page, { filter }) {
   const list = h("div.rows.groups-of-duplicates");
   const end = h("p.end");
   const main = h("div.room.duplicates", list, end);
-  const view = { page, progress, settings, list, end, key: null, groups: [], done: [], total: 0, open: 0, said: [] };
+  const view = {
+    page,
+    progress,
+    settings,
+    list,
+    end,
+    key: null,
+    groups: [],
+    done: [],
+    total: 0,
+    open: 0,
+    said: [],
+    writes: Promise.resolve(),
+  };
   const run = newest(main);
   view.rove = roving(list, ".duplicate");
 
@@ -261,7 +274,7 @@ function verdicts(items, how) {
   return items.map(({ id }, place) => ({ verdict: how === "all" || place === how ? "keep" : "remove", ids: [id] }));
 }
 
-async function decide(view, group, how) {
+function decide(view, group, how) {
   const { page } = view;
   if (!group || !page.service.decides || (typeof how === "number" && how >= group.items.length)) return;
   const ids = new Set(group.items.map(({ id }) => id));
@@ -279,13 +292,24 @@ async function decide(view, group, how) {
     group;
   next.element.focus({ preventScroll: true });
   next.element.scrollIntoView({ block: "nearest" });
-  try {
-    await page.answer({ what: "decide", index: page.info().name, decisions: made });
-    say(`${several(group.items.length, "picture")}: decided. ${view.open} left`);
-  } catch (error) {
-    restore(view, entry);
-    page.toast(error.detail ?? error.message);
-  }
+  write(view, [{ what: "decide", decisions: made }]);
+}
+
+/** Requests in the order of the keys; after an error the list is as the server has it. */
+function write(view, queries) {
+  const { page } = view;
+  const index = page.info().name;
+  view.writes = view.writes.then(async () => {
+    try {
+      for (const query of queries) await page.answer({ ...query, index });
+      say(`${several(view.open, "group")} left`);
+    } catch (error) {
+      page.toast(error.detail ?? error.message);
+      view.key = null;
+      page.again();
+    }
+  });
+  return view.writes;
 }
 
 function restore(view, entry) {
@@ -299,20 +323,12 @@ function restore(view, entry) {
   drawProgress(view);
 }
 
-async function undo(view, entry) {
+function undo(view, entry) {
   if (!entry) return;
-  const { page } = view;
   const { group, before } = entry;
-  const index = page.info().name;
-  try {
-    await page.answer({ what: "forget", index, ids: group.items.map(({ id }) => id) });
-    if (before.length) await page.answer({ what: "decide", index, decisions: before });
-  } catch (error) {
-    page.toast(error.detail ?? error.message);
-    return;
-  }
   restore(view, entry);
   group.element.focus({ preventScroll: true });
   group.element.scrollIntoView({ block: "nearest" });
-  say("Undone");
+  const forget = { what: "forget", ids: group.items.map(({ id }) => id) };
+  write(view, before.length ? [forget, { what: "decide", decisions: before }] : [forget]);
 }
