@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 
 from vtsearch.serve.problems import RETRY, problem
 
@@ -100,8 +101,8 @@ class Guard:
         self._under_way += 1
         try:
             await self._answer(scope, receive, answered)
-        except TimeoutError:
-            status = 499  # the client takes nothing; the connection is closed behind this
+        except (TimeoutError, ClientDisconnect):
+            status = 499  # the client takes nothing, or has gone; the connection is closed behind this
         finally:
             self._under_way -= 1
             self._telemetry.record(scope, status, time.perf_counter() - start, size)

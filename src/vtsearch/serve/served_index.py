@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections import OrderedDict
@@ -11,7 +12,9 @@ from urllib.parse import quote
 
 import numpy as np
 
+from vtsearch._error_text import format_error
 from vtsearch.data.locate import has_images
+from vtsearch.errors import VtsearchError
 from vtsearch.index import Index
 from vtsearch.serve.wire import IndexInfo, Item
 
@@ -31,6 +34,8 @@ KEPT_MASKS = 2**28
 
 _ESCAPE = re.compile(r"\\u(d[89a-f][0-9a-f]{2})")
 """A byte that is not UTF-8, as ``readable`` writes it."""
+
+_log = logging.getLogger("vtsearch.serve")
 
 Kept = TypeVar("Kept")
 
@@ -195,6 +200,8 @@ class IndexState:
 class ServedIndex:
     """An index whose state is followed: requests see a change within ``seconds``, those under way do not.
 
+    A folder that is gone or damaged, or that holds another index by now, leaves the state as it was; the log tells why.
+
     Args:
         name: what requests call it.
         path: its folder.
@@ -208,6 +215,7 @@ class ServedIndex:
         self.name, self.path, self._seconds = name, path, seconds
         self._lock, self._looked = threading.Lock(), 0.0
         self._state = IndexState(name, Index.open(path))
+        self._trouble = ""
         self.encodes = False
         """Whether a model can encode queries for it."""
 
@@ -226,7 +234,7 @@ class ServedIndex:
             return self._state
         try:
             self._looked = now
-            self._read()
+            self._read_or_tell()
             return self._state
         finally:
             self._lock.release()
@@ -258,6 +266,16 @@ class ServedIndex:
     def writer(self) -> Index:
         """A handle for a change; the state keeps its own."""
         return Index.open(self.path)
+
+    def _read_or_tell(self) -> None:
+        trouble = ""
+        try:
+            self._read()
+        except (OSError, VtsearchError) as error:
+            trouble = format_error(error)
+            if trouble != self._trouble:
+                _log.warning("answers are of the index as it was: %s", trouble)
+        self._trouble = trouble
 
     def _read(self) -> None:
         fresh = self._state.index.reopened()

@@ -6,7 +6,6 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vtsearch.serve.errors import Overloaded
@@ -31,7 +30,7 @@ class ServiceSettings:
     """Of an uploaded picture."""
     seconds: float = 30.0
     """For one answer."""
-    slow_requests: int = 8
+    slow_requests: int = 64
     """Analyses and conditions at a time, those that wait included."""
     decoders: int = 2
     """Processes that decode pictures."""
@@ -55,13 +54,20 @@ class Work:
         """What a function returns in a thread of analyses.
 
         Raises:
-            Overloaded: too many are under way.
+            Overloaded: too many are under way, or it has waited too long for them.
         """
+        end = time.monotonic() + self._settings.seconds
+
+        def begin() -> Made:
+            if time.monotonic() > end:
+                raise Overloaded("the server has too many long requests under way; try again in a moment")
+            return make(*arguments)
+
         if self._under_way >= self._settings.slow_requests:
             raise Overloaded(f"the server has {self._under_way} long requests under way; try again in a moment")
         self._under_way += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._analyses, partial(make, *arguments))
+            return await asyncio.get_running_loop().run_in_executor(self._analyses, begin)
         finally:
             self._under_way -= 1
 

@@ -108,7 +108,7 @@ function nothing({ page }, { groups }) {
     );
   return emptyNotice(
     "All groups are decided",
-    "Show what is decided to look at it again. vtsearch export writes the list; no file was deleted.",
+    "No file was deleted: `vtsearch decide INDEX --export remove.sh` writes what may go. Show what is decided to look at it again.",
   );
 }
 
