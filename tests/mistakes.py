@@ -44,6 +44,7 @@ BASES = {
     "export": ["export", "index", "new.npy"],
     "import": ["import", "codes.npy", "--output", "new"],
     "evaluate": ["evaluate", "--queries", "queries", "--database", "index"],
+    "report": ["report", "index", "--output", "new.html"],
     "reproduce": [
         *("reproduce", "--protocols", "digits", "--backbones", "test_vit", "--frameworks", "csq", "--bits", "8"),
         *("--image-size", "32", "--no-pretrained", "--epochs", "1", "--output", "new", "--dry-run"),

@@ -14,7 +14,18 @@ import pytest
 from thorough import amount
 
 FRAMEWORKS = ("csq", "hashnet", "adsh", "dpn", "orthohash")
-WITHOUT_TORCH = ("data list", "data check", "decide", "deduplicate", "evaluate", "export", "import", "info", "search")
+WITHOUT_TORCH = (
+    "data list",
+    "data check",
+    "decide",
+    "deduplicate",
+    "evaluate",
+    "export",
+    "import",
+    "info",
+    "report",
+    "search",
+)
 OUTCOMES = {0: "no mistake", 1: "code 1", 2: "one line, code 2"}
 
 

@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vtsearch.cli import format_error
 from vtsearch.cli.output import check_output_file, json_text
 from vtsearch.cli.parser import CommandParser
-from vtsearch.data.pictures import image_loader
-from vtsearch.errors import require_extra
+from vtsearch.data.locate import ImageLocator
+from vtsearch.data.pictures import Pictures
+from vtsearch.errors import VtsearchError
 from vtsearch.frameworks import FRAMEWORKS
 from vtsearch.reports import write_html_report
 from vtsearch.reports.html_report import PICTURES
@@ -57,28 +59,39 @@ def run(argv: list[str]) -> int:
     check_output_file("output", args.output)
     if args.images is not None and not Path(args.images).exists():
         raise FileNotFoundError(2, "images: no such folder", args.images)
+    images = _Images(args.images)
     path = write_html_report(
         args.folders,
         args.output,
         title=args.title,
         pictures=args.pictures,
-        images=_images(args.images) if args.pictures > 0 else None,
+        images=images.of if args.pictures > 0 else None,
         titles=FRAMEWORKS,
     )
+    for note in images.notes():
+        print(f"vtsearch report: {note}", file=sys.stderr)
     size = path.stat().st_size
     print(json_text({"output": str(path), "bytes": size}) if args.json else f"{path}: {size:,} bytes")
     return 0
 
 
-def _images(root: str | None) -> Callable[[Index], Callable[[int], Image] | None]:
-    """How images are loaded; says which index has none."""
+class _Images:
+    """Loads the images of indexes, and says which cannot be found."""
 
-    def images(index: Index) -> Callable[[int], Image] | None:
-        load = image_loader(index, root)
-        if load is None:
-            print(f"vtsearch report: {index.path} does not say where its images are: no pictures", file=sys.stderr)
+    def __init__(self, root: str | None) -> None:
+        self._root = root
+        self._opened: list[Pictures] = []
+
+    def of(self, index: Index) -> Callable[[int], Image] | None:
+        """How the images of an index are loaded; None if it does not know them, or they are gone."""
+        try:
+            pictures = Pictures(ImageLocator.of(index, root=self._root))
+        except (VtsearchError, OSError) as error:
+            print(f"vtsearch report: no pictures: {format_error(error)}", file=sys.stderr)
             return None
-        require_extra("PIL.Image")
-        return load
+        self._opened.append(pictures)
+        return pictures.load
 
-    return images
+    def notes(self) -> list[str]:
+        """A line for each index with images that could not be read."""
+        return [note for note in (pictures.note() for pictures in self._opened) if note]

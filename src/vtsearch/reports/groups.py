@@ -44,7 +44,7 @@ class Setting:
         protocol = f"{self.protocol} (not as published)" if self.remark else self.protocol
         asked = "items ask for the others" if self.leave_one_out else "queries"
         return (
-            f"{self.map_name} in percent, protocol {protocol}, {self.queries:,} {asked}, "
+            f"{self.map_name}, protocol {protocol}, {self.queries:,} {asked}, "
             f"{self.database:,} items in the database, ties expected, normalizer {self.normalizer}"
         )
 

@@ -35,6 +35,8 @@ FILE = "report.html"
 PICTURES = 8
 """Queries of each kind that are pictured."""
 ENTRY, STYLES = "report.js", ("report.css",)
+PLACE = '<div id="app"></div>'
+WITHOUT_SCRIPT = "<noscript>Tables and figures are drawn by JavaScript, which is switched off here.</noscript>"
 
 
 def write_html_report(
@@ -117,7 +119,8 @@ def write_document(document: Document, output: Path) -> Path:
 
 def html_of(document: Document) -> str:
     """A document as an HTML file that needs nothing else."""
-    return one_file(document.title, ENTRY, plain(document), STYLES)
+    html = one_file(document.title, ENTRY, plain(document), STYLES)
+    return html.replace(PLACE, f"{PLACE}\n{WITHOUT_SCRIPT}", 1)
 
 
 def report_of(
@@ -145,7 +148,7 @@ def report_of(
         comparisons(groups),
         curves(groups),
         codes([*_first_of_each(groups), *unlabelled]),
-        overlap(subjects),
+        overlap([each for each in subjects if each.evaluation is not None]),
         classes(shown),
         pictured_queries([*([shown] if shown else []), *unlabelled], pictures, thumbnails),
         training(groups),
@@ -184,6 +187,8 @@ def _lead(subjects: Sequence[Subject], groups: Sequence[Group]) -> str:
     runs = sum(subject.run is not None for subject in subjects)
     counts = [(runs, "run"), (len(subjects) - runs, "index")]
     words = [f"{count} {name if count == 1 else _plural(name)}" for count, name in counts if count]
+    items = [len(each.pair.database) for each in subjects if each.run is None and each.pair is not None]
+    words += [f"{', '.join(f'{count:,}' for count in dict.fromkeys(items))} items"] if items else []
     if runs > 1 and groups:
         methods = len(methods_of(groups))
         words.append(f"{methods} method{'s' if methods > 1 else ''}")

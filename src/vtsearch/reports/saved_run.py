@@ -74,6 +74,7 @@ def read_run(folder: Path, result: Mapping[str, Any] | None = None) -> SavedRun:
         context = _context(report["context"])
         chosen = Evaluation.from_dict(read_checked(best, MOST_BYTES)["evaluation"]) if best.is_file() else last
         config = shortened(dotted(read_yaml(folder / files.CONFIG)))
+        overlap = _overlap(folder / files.SPLIT)
     except (KeyError, TypeError, ValueError, AttributeError) as reason:
         raise VtsearchError(f"{folder}: expected the files of a run, got others ({reason})") from reason
     return SavedRun(
@@ -85,7 +86,7 @@ def read_run(folder: Path, result: Mapping[str, Any] | None = None) -> SavedRun:
         context=context,
         last=last,
         best=chosen,
-        overlap=_overlap(folder / files.SPLIT),
+        overlap=overlap,
     )
 
 

@@ -14,16 +14,17 @@ const reading = (value) => (value === null ? "–" : number(value));
  * A chart block as a drawing with its legend. Series are told apart by colour and by dashes (classes of report.css).
  * @param {{form: "lines"|"steps"|"bars", x: object, y: object, reference: string,
  *   panels: {title: string, line: number|null, series: {name: string, points: number[][], spread: number[]}[]}[]}} block
+ * @param {{narrow?: boolean}} [options] narrow: three beside each other
  * @returns {HTMLElement}
  */
-export function chart({ form, x, y, panels, reference }) {
+export function chart({ form, x, y, panels, reference }, { narrow = panels.length > 2 } = {}) {
   const names = [...new Set(panels.flatMap((panel) => panel.series.map((each) => each.name)))];
   const keys = names.map((name, place) => legendKey(name, place, form));
   const alone = names.length === 1; // its axis says what it is
   const at = h("output", { class: "at" });
   const rule = reference && h("li", { class: "key" }, swatch("reference", "lines"), h("span", { text: reference }));
   const legend = h("ul", { class: "legend" }, alone ? null : keys.map((key) => key.element), rule, h("li", { class: "where" }, at));
-  const size = panels.length > 2 ? NARROW : WIDE;
+  const size = narrow ? NARROW : WIDE;
   const shared = { form, x: scaleOf(x, panels, 0, form, size), y: scaleOf(y, panels, 1, form, size), names, size, labels: { x, y } };
   const drawn = panels.map((panel) => h("div", { class: "panel" }, panel.title && h("h5", { text: panel.title }),
     drawnPanel(panel, shared, (found) => readOut(found, keys, at, x, panel.title))));
@@ -179,8 +180,19 @@ function nearestPoint(panel, x, place, form) {
   const closest = panel.series.map((each) => [each.name, each.points.reduce((one, other) => (one && distance(one) <= distance(other) ? one : other), null)]);
   const known = closest.filter(([, point]) => point);
   if (!known.length) return null;
-  const first = known.reduce((one, other) => (distance(one[1]) <= distance(other[1]) ? one : other))[1];
-  return { x: first[0], values: Object.fromEntries(known.map(([name, point]) => [name, point[1]])) };
+  const at = known.reduce((one, other) => (distance(one[1]) <= distance(other[1]) ? one : other))[1][0];
+  const values = panel.series.map((each) => [each.name, form === "lines" ? valueAt(each.points, at) : each.points.find((point) => point[0] === at)?.[1] ?? null]);
+  return { x: at, values: Object.fromEntries(values.filter(([, value]) => value !== null)) };
+}
+
+/** The height of a curve at a place along the axis, on the line between two points; null beyond its ends. */
+function valueAt(points, at) {
+  for (const [place, [x, y]] of points.entries()) {
+    if (x === at) return y;
+    const [before, height] = points[place - 1] ?? [x, y];
+    if ((before < at && at < x) || (x < at && at < before)) return height + ((y - height) * (at - before)) / (x - before);
+  }
+  return null;
 }
 
 // --------------------------------------------------------------------------------------------------------------------
@@ -205,5 +217,5 @@ export function heat({ names, values }) {
   square.addEventListener("pointerleave", () => (at.textContent = ""));
   const key = (kind, text) => h("li", { class: "key" }, svg("svg", { class: "swatch", viewBox: "0 0 28 12", "aria-hidden": "true" },
     svg("rect", { class: `shade ${kind}`, x: 1, y: 1, width: 26, height: 10 })), h("span", { text }));
-  return h("div", { class: "chart" }, square, h("ul", { class: "legend" }, key("plus", "1"), key("minus", "−1"), h("li", { class: "where" }, at)));
+  return h("div", { class: "chart" }, square, h("ul", { class: "legend" }, key("plus", "r = 1"), key("minus", "r = −1"), h("li", { class: "where" }, at)));
 }

@@ -17,11 +17,14 @@ const BLOCKS = { table: tableBlock, chart: chartBlock, heat: heatBlock, confusio
 export function reportPage(report) {
   const sections = report.sections.map((section, place) => h("section", { id: `s${place + 1}` }, h("h2", { text: section.title }),
     section.lead && h("p", { class: "lead", text: section.lead }),
-    h("div", { class: "blocks" }, section.blocks.map((block) => BLOCKS[block.kind](block, report)))));
+    h("div", { class: "blocks" }, section.blocks.map((block) => BLOCKS[block.kind](block, report, inThirds(section))))));
   const contents = report.sections.map((section, place) => h("li", {}, h("a", { href: `#s${place + 1}`, text: section.title })));
   return h("div", { class: "report" }, h("header", {}, h("h1", { text: report.title }), h("p", { class: "lead", text: report.lead }),
     h("nav", { "aria-label": "Sections" }, h("ul", {}, contents))), h("main", {}, sections));
 }
+
+/** Whether the charts of a section stand three beside each other. */
+const inThirds = ({ blocks }) => blocks.length === 3 && blocks.every((each) => each.kind === "chart" && each.panels.length === 1);
 
 /** A heading with buttons, the content, and the note on what it depends on. */
 function blockFigure(kind, { title, note, folded }, exports, ...content) {
@@ -58,9 +61,9 @@ function tableCell(cell, place, kind) {
   return h(place ? "td" : "th", { class: kind, scope: place ? null : "row" }, text, cell.detail && h("small", { text: cell.detail }));
 }
 
-function chartBlock(content) {
-  const kind = content.panels.length > 1 ? "figure" : "figure half";
-  return blockFigure(kind, content, [{ ...CSV, text: () => csvOf(numbersOf(content)) }], chart(content));
+function chartBlock(content, _, third) {
+  const kind = content.panels.length > 1 ? "figure" : `figure half${third ? " third" : ""}`;
+  return blockFigure(kind, content, [{ ...CSV, text: () => csvOf(numbersOf(content)) }], chart(content, third ? { narrow: true } : {}));
 }
 
 const squareCsv = (names, values) => csvOf([["", ...names], ...values.map((row, place) => [names[place], ...row])]);

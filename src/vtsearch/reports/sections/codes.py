@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vtsearch.reports.code_statistics import CONSTANT, Bits, Distances, bits_of, distances_of, mean_distance
-from vtsearch.reports.document import NONE, Axis, Block, Cell, Chart, Heat, Panel, Section, Series, Table
+from vtsearch.reports.document import NONE, Axis, Block, Chart, Heat, Panel, Section, Series, Table
 from vtsearch.reports.samples import sampled_positions
 
 if TYPE_CHECKING:
@@ -26,15 +26,17 @@ STRENGTHS = 20
 RADII = (0, 1, 2, 3, 4, 6, 8, 12, 16)
 
 
-HOW = (
+DISTANCES = ("same", "different", "separation")
+BITS = ("nearest", "balance", "constant", "mean |r|", "max |r|", "distinct")
+HOW_DISTANCES = (
     "Same, different: mean distance of a query to items that do and do not share a label with it. Separation: how "
-    "often the first is the nearer one (area under the ROC curve, 0.5 is chance). Nearest: mean distance of the "
-    "nearest item. Balance: shares of ones in the bits, least to most. Constant: bits in which at most "
-    f"{CONSTANT:.0%} of items differ from the rest. |r|: absolute correlation of two bits. Distinct: different codes "
-    "in the sample of at most 20,000 items."
+    "often the first is the nearer one (area under the ROC curve, 0.5 is chance). "
 )
-DISTANCES = ("same", "different", "separation", "nearest")
-HEAD = ("codes", *DISTANCES, "balance", "constant", "mean |r|", "max |r|", "distinct")
+HOW_BITS = (
+    "Nearest: mean distance of the nearest item. Balance: shares of ones in the bits, least to most. Constant: bits in "
+    f"which at most {CONSTANT:.0%} of items differ from the rest. |r|: absolute correlation of two bits. Distinct: "
+    "different codes in the sample of at most 20,000 items."
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Described:
 
     name: str
     bits: int
+    items: int
+    """Of the database."""
     distances: Distances
     statistics: Bits
 
@@ -70,25 +74,33 @@ def described(subject: Subject) -> Described:
     return Described(
         f"{subject.method}, {subject.bits} bits{seed}",
         subject.bits,
+        len(subject.pair.database),
         distances_of(subject.pair, subject.bits),
         bits_of(subject.pair.database, subject.bits, sampled_positions),
     )
 
 
 def _overview(found: Sequence[Described]) -> Table:
-    return Table("Codes in numbers", HEAD, [_line(each) for each in found], HOW)
+    labelled = any(each.distances.same is not None for each in found)
+    head = ["codes", *(DISTANCES if labelled else ()), *BITS]
+    rows = [[each.name, *(_distances(each) if labelled else ()), *_bits(each)] for each in found]
+    return Table("Codes in numbers", head, rows, (HOW_DISTANCES if labelled else "") + HOW_BITS)
 
 
-def _line(each: Described) -> list[Cell | str]:
-    distances, bits = each.distances, each.statistics
-    pairs = bits.pairs()
-    same = None if distances.same is None else mean_distance(distances.same)
+def _distances(each: Described) -> list[str]:
+    distances = each.distances
+    same, other = (None if part is None else mean_distance(part) for part in (distances.same, distances.other))
     return [
-        each.name,
         _number(same, 1),
-        _number(None if distances.same is None else mean_distance(distances.other), 1),
+        NONE if distances.same is None else _number(other, 1),
         _number(distances.separation, 4),
-        _number(mean_distance(distances.nearest), 1),
+    ]
+
+
+def _bits(each: Described) -> list[str]:
+    bits, pairs = each.statistics, each.statistics.pairs()
+    return [
+        _number(mean_distance(each.distances.nearest), 1),
         f"{bits.balance.min():.2f} to {bits.balance.max():.2f}",
         str(bits.constant),
         _number(float(pairs.mean()) if len(pairs) else None, 3),
@@ -131,19 +143,23 @@ def _nearest(found: Sequence[Described]) -> Chart:
 
 
 def _within(found: Sequence[Described]) -> Table:
+    """The share of items that have another one within each radius."""
     radii = [radius for radius in RADII if radius < max(each.bits for each in found)]
-    rows: list[list[Cell | str]] = []
-    for each in found:
-        within, asked = each.distances.within, int(each.distances.nearest.sum())
-        shares = [f"{100 * within[radius] / asked:.1f}" if radius < len(within) else NONE for radius in radii]
-        rows.append([each.name, *shares])
-    return Table(
-        "Near-duplicates by radius",
-        ["codes", *(f"≤ {radius}" for radius in radii)],
-        rows,
-        "Percent of the asking items with another item within that Hamming distance, as vtsearch deduplicate --radius "
-        "finds them.",
+    rows = [[f"≤ {radius}", *(_share_within(each, radius) for each in found)] for radius in radii]
+    note = (
+        "Percent of the asking items with another item within that Hamming distance, and about how many that are in "
+        "the whole index: what vtsearch deduplicate --radius would find."
     )
+    head = ["radius", *(each.name if len(found) > 1 else "items with another" for each in found)]
+    return Table("Near-duplicates by radius", head, rows, note, narrow=len(found) < 3)
+
+
+def _share_within(each: Described, radius: int) -> str:
+    within, asked = each.distances.within, int(each.distances.nearest.sum())
+    if radius >= len(within):
+        return NONE
+    share = int(within[radius]) / asked
+    return f"{100 * share:.1f} ({round(share * each.items):,})"
 
 
 def _balance(found: Sequence[Described]) -> Chart:

@@ -40,8 +40,8 @@ def pictures(subjects: Sequence[Subject], count: int, thumbnails: Thumbnails) ->
             blocks += _of(subject, subject.pair, count, thumbnails, named=more)
     if not blocks:
         return None
-    lead = "Queries with their nearest items, nearest first, and the Hamming distances."
-    return Section("Queries", blocks, lead)
+    title = "Items" if all(subject.scores_of_codes is None for subject in subjects) else "Queries"
+    return Section(title, blocks, f"{title} with their nearest neighbours and the Hamming distances of these.")
 
 
 def _of(subject: Subject, pair: Pair, count: int, thumbnails: Thumbnails, *, named: bool) -> list[Block]:

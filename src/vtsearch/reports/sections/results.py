@@ -66,10 +66,10 @@ def _pivot(setting: Setting, groups: Sequence[Scores], title: str) -> Table:
         for method in methods_of(groups)
     ]
     return Table(
-        f"{setting.map_name} by bits{title}",
+        f"{setting.map_name}{title}",
         ["method", *(f"{bits} bits" for bits in lengths)],
         rows + _baselines(groups, lengths),
-        f"{setting}. {_explained(groups)}" + (" Bold: the highest of a length." if several else ""),
+        f"Percent; {setting}. {_explained(groups)}" + (" Bold: the highest of a length." if several else ""),
     )
 
 
@@ -127,7 +127,7 @@ def _long(setting: Setting, groups: Sequence[Scores], title: str, *, folded: boo
         name + title,
         [*head, *(["seeds"] if seeded else [])],
         rows + ([] if folded else _long_baselines(groups, len(head) - 3 + seeded)),
-        f"{setting}. {_explained(groups)} {INTERVALS} {EVERY}",
+        f"Percent; {setting}. {_explained(groups)} {INTERVALS} {EVERY}",
         folded=folded,
     )
 

@@ -121,7 +121,8 @@ def _time_line(group: Group) -> list[Cell | str]:
     runs = [run for run in _runs(group) if run.result]
 
     def mean(name: str) -> str:
-        return summary(float(run.result[name]) for run in runs).text(1, factor=1)
+        values = [float(run.result[name]) for run in runs if name in run.result]
+        return summary(values).text(1, factor=1) if values else NONE
 
     def seen(values: list[Any]) -> str:
         return ", ".join(dict.fromkeys(str(value) for value in values if value is not None)) or NONE
@@ -129,11 +130,11 @@ def _time_line(group: Group) -> list[Cell | str]:
     return [
         group.method,
         str(group.bits),
-        seen([run.result["epochs"] for run in runs]),
+        seen([run.result.get("epochs") for run in runs]),
         mean("seconds"),
         mean("images_per_second"),
-        seen([run.result["best_epoch"] for run in runs]),
-        seen([run.result["chosen_on"] for run in runs]),
+        seen([run.result.get("best_epoch") for run in runs]),
+        seen([run.result.get("chosen_on") for run in runs]),
         seen([run.environment.get("threads") for run in runs]),
         seen([run.environment.get("device") for run in runs]),
     ]
