@@ -106,7 +106,8 @@ def _summary(collection: Collection) -> str:
     mean = f" Mean difference of {len(compared)} cells: {_signed(sum(compared) / len(compared))}." if compared else ""
     hours = sum(run.result.seconds for run in collection.finished) / 3600
     spent = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
-    return f"{tables.summary_line(collection)}{mean} {spent} of training."
+    counts = tables.summary_line(collection).partition(" Asked for")[0]
+    return f"{counts}{mean} {spent} of training."
 
 
 def _recipe(text: str) -> Text:
