@@ -133,6 +133,18 @@ def test_the_slider_hides_what_is_farther_without_a_request(visit, served):
     assert requests == []
 
 
+def test_links_go_on_with_the_radius_and_the_theme_of_now(visit, served):
+    page = visit(served + ANT)
+    results(page, 44)
+    page.keyboard.press("r")
+    page.keyboard.press("PageDown")
+    page.keyboard.press("t")
+    radius = state(page)["radius"]
+    page.click(".tabs >> text=Compare")
+    page.wait_for_selector(".column .tile")
+    assert state(page) == {"room": "compare", "id": "ant/05.png", "radius": radius, "theme": "dark"}
+
+
 def test_a_tie_group_says_what_is_there_and_shows_all(visit, served):
     page = visit(served + ANT + "&k=20")
     results(page, 20)

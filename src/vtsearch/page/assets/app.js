@@ -249,7 +249,7 @@ async function start() {
   page.answer = embedded
     ? embeddedAnswer(JSON.parse(embedded.textContent))
     : httpAnswer(document.baseURI, askToken(token));
-  page.searcher = searcher((query) => page.answer(query));
+  page.searcher = searcher(freshAnswer);
   applyTheme(page.state.theme);
   try {
     page.service = await page.answer({ what: "index" });
@@ -267,10 +267,41 @@ async function start() {
   };
   startKeys();
   globalKeys();
+  document.addEventListener("click", followLink);
   addEventListener("hashchange", followAddress);
   addEventListener("popstate", followAddress);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawTheme);
   render();
+}
+
+/** An answer to a search; if the index has changed since the page was opened, what is remembered of it is forgotten. */
+async function freshAnswer(query) {
+  const answer = await page.answer(query);
+  const known = page.service.indexes.find(({ name }) => name === answer.index);
+  if (known.generation !== answer.generation) {
+    page.service = await page.answer({ what: "index" });
+    page.searcher.forget();
+    page.count.textContent = several(page.info().items, "item");
+  }
+  return answer;
+}
+
+/** A link of the page goes on from the state as it is now: the radius and the theme may have changed since it was made. */
+function followLink(event) {
+  const link = event.target.closest?.("a[href^='#']");
+  if (
+    !link ||
+    event.defaultPrevented ||
+    event.button ||
+    event.ctrlKey ||
+    event.metaKey ||
+    event.shiftKey ||
+    event.altKey
+  )
+    return;
+  event.preventDefault();
+  const { theme, radius } = page.state;
+  page.go({ ...readState(link.hash), theme, radius: link === page.brand ? null : radius });
 }
 
 function followAddress() {

@@ -252,26 +252,36 @@ function drawPairs(view, state) {
         h(
           "ul",
           { role: "list" },
-          found.pairs.map((pair) => pairRow(pair, page)),
+          queriesOf(found.pairs).map((pairs) => pairRow(pairs, page)),
         ),
       ),
     (error) => fill(pairs, errorNotice(error)),
   );
 }
 
-function pairRow({ query, found, distance, rank }, page) {
-  const room = { room: "neighbours", code: null, exclude: [] };
-  const own = query.labels.some((label) => found.labels.includes(label));
-  return h(
-    "li.pair",
-    tile(
-      { ...query, relevant: null },
-      { href: page.href({ ...room, id: query.id }), title: `Search with ${shortName(query.id)}` },
-    ),
-    h("span.quiet", h("span", `rank ${rank}`), h("span", `distance ${distance}`)),
-    tile(
-      { ...found, relevant: own, distance: null },
-      { href: page.href({ ...room, id: found.id }), title: `Search with ${shortName(found.id)}` },
-    ),
-  );
+/** Pairs of one query behind each other belong together. */
+function queriesOf(pairs) {
+  const groups = [];
+  for (const pair of pairs) {
+    if (groups.at(-1)?.[0].query.id === pair.query.id) groups.at(-1).push(pair);
+    else groups.push([pair]);
+  }
+  return groups;
+}
+
+function pairRow(pairs, page) {
+  const { query } = pairs[0];
+  const link = (item, more) =>
+    tile(item, {
+      relevant: null,
+      distance: null,
+      href: page.href({ room: "neighbours", id: item.id, code: null, exclude: [] }),
+      title: `Search with ${shortName(item.id)}`,
+      ...more,
+    });
+  const results = pairs.map(({ found, distance, rank }) => {
+    const relevant = query.labels.some((label) => found.labels.includes(label));
+    return h("li", link(found, { relevant }), h("span.quiet", `rank ${rank}`), h("span.quiet", `distance ${distance}`));
+  });
+  return h("li.pair", link(query), h("ul", { role: "list", "aria-label": `found by ${shortName(query.id)}` }, results));
 }

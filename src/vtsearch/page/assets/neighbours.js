@@ -28,15 +28,14 @@ export function neighboursRoom(page) {
     filter.show(state, info);
     if (!file && !request) return beginAnew(view, info);
     const known = !file && page.searcher.known(request, info);
-    if (known)
-      return (
-        run(
-          known,
-          (answer) => drawAnswer(view, answer),
-          () => {},
-        ),
-        drawAnswer(view, known)
-      );
+    if (known) {
+      run(
+        null,
+        () => {},
+        () => {},
+      ); // what was asked before comes too late
+      return drawAnswer(view, known);
+    }
     if (!view.answer) fill(body, skeleton(48));
     const blank = {
       index: info.name,
