@@ -52,7 +52,7 @@ def write_html_report(
 
     Args:
         folders: of `vtsearch train`, of `vtsearch reproduce`, or indexes; also a folder with a "query" and a "database"
-            index in it. An index with labels is evaluated leave-one-out, on a seeded sample of 1,000 items.
+            index in it. An index with labels is evaluated leave-one-out, on a seeded sample of at most 1,000 items.
         output: the file, replaced in one step; its folder exists.
         title: of the report.
         pictures: worst queries, and best ones, that are pictured; 0 for no pictures.

@@ -28,8 +28,10 @@ from vtsearch.reports.saved_run import SavedRun
 
 INDEX_FILE, GRID_FILE, RUNS = "index.sqlite", "grid.yaml", "runs"
 QUERY, DATABASE = "query", "database"
-SAMPLE = 1000
-"""Items of an index that ask for the others."""
+SAMPLE, LEAST = 1000, 100
+"""Items of an index that ask for the others, at most; of a very large index at least."""
+PAIRS = 2**30
+"""Pairs of items that are compared, about, where that takes fewer questions."""
 MOST_FOR_ALL = 2**28
 """Bytes of codes up to which mAP counts the whole database; beyond it counts the first 1,000 answers."""
 
@@ -137,7 +139,7 @@ def index_subject(index: Index, name: str, images: Images | None = None) -> Subj
     database = _side(index, images)
     if len(database) < 2:
         raise ValueError(f"{index.path}: expected at least 2 items to compare, got {len(database)}")
-    positions = sampled_positions(len(database), SAMPLE)
+    positions = sampled_positions(len(database), min(SAMPLE, max(LEAST, PAIRS // len(database))))
     pair = Pair(part_of(database, positions), database, index.classes, positions, sampled=len(database))
     subject = Subject(name=name, method=name, bits=index.bits, pair=pair, context=context_of(index, name))
     return scored(subject, len(database) * database.codes.width)

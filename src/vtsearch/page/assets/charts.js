@@ -17,7 +17,7 @@ const reading = (value) => (value === null ? "–" : number(value));
  * @param {{narrow?: boolean}} [options] narrow: three beside each other
  * @returns {HTMLElement}
  */
-export function chart({ form, x, y, panels, reference }, { narrow = panels.length > 2 } = {}) {
+export function chart({ form, x, y, panels, reference }, { narrow = panels.length > 2 && panels.length !== 4 } = {}) {
   const names = [...new Set(panels.flatMap((panel) => panel.series.map((each) => each.name)))];
   const keys = names.map((name, place) => legendKey(name, place, form));
   const alone = names.length === 1; // its axis says what it is
@@ -28,7 +28,7 @@ export function chart({ form, x, y, panels, reference }, { narrow = panels.lengt
   const shared = { form, x: scaleOf(x, panels, 0, form, size), y: scaleOf(y, panels, 1, form, size), names, size, labels: { x, y } };
   const drawn = panels.map((panel) => h("div", { class: "panel" }, panel.title && h("h5", { text: panel.title }),
     drawnPanel(panel, shared, (found) => readOut(found, keys, at, x, panel.title))));
-  return h("div", { class: `chart ${form}` }, h("div", { class: `panels ${["one", "two"][panels.length - 1] ?? ""}` }, drawn), legend);
+  return h("div", { class: `chart ${form}` }, h("div", { class: `panels ${["", "one", "two", "", "two"][panels.length] ?? ""}` }, drawn), legend);
 }
 
 function legendKey(name, place, form) {

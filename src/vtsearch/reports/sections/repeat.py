@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vtsearch.reports.subjects import Subject
 
 SHORT = 12
-"""Digits of a fingerprint."""
+"""Digits of a fingerprint, and lines that need no folding."""
 SHOWN = frozenset({"framework", "bits", "seed"})
 """What other tables tell."""
 
@@ -26,7 +26,7 @@ def repeat(subjects: Sequence[Subject]) -> Section:
     named = [(subject.method, subject.run) for subject in subjects if subject.run is not None]
     blocks: list[Block] = []
     if commands := _commands(subjects):
-        blocks.append(Listing("Commands", commands))
+        blocks.append(Listing("Commands", commands, folded=commands.count("\n") >= SHORT))
     blocks.append(_fingerprints(subjects))
     if named:
         blocks += _environment([run for _, run in named])
