@@ -63,10 +63,13 @@ def run(argv: list[str]) -> int:
     address = Address(args.host, args.port)
     if token is None and not address.is_local:
         raise ValueError(f"token: expected one for {args.host}, which other machines reach (--token or VTSEARCH_TOKEN)")
+    if args.writable and args.read_only:
+        raise ValueError("read_only: expected one of --writable and --read-only, got both")
     settings = ServiceSettings(writable=args.writable, read_only=args.read_only, upload_bytes=args.max_upload * 2**20)
-    service = SearchService(args.index, settings, model=args.model, images=args.images)
-    has_started = serve(service, address, token=token, log_requests=args.log, tell=_teller(args.open, token))
-    return 0 if has_started else 1
+    with address.listen() as listening:  # before an index is opened, which may take a while
+        service = SearchService(args.index, settings, model=args.model, images=args.images)
+        serve(service, address, listening, token=token, log_requests=args.log, tell=_teller(args.open, token))
+    return 0
 
 
 def _teller(opens: bool, token: str | None) -> Callable[[str], None]:

@@ -45,12 +45,15 @@ class IndexRegistry:
 
     Raises:
         ValueError: no folder, or one that is given twice.
-        FileNotFoundError, VtsearchError: an index that cannot be opened; pictures that are not there.
+        FileNotFoundError, VtsearchError: an index that cannot be opened; a model or pictures that are not there.
     """
 
     def __init__(
         self, paths: Sequence[str | Path], engine: Executor, *, model: str | None = None, images: str | None = None
     ) -> None:
+        for what, path in (("model", model), ("images", images)):
+            if path is not None and not Path(path).exists():
+                raise FileNotFoundError(2, f"no such {what}", path)
         self._engine, self._model, self._images = engine, model, images
         self._encoders = SharedEncoders()
         self._served = {name: self._open(name, path) for name, path in _named(paths).items()}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
     from vtsearch.serve.service import SearchService
 
+BACKLOG = 1_024
+"""Connections that wait to be taken."""
 SHUTDOWN_SECONDS = 10
 """That requests under way have when the server ends."""
 
@@ -36,6 +40,19 @@ class Address:
     def is_local(self) -> bool:
         """Whether only this machine reaches it."""
         return self.host in {"localhost", "127.0.0.1", "::1"}
+
+    def listen(self) -> socket.socket:
+        """A socket that takes connections, which wait until a server asks for them.
+
+        Raises:
+            OSError: the host has no address, or none of this machine; the port is taken.
+        """
+        try:
+            family, _, _, _, place = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
+            return socket.create_server(place[:2], family=family, backlog=BACKLOG)
+        except OSError as error:
+            reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+            raise OSError(error.errno, reason, f"{self.host}:{self.port}") from error
 
 
 class Server(uvicorn.Server):
@@ -69,22 +86,21 @@ class Server(uvicorn.Server):
 def run(
     service: SearchService,
     address: Address,
+    listening: socket.socket,
     *,
     token: str | None = None,
     log_requests: bool = False,
     tell: Callable[[str], object] = print,
-) -> bool:
+) -> None:
     """Serve until a signal ends it; requests under way are answered first.
 
     Args:
         service: what answers.
         address: where to listen.
+        listening: the socket of the address, which is closed at the end.
         token: that requests must carry; required where other machines reach the address.
         log_requests: whether standard error gets a JSON line for each request.
         tell: called with the URL once the server listens.
-
-    Returns:
-        Whether it could listen.
 
     Raises:
         ValueError: an address that other machines reach, without a token.
@@ -97,8 +113,6 @@ def run(
     allow_connections()
     config = uvicorn.Config(
         build_app(service, settings),
-        host=address.host,
-        port=address.port,
         http=BoundedProtocol,
         ws="none",
         log_config=None,
@@ -107,11 +121,10 @@ def run(
         date_header=True,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-        backlog=1_024,
+        backlog=BACKLOG,
     )
-    server = Server(config, tell)
-    server.run()
-    return server.started
+    with listening:
+        Server(config, tell).run([listening])
 
 
 def _log_to_stderr(*, requests: bool) -> None:

@@ -289,14 +289,14 @@ class SearchService:
         """
         state = await self._deciding(request.index)
         said = [(each.verdict, tuple(state.exact(each.ids))) for each in request.decisions]
-        await self._work.analysed(state.index.decide, said)
-        return wire.DecisionCount(decisions=len(await self._work.analysed(state.index.decisions)))
+        await self._work.changed(state.index.decide, said)
+        return wire.DecisionCount(decisions=len(await self._work.changed(state.index.decisions)))
 
     async def forget(self, request: wire.ForgetRequest) -> wire.DecisionCount:
         """Forget what was said of some items; errors as of ``decide``."""
         state = await self._deciding(request.index)
-        await self._work.analysed(state.index.forget_decisions, state.exact(request.ids))
-        return wire.DecisionCount(decisions=len(await self._work.analysed(state.index.decisions)))
+        await self._work.changed(state.index.forget_decisions, state.exact(request.ids))
+        return wire.DecisionCount(decisions=len(await self._work.changed(state.index.decisions)))
 
     async def add(self, request: wire.AddRequest) -> wire.Changed:
         """Add items.
@@ -306,7 +306,7 @@ class SearchService:
             ValueError: as ``Index.add`` and ``Index.upsert``.
         """
         served = self._writable(request.index)
-        return await self._work.analysed(changes.add, served.following, request)
+        return await self._work.changed(changes.add, served.following, request)
 
     async def remove(self, name: str | None, item: str) -> wire.Changed:
         """Remove an item.
@@ -316,7 +316,7 @@ class SearchService:
             NotThere: an index or an item that does not exist.
         """
         served = self._writable(name)
-        return await self._work.analysed(changes.remove, served.following, item)
+        return await self._work.changed(changes.remove, served.following, item)
 
     async def _deciding(self, name: str | None) -> IndexState:
         if self.settings.read_only:

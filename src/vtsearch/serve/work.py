@@ -6,6 +6,7 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vtsearch.serve.errors import Overloaded
@@ -30,7 +31,7 @@ class ServiceSettings:
     """Of an uploaded picture."""
     seconds: float = 30.0
     """For one answer."""
-    slow_requests: int = 64
+    slow_requests: int = 128
     """Analyses and conditions at a time, those that wait included."""
     decoders: int = 2
     """Processes that decode pictures."""
@@ -39,7 +40,8 @@ class ServiceSettings:
 class Work:
     """Threads for what takes long, and the time that it may take.
 
-    Searches have one thread: the engine itself uses all processors. Analyses and conditions have two beside it.
+    Searches have one thread: the engine itself uses all processors. Analyses and conditions have two beside it, and
+    changes one, as they take turns at the folder.
     """
 
     def __init__(self, settings: ServiceSettings) -> None:
@@ -47,6 +49,7 @@ class Work:
         self.engine = ThreadPoolExecutor(1, "engine")
         """Where searches run."""
         self._analyses = ThreadPoolExecutor(2, "analysis")
+        self._changes = ThreadPoolExecutor(1, "change")
         self._under_way = 0
         self._is_over = False
 
@@ -70,6 +73,10 @@ class Work:
             return await asyncio.get_running_loop().run_in_executor(self._analyses, begin)
         finally:
             self._under_way -= 1
+
+    async def changed(self, change: Callable[..., Made], *arguments: Any) -> Made:
+        """What a function returns that changes an index: no analysis holds it up."""
+        return await asyncio.get_running_loop().run_in_executor(self._changes, partial(change, *arguments))
 
     async def bounded(self, answer: Awaitable[Made]) -> Made:
         """An answer that comes in time.
@@ -99,5 +106,5 @@ class Work:
     def close(self) -> None:
         """End the threads: scans at their next step, what waits at once."""
         self._is_over = True
-        for executor in (self.engine, self._analyses):
+        for executor in (self.engine, self._analyses, self._changes):
             executor.shutdown(wait=True, cancel_futures=True)
