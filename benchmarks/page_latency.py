@@ -2,8 +2,8 @@
 
     python benchmarks/page_latency.py INDEX [--queries 100] [--image FILE]
 
-Serves the index, opens the page in Chromium, and asks for items at random, one after the other, as a click does. A query
-ends when the frame with its results has been painted. Prints medians and 95th percentiles in milliseconds.
+Serves the index, opens the page in Chromium, and asks for items at random, one after the other, as a click does. A
+query ends when the frame with its results has been painted. Prints medians and 95th percentiles in milliseconds.
 """
 
 from __future__ import annotations

@@ -90,9 +90,7 @@ def test_an_instruction_set_forced_in_vain_is_an_error():
 def test_the_layers_of_a_page_are_those_of_the_contract(page):
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
-    picture = re.search(
-        r"^    cli -> .*?$(?:\n^        -> .*?$)*", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE
-    )
+    picture = re.search(r"^    cli -> .*?$(?:\n^        -> .*?$)*", (ROOT / page).read_text(), re.MULTILINE)
     assert picture is not None
     assert " ".join(picture[0].split()) == " -> ".join(layers).replace("vtsearch.", "")
 
