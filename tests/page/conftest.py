@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from serving import server_of
 
-WAIT = 20_000  # ms: two processes share the CPUs with other tests
+WAIT = 45_000  # ms: two processes share the CPUs with other tests
 WIDE, PHONE = (1440, 900), (390, 844)
 HOSTILE = "<img src=x onerror=window.hit=1>"
 

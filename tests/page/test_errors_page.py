@@ -33,7 +33,7 @@ def test_a_server_that_is_gone_is_told_and_tried_again(visit, indexes):
     with server_of(indexes[0], "--read-only") as server:
         page = visit(server.url)
         page.wait_for_selector(".samples .tile")
-        server.end()
+        server.end(seconds=60)
         page.click(".samples .tile >> nth=0")
         text = message(page)
     assert "The server does not answer" in text
@@ -145,7 +145,7 @@ def test_pictures_that_are_missing_show_their_names(visit, plain):
 
 def test_an_index_without_labels_says_so_under_mistakes(visit, plain):
     page = visit(plain + "#index=odd&room=mistakes")
-    page.wait_for_selector(".notice")
+    page.wait_for_selector("main .notice")
     assert "This index has no labels" in page.inner_text("main")
 
 
@@ -162,7 +162,7 @@ def test_an_index_of_several_labels_is_filtered_and_has_no_matrix(visit, plain):
 
 def test_an_empty_index_says_how_to_go_on(visit, plain):
     page = visit(plain + "#index=empty")
-    page.wait_for_selector(".notice")
+    page.wait_for_selector("main .notice")
     assert page.locator(".notice.error").count() == 0
 
 

@@ -29,7 +29,7 @@ def eventually(page, said, folder):
 
 def open_duplicates(visit, url, more=""):
     page = visit(url + DUPLICATES + more)
-    page.wait_for_selector(".duplicate, .notice")
+    page.wait_for_selector(".duplicate, main .notice")
     return page
 
 
@@ -103,7 +103,7 @@ def test_two_indexes_answer_one_query(visit, served):
 
 def test_an_upload_is_compared(visit, served, photos):
     page = visit(served + "#room=compare")
-    page.wait_for_selector(".notice")
+    page.wait_for_selector("main .notice")
     page.set_input_files("input[type=file]", photos / "bee" / "05.png")
     page.wait_for_selector(".column:nth-child(2) .tile[href]")
     first = [page.locator(f".column:nth-child({side}) .tile").first.get_attribute("aria-label") for side in (1, 2)]
@@ -125,7 +125,7 @@ def test_decisions_by_key_are_kept_over_a_restart(visit, index_of_ones_own):
         assert eventually(page, lambda said: "distinct" in said.values(), folder)
         said = decisions(folder)
         assert sorted(said.values()) == ["distinct", *["keep"] * (len(said) - 2), "remove"]
-        assert server.end() == 0
+        assert server.end(seconds=60) == 0
     with server_of(folder) as server:
         page = open_duplicates(visit, server.url)
         assert page.locator(".duplicate").count() == 3

@@ -290,3 +290,12 @@ def test_a_thousand_results_are_made_in_parts(visit, served):
     }""")
     assert counts[0] < 200
     assert counts[1] == 1000
+
+
+def test_a_click_with_shift_opens_the_file(visit, served):
+    page = visit(served + ANT)
+    results(page, 44)
+    with page.expect_popup() as opened:
+        page.click(".group .tile >> nth=0", modifiers=["Shift"])
+    assert "/v1/items/" in opened.value.url
+    assert state(page)["id"] == "ant/05.png"

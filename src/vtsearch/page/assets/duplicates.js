@@ -51,6 +51,7 @@ export function duplicatesRoom(page, { filter }) {
           done: [],
           total: answer.groups,
           open: answer.undecided,
+          earlier: state.decided ? 0 : answer.groups - answer.undecided,
           said: decisions,
         });
         filter.complain(null);
@@ -175,17 +176,14 @@ function drawProgress(view) {
 
 function append(view, answer) {
   for (const found of answer.results) {
-    const group = {
-      ...found,
-      how: howDecided(found),
-      element: h("section.duplicate", { tabindex: "-1" }),
-      at: answer.offset + view.done.filter(({ gone }) => gone).length,
-    };
-    group.at = view.groups.push(group);
+    const how = howDecided(found);
+    const group = { ...found, how, was: how, element: h("section.duplicate", { tabindex: "-1" }) };
+    group.at = view.earlier + view.groups.push(group);
     view.list.append(group.element);
     drawGroup(view, group);
   }
-  view.rove.refresh();
+  const first = view.groups.find(({ how }) => how === null);
+  if (first && !view.list.contains(document.activeElement)) view.rove.enter(first.element);
   drawProgress(view);
   drawRest(view, answer);
 }
@@ -197,7 +195,7 @@ function drawRest(view, answer) {
   if (answer.offset + answer.results.length >= all) return fill(end);
   const more = async () => {
     const gone = view.groups.filter(
-      ({ how, was }) => how && !was && (how === "distinct" || !page.state.decided),
+      ({ how, was }) => how !== null && was === null && (how === "distinct" || !page.state.decided),
     ).length;
     try {
       append(view, await page.answer(askOf(view, view.groups.length - gone)));
@@ -287,7 +285,7 @@ function decide(view, group, how) {
   drawGroup(view, group);
   drawProgress(view);
   const next =
-    view.groups.slice(group.at).find((each) => each.how === null) ??
+    view.groups.slice(view.groups.indexOf(group)).find((each) => each.how === null) ??
     view.groups.find((each) => each.how === null) ??
     group;
   next.element.focus({ preventScroll: true });

@@ -89,11 +89,12 @@ async function reach(url, options) {
 }
 
 async function contentOf(response) {
-  const content = await response.json().catch(() => ({}));
-  if (response.ok) return content;
+  const content = await response.json().catch(() => null);
+  if (response.ok && content) return content;
+  if (response.ok) throw new AnswerError(NO_SERVER); // it ended while it answered
   throw new AnswerError({
     status: response.status,
-    title: content.title ?? `The server answered ${response.status}`,
-    detail: typeof content.detail === "string" ? content.detail : `${response.status} ${response.statusText}`.trim(),
+    title: content?.title ?? `The server answered ${response.status}`,
+    detail: typeof content?.detail === "string" ? content.detail : `${response.status} ${response.statusText}`.trim(),
   });
 }

@@ -4,7 +4,7 @@
  * Let arrow keys move the focus among the children of a container that match a selector.
  * @param {HTMLElement} container @param {string} selector
  * @param {{onFocus?: (element: HTMLElement) => void}} [options]
- * @returns {{move: (step: number) => void, current: () => HTMLElement|null, refresh: () => void}}
+ * @returns {{move: (step: number) => void, current: () => HTMLElement|null, refresh: () => void, enter: (element: HTMLElement) => void}}
  */
 export function roving(container, selector, { onFocus } = {}) {
   let last = null;
@@ -45,7 +45,7 @@ export function roving(container, selector, { onFocus } = {}) {
     event.stopPropagation();
     focus(target);
   });
-  return { move, current, refresh };
+  return { move, current, refresh, enter };
 }
 
 function targetOf(key, element, elements) {
