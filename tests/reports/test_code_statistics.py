@@ -8,9 +8,9 @@ from saved_runs import clustered
 
 from vtsearch._database import Database
 from vtsearch.codes import unpack
+from vtsearch.evaluation.samples import sampled_positions
 from vtsearch.ranking import distances
 from vtsearch.reports.code_statistics import bits_of, distances_of, mean_distance
-from vtsearch.reports.samples import sampled_positions
 from vtsearch.reports.subjects import Pair, Side
 
 BITS = 12

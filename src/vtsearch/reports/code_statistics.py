@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vtsearch.codes import unpack
+from vtsearch.evaluation.code_statistics import bit_statistics
 from vtsearch.metrics.histograms import relevance_histograms
 from vtsearch.ranking import histogram
 
@@ -95,14 +96,8 @@ def bits_of(side: Side, bits: int, sample: Callable[[int, int], NDArray[np.int64
         sample: from a number of items and a number wanted to ascending positions.
     """
     codes = side.codes.rows(sample(len(side), SAMPLE))
-    values = unpack(codes, bits).astype(np.float32)
-    balance = values.mean(axis=0, dtype=np.float64)
-    centered = (values - balance).astype(np.float32)
-    deviation = np.sqrt(np.maximum(balance * (1 - balance), 0))
-    scale = np.outer(deviation, deviation)
-    covariance = (centered.T @ centered).astype(np.float64) / len(values)
-    correlation = np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 0).clip(-1, 1)
-    return Bits(len(values), balance, correlation, len(np.unique(codes, axis=0)))
+    found = bit_statistics(unpack(codes, bits))
+    return Bits(len(codes), found.balance, found.correlation, len(np.unique(codes, axis=0)))
 
 
 def mean_distance(counts: NDArray[np.int64]) -> float | None:

@@ -12,19 +12,18 @@ import numpy as np
 from vtsearch._database import Database
 from vtsearch.errors import VtsearchError
 from vtsearch.evaluation import evaluate
+from vtsearch.evaluation.samples import sampled_positions
 from vtsearch.index import Index
 from vtsearch.reports import run_files as files
 from vtsearch.reports.markdown import UNKNOWN, ReportContext
 from vtsearch.reports.method_names import method_names
-from vtsearch.reports.samples import sampled_positions
 from vtsearch.reports.saved_run import digest, read_run
 from vtsearch.reports.subjects import Images, Pair, Side, Subject
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from vtsearch.reports.samples import sampled_positions
-from vtsearch.reports.saved_run import SavedRun
+    from vtsearch.reports.saved_run import SavedRun
 
 INDEX_FILE, GRID_FILE, RUNS = "index.sqlite", "grid.yaml", "runs"
 QUERY, DATABASE = "query", "database"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vtsearch.evaluation.samples import sampled_positions
 from vtsearch.serve.search import mask_of
 from vtsearch.serve.served_index import readable
 from vtsearch.serve.wire import Column, Facets, LabelCount, ValueCount
@@ -50,10 +51,9 @@ def _facets(state: IndexState, where: str | None) -> Facets:
 
 def sample(positions: int | NDArray[np.int64], most: int) -> NDArray[np.int64]:
     """At most ``most`` of some positions (or of 0 .. n - 1), ascending, the same ones each time."""
-    count = positions if isinstance(positions, int) else len(positions)
-    rng = np.random.default_rng(0)
-    chosen = np.arange(count) if count <= most else np.sort(rng.choice(count, most, replace=False, shuffle=False))
-    return chosen if isinstance(positions, int) else positions[chosen]
+    if isinstance(positions, int):
+        return sampled_positions(positions, most)
+    return positions[sampled_positions(len(positions), most)]
 
 
 def _labels(state: IndexState, mask: NDArray[np.bool_] | None) -> list[LabelCount]:

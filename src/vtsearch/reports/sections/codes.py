@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vtsearch.evaluation.samples import sampled_positions
 from vtsearch.reports.code_statistics import CONSTANT, Bits, Distances, bits_of, distances_of, mean_distance
 from vtsearch.reports.document import NONE, Axis, Block, Chart, Heat, Panel, Section, Series, Table
-from vtsearch.reports.samples import sampled_positions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vtsearch.evaluation.samples import sampled_positions
 from vtsearch.ranking import rank
 from vtsearch.reports.document import Answered, Block, Item, Pictures, Section, Text
 from vtsearch.reports.retrievals import are_relevant, label_names
-from vtsearch.reports.samples import sampled_positions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
