@@ -134,7 +134,7 @@ def test_holm_multiplies_the_smallest_p_value_by_their_number():
 
 
 def test_curves_are_means_over_seeds(grid, grid_report):
-    curve = block(grid_report, "Precision and recall by radius")
+    curve = block(grid_report, "Precision by recall")
     assert [panel["title"] for panel in curve["panels"]] == ["16 bits", "32 bits"]
     mine = [evaluation_of(run) for run in grid if run.name.startswith("csq-16")]
     points = np.mean(

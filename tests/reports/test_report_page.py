@@ -7,6 +7,7 @@ import io
 import os
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -188,6 +189,22 @@ def test_names_that_are_markup_stay_text_and_commands_of_latex_are_none(visit, t
     _, markdown = saved(page, "Markdown: mAP by class")
     assert r"\<img src=x" in markdown
     assert r"\\end{tabular} #~^\|" in markdown
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing(chromium, grid_file, theme):
+    places = [os.environ.get("VTSEARCH_AXE"), "build/node/node_modules/axe-core/axe.min.js"]
+    file = next((place for place in places if place and Path(place).is_file()), None)
+    if file is None:
+        pytest.skip("axe-core is not installed ($VTSEARCH_AXE may say where axe.min.js is)")
+    context = chromium.new_context(bypass_csp=True, color_scheme=theme)
+    page = context.new_page()
+    page.goto(grid_file.as_uri())
+    page.wait_for_selector(".report h1")
+    page.add_script_tag(path=file)
+    found = page.evaluate("axe.run()")["violations"]
+    context.close()
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
 
 
 def test_a_phone_is_not_scrolled_sideways(visit, grid_file):

@@ -26,7 +26,7 @@ export function chart({ form, x, y, panels, reference }, { narrow = panels.lengt
   const legend = h("ul", { class: "legend" }, alone ? null : keys.map((key) => key.element), rule, h("li", { class: "where" }, at));
   const size = narrow ? NARROW : WIDE;
   const shared = { form, x: scaleOf(x, panels, 0, form, size), y: scaleOf(y, panels, 1, form, size), names, size, labels: { x, y } };
-  const drawn = panels.map((panel) => h("div", { class: "panel" }, panel.title && h("h5", { text: panel.title }),
+  const drawn = panels.map((panel) => h("div", { class: "panel" }, panel.title && h("h4", { text: panel.title }),
     drawnPanel(panel, shared, (found) => readOut(found, keys, at, x, panel.title))));
   return h("div", { class: `chart ${form}` }, h("div", { class: `panels ${["", "one", "two", "", "two"][panels.length] ?? ""}` }, drawn), legend);
 }

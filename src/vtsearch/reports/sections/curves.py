@@ -58,7 +58,7 @@ def _by_bits(setting: Setting, groups: Sequence[Group], title: str) -> Chart:
 
 def _precision_recall(groups: Sequence[Group], title: str) -> Chart:
     note = "One point for each Hamming radius that finds something; exact, because no ties are cut."
-    name, precision = f"Precision and recall by radius{title}", Axis("precision", 0, 1)
+    name, precision = f"Precision by recall{title}", Axis("precision", 0, 1)
     return _panels(Chart(name, "lines", WHOLE, precision, (), note, "chance"), groups, _by_radius)
 
 

@@ -98,7 +98,7 @@ def _differences(named: Sequence[tuple[str, SavedRun]], varied: Sequence[str]) -
         seen = [dict.fromkeys(_value(run.config, name) for run in runs) for runs in methods.values()]
         rows.append([name, *(" or ".join(values) for values in seen)])
     note = f"Beside framework, bits and seed. {NONE}: not a part of that configuration."
-    return Table("What differs", ["", *methods], rows, note, texts=1 + len(methods))
+    return Table("What differs", ["setting", *methods], rows, note, texts=1 + len(methods))
 
 
 def _value(config: Mapping[str, Any], name: str) -> str:
