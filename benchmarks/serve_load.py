@@ -94,10 +94,13 @@ def serving(folder, *words):
     command = [sys.executable, "-m", "vtsearch", "serve", str(folder), "--port", "0", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         address = process.stdout.readline().split()[0]
-        yield Server(process, int(address.rstrip("/").rpartition(":")[2]))
-        process.terminate()
-        if process.wait(30):
-            raise SystemExit(f"the server ended with exit code {process.returncode}")
+        try:
+            yield Server(process, int(address.rstrip("/").rpartition(":")[2]))
+        finally:
+            process.terminate()
+            code = process.wait(30)
+        if code:
+            raise SystemExit(f"the server ended with exit code {code}")
 
 
 class Client(asyncio.Protocol):
