@@ -83,6 +83,8 @@ def test_the_report_says_how_the_database_came_to_its_codes(finished):
     report = json.loads((folder / "report.json").read_text())
     assert report["context"]["database_codes"] == "learned, asymmetric"
     assert report["context"]["symmetric"] == result.symmetric["expected"]
+    page = (folder / "report.html").read_text()
+    assert "the codes of the database are learned, asymmetric; encoded by the model like the queries" in page
     text = (folder / "report.md").read_text()
     assert "| database codes | learned, asymmetric |" in text
     assert (

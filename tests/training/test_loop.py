@@ -13,10 +13,13 @@ from accelerate.utils import set_seed
 
 from vtsearch import mean_average_precision
 from vtsearch.data import load_split, open_dataset, save_split
+from vtsearch.data.pictures import image_loader
 from vtsearch.encoding import Encoder
 from vtsearch.errors import VtsearchError
+from vtsearch.frameworks import FRAMEWORKS
 from vtsearch.index import Index
 from vtsearch.models import build_model, load_model
+from vtsearch.reports import write_html_report
 from vtsearch.training import run_folder as files
 from vtsearch.training.config import OptimizerConfig, ScheduleConfig
 from vtsearch.training.devices import accelerator_for
@@ -133,6 +136,12 @@ def test_the_report_holds_the_scores_and_the_baselines(finished):
     assert report["evaluation"]["mean_average_precision"] == result.final
     assert report["context"]["baselines"] == {name: s["expected"] for name, s in result.baselines.items()}
     assert (folder / "report.md").exists()
+
+
+def test_the_html_report_is_the_one_of_the_finished_folder(finished, tmp_path):
+    _, folder, _, _ = finished
+    again = write_html_report([folder], tmp_path / "report.html", images=image_loader, titles=FRAMEWORKS)
+    assert (folder / "report.html").read_bytes() == again.read_bytes()
 
 
 def test_the_best_model_is_the_one_of_the_best_evaluation(finished):

@@ -33,6 +33,7 @@ def results(groups: Sequence[Scores]) -> Section | None:
             blocks += [_pivot(setting, alike, title), _long(setting, alike, title, folded=True)]
         else:
             blocks.append(_long(setting, alike, title, folded=False))
+        blocks += _symmetric(alike)
     return Section("Results", blocks, _lead(groups) if len(settings) == 1 else "")
 
 
@@ -53,6 +54,18 @@ def _warnings(setting: Setting, groups: Sequence[Scores]) -> list[Block]:
         if subject.context.warning
     )
     return [Text(text, "warning") for text in texts]
+
+
+def _symmetric(groups: Sequence[Scores]) -> list[Block]:
+    """What the score would be if the model encoded the database, where its codes were learned in another way."""
+    blocks: list[Block] = []
+    for group in groups:
+        found = [each.context for each in group.subjects if each.context.symmetric is not None]
+        if found:
+            score = statistics.fmean(each.symmetric for each in found if each.symmetric is not None)
+            how = f"the codes of the database are {found[0].database_codes}"
+            blocks.append(Text(f"{group.name}: {how}; encoded by the model like the queries, {100 * score:.2f}."))
+    return blocks
 
 
 def _pivot(setting: Setting, groups: Sequence[Scores], title: str) -> Table:
