@@ -29,7 +29,7 @@ class QueryEncoder:
     def __init__(self, index: Index, folder: str | None, encoders: SharedEncoders) -> None:
         self._index, self._encoders = index, encoders
         self._folder = folder or index.description.get("model")
-        self._is_checked = False
+        self._encoder: Encoder | None = None
 
     @property
     def exists(self) -> bool:
@@ -37,22 +37,23 @@ class QueryEncoder:
         return self._folder is not None and Path(self._folder).is_dir() and find_spec("torch") is not None
 
     def load(self) -> Encoder:
-        """The encoder, loaded.
+        """The encoder, loaded; one that is loaded stays, whatever becomes of its folder.
 
         Raises:
             Refused: there is none.
             ModuleNotFoundError: no torch.
             VtsearchError: a damaged model, or another one than made the index.
         """
+        if self._encoder is not None:
+            return self._encoder
         if self._folder is None or not Path(self._folder).is_dir():
             raise Refused(
                 f"image: no model for {self._index.path}; start the server with --model FOLDER, or ask by id or by code"
             )
         fingerprints = self._index.fingerprints
         encoder = self._encoders.get(self._folder, fingerprints.get("arithmetic", "auto"))
-        if not self._is_checked:
-            self._index.check_fingerprints(encoder.query_fingerprints(fingerprints), whose=self._folder)
-            self._is_checked = True
+        self._index.check_fingerprints(encoder.query_fingerprints(fingerprints), whose=self._folder)
+        self._encoder = encoder
         return encoder
 
     def least_side(self) -> int | None:
