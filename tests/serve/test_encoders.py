@@ -56,7 +56,7 @@ def test_no_model_and_another_model(index, folder, tmp_path):
     for missing in (None, str(tmp_path / "nowhere")):
         encoder = QueryEncoder(index, missing, SharedEncoders())
         assert not encoder.exists
-        with pytest.raises(Refused, match="image: no model for .*index; start the server with --model FOLDER"):
+        with pytest.raises(Refused, match=r"image: no model for .*index; start the server with --model FOLDER"):
             encoder.load()
     other = QueryEncoder(index, model_folder(tmp_path / "other", 1), SharedEncoders())
     for _ in range(2):
