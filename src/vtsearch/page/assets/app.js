@@ -148,7 +148,7 @@ function shell() {
   page.sheet = modal("Filter");
   page.sheet.classList.add("sheet");
   page.sheet.addEventListener("close", () => renderSides());
-  const help = button("?", "All keys (?)", () => page.keys.showModal(), "square");
+  const help = button("?", "All keys (?)", () => page.keys.list(), "square");
   page.filterButton = h(
     "button.square.phone",
     { title: "Filter", "aria-label": "Filter", onclick: () => page.openFilter("input, textarea") },
@@ -238,7 +238,7 @@ function globalKeys() {
     { key: "i", title: "index", run: () => page.select.focus() },
     ...Object.entries(ROOMS).map(([name, title]) => ({ key: title[0], title, run: () => page.go({ room: name }) })),
     { key: "t", title: "dark or light", run: turnTheme },
-    { key: "?", title: "all keys", run: () => page.keys.showModal() },
+    { key: "?", title: "all keys", run: () => page.keys.list() },
   ]);
 }
 

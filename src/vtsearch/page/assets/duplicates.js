@@ -72,7 +72,8 @@ export function duplicatesRoom(page, { filter }) {
   const keys = [
     { key: "j", title: "next group", run: () => view.rove.move(1) },
     { key: "k", title: "group before", run: () => view.rove.move(-1) },
-    ..."123456789".split("").map((key, place) => ({ key, title: "keep that picture alone", run: act(place) })),
+    ..."123456789".split("").map((key, place) => ({ key, run: act(place) })),
+    { key: "1 – 9", title: "keep that picture alone" },
     { key: "a", title: "keep all", run: act("all") },
     { key: "n", title: "not duplicates", run: act("distinct") },
     { key: "u", title: "undo", run: () => undo(view, view.done.at(-1)) },

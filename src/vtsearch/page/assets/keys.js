@@ -6,8 +6,8 @@ const SECTIONS = new Map();
 
 /**
  * Listen for the keys of a section; a later call for the same section replaces its keys.
- * @param {string} section @param {{key: string, title: string, run?: (event: KeyboardEvent) => void}[]} keys
- *   `key` as in KeyboardEvent.key; without `run` it is only listed
+ * @param {string} section @param {{key: string, title?: string, run?: (event: KeyboardEvent) => void}[]} keys
+ *   `key` as in KeyboardEvent.key; without `run` it is only listed, without `title` only heard
  */
 export function listen(section, keys) {
   SECTIONS.set(section, keys);
@@ -37,40 +37,18 @@ export function startKeys() {
   document.addEventListener("keydown", pressed);
 }
 
-const SHOWN = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", " ": "Space", Escape: "Esc" };
-
-/** The dialog that lists all keys. @returns {HTMLDialogElement} */
+/** The dialog that lists all keys. @returns {HTMLDialogElement} with `list()`, which opens it */
 export function keysDialog() {
   const body = h("div.keys");
   const dialog = modal("Keys", body);
-  dialog.addEventListener("beforetoggle", () =>
+  const listed = ({ key, title }) => title && h("div", h("dt", h("kbd", key)), h("dd", title));
+  dialog.list = () => {
     fill(
       body,
-      [...SECTIONS].map(([section, keys]) =>
-        h(
-          "section",
-          h("h3", section),
-          h(
-            "dl",
-            keys.map(({ key, title }) =>
-              h(
-                "div",
-                h(
-                  "dt",
-                  key
-                    .split(" ")
-                    .filter(Boolean)
-                    .map((each) => h("kbd", SHOWN[each] ?? each)),
-                  key === " " && h("kbd", "Space"),
-                ),
-                h("dd", title),
-              ),
-            ),
-          ),
-        ),
-      ),
-    ),
-  );
+      [...SECTIONS].map(([section, keys]) => h("section", h("h3", section), h("dl", keys.map(listed)))),
+    );
+    dialog.showModal();
+  };
   return dialog;
 }
 
