@@ -53,18 +53,18 @@ def write_images(data: Path, folder: Path) -> None:
     """The test images as PNG files in a folder for each class."""
     if folder.exists():
         return
-    pixels = np.frombuffer(gzip.open(data / "t10k-images-idx3-ubyte.gz").read(), np.uint8, offset=16).reshape(
-        -1, 28, 28
+    pixels, labels = (
+        np.frombuffer(gzip.decompress((data / f"t10k-{name}-ubyte.gz").read_bytes()), np.uint8, offset=offset)
+        for name, offset in (("images-idx3", 16), ("labels-idx1", 8))
     )
-    labels = np.frombuffer(gzip.open(data / "t10k-labels-idx1-ubyte.gz").read(), np.uint8, offset=8)
-    for number, (image, label) in enumerate(zip(pixels, labels, strict=True)):
+    for number, (image, label) in enumerate(zip(pixels.reshape(-1, 28, 28), labels, strict=True)):
         path = folder / CLASSES[label] / f"{number:05d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(255 - image).save(path)
 
 
 def write_copies(images: Path, folder: Path) -> None:
-    """Some images at four times their size, with copies as people leave them: compressed, brightened, trimmed, small."""
+    """Some images, larger, with copies as people leave them: compressed, brightened, trimmed, small."""
     if folder.exists():
         return
     folder.mkdir()

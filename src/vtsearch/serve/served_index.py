@@ -155,7 +155,7 @@ class IndexState:
 
     def positions_of(self, names: Sequence[str]) -> NDArray[np.int64]:
         """The positions of ids, -1 for those that are not there; they may stand as ``readable`` wrote them."""
-        return self.index.positions_of(self.exact(names))
+        return self.index.positions_of(self.exact(names)) if names else np.empty(0, dtype=np.int64)
 
     def exact(self, names: Sequence[str]) -> list[str]:
         """Ids as the index has them, of texts that ``readable`` may have written."""
