@@ -108,7 +108,7 @@ function redraw(body, page, state, info, { all, of }) {
   fill(
     body,
     labels,
-    all.columns.map((column) => columnFacet(column, of(column.name), state, page)),
+    all.columns.map((column) => columnFacet(column, of(column.name), all.sampled ?? all.items, state, page)),
   );
   for (const [facet, top] of scrolls) {
     const list = body.querySelector(`[data-facet="${CSS.escape(facet)}"] ul`);
@@ -120,7 +120,7 @@ function redraw(body, page, state, info, { all, of }) {
       ?.focus({ preventScroll: true });
 }
 
-function columnFacet(column, left, state, page) {
+function columnFacet(column, left, items, state, page) {
   const { name, type, least, most, distinct, values } = column;
   if (least === null || (distinct === 1 && !column.missing)) return null;
   const isNumber = type !== "TEXT" && typeof least === "number" && typeof most === "number";
@@ -129,7 +129,7 @@ function columnFacet(column, left, state, page) {
       const { [name]: _, ...ranges } = state.ranges;
       page.go({ ranges: bounds[0] === null && bounds[1] === null ? ranges : { ...ranges, [name]: bounds } });
     });
-  if (!isNumber && distinct !== null && values.length && distinct >= left.items && distinct > FEW) return null; // as good as an id
+  if (!isNumber && distinct > FEW && 2 * distinct > items) return null; // as good as an id
   const counts = new Map(
     (left.columns.find((each) => each.name === name)?.values ?? []).map(({ value, count }) => [value, count]),
   );

@@ -29,6 +29,7 @@ export function roving(container, selector, { onFocus } = {}) {
   };
   const refresh = () => {
     const first = current() ?? all()[0];
+    for (const each of container.querySelectorAll(selector)) each.tabIndex = -1;
     if (first) enter(first);
   };
   container.addEventListener("focusin", (event) => {

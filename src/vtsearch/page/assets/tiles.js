@@ -117,7 +117,9 @@ export function grid(groups, { hrefOf, onOpen, onPoint, onMore } = {}) {
   }
   const make = (from, to) => {
     for (const [list, item] of jobs.slice(from, to)) {
-      list.append(h("li", tile(item, { href: hrefOf?.(item), onOpen })));
+      const made = tile(item, { href: hrefOf?.(item), onOpen });
+      if (hrefOf || onOpen) made.tabIndex = -1; // one stop for Tab, arrows beyond: see roving.js
+      list.append(h("li", made));
     }
     if (to < jobs.length) requestAnimationFrame(() => element.isConnected && make(to, to + PER_FRAME));
   };
@@ -169,4 +171,5 @@ function hideBeyond(element, radius) {
     const distance = group.dataset.distance;
     group.hidden = radius !== null && distance !== undefined && Number(distance) > radius;
   }
+  if (!element.rove.current()) element.rove.refresh();
 }
