@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections import OrderedDict
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import numpy as np
@@ -16,10 +15,13 @@ from vtsearch._error_text import format_error
 from vtsearch.data.locate import has_images
 from vtsearch.errors import VtsearchError
 from vtsearch.index import Index
+from vtsearch.ranking import histogram
+from vtsearch.serve.codes_by_label import CodesByLabel
+from vtsearch.serve.kept_results import KeptResults
 from vtsearch.serve.wire import IndexInfo, Item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 THUMBNAIL, IMAGE = 192, 1024
 """Pixels of the longer side of the pictures that items name."""
+SMALL = 2**30
+"""Bytes of codes that are read and copied when the server starts."""
 KEPT_MASKS = 2**28
 """Bytes of masks and other results that a state keeps, about."""
 
@@ -36,47 +40,6 @@ _ESCAPE = re.compile(r"\\u(d[89a-f][0-9a-f]{2})")
 """A byte that is not UTF-8, as ``readable`` writes it."""
 
 _log = logging.getLogger("vtsearch.serve")
-
-Kept = TypeVar("Kept")
-
-
-class KeptResults:
-    """Results by their arguments; the ones used last stay, within a number of bytes. Each is made by one thread."""
-
-    def __init__(self, most_bytes: int) -> None:
-        self._most, self._bytes = most_bytes, 0
-        self._results: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
-        self._making: dict[Hashable, threading.Lock] = {}
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable, make: Callable[[], Kept], size: Callable[[Kept], int]) -> Kept:
-        """The result of a key: the kept one, or a new one of ``make``, which takes ``size`` bytes."""
-        with self._lock:
-            making = self._making.setdefault(key, threading.Lock())
-        try:
-            with making:
-                with self._lock:
-                    if key in self._results:
-                        self._results.move_to_end(key)
-                        kept: Kept = self._results[key][0]
-                        return kept
-                made = make()
-                self._keep(key, made, size(made))
-                return made
-        finally:
-            with self._lock:
-                self._making.pop(key, None)
-
-    def _keep(self, key: Hashable, made: Any, size: int) -> None:
-        with self._lock:
-            self._results[key] = made, size
-            self._bytes += size
-            while self._bytes > self._most and len(self._results) > 1:
-                self._bytes -= self._results.popitem(last=False)[1][1]
-
-    def __contains__(self, key: Hashable) -> bool:
-        with self._lock:
-            return key in self._results
 
 
 class IndexState:
@@ -99,8 +62,12 @@ class IndexState:
 
     @cached_property
     def labels(self) -> Labels | None:
-        """The labels of all items: int64 (n,), uint8 0/1 (n, classes), or None."""
-        return self.index.labels()
+        """The labels of all items: integers (n,) of as few bytes as hold them, uint8 0/1 (n, classes), or None."""
+        labels = self.index.labels()
+        if labels is None or labels.ndim == 2 or not len(labels):
+            return labels
+        least, most = int(labels.min()), int(labels.max())
+        return labels.astype(np.result_type(np.min_scalar_type(least), np.min_scalar_type(most)))
 
     @cached_property
     def labelled(self) -> Database:
@@ -109,8 +76,10 @@ class IndexState:
         return database if self.labels is None else database.with_labels(self.labels)
 
     def warm(self) -> None:
-        """Read what the first search would wait for."""
-        _ = self.labels
+        """Read what the first search would wait for: labels, and codes unless they are very many."""
+        _ = self.labels, self._by_label
+        if self._is_small:
+            histogram(self.index.code(0), self.index.database())
 
     def mask(self, where: str | None, seconds: float) -> NDArray[np.bool_] | None:
         """The items that a condition holds for, as a mask; None without one.
@@ -147,11 +116,28 @@ class IndexState:
         shared: NDArray[np.bool_] = found == label if found.ndim == 1 else (found & label).any(axis=1)
         return shared
 
-    def relevance_mask(self, item: int) -> NDArray[np.bool_]:
-        """Whether each of all items shares a label with an item."""
-        key = ("relevant", *self.labels_at(item))
-        everything = slice(None)
-        return self.kept.get(key, lambda: self.relevant(item, everything), lambda mask: mask.nbytes)  # type: ignore[arg-type]
+    def relevant_codes(self, item: int) -> NDArray[np.uint8]:
+        """The codes (r, bytes) of all items that share a label with an item, which is one of them."""
+        if self._by_label is not None:
+            return self._by_label.of(self.labels_at(item)[0])
+        everything: Any = slice(None)
+
+        def make() -> NDArray[np.uint8]:
+            return self.index.database().rows(np.flatnonzero(self.relevant(item, everything)))
+
+        return self.kept.get(("relevant", *self.labels_at(item)), make, lambda codes: codes.nbytes)
+
+    @cached_property
+    def _by_label(self) -> CodesByLabel | None:
+        """The codes class by class, where items have one label each and are not very many."""
+        if self.labels is None or self.labels.ndim != 1 or not self._is_small:
+            return None
+        return CodesByLabel.made(self.labels, self.index.codes())
+
+    @property
+    def _is_small(self) -> bool:
+        """Whether the codes may all be read when the server starts, and copied."""
+        return 0 < len(self) * -(-self.bits // 8) <= SMALL
 
     def positions_of(self, names: Sequence[str]) -> NDArray[np.int64]:
         """The positions of ids, -1 for those that are not there; they may stand as ``readable`` wrote them."""

@@ -44,6 +44,7 @@ export function filterPanel(page) {
     apply();
   });
   let turn = 0;
+  let drawn = null; // what the panel shows: another query leaves it as it is
   element.show = async (state, info) => {
     const mine = ++turn;
     if (document.activeElement !== sql) sql.value = state.where;
@@ -55,7 +56,11 @@ export function filterPanel(page) {
       if (mine === turn && !body.children.length) fill(body, h("p.quiet", error.detail ?? error.message));
       return;
     }
-    if (mine === turn) redraw(body, page, state, info, counts);
+    const { labels, ranges, values, where } = state;
+    const key = JSON.stringify([info.name, info.generation, labels, ranges, values, where]);
+    if (mine !== turn || key === drawn) return;
+    redraw(body, page, state, info, counts);
+    drawn = key;
   };
   element.complain = (sentence) => {
     complaint.hidden = sentence === null;
@@ -112,7 +117,7 @@ function redraw(body, page, state, info, { all, of }) {
   );
   for (const [facet, top] of scrolls) {
     const list = body.querySelector(`[data-facet="${CSS.escape(facet)}"] ul`);
-    if (list) list.scrollTop = top;
+    if (list && top) list.scrollTop = top;
   }
   if (focused !== undefined)
     [...body.querySelectorAll("[data-value]")]
