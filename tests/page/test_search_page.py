@@ -299,3 +299,34 @@ def test_a_click_with_shift_opens_the_file(visit, served):
         page.click(".group .tile >> nth=0", modifiers=["Shift"])
     assert "/v1/items/" in opened.value.url
     assert state(page)["id"] == "ant/05.png"
+
+
+def headings(page):
+    return page.eval_on_selector_all(".group h3", "heads => heads.map(each => each.innerText)")
+
+
+def test_in_a_large_index_the_histogram_follows_the_results(visit, served):
+    whole = visit(served + ANT)
+    whole.wait_for_selector(".histogram")
+    expected = headings(whole)
+    page, asked = visit(served), []
+
+    def enlarged(route):
+        service = route.fetch().json()
+        for index in service["indexes"]:
+            index["items"] = 5_000_000
+        route.fulfill(json=service)
+
+    def noted(route):
+        request = route.request.post_data_json
+        if request.get("id"):
+            asked.append((request["k"], request.get("histogram", True)))
+        route.continue_()
+
+    page.route("**/v1/index", enlarged)
+    page.route("**/v1/search", noted)
+    page.goto("about:blank")
+    page.goto(f"{served}{ANT}")
+    page.wait_for_selector(".histogram")
+    assert asked == [(50, False), (1, True)]
+    assert headings(page) == expected

@@ -20,6 +20,7 @@ EXPORT = re.compile(r"^export (?=(?:async function|function|const|let|class)\b)"
 TOP_LEVEL = re.compile(r"^(?:async function\*?|function\*?|const|let|class)\s+(\w+)", re.MULTILINE)
 UNSUPPORTED = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 COMMENT = re.compile(r"^[ \t]*/\*\*.*?\*/", re.MULTILINE | re.DOTALL)
+END_COMMENT = re.compile(r"(?<=[;,{})]) // .*$")
 SUFFIXES = (".html", ".css", ".js", ".svg")
 
 PAGE = """\
@@ -88,8 +89,8 @@ def source(name: str) -> str:
 
 
 def without_comments(text: str) -> str:
-    """A module without comments that begin a line, and without indentation: strings never run over lines there."""
-    lines = (line.strip() for line in COMMENT.sub("", text).splitlines())
+    """A module without comments that begin or end a line, and without indentation: no string runs over lines there."""
+    lines = (END_COMMENT.sub("", line).strip() for line in COMMENT.sub("", text).splitlines())
     return "".join(f"{line}\n" for line in lines if line and not line.startswith("//"))
 
 

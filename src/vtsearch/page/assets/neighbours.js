@@ -44,7 +44,9 @@ export function neighboursRoom(page) {
       exclude_self: !state.itself,
       exclude: [],
     };
-    const asked = file ? page.searcher.upload(file, blank, info) : page.searcher.search(request, info);
+    view.wanted = request;
+    const onResults = (answer) => view.wanted === request && drawAnswer(view, answer);
+    const asked = file ? page.searcher.upload(file, blank, info) : page.searcher.search(request, info, onResults);
     return run(
       asked,
       (answer) => {
@@ -100,7 +102,7 @@ function drawAnswer(view, answer) {
     strip.show(answer);
     drawGrid(view, answer);
     say(`${several(answer.results.length, "result")} of ${several(answer.items, "item")}`);
-  }
+  } else view.grid?.count(tieGroups(answer.results, answer.histogram));
   drawTop(view, answer);
   view.grid?.within(state.radius);
   page.point(null);
@@ -140,9 +142,10 @@ function drawTop(view, answer) {
     words,
   );
   const handle = top.querySelector(".handle") === document.activeElement;
-  view.bars =
-    answer.histogram &&
-    histogram({
+  if (answer.histogram === undefined) view.bars ??= h("div.bars-to-come");
+  else if (!answer.histogram) view.bars = null;
+  else
+    view.bars = histogram({
       ...answer.histogram,
       radius: state.radius,
       reach: answer.results.at(-1)?.distance ?? null,

@@ -3,6 +3,7 @@
 import { whereOf } from "./where.js";
 
 const KEPT = 24; // answers of the last queries: going back is instant
+const MANY = 2_000_000; // items whose histogram takes longer than their ranking: it is asked for behind the results
 
 /**
  * The request that a state stands for, or null if it asks nothing.
@@ -23,6 +24,8 @@ export function requestOf(state, info, limits) {
   };
 }
 
+const painted = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+
 /**
  * Searches that remember their last answers, and the pictures that were uploaded by the codes they got.
  * @param {(query: object) => Promise<object>} answer
@@ -39,10 +42,21 @@ export function searcher(answer) {
   return {
     /** The answer to a request, at once if it is known. @returns {object|undefined} */
     known: (request, info) => answers.get(keyOf(request, info)),
-    /** @returns {Promise<object>} */
-    async search(request, info) {
+    /** The whole answer; in a large index `onResults` gets it before, with an undefined histogram. @returns {Promise<object>} */
+    async search(request, info, onResults) {
       const key = keyOf(request, info);
-      return answers.get(key) ?? keep(key, await answer({ what: "search", ...request }));
+      const query = { what: "search", ...request };
+      if (answers.has(key)) return answers.get(key);
+      if (!onResults || info.items < MANY) return keep(key, await answer(query));
+      const found = await answer({ ...query, histogram: false });
+      if (found.query) {
+        onResults(Object.assign(found, { histogram: undefined }));
+        await painted(); // the engine leaves the processors to the browser until then
+        const later = await answer({ ...query, k: 1 }).catch(() => null);
+        found.histogram = later?.histogram ?? null;
+        if (!later) return found; // the results stay; the next search tries again
+      }
+      return keep(key, found);
     },
     /** Search with a picture; its answer is kept for its code. @returns {Promise<object>} */
     async upload(file, request, info) {

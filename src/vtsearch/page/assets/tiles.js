@@ -104,7 +104,8 @@ export function tieGroups(results, histogram) {
  * @param {{distance: number|null, items: object[], count?: number, relevant?: number|null}[]} groups
  * @param {{hrefOf?: (item: object) => string, onOpen?: (item: object, event: Event) => void,
  *   onPoint?: (item: object|null, element: Element|null) => void, onMore?: (group: object) => void}} [options]
- * @returns {HTMLElement} with `rove` (see roving.js) and `within(radius)`, which hides what is farther
+ * @returns {HTMLElement} with `rove` (see roving.js), `within(radius)`, which hides what is farther, and `count(groups)`,
+ *   which tells the counts of the same groups when they come later
  */
 export function grid(groups, { hrefOf, onOpen, onPoint, onMore } = {}) {
   const element = h("div.groups");
@@ -128,6 +129,10 @@ export function grid(groups, { hrefOf, onOpen, onPoint, onMore } = {}) {
   if (hrefOf || onOpen) element.rove.refresh();
   if (onPoint) pointAt(element, onPoint);
   element.within = (radius) => hideBeyond(element, radius);
+  element.count = (counted) => {
+    for (const [place, group] of counted.entries())
+      element.children[place].firstChild.replaceWith(groupHeading(group, onMore));
+  };
   return element;
 }
 
