@@ -136,7 +136,8 @@ def take_all(url: str, chromium: str) -> None:
         take("neighbours-dark", query, dark=True, press="j j j")
         take("mistakes", f"room=mistakes&{query}")
         take("compare", f"room=compare&{query}")
-        take("duplicates", "room=duplicates&index=photographs&within=0&keep=largest", press="1")
+        others = "where=id+NOT+LIKE+%27ankle%25%27"
+        take("duplicates", f"room=duplicates&index=photographs&within=0&keep=largest&{others}")
         take("phone", query, size=PHONE)
         browser.close()
 
