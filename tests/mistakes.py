@@ -6,10 +6,12 @@ soon as a parser has them.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import re
 import shutil
+import socket
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +39,7 @@ BASES = {
     ],
     "encode": ["encode", "pictures", "--model", "model", "--output", "new"],
     "search": ["search", "cat/1.png", "--index", "index"],
+    "serve": ["serve", "index", "--port", "0"],
     "deduplicate": ["deduplicate", "index", "--radius", "2"],
     "decide": ["decide", "index", "forget", "item 77"],
     "remove": ["remove", "index", "item 77", "--missing", "ignore"],
@@ -357,6 +360,17 @@ def stub_training(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(loop, "Run", Stub)
     monkeypatch.setattr(demo, "_next", lambda output: [])
+
+
+def stub_serving(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a server end once it has opened its indexes."""
+    from vtsearch.serve import server
+
+    def end(service: Any, _address: object, listening: socket.socket, **_options: object) -> None:
+        listening.close()
+        asyncio.run(service.close())
+
+    monkeypatch.setattr(server, "run", end)
 
 
 def table(counts: dict[tuple[str, str], int]) -> str:

@@ -25,6 +25,7 @@ WITHOUT_TORCH = (
     "info",
     "report",
     "search",
+    "serve",
 )
 OUTCOMES = {0: "no mistake", 1: "code 1", 2: "one line, code 2"}
 
@@ -46,7 +47,8 @@ def faults(commands, place):
     return bad, counts
 
 
-def test_a_few_mistakes_in_each_option_of_the_quick_commands_are_one_line(place):
+def test_a_few_mistakes_in_each_option_of_the_quick_commands_are_one_line(place, monkeypatch):
+    mistakes.stub_serving(monkeypatch)
     commands = [each for each in mistakes.generate((), mistakes.FEW) if each.command in WITHOUT_TORCH][::3]
     bad, counts = faults(commands, place)
     assert bad == []
@@ -56,6 +58,7 @@ def test_a_few_mistakes_in_each_option_of_the_quick_commands_are_one_line(place)
 @pytest.mark.slow
 def test_every_option_of_every_command_with_every_value_is_one_line(place, monkeypatch):
     mistakes.stub_training(monkeypatch)
+    mistakes.stub_serving(monkeypatch)
     commands = list(mistakes.generate(FRAMEWORKS))[:: amount(8, 1)]
     bad, counts = faults(commands, place)
     print(f"\n{mistakes.table(counts)}")  # noqa: T201 (with -s)
