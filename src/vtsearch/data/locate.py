@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 from vtsearch.data.containers import OPENERS, file_of
 from vtsearch.data.protocols import PROTOCOLS
-from vtsearch.data.selection import FILES, FOLDER, LIST, OWN, PREFIX, PROTOCOL, URLS, open_protocol, root_of
+from vtsearch.data.selection import (
+    DATA,
+    FILES,
+    FOLDER,
+    LIST,
+    OWN,
+    PREFIX,
+    PROTOCOL,
+    URLS,
+    open_protocol,
+    root_of,
+    select_images,
+)
 from vtsearch.data.sources.decode import read_image
 from vtsearch.data.sources.image_source import FileSource, load_reduced
 from vtsearch.data.sources.url_images import UrlImages
@@ -59,7 +72,7 @@ class ImageLocator:
         root: where the images are now, if they have moved: the folder of files, of a list's images, or of a protocol's
             data set; of a run on images of one's own, their folder or manifest.
         index: name of the index in messages.
-        confined: refuse files outside the root, where links lead included.
+        confined: refuse files outside the root, where links lead included, unless a list or protocol names them.
 
     Raises:
         VtsearchError: a description without images, or a root that is gone.
@@ -146,7 +159,7 @@ class ImageLocator:
             source = self._opened()
             if not isinstance(source, FileSource):
                 raise VtsearchError(f"{self._index}: {self._description[PROTOCOL]} has no file for each image")
-            return self._allowed(source.path(self._known(name)), name)
+            return source.path(self._known(name))
         assert self._root is not None
         path = self._allowed(self._root / name, name)
         if not _is_file(path):
@@ -163,10 +176,7 @@ class ImageLocator:
         if self._kind is not None:
             source, position = self._part(self._kind, self._root, name)
             return source.load_reduced(position, least_side)
-        opened, position = self._opened(), self._known(name)
-        if isinstance(opened, FileSource):
-            self._allowed(opened.path(position), name)
-        return load_reduced(opened, position, least_side)
+        return load_reduced(self._opened(), self._known(name), least_side)
 
     def _part(self, kind: str, root: Path | None, name: str) -> tuple[EncodedImages, int]:
         """The tar or Parquet file that an item is in, which is opened on first use, and its position in it."""
@@ -187,10 +197,26 @@ class ImageLocator:
         return source, positions[name]
 
     def _allowed(self, path: Path, name: str) -> Path:
-        """The path of an item, unless the locator is confined and the path leads outside its root."""
-        if self._confined and self._root is not None and not _is_within(path, self._root):
+        """The path of an item, unless the locator is confined and the path leads outside its root.
+
+        A list of the owner's may name images anywhere: what it names is allowed, as are the images of a protocol.
+        """
+        is_outside = self._confined and self._root is not None and not _is_within(path, self._root)
+        if is_outside and name not in self._listed:
             raise VtsearchError(f"{self._index}: {name!r} leads outside the images' folder {self._root}")
         return path
+
+    @cached_property
+    def _listed(self) -> frozenset[str]:
+        """The ids of the images that the list of the index names; empty if there is none."""
+        if LIST not in self._description:
+            return frozenset()
+        root, prefix = self._description.get(DATA), self._description.get(PREFIX, "")
+        try:
+            source = select_images([self._description[LIST]], data=root, strip_prefix=prefix).source
+        except (VtsearchError, OSError, ValueError):  # the list is gone
+            return frozenset()
+        return frozenset(source.id(position) for position in range(len(source)))
 
     def _opened(self) -> ImageItems:
         """The images of the protocol, opened on first use."""
