@@ -56,6 +56,8 @@ class IndexState:
         self.generation = index.generation
         self.has_pictures = has_images(index.description)
         self.kept = KeptResults(KEPT_MASKS)
+        self._by_label: CodesByLabel | None = None
+        """The codes class by class, if ``warm`` has arranged them: a second for ten million."""
 
     def __len__(self) -> int:
         return len(self.index)
@@ -77,9 +79,12 @@ class IndexState:
 
     def warm(self) -> None:
         """Read what the first search would wait for: labels, and codes unless they are very many."""
-        _ = self.labels, self._by_label
-        if self._is_small:
-            histogram(self.index.code(0), self.index.database())
+        labels = self.labels
+        if not 0 < len(self) * -(-self.bits // 8) <= SMALL:
+            return
+        histogram(self.index.code(0), self.index.database())
+        if labels is not None and labels.ndim == 1:
+            self._by_label = CodesByLabel.made(labels, self.index.codes())
 
     def mask(self, where: str | None, seconds: float) -> NDArray[np.bool_] | None:
         """The items that a condition holds for, as a mask; None without one.
@@ -126,18 +131,6 @@ class IndexState:
             return self.index.database().rows(np.flatnonzero(self.relevant(item, everything)))
 
         return self.kept.get(("relevant", *self.labels_at(item)), make, lambda codes: codes.nbytes)
-
-    @cached_property
-    def _by_label(self) -> CodesByLabel | None:
-        """The codes class by class, where items have one label each and are not very many."""
-        if self.labels is None or self.labels.ndim != 1 or not self._is_small:
-            return None
-        return CodesByLabel.made(self.labels, self.index.codes())
-
-    @property
-    def _is_small(self) -> bool:
-        """Whether the codes may all be read when the server starts, and copied."""
-        return 0 < len(self) * -(-self.bits // 8) <= SMALL
 
     def positions_of(self, names: Sequence[str]) -> NDArray[np.int64]:
         """The positions of ids, -1 for those that are not there; they may stand as ``readable`` wrote them."""
@@ -266,7 +259,9 @@ class ServedIndex:
     def _read(self) -> None:
         fresh = self._state.index.reopened()
         if fresh.generation != self._state.generation:
-            self._state = IndexState(self.name, fresh)
+            state = IndexState(self.name, fresh)
+            _ = state.labels  # before a search would wait for them
+            self._state = state
 
 
 def readable(text: str) -> str:
