@@ -71,7 +71,7 @@ def test_the_search_goes_by_keys_alone(visit, served):
     page.keyboard.press("/")
     page.keyboard.type("ant/05.png")
     page.keyboard.press("Enter")
-    page.wait_for_selector(".group .tile")
+    page.wait_for_selector(".groups:not([aria-hidden]) .tile")
     for key in ["j", "j", "ArrowRight", "ArrowDown", "ArrowUp", "End", "Home", "k"]:
         page.keyboard.press(key)
         assert page.evaluate("document.activeElement.matches('.group .tile')"), key

@@ -49,7 +49,7 @@ def test_trying_again_answers_when_the_server_is_back(visit, served):
     message(page)
     page.unroute("**/v1/search")
     page.get_by_role("button", name="Try again").click()
-    page.wait_for_selector(".group .tile")
+    page.wait_for_selector(".groups:not([aria-hidden]) .tile")
 
 
 def test_a_file_that_is_no_picture_is_told(visit, served, tmp_path):
@@ -89,7 +89,7 @@ def test_a_wrong_condition_is_told_where_it_stands(visit, served):
     assert "no such column: nosuch" in page.inner_text(".complaint")
     assert page.get_attribute("textarea", "aria-invalid") == "true"
     page.click("text=Remove the filter")
-    page.wait_for_selector(".group .tile")
+    page.wait_for_selector(".groups:not([aria-hidden]) .tile")
     assert page.locator(".complaint").is_hidden()
 
 
@@ -122,7 +122,8 @@ def test_hostile_names_of_files_and_classes_stay_text(visit, served, room):
 
 def test_hostile_metadata_ids_and_labels_stay_text(visit, plain):
     page = visit(plain + "#id=dir%2F050.png&k=200")
-    page.wait_for_selector(".group .tile")
+    page.wait_for_selector(".groups:not([aria-hidden]) .tile")
+    page.wait_for_selector(".filter .choice")
     assert HOSTILE_LABEL in page.inner_text(".filter")
     assert page.locator("img").count() == 0
     page = visit(plain + "#index=odd")
@@ -139,7 +140,7 @@ def test_hostile_metadata_ids_and_labels_stay_text(visit, plain):
 
 def test_pictures_that_are_missing_show_their_names(visit, plain):
     page = visit(plain + "#id=dir%2F001.png&k=20")
-    page.wait_for_selector(".group .tile")
+    page.wait_for_selector(".groups:not([aria-hidden]) .tile")
     assert ".png" in page.locator(".group .missing").first.inner_text()
 
 
@@ -151,10 +152,10 @@ def test_an_index_without_labels_says_so_under_mistakes(visit, plain):
 
 def test_an_index_of_several_labels_is_filtered_and_has_no_matrix(visit, plain):
     page = visit(plain + "#index=tags&id=t0")
-    page.wait_for_selector(".group .tile")
+    page.wait_for_selector(".groups:not([aria-hidden]) .tile")
     page.click(".choice:has-text('red')")
     page.wait_for_function("() => location.hash.includes('labels')")
-    page.wait_for_selector(".group .tile")
+    page.wait_for_selector(".groups:not([aria-hidden]) .tile")
     page.click("text=Mistakes")
     page.wait_for_selector(".row")
     assert page.locator(".matrix").count() == 0

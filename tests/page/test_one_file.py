@@ -41,7 +41,7 @@ def address(tmp_path):
 
 def test_a_file_ranks_its_items(visit, address):
     page = visit(address + "#id=a", offline=True)
-    page.wait_for_selector(".group .tile")
+    page.wait_for_selector(".groups:not([aria-hidden]) .tile")
     labels = page.eval_on_selector_all(".group .tile", "tiles => tiles.map(each => each.getAttribute('aria-label'))")
     assert labels == ["ant, distance 1, relevant", "bee, distance 4, not relevant"]
     page.click(".group .tile >> nth=1")

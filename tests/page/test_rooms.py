@@ -76,7 +76,7 @@ def test_a_mistake_opens_as_query(visit, served):
     page = visit(served + "#room=mistakes")
     page.wait_for_selector(".row")
     page.click(".row >> nth=2")
-    page.wait_for_selector(".group .tile")
+    page.wait_for_selector(".groups:not([aria-hidden]) .tile")
     assert page.locator(".tabs [aria-current]").inner_text() == "Neighbours"
 
 

@@ -5,7 +5,7 @@ import { filterPanel } from "./filters.js";
 import { countWithin, histogram, withinWords } from "./histogram.js";
 import { emptyNotice, errorNotice, newest, say, skeleton } from "./notices.js";
 import { queryStrip } from "./query_strip.js";
-import { requestOf } from "./searching.js";
+import { painted, requestOf } from "./searching.js";
 import { grid, itemOf, spoken, tieGroups, tile } from "./tiles.js";
 import { NO_FILTER } from "./where.js";
 
@@ -99,11 +99,14 @@ function drawAnswer(view, answer) {
   filter.complain(null);
   timings.textContent = timingWords(answer);
   if (isNew || !view.grid?.isConnected) {
-    strip.show(answer);
     drawGrid(view, answer);
+    // the pictures first, the panel of the query with the next frame
+    if (view.told) painted().then(() => view.answer === answer && strip.show(answer));
+    else strip.show(answer);
+    view.told = true;
     say(`${several(answer.results.length, "result")} of ${several(answer.items, "item")}`);
   } else view.grid?.count(tieGroups(answer.results, answer.histogram));
-  drawTop(view, answer);
+  if (answer.histogram !== undefined || !view.bars?.isConnected) drawTop(view, answer);
   view.grid?.within(state.radius);
   page.point(null);
 }

@@ -24,6 +24,7 @@ export function queryStrip(page) {
     fill(body, query ? queryBody(query, page) : h("p.quiet", "No query: the items that the filter leaves."));
     bits.hidden = !query?.code;
     if (query?.code && (query.code !== code || panel?.dataset.index !== answer.index)) {
+      const focused = panel?.contains(document.activeElement);
       panel?.remove();
       panel = bitsPanel({
         code: query.code,
@@ -35,6 +36,7 @@ export function queryStrip(page) {
       code = query.code;
       bits.append(panel);
       fill(bits.firstChild, "Bits", h("span.quiet", answer.bits));
+      if (focused) element.focusBits();
     }
     if (query) remember(history, query, answer.index, page);
     showPast(past, history, page);

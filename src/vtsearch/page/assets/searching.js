@@ -24,7 +24,8 @@ export function requestOf(state, info, limits) {
   };
 }
 
-const painted = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+/** When the next frame has been painted. @returns {Promise<void>} */
+export const painted = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
 
 /**
  * Searches that remember their last answers, and the pictures that were uploaded by the codes they got.
