@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import signal
 from collections import Counter
 
@@ -125,3 +126,16 @@ def mapped(tmp_path):
         return np.load(path, mmap_mode=mode)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The one browser of a test process, or the reason why there is none: Playwright bears no second one."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = os.environ.get("VTSEARCH_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium is installed ($VTSEARCH_CHROMIUM may say where it is)")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()

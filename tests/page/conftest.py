@@ -16,19 +16,6 @@ HOSTILE = "<img src=x onerror=window.hit=1>"
 
 
 @pytest.fixture(scope="session")
-def chromium():
-    """A browser, or the reason why there is none."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = os.environ.get("VTSEARCH_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium is installed ($VTSEARCH_CHROMIUM may say where it is)")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="session")
 def photos(tmp_path_factory):
     """A folder of 45 photos in three classes; of each class, photos 0 and 1, and 2, 3 and 4, are the same picture."""
     from PIL import Image

@@ -6,7 +6,6 @@ import csv
 import io
 import os
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +23,6 @@ HOSTILE = [
     "</script><script>window.hit=1</script>",
     "100 % & $x_1 \\end{tabular} #~^|",
 ]
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = os.environ.get("VTSEARCH_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium is installed ($VTSEARCH_CHROMIUM may say where it is)")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

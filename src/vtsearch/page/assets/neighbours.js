@@ -26,15 +26,12 @@ export function neighboursRoom(page) {
     const info = page.info();
     const request = requestOf(state, info, page.service.limits);
     filter.show(state, info);
-    if (!file && !request) return beginAnew(view, info);
-    const known = !file && page.searcher.known(request, info);
-    if (known) {
-      run(
-        null,
-        () => {},
-        () => {},
-      ); // what was asked before comes too late
-      return drawAnswer(view, known);
+    const known = !file && request && page.searcher.known(request, info);
+    view.wanted = request;
+    if (known || (!file && !request)) {
+      const nothing = () => {};
+      run(null, nothing, nothing); // what was asked before comes too late
+      return known ? drawAnswer(view, known) : beginAnew(view, info);
     }
     if (!view.answer) fill(body, skeleton(48));
     const blank = {
@@ -44,7 +41,6 @@ export function neighboursRoom(page) {
       exclude_self: !state.itself,
       exclude: [],
     };
-    view.wanted = request;
     const onResults = (answer) => view.wanted === request && drawAnswer(view, answer);
     const asked = file ? page.searcher.upload(file, blank, info) : page.searcher.search(request, info, onResults);
     return run(
