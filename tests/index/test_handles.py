@@ -64,6 +64,7 @@ CLOSED = {
     "compact": Index.compact,
     "refresh": Index.refresh,
     "reopened": Index.reopened,
+    "between": lambda index: index.between(0, 1),
     "generation": lambda index: index.generation,
     "decide": lambda index: index.decide([("keep", ["0/1"])]),
     "decisions": Index.decisions,

@@ -7,5 +7,6 @@ from vtsearch.index.decisions import Decision, Verdict
 from vtsearch.index.duplicate_groups import DuplicateGroup
 from vtsearch.index.explanation import SearchExplanation
 from vtsearch.index.index import Index
+from vtsearch.index.view import IndexView
 
-__all__ = ["Answers", "Decision", "DuplicateGroup", "Index", "SearchExplanation", "Verdict"]
+__all__ = ["Answers", "Decision", "DuplicateGroup", "Index", "IndexView", "SearchExplanation", "Verdict"]

@@ -42,8 +42,20 @@ class Generation:
         self.about, self.parts = about, list(parts)
         self._bounds = np.cumsum([0, *map(len, self.parts)])
 
+    @property
+    def bounds(self) -> list[int]:
+        """The positions at which the segments begin, and the number of items."""
+        return list(map(int, self._bounds))
+
     def __len__(self) -> int:
         return int(self._bounds[-1])
+
+    def between(self, start: int, stop: int) -> Generation:
+        """The state of items start .. stop - 1, which must be there."""
+        bounds = self._bounds.tolist()
+        cuts = [(max(start - first, 0), min(stop, end) - first) for first, end in itertools.pairwise(bounds)]
+        parts = [part.between(*cut) for part, cut in zip(self.parts, cuts, strict=True) if cut[0] < cut[1]]
+        return Generation(self.about, parts)
 
     def codes(self) -> list[NDArray[np.uint8]]:
         """The codes of all segments, at least one array."""

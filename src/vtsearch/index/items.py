@@ -175,6 +175,11 @@ class Items:
         """All items but some."""
         return Items(self._file, self._metadata, np.delete(self.rows, positions).astype(np.uint32))
 
+    def between(self, start: int, stop: int) -> Items:
+        """Some consecutive items."""
+        kept = np.arange(start, stop, dtype=np.uint32) if self._kept is None else self._kept[start:stop]
+        return Items(self._file, self._metadata, kept)
+
     def columns(self) -> Columns:
         """The columns of these items alone."""
         ids, sums = self._ids, sums_of(self._table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -126,6 +127,16 @@ class Part:
     def tabled(self, first: int) -> TabledItems | None:
         """The items with the tables of their codes, if there are any; ``first``: position of the first one."""
         return None if self._tables is None else TabledItems(first, self._tables, self._kept)
+
+    def between(self, start: int, stop: int) -> Part:
+        """Some consecutive items, of the same open files; without tables, unless they are all."""
+        if (start, stop) == (0, len(self)):
+            return self
+        part = copy.copy(self)
+        part.segment = replace(self.segment.without_tables(), items=stop - start)
+        part.codes, part.items = self.codes[start:stop], self.items.between(start, stop)
+        part._prefixes, part._kept, part._tables = {}, None, None  # noqa: SLF001 (its own)
+        return part
 
     def without(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.uint8], Items]:
         """Codes and items without some, given by their positions."""
