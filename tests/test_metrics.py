@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import operator
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -257,3 +260,27 @@ def test_the_radius_of_every_metric_is_checked(name):
 def test_histograms_that_count_nothing_possible_are_refused(items, relevant, message):
     with pytest.raises(ValueError, match=message):
         metrics.RelevanceHistograms(items, relevant)
+
+
+@pytest.mark.parametrize("cuts", [(7,), (0, 3, 3, 19)])
+def test_histograms_of_parts_add_up_to_those_of_the_whole(cuts):
+    rng = np.random.default_rng(0)
+    labels, db_labels = (rng.random((3, 6)) < 0.4).astype(int), (rng.random((20, 6)) < 0.4).astype(int)
+    whole = metrics.relevance_histograms(QUERIES, DATABASE, labels, db_labels, gains=True)
+    parts = [
+        metrics.relevance_histograms(QUERIES, codes, labels, part, gains=True)
+        for codes, part in zip(np.split(DATABASE, cuts), np.split(db_labels, cuts), strict=True)
+    ]
+    total = functools.reduce(operator.add, parts)
+    for name in ("items", "relevant", "gains", "exponential_gains", "gain_counts"):
+        np.testing.assert_array_equal(getattr(total, name), getattr(whole, name))
+
+
+def test_histograms_that_do_not_belong_together_are_not_added():
+    plain = metrics.relevance_histograms(*SINGLE)
+    with pytest.raises(ValueError, match=r"items: expected one shape in both, got \(3, 17\) and \(2, 17\)"):
+        plain + metrics.relevance_histograms(QUERIES[:2], DATABASE, QUERY_LABELS[:2], DB_LABELS)
+    with pytest.raises(ValueError, match="gains: expected in both or in neither, got in one"):
+        plain + metrics.relevance_histograms(*SINGLE, gains=True)
+    with pytest.raises(TypeError, match="unsupported operand"):
+        plain + 1

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from vtsearch import bootstrap_interval, reference
-from vtsearch.evaluation import Evaluation, evaluate
+from vtsearch import bootstrap_interval, metrics, reference
+from vtsearch.evaluation import Evaluation, evaluate, evaluation_of
 
 
 def sides(seed=0, bits=12, queries=7, database=60, classes=4, *, multi=False):
@@ -132,3 +132,35 @@ def test_a_wrong_argument_is_named(changes, kind, message):
     names = ("query_codes", "db_codes", "query_labels", "db_labels")
     with pytest.raises(kind, match=message):
         evaluate(**(dict(zip(names, sides(), strict=True)) | changes))
+
+
+@pytest.mark.parametrize("multi", [False, True])
+@pytest.mark.parametrize("k", [7, None])
+def test_what_was_counted_before_gives_the_same_evaluation(multi, k):
+    data = sides(multi=multi)
+    histograms = metrics.relevance_histograms(*data, gains=multi)
+    by_index = metrics.average_precision(*data, k, ties="index", normalizer="min")
+    assert evaluation_of(histograms, by_index, k, normalizer="min", bits=12) == evaluate(
+        *data, k, normalizer="min", bits=12
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "message"),
+    [
+        ({"by_index": np.zeros(6)}, ValueError, r"by_index: expected \(7,\) scores, one for each query, got \(6,\)"),
+        ({"k": 1.5}, TypeError, "k: "),
+        ({"k": 0}, ValueError, "k: "),
+        ({"normalizer": "max"}, ValueError, "normalizer: "),
+        ({"bits": 1}, ValueError, "bits: expected at least"),
+        (
+            {"histograms": metrics.RelevanceHistograms(*np.zeros((2, 7, 17), int))},
+            ValueError,
+            "mask: expected at least",
+        ),
+    ],
+)
+def test_a_wrong_part_of_an_evaluation_is_named(changes, kind, message):
+    counted = {"histograms": metrics.relevance_histograms(*sides()), "by_index": np.zeros(7), "bits": 12}
+    with pytest.raises(kind, match=message):
+        evaluation_of(**(counted | changes))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from vtsearch.evaluation.code_statistics import BitStatistics, bit_statistics
 from vtsearch.evaluation.comparison import Comparison, compare
-from vtsearch.evaluation.evaluation import CutOff, Evaluation, Gains, RadiusPoint, TiedScore, evaluate, map_name
+from vtsearch.evaluation.evaluation import CutOff, Evaluation, Gains, RadiusPoint, TiedScore, map_name
+from vtsearch.evaluation.scoring import evaluate, evaluation_of
 from vtsearch.evaluation.statistics import Interval, PermutationTest, bootstrap_interval, permutation_test
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "bootstrap_interval",
     "compare",
     "evaluate",
+    "evaluation_of",
     "map_name",
     "permutation_test",
 ]

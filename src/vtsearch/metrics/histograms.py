@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -36,8 +37,11 @@ HISTOGRAM_BYTES = 8 * 2**20
 class RelevanceHistograms:
     """Counts by distance from each query, from ``relevance_histograms``; the input of the metrics.
 
+    The histograms of the parts of a database add up to those of the whole: ``first + second``.
+
     Raises:
-        ValueError: items and relevant that are not (q, bins) int64 of one shape with 0 <= relevant <= items.
+        ValueError: items and relevant that are not (q, bins) int64 of one shape with 0 <= relevant <= items; a sum with
+            those of other queries or widths, or of one with gains and one without.
     """
 
     items: Counts
@@ -57,6 +61,22 @@ class RelevanceHistograms:
                 raise ValueError(f"{name}: expected int64 (q, bins) of one shape, got {counts.dtype} {counts.shape}")
         if (self.relevant < 0).any() or (self.relevant > self.items).any():
             raise ValueError("relevant: expected counts from 0 to those of items, got others")
+
+    def __add__(self, other: RelevanceHistograms) -> RelevanceHistograms:
+        """Those of two parts of a database, for the same queries, as those of both."""
+        if not isinstance(other, RelevanceHistograms):
+            return NotImplemented
+        if self.items.shape != other.items.shape:
+            raise ValueError(f"items: expected one shape in both, got {self.items.shape} and {other.items.shape}")
+        if (self.gains is None) != (other.gains is None):
+            raise ValueError("gains: expected in both or in neither, got in one")
+        return RelevanceHistograms(
+            self.items + other.items,
+            self.relevant + other.relevant,
+            _added(self.gains, other.gains),
+            _added(self.exponential_gains, other.exponential_gains),
+            _added(self.gain_counts, other.gain_counts),
+        )
 
     @functools.cached_property
     def totals(self) -> Counts:
@@ -150,7 +170,7 @@ def histograms_of(
     """The sum over all ranges, less the excluded items; arguments are checked."""
     scan = group.scan(progress, beside=ROW_BYTES)
     mine = labels.of_queries(group.start, group.stop)
-    found = functools.reduce(_sum, (_of_range(group, each, mine, gains, threads) for each in scan))
+    found = functools.reduce(operator.add, (_of_range(group, each, mine, gains, threads) for each in scan))
     parts = found.gains, found.exponential_gains, found.gain_counts
     leave_out.subtract(group, mine, found.items, found.relevant, parts if gains else None)  # type: ignore[arg-type]
     return found
@@ -179,17 +199,6 @@ def _joined(parts: Sequence[RelevanceHistograms]) -> RelevanceHistograms:
     """The histograms of groups of queries, one after the other."""
     names = ("items", "relevant", "gains", "exponential_gains", "gain_counts")[: 2 if parts[0].gains is None else None]
     return RelevanceHistograms(*(_answers.stacked_columns([getattr(each, name) for each in parts]) for name in names))
-
-
-def _sum(one: RelevanceHistograms, other: RelevanceHistograms) -> RelevanceHistograms:
-    """The histograms of two ranges as those of both."""
-    return RelevanceHistograms(
-        one.items + other.items,
-        one.relevant + other.relevant,
-        _added(one.gains, other.gains),
-        _added(one.exponential_gains, other.exponential_gains),
-        _added(one.gain_counts, other.gain_counts),
-    )
 
 
 def _added(one: NDArray[Any] | None, other: NDArray[Any] | None) -> NDArray[Any] | None:
