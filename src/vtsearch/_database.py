@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 import functools
 import operator
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vtsearch import _labels, _native, _pages, _validate
 from vtsearch._masks import Mask, QueryMasks, checked_mask
+from vtsearch._merging import joined, nearest
 from vtsearch._queries import Lists, Queries, Rows
 from vtsearch._tables import Tables
 from vtsearch._validate import Codes, Progress
@@ -26,9 +27,25 @@ REPORTED_PAIRS = 10**10
 FEWEST_REPORTED = 2**22
 """Fewest items between two calls of ``progress``: merging shorter ranges would cost noticeable time."""
 
-_MERGED_BYTES = 2**20
-_INDEX_BITS = np.uint64(48)
-_INDEX_MASK = np.uint64(2**48 - 1)
+
+Done = Callable[[int], None]
+"""Called with the number of further items that are done."""
+
+
+class Scanner(Protocol):
+    """Answers the scans of a whole database, such as one that lies on several machines."""
+
+    def rank(self, queries: Queries, k: int, mask: Mask | QueryMasks | None, done: Done) -> Rows:
+        """As ``scan_rank``."""
+
+    def within(self, queries: Queries, radius: int, mask: Mask | QueryMasks | None, done: Done) -> Lists:
+        """As ``scan_within``."""
+
+    def count(self, queries: Queries, radius: int, mask: Mask | QueryMasks | None, done: Done) -> NDArray[np.int64]:
+        """As ``scan_count``."""
+
+    def histogram(self, queries: Queries, mask: Mask | QueryMasks | None, done: Done) -> NDArray[np.int64]:
+        """As ``scan_histogram``."""
 
 
 class Database:
@@ -76,6 +93,8 @@ class Database:
         """The labels of all items, or None."""
         self.tables: Tables | None = None
         """Tables of the codes of some or all parts."""
+        self.scanner: Scanner | None = None
+        """Answers in place of a scan by this process."""
 
     @classmethod
     def of_array(cls, codes: Codes, mask: ArrayLike | None) -> Self:
@@ -83,6 +102,7 @@ class Database:
         database = cls.__new__(cls)
         database.parts, database._length = [codes], len(codes)  # noqa: SLF001 (its own)
         database.mask, database.labels, database.tables = checked_mask(mask, len(codes)), None, None
+        database.scanner = None
         return database
 
     def __len__(self) -> int:
@@ -128,6 +148,12 @@ class Database:
         """The same codes, mask and labels with tables, whose parts are some of these."""
         other = copy.copy(self)
         other.tables = tables
+        return other
+
+    def with_scanner(self, scanner: Scanner) -> Database:
+        """The same codes, mask and labels, of which something else answers the scans."""
+        other = self.with_tables(None)
+        other.scanner = scanner
         return other
 
     def recorded(self) -> Database:
@@ -210,6 +236,7 @@ class Scan:
         self.mask = database.mask if masks is None else masks
         self.tables = database.tables if masks is None else None
         """That may answer instead: not if masks differ between queries."""
+        self.scanner = database.scanner
         self._report, self._is_read = None if progress is None else _Report(progress, self.items), False
         self._too_large = self.items * database.width > RANGE_BYTES
         self._length = self.items
@@ -244,6 +271,11 @@ class Scan:
         part._only, part.tables = with_tables, None  # noqa: SLF001 (its own)
         part.items = tabled if with_tables else self.items - tabled
         return part
+
+    def done(self, items: int) -> None:
+        """Report further items as done."""
+        if self._report is not None:
+            self._report.add(items)
 
     def finish(self) -> None:
         """Report all items as done, unless they were read."""
@@ -298,13 +330,15 @@ def stage(progress: Progress | None, number: int, stages: int) -> Progress | Non
 
 def scan_rank(queries: Queries, scan: Scan, k: int, threads: int, out: Rows | None = None) -> Rows:
     """The k nearest of each query, ordered by (distance, index); ``out`` is filled if the scan has one range only."""
+    if scan.scanner is not None:
+        return scan.scanner.rank(queries, k, scan.mask, scan.done)
     if scan.tables is None or queries.weights is not None:
         return _rank(queries, scan, k, threads, out)
     tabled, others = scan.part(with_tables=True), scan.part(with_tables=False)
     top = min(k, len(scan.tables))
     found = scan.tables.rank(queries, top, scan.shared_mask, threads, lambda some: _rank(some, tabled, k, threads))
     tabled.finish()
-    return _nearest(found, _rank(queries, others, k, threads), k) if others.items else found
+    return nearest([found, _rank(queries, others, k, threads)], k) if others.items else found
 
 
 def _rank(queries: Queries, scan: Scan, k: int, threads: int, out: Rows | None = None) -> Rows:
@@ -318,11 +352,13 @@ def _rank(queries: Queries, scan: Scan, k: int, threads: int, out: Rows | None =
             each.renumber(indices)
             yield distances, indices
 
-    return functools.reduce(lambda before, here: _nearest(before, here, k), found())
+    return functools.reduce(lambda before, here: nearest([before, here], k), found())
 
 
 def scan_within(queries: Queries, scan: Scan, radius: int, threads: int) -> Lists:
     """All items within the radius of each query, ordered by (distance, index)."""
+    if scan.scanner is not None:
+        return scan.scanner.within(queries, radius, scan.mask, scan.done)
     if scan.tables is None or queries.weights is not None:
         return _within(queries, scan, radius, threads)
     tabled, others = scan.part(with_tables=True), scan.part(with_tables=False)
@@ -330,7 +366,7 @@ def scan_within(queries: Queries, scan: Scan, radius: int, threads: int) -> List
         queries, radius, scan.shared_mask, threads, lambda some: _within(some, tabled, radius, threads)
     )
     tabled.finish()
-    return _joined([found, _within(queries, others, radius, threads)]) if others.items else found
+    return joined([found, _within(queries, others, radius, threads)]) if others.items else found
 
 
 def _within(queries: Queries, scan: Scan, radius: int, threads: int) -> Lists:
@@ -341,11 +377,13 @@ def _within(queries: Queries, scan: Scan, radius: int, threads: int) -> Lists:
         )
         each.renumber(indices)
         found.append((offsets, distances, indices))
-    return found[0] if len(found) == 1 else _joined(found)
+    return found[0] if len(found) == 1 else joined(found)
 
 
 def scan_count(queries: Queries, scan: Scan, radius: int, threads: int) -> NDArray[np.int64]:
     """(q,) items within the radius."""
+    if scan.scanner is not None:
+        return scan.scanner.count(queries, radius, scan.mask, scan.done)
     found = (
         _native.count(queries.codes, each.codes, radius, allowed_bits(scan.mask, each), threads, queries.weights)
         for each in scan
@@ -355,6 +393,8 @@ def scan_count(queries: Queries, scan: Scan, radius: int, threads: int) -> NDArr
 
 def scan_histogram(queries: Queries, scan: Scan, threads: int) -> NDArray[np.int64]:
     """(q, largest distance + 1) items at each distance."""
+    if scan.scanner is not None:
+        return scan.scanner.histogram(queries, scan.mask, scan.done)
     found = (
         _native.histogram(queries.codes, each.codes, allowed_bits(scan.mask, each), threads, queries.weights)
         for each in scan
@@ -365,41 +405,3 @@ def scan_histogram(queries: Queries, scan: Scan, threads: int) -> NDArray[np.int
 def allowed_bits(mask: Mask | QueryMasks | None, items: Range) -> NDArray[np.uint8] | None:
     """The part of a mask for a range, as the engine takes it."""
     return None if mask is None else mask.bits(items.first, items.stop)
-
-
-def _nearest(before: Rows, here: Rows, k: int) -> Rows:
-    """The first k of two rankings, in blocks of queries."""
-    columns = min(k, before[0].shape[1] + here[0].shape[1])
-    queries = len(before[0])
-    distances, indices = np.empty((queries, columns), dtype=np.int32), np.empty((queries, columns), dtype=np.int64)
-    step = max(1, _MERGED_BYTES // (16 * max(columns, 1)))
-    for start in range(0, queries, step):
-        rows = slice(start, start + step)
-        keys = np.concatenate(
-            [sort_keys(before[0][rows], before[1][rows]), sort_keys(here[0][rows], here[1][rows])], axis=1
-        )
-        keys.sort(axis=1, kind="stable")  # a stable sort merges two sorted runs
-        distances[rows], indices[rows] = from_sort_keys(keys[:, :columns])
-    return distances, indices
-
-
-def _joined(parts: Sequence[Lists]) -> Lists:
-    """The lists of each query as one list."""
-    offsets = np.sum([part[0] for part in parts], axis=0)
-    distances, indices = np.empty(offsets[-1], dtype=np.int32), np.empty(offsets[-1], dtype=np.int64)
-    for q in range(len(offsets) - 1):
-        pieces = [(part, slice(part[0][q], part[0][q + 1])) for part in parts]
-        keys = np.concatenate([sort_keys(part[1][piece], part[2][piece]) for part, piece in pieces])
-        keys.sort(kind="stable")
-        row = slice(offsets[q], offsets[q + 1])
-        distances[row], indices[row] = from_sort_keys(keys)
-    return offsets, distances, indices
-
-
-def sort_keys(distances: NDArray[np.int32], indices: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """One number in the order of (distance, index): distances have 16 bits, indices at most 48."""
-    return distances.astype(np.uint64) << _INDEX_BITS | indices.astype(np.uint64)
-
-
-def from_sort_keys(keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    return keys >> _INDEX_BITS, keys & _INDEX_MASK

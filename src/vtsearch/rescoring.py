@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vtsearch import _database, _native, _validate
+from vtsearch import _database, _merging, _native, _validate
 from vtsearch._database import Database
 from vtsearch._queries import checked_weights
 from vtsearch.ranking import Ranking
@@ -57,9 +57,9 @@ def rescore(
     for q, row in enumerate(items):
         one = slice(q, q + 1)
         _native.distances(codes[one], database.codes_of(row), distances[one], 1, counts[one])
-    keys = _database.sort_keys(distances, items)
+    keys = _merging.sort_keys(distances, items)
     keys.sort(axis=1)
-    ordered, indices = _database.from_sort_keys(keys[:, :columns])
+    ordered, indices = _merging.from_sort_keys(keys[:, :columns])
     return Ranking(ordered.astype(np.int32), indices.astype(np.int64))
 
 

@@ -9,7 +9,7 @@ import pytest
 from known_answers import reference
 from strategies import seeded_codes, seeded_queries
 
-from vtsearch import _database, metrics, ranking
+from vtsearch import _database, _merging, metrics, ranking
 from vtsearch.index import Index
 from vtsearch.metrics import by_index
 
@@ -63,7 +63,7 @@ def test_distances_of_the_widest_codes_are_merged(small_ranges, agree, mapped, b
 
 
 def test_many_queries_are_merged_in_blocks(small_ranges, agree, mapped, monkeypatch):
-    monkeypatch.setattr(_database, "_MERGED_BYTES", 100)
+    monkeypatch.setattr(_merging, "_MERGED_BYTES", 100)
     queries, database = seeded_queries(1, 40, 16), seeded_codes(1, N, 16)
     agree(ranking.rank(queries, mapped(database), 9), reference.rank(queries, database, 9))
 
