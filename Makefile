@@ -16,7 +16,7 @@ test: $(VENV)/.package $(VENV)/.test
 	$(PYTEST)
 
 # All tests; make test-all MARKED=slow runs those that make test left out.
-test-all: $(VENV)/.package $(VENV)/.test
+test-all: $(VENV)/.package $(VENV)/.test $(VENV)/.cluster
 	$(PYTEST) -m "$(MARKED)"
 
 # Fifteen minutes; make bench QUICK=1 runs the same on tiny codes.
@@ -94,6 +94,10 @@ $(VENV)/.package: $(VENV)/.python pyproject.toml $(NATIVE)
 
 $(VENV)/.test: $(VENV)/.python pyproject.toml
 	$(PIP) install --quiet --group test --group exchange --group page
+	touch $@
+
+$(VENV)/.cluster: $(VENV)/.python pyproject.toml
+	$(PIP) install --quiet --group cluster
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.python pyproject.toml

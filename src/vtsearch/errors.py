@@ -19,6 +19,7 @@ _EXTRAS = {
     "parquet": ("pyarrow",),
     "postgres": ("psycopg",),
     "mat": ("scipy",),
+    "ray": ("ray",),
     "serve": ("fastapi", "uvicorn", "httptools", "multipart", "python_multipart", "prometheus_client"),
     "train": (
         "torch",

@@ -1,0 +1,41 @@
+"""The connection of this process to a Ray cluster."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from vtsearch.errors import VtsearchError, first_line, require_extra
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+AUTO = "auto"
+"""The address of the cluster that runs on this machine or that ``RAY_ADDRESS`` names, or else of a new one here."""
+
+
+def connect(address: str = AUTO) -> ModuleType:
+    """Ray, connected to a cluster; a process stays connected to its first one.
+
+    Args:
+        address: ``host:port`` of the head node; "auto" is the cluster that ``RAY_ADDRESS`` names or that runs on this
+            machine, or else one that is started on this machine and ends with this process.
+
+    Raises:
+        ModuleNotFoundError: Ray is not installed; names the command that installs it.
+        VtsearchError: nothing answers at this address; or this process is connected to another cluster.
+    """
+    ray: Any = require_extra("ray")
+    if ray.is_initialized():
+        known = ray.get_runtime_context().gcs_address
+        if address not in (AUTO, known):
+            raise VtsearchError(f"ray: expected {known}, which this process is connected to, got {address}")
+        return ray  # type: ignore[no-any-return]
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
+    options = {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": None}
+    try:
+        ray.init(address=None if address == AUTO else address, **options)
+    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+        raise VtsearchError(f"ray: no cluster answers at {address}: {first_line(error)}") from error
+    return ray  # type: ignore[no-any-return]

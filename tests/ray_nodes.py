@@ -1,0 +1,115 @@
+"""A Ray cluster of several node processes on this machine, as ``ray start`` makes it; nodes may be killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+START_SECONDS = 60
+
+
+class RayNodes:
+    """Processes of a head node and of workers."""
+
+    def __init__(self, workers=2, *, cpus=1):
+        self.folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # paths of sockets are short
+        self.port, self.cpus = free_port(), cpus
+        self.address = f"{own_address()}:{self.port}"
+        self.nodes = []
+        try:
+            self._start("--head", f"--port={self.port}", "--include-dashboard=false", f"--temp-dir={self.folder}")
+            self._await_port()
+            self._await_nodes(1)
+            for _ in range(workers):
+                self.add_node()
+            self._await_nodes(1 + workers)
+        except BaseException:
+            self.stop()
+            raise
+
+    def add_node(self):
+        """Start one more node; returns its process."""
+        return self._start(f"--address={self.address}")
+
+    def kill_node(self, process):
+        """Kill a node, and everything that runs on it, as a power cut would."""
+        _kill(process)
+        self.nodes.remove(process)
+
+    def stop(self):
+        """End all nodes."""
+        for process in self.nodes[::-1]:
+            _kill(process)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def environment(self):
+        """The environment of a program that finds this cluster without an address."""
+        return {**os.environ, "RAY_ADDRESS": self.address}
+
+    def _start(self, *arguments):
+        command = [str(Path(sys.executable).with_name("ray")), "start", *arguments, "--block", "--disable-usage-stats"]
+        command += [f"--num-cpus={self.cpus}", f"--object-store-memory={2**28}"]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment |= {"RAY_health_check_period_ms": "500", "RAY_health_check_failure_threshold": "4"}
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, env=environment
+        )
+        self.nodes.append(process)
+        return process
+
+    def _await_port(self):
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection((own_address(), self.port), timeout=1):
+                return
+            time.sleep(0.1)
+        raise TimeoutError("the head node does not answer")
+
+    def _await_nodes(self, count):
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if alive_nodes(self.address) >= count:
+                return
+            time.sleep(0.3)
+        ended = [process.poll() for process in self.nodes]
+        raise TimeoutError(f"fewer than {count} nodes have joined; the exit codes of their processes: {ended}")
+
+
+def _kill(process):
+    """Kill a program and the programs that it started, which Ray gives process groups of their own."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        program = psutil.Process(process.pid)
+        for each in [program, *program.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+    process.wait()
+
+
+def alive_nodes(address):
+    """The number of living nodes of a cluster."""
+    from ray._raylet import GcsClient
+
+    return sum(not node.state for node in GcsClient(address=address).get_all_node_info().values())
+
+
+def own_address():
+    """The address of this machine by which Ray's processes find each other."""
+    from ray.util import get_node_ip_address
+
+    return get_node_ip_address()
+
+
+def free_port():
+    """A port that nobody listens at."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
