@@ -12,17 +12,24 @@ from vtsearch.cli.parser import CommandParser
 from vtsearch.errors import require_extra
 
 if TYPE_CHECKING:
+    import socket
+    from argparse import Namespace
     from collections.abc import Callable
 
 EXAMPLE = """  vtsearch serve photos --open
   vtsearch serve cifar-64 cifar-16
   vtsearch serve photos --images /mnt/photos --model run/best --port 9000
+  vtsearch serve photos --workers 8
   VTSEARCH_TOKEN=$(openssl rand -hex 16) vtsearch serve photos --host 0.0.0.0"""
 DESCRIPTION = """Serve a page that shows neighbours, mistakes and near-duplicates, and an HTTP API (docs/serve.md).
 
 Everything stays on this machine unless --host says otherwise. No picture is changed or deleted; decisions on
 near-duplicates are kept in the index, and items are added and removed only with --writable."""
 LARGEST_PORT = 65_535
+MOST_WORKERS = 256
+DECODERS = 2
+"""Processes that decode pictures, in all; each server has one at least."""
+WORKER = "vtsearch.cli.serve_worker"
 
 
 def parser() -> CommandParser:
@@ -33,6 +40,7 @@ def parser() -> CommandParser:
         "--host", default="127.0.0.1", help="address to listen at; others than this machine's own need a token"
     )
     command.add_argument("--port", type=int, default=8000, help="port to listen at; 0 takes a free one")
+    command.add_argument("--workers", type=int, default=1, help="server processes behind the port")
     command.add_argument("--open", action="store_true", help="open the page in a browser")
     command.add_argument("--model", help="model folder for pictures; by default the one that made each index")
     command.add_argument("--images", help="folder of the indexes' images, if it has moved")
@@ -52,24 +60,52 @@ def run(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     whole_number("port", args.port, 0, LARGEST_PORT)
     whole_number("max_upload", args.max_upload, 1, 4_096)
+    whole_number("workers", args.workers, 1, MOST_WORKERS)
     token = args.token or os.environ.get("VTSEARCH_TOKEN") or None
     require_extra("fastapi")
     require_extra("uvicorn")
     from vtsearch.serve.server import Address
-    from vtsearch.serve.server import run as serve
-    from vtsearch.serve.service import SearchService
-    from vtsearch.serve.work import ServiceSettings
+    from vtsearch.serve.workers import Workers
 
     address = Address(args.host, args.port)
     if token is None and not address.is_local:
         raise ValueError(f"token: expected one for {args.host}, which other machines reach (--token or VTSEARCH_TOKEN)")
     if args.writable and args.read_only:
         raise ValueError("read_only: expected one of --writable and --read-only, got both")
-    settings = ServiceSettings(writable=args.writable, read_only=args.read_only, upload_bytes=args.max_upload * 2**20)
-    with address.listen() as listening:  # before an index is opened, which may take a while
-        service = SearchService(args.index, settings, model=args.model, images=args.images)
-        serve(service, address, listening, token=token, log_requests=args.log, tell=_teller(args.open, token))
+    tell = _teller(args.open, token)
+    # The port is taken before an index is opened, which may take a while.
+    if args.workers == 1:
+        with address.listen() as listening:
+            serve(args, listening, token, tell)
+    else:
+        start, sockets = {"words": argv, "token": token}, address.listen_in_parts(args.workers)
+        Workers([sys.executable, "-P", "-m", WORKER], start, sockets).run(tell)
     return 0
+
+
+def serve(args: Namespace, listening: socket.socket, token: str | None, tell: Callable[[str], object]) -> None:
+    """Serve in this process what the words of the command name, until a signal ends it.
+
+    Args:
+        args: of ``parser``.
+        listening: the socket, which is closed at the end.
+        token: that requests must carry.
+        tell: called with the URL once connections are taken.
+    """
+    from vtsearch.serve.server import Address
+    from vtsearch.serve.server import run as serve_service
+    from vtsearch.serve.service import SearchService
+    from vtsearch.serve.work import ServiceSettings
+
+    settings = ServiceSettings(
+        writable=args.writable,
+        read_only=args.read_only,
+        upload_bytes=args.max_upload * 2**20,
+        decoders=-(-DECODERS // args.workers),
+    )
+    service = SearchService(args.index, settings, model=args.model, images=args.images)
+    address = Address(args.host, args.port)
+    serve_service(service, address, listening, token=token, log_requests=args.log, tell=tell)
 
 
 def _teller(opens: bool, token: str | None) -> Callable[[str], None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -72,11 +71,10 @@ class IndexRegistry:
         return self._served[name]
 
     async def state(self, name: str | None) -> IndexState:
-        """The state of an index as its folder has it, or had it a second ago; errors as of ``find``."""
+        """The state of an index as its folder has it; errors as of ``find``."""
         following = self.find(name).following
-        now = time.monotonic()
-        if following.is_due(now):  # in a thread: a writer may hold the folder
-            return await asyncio.to_thread(following.follow, now)
+        if following.is_due():  # in a thread: a writer may hold the folder
+            return await asyncio.to_thread(following.follow)
         return following.state
 
     def infos(self) -> list[wire.IndexInfo]:

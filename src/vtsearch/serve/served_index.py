@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import time
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -15,8 +16,10 @@ from vtsearch._error_text import format_error
 from vtsearch.data.locate import has_images
 from vtsearch.errors import VtsearchError
 from vtsearch.index import Index
+from vtsearch.index.store import FILE_NAME
 from vtsearch.ranking import histogram
 from vtsearch.serve.codes_by_label import CodesByLabel
+from vtsearch.serve.file_look import Look
 from vtsearch.serve.kept_results import KeptResults
 from vtsearch.serve.wire import IndexInfo, Item
 
@@ -177,14 +180,15 @@ class IndexState:
 
 
 class ServedIndex:
-    """An index whose state is followed: requests see a change within ``seconds``, those under way do not.
+    """An index whose state is followed: requests see a change that was made before them, those under way do not.
 
-    A folder that is gone or damaged, or that holds another index by now, leaves the state as it was; the log tells why.
+    Where the file system tells of no change, as one over a network may, it is seen within ``seconds``. A folder that is
+    gone or damaged, or that holds another index by now, leaves the state as it was; the log tells why.
 
     Args:
         name: what requests call it.
         path: its folder.
-        seconds: between two looks at the folder.
+        seconds: between two readings of a folder that seems to be the same.
 
     Raises:
         FileNotFoundError, VtsearchError: as ``Index.open``.
@@ -192,7 +196,7 @@ class ServedIndex:
 
     def __init__(self, name: str, path: Path, *, seconds: float = 1.0) -> None:
         self.name, self.path, self._seconds = name, path, seconds
-        self._lock, self._looked = threading.Lock(), 0.0
+        self._lock, self._read_at, self._look = threading.Lock(), 0.0, Look(None)
         self._state = IndexState(name, Index.open(path))
         self._trouble = ""
         self.encodes = False
@@ -203,17 +207,17 @@ class ServedIndex:
         """The state that was read last."""
         return self._state
 
-    def is_due(self, now: float) -> bool:
-        """Whether the last look is ``seconds`` ago; ``now`` is a monotonic clock."""
-        return now - self._looked >= self._seconds
+    def is_due(self) -> bool:
+        """Whether the folder has changed since it was read, or may have."""
+        return self._has_changed() or time.monotonic() - self._read_at >= self._seconds
 
-    def follow(self, now: float) -> IndexState:
-        """The state of the folder, read again if the last look is ``seconds`` ago; ``now`` is a monotonic clock."""
-        if not self.is_due(now) or not self._lock.acquire(blocking=False):
+    def follow(self) -> IndexState:
+        """The state of the folder, read again if that is due; who asks for the time's sake alone waits for nobody."""
+        if not self._lock.acquire(blocking=self._has_changed()):
             return self._state
         try:
-            self._looked = now
-            self._read_or_tell()
+            if self.is_due():
+                self._read_or_tell()
             return self._state
         finally:
             self._lock.release()
@@ -246,6 +250,9 @@ class ServedIndex:
         """A handle for a change; the state keeps its own."""
         return Index.open(self.path)
 
+    def _has_changed(self) -> bool:
+        return not self._look.is_sure or Look.at(self.path / FILE_NAME).file != self._look.file
+
     def _read_or_tell(self) -> None:
         trouble = ""
         try:
@@ -257,11 +264,15 @@ class ServedIndex:
         self._trouble = trouble
 
     def _read(self) -> None:
-        fresh = self._state.index.reopened()
-        if fresh.generation != self._state.generation:
-            state = IndexState(self.name, fresh)
-            _ = state.labels  # before a search would wait for them
-            self._state = state
+        look = Look.at(self.path / FILE_NAME)
+        try:
+            fresh = self._state.index.reopened()
+            if fresh.generation != self._state.generation:
+                state = IndexState(self.name, fresh)
+                _ = state.labels  # before a search would wait for them
+                self._state = state
+        finally:  # behind the new state: until then the old one is not the folder's
+            self._look, self._read_at = look, time.monotonic()
 
 
 def readable(text: str) -> str:

@@ -47,12 +47,34 @@ class Address:
         Raises:
             OSError: the host has no address, or none of this machine; the port is taken.
         """
+        return self._bound(self.port)
+
+    def listen_in_parts(self, count: int) -> list[socket.socket]:
+        """Sockets of one port among which the system shares new connections out, where it is Linux; or one, repeated.
+
+        Raises:
+            OSError: as ``listen``.
+        """
+        alone = self._bound(self.port)  # beside others that share their port one would get in unseen
+        if sys.platform != "linux":
+            return [alone] * count
+        with alone:
+            port = alone.getsockname()[1]
+        return [self._bound(port, shared=True) for _ in range(count)]
+
+    def _bound(self, port: int, *, shared: bool = False) -> socket.socket:
         try:
-            family, _, _, _, place = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
-            return socket.create_server(place[:2], family=family, backlog=BACKLOG)
+            family, _, _, _, place = socket.getaddrinfo(self.host, port, type=socket.SOCK_STREAM)[0]
+            return socket.create_server(place[:2], family=family, backlog=BACKLOG, reuse_port=shared)
         except OSError as error:
             reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
-            raise OSError(error.errno, reason, f"{self.host}:{self.port}") from error
+            raise OSError(error.errno, reason, f"{self.host}:{port}") from error
+
+
+def url_of(listening: Any) -> str:
+    """The URL of the page behind a socket that listens."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 class Server(uvicorn.Server):
@@ -79,8 +101,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.should_exit:
             return
-        host, port = self.servers[0].sockets[0].getsockname()[:2]
-        self._tell(f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/")
+        self._tell(url_of(self.servers[0].sockets[0]))
 
 
 def run(
@@ -109,7 +130,7 @@ def run(
         raise ValueError(f"token: expected one for {address.host}, which other machines reach (--token)")
     hosts = LOCAL | {address.host.lower()} if address.is_local else frozenset()
     settings = GuardSettings(token=token, hosts=hosts, body_bytes=service.settings.upload_bytes)
-    _log_to_stderr(requests=log_requests)
+    log_to_stderr(requests=log_requests)
     allow_connections()
     config = uvicorn.Config(
         build_app(service, settings),
@@ -128,7 +149,7 @@ def run(
         Server(config, tell).run([listening])
 
 
-def _log_to_stderr(*, requests: bool) -> None:
+def log_to_stderr(*, requests: bool) -> None:
     """Warnings and errors, and requests if they are wanted, as lines of JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())

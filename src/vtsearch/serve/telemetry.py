@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 """Seconds."""
+
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable of prometheus_client that names the folder in which processes keep what they have counted."""
 
 _requests = logging.getLogger("vtsearch.serve.requests")
 
@@ -37,9 +42,15 @@ class Telemetry:
             "vtsearch_request_seconds", "Time of an answer", ("route",), buckets=BUCKETS, registry=self._registry
         )
         self._bytes = Counter("vtsearch_answer_bytes", "Bytes of answers", registry=self._registry)
-        self._started = Gauge("vtsearch_start_time_seconds", "When the server started", registry=self._registry)
+        self._started = Gauge(
+            "vtsearch_start_time_seconds", "When the server started", registry=self._registry, multiprocess_mode="min"
+        )
         self._started.set(time.time())
-        self._registry.register(_Indexes(about))
+        self._told = self._registry
+        if METRICS_FOLDER in os.environ:  # the sums of all processes behind one port
+            self._told = CollectorRegistry()
+            MultiProcessCollector(self._told)  # type: ignore[no-untyped-call]
+        self._told.register(_Indexes(about))
 
     def record(self, scope: Scope, status: int, seconds: float, size: int) -> None:
         """Count a request, and log it."""
@@ -53,7 +64,7 @@ class Telemetry:
 
     def text(self) -> bytes:
         """All metrics in the text format of Prometheus."""
-        return generate_latest(self._registry)
+        return generate_latest(self._told)
 
 
 class _Indexes:
