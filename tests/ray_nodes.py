@@ -31,14 +31,16 @@ class RayNodes:
             self._await_nodes(1)
             for _ in range(workers):
                 self.add_node()
-            self._await_nodes(1 + workers)
         except BaseException:
             self.stop()
             raise
 
     def add_node(self):
-        """Start one more node; returns its process."""
-        return self._start(f"--address={self.address}")
+        """Start one more node, and wait until it has joined: two that start at a time may choose the same ports."""
+        before = alive_nodes(self.address)
+        process = self._start(f"--address={self.address}")
+        self._await_nodes(before + 1)
+        return process
 
     def kill_node(self, process):
         """Kill a node, and everything that runs on it, as a power cut would."""
