@@ -19,7 +19,7 @@ from vtsearch.models import ModelConfig
 from vtsearch.models.backbones import is_known
 from vtsearch.training import run_folder as files
 from vtsearch.training.config import TrainConfig, config_of, flat
-from vtsearch.training.devices import this_process
+from vtsearch.training.devices import leave_processes, this_process
 from vtsearch.training.loop import train
 from vtsearch.training.presets import PRESETS, preset
 
@@ -52,7 +52,9 @@ def run(argv: list[str]) -> int:
     output = Path(args["output"] or f"runs/{Path(config.protocol).name}-{config.framework}-{config.model.bits}")
     check_output_folder("output", str(output))
     result = train(config, output, resume=args["resume"], progress=sys.stderr)
-    if not this_process().is_main_process:
+    is_main = this_process().is_main_process
+    leave_processes()
+    if not is_main:
         return 0
     if args["json"]:
         print(json_text({"run": str(output), **dataclasses.asdict(result)}, indent=None))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import distributed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from torch import Tensor
 
 
@@ -63,6 +66,20 @@ def from_first(part: Tensor) -> Tensor:
     if number_of_processes() > 1:
         distributed.broadcast(part, src=0)
     return part
+
+
+@torch.no_grad()
+def synchronize(tensors: Iterable[Tensor]) -> None:
+    """Overwrite tensors, which all processes give in the same order, by those of rank 0."""
+    if number_of_processes() > 1:
+        for tensor in tensors:
+            tensor.copy_(from_first(tensor.contiguous()))
+
+
+def processes_on_node() -> int:
+    """Processes that `torchrun` or `accelerate launch` started on this machine, this one included; else 1."""
+    text = os.environ.get("LOCAL_WORLD_SIZE", "")
+    return max(int(text), 1) if text.isascii() and text.isdigit() else 1
 
 
 def number_of_processes() -> int:

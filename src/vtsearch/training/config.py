@@ -20,7 +20,11 @@ Images = Literal["auto", "loader", "device"]
 ScheduleName = Literal["one_cycle", "cosine", "constant"]
 
 # What may change between the start of a run and its continuation, because no number depends on it.
-FREE_ON_RESUME = frozenset({"data", "workers", "checkpoint_minutes", "checkpoint_steps", "log_every"})
+FREE_ON_RESUME = frozenset(
+    {"data", "workers", "checkpoint_minutes", "checkpoint_steps", "log_every", "timeout_minutes"}
+)
+# What may differ between the nodes of a run: where a node has its images, and how many CPUs.
+LOCAL = frozenset({"data", "workers"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +107,9 @@ class TrainConfig:
     checkpoint_steps: int = 0
     """Steps between checkpoints inside an epoch; 0 goes by time alone."""
     log_every: int = 50
-    """Steps between lines of metrics.jsonl."""
+    """Steps between lines of metrics.jsonl; of several processes also between looks at checkpoint_minutes."""
+    timeout_minutes: float = 30.0
+    """Longest time that a process waits for the others, also while one of them evaluates; then the run ends."""
 
     def __post_init__(self) -> None:
         """Validate the values.
@@ -137,6 +143,7 @@ RANGES = {
     "checkpoint_minutes": Range(),
     "checkpoint_steps": whole(0),
     "log_every": whole(1),
+    "timeout_minutes": Range(most=1_000_000, above=True),
     "validation": Range(most=1, below=True, noun="a share"),
     "optimizer.lr": Range(above=True),
     "optimizer.momentum": Range(most=1, below=True),

@@ -13,6 +13,7 @@ from vtsearch.codes import pack
 from vtsearch.encoding.encoder import Encoder
 from vtsearch.evaluation import Evaluation, evaluate
 from vtsearch.models.heads import pooled
+from vtsearch.training.coordination import by_main
 from vtsearch.training.sampler import COIN_SEED
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Sides:
 
 
 class ModelEvaluator:
-    """Encodes with the current model and evaluates the codes; each process encodes its share, all get the result."""
+    """Encodes with the current model, each process its share of the images; the main one evaluates the codes."""
 
     def __init__(
         self, model: HashModel, data: RetrievalData, accelerator: Accelerator, progress: Progress, precision: Precision
@@ -69,7 +70,7 @@ class ModelEvaluator:
         """Scores of held-out training images as queries against the others, over all of them."""
         labels = self._data.source.labels
         query_codes, db_codes = self.codes(held_out, "validation"), self.codes(fit, "training images")
-        return evaluate(query_codes, db_codes, labels[held_out], labels[fit], bits=self._model.bits)
+        return by_main(lambda: evaluate(query_codes, db_codes, labels[held_out], labels[fit], bits=self._model.bits))
 
     def of_baselines(self, seed: int) -> dict[str, Evaluation]:
         """Scores of the baselines on the protocol.
@@ -112,13 +113,15 @@ class ModelEvaluator:
 
     def _evaluate(self, sides: Sides) -> Evaluation:
         labels, split = self._data.source.labels, self._data.split
-        return evaluate(
-            sides.query,
-            sides.database,
-            labels[split.query],
-            labels[split.database],
-            self._data.protocol.k,
-            bits=self._model.bits,
+        return by_main(
+            lambda: evaluate(
+                sides.query,
+                sides.database,
+                labels[split.query],
+                labels[split.database],
+                self._data.protocol.k,
+                bits=self._model.bits,
+            )
         )
 
 

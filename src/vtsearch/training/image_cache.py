@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from vtsearch._validate import available_cpus
+from vtsearch.data.loading.loader import cpu_share
 
 if TYPE_CHECKING:
     from vtsearch.data.loading.torch_dataset import ImageDataset
@@ -33,7 +33,7 @@ def cache_training_images(items: ImageDataset, config: TrainConfig, device: torc
         )
     if config.images == "auto" and needed > min(config.cache_gib * GIB, _free_bytes(device)):
         return
-    threads = config.workers or min(8, available_cpus())
+    threads = config.workers or cpu_share()
     with progress.counting("decoding training images", len(items)) as count:
         items.hold(device, threads=threads, progress=count)
 

@@ -8,28 +8,28 @@ with bit-identical results. ``setup.py`` builds the components that are used her
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
-from dataclasses import asdict
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from accelerate.utils import set_seed
 
 from vtsearch.encoding.precision import resolve_precision
-from vtsearch.errors import VtsearchError, first_line
+from vtsearch.errors import VtsearchError
 from vtsearch.training import run_folder as files
 from vtsearch.training.artifacts import write_artifacts
-from vtsearch.training.checkpoint import STATE_FILE, TrainState, load_state, save_state
+from vtsearch.training.coordination import by_main, named_losses, require_same_config, require_shared
 from vtsearch.training.devices import this_process
 from vtsearch.training.ignored import ignored_values
-from vtsearch.training.image_identity import compare_images
 from vtsearch.training.model_selection import BestModelTracker
 from vtsearch.training.optimization import set_learning_rate
 from vtsearch.training.progress import Progress
 from vtsearch.training.result import RunResult, read_result
+from vtsearch.training.run_checkpoint import RunCheckpoint
 from vtsearch.training.sampler import STEP_SEED, derived_seed
 from vtsearch.training.setup import set_up
+from vtsearch.training.sharding import copy_weights
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -55,22 +55,24 @@ def train(
     Raises:
         FileExistsError: a folder that is not empty, without `resume`.
         VtsearchError: the folder of another run; damaged files or images that are not those of its start; a loss that
-            is not finite.
+            is not finite. Of several processes: another one failed or was lost; they do not share the folder, the
+            configuration or the data; they cannot divide the steps of the run that they continue.
         BlockingIOError: another process trains in the folder.
         ValueError: an unknown framework, protocol or backbone.
         OSError: a checkpoint that cannot be written; the previous one is intact.
     """
-    path, is_main = Path(folder), this_process().is_main_process
-    if is_main:  # the other processes may start after the main one has written its first files
-        files.check(path, config, resume=resume)
-    messages = Progress(progress if is_main else None)
-    if resume and (finished := _finished(path, messages)) is not None:
-        return finished
-    with files.lock(path) if is_main else nullcontext():
-        if is_main:
-            files.check(path, config, resume=resume)  # once more: another process may have been faster
-            if resume and not files.is_claimed(path):
-                messages.note(f"{path}: no run to continue; a new one starts")
+    path, process = Path(folder), this_process(config.timeout_minutes)
+    messages = Progress(progress if process.is_main_process else None)
+    with named_losses(), ExitStack() as held:
+        by_main(lambda: files.check(path, config, resume=resume))
+        if resume and (finished := by_main(lambda: _finished(path, messages))) is not None:
+            return finished
+        by_main(lambda: held.enter_context(files.lock(path)))
+        require_shared(path)
+        require_same_config(config)
+        by_main(lambda: files.check(path, config, resume=resume))  # once more: another run may have been faster
+        if resume and not files.is_claimed(path):
+            messages.note(f"{path}: no run to continue; a new one starts")
         components = set_up(config, path, messages)
         with components.metrics_log:
             return Run(components, path).finish()
@@ -101,10 +103,12 @@ class Run:
     def __init__(self, components: RunComponents, folder: Path) -> None:
         self.components, self.config, self.progress = components, components.config, components.progress
         self.folder = folder
+        self._checkpoint = RunCheckpoint(components, folder)
+        self.state = self._checkpoint.restore()
         self._sizes = [components.sampler.size(epoch) for epoch in range(components.config.epochs)]
         self._steps = sum(map(components.sampler.batches_of, self._sizes))
-        self._loss_sum = torch.zeros((), dtype=torch.float64)
-        self.state = self._restore()
+        self._loss_sum = torch.zeros((), dtype=torch.float64, device=components.accelerator.device)
+        self._loss_sum += self.state.loss_sum
         self.best_model = BestModelTracker(components, folder, self.state)
         self._clock = self._saved = time.monotonic()
 
@@ -155,7 +159,8 @@ class Run:
         set_seed(derived_seed(config.seed, STEP_SEED, self.state.step, accelerator.process_index))
         set_learning_rate(components.optimizer, config.schedule, self.state.step / self._steps)
         batch = (part.to(accelerator.device, non_blocking=True) for part in (images, labels, positions))
-        loss: Tensor = components.parallel_module(*batch)
+        with accelerator.autocast():
+            loss: Tensor = components.parallel_module(*batch)
         accelerator.backward(loss)
         if config.optimizer.clip:
             accelerator.clip_grad_norm_(components.train_module.parameters(), config.optimizer.clip)
@@ -174,6 +179,7 @@ class Run:
         components.framework.end_epoch(state.epoch)
         state.seconds += time.monotonic() - began
         if due:
+            self._update_model()
             self.best_model.evaluate_epoch(epoch)
         loss = self._finite_loss_sum() / max(state.batch, 1)
         speed = round(self.progress.images_per_second, 1)
@@ -185,11 +191,14 @@ class Run:
 
     def _conclude(self) -> RunResult:
         """Evaluate the final model and write the artifacts of the run."""
+        self._update_model()
         outcome = self.best_model.conclude(images=sum(self._sizes))
-        if self.components.accelerator.is_main_process:
-            write_artifacts(self.folder, self.components, outcome)
-        self.components.accelerator.wait_for_everyone()
+        by_main(lambda: write_artifacts(self.folder, self.components, outcome))
         return outcome.result
+
+    def _update_model(self) -> None:
+        """Bring the model that is evaluated and saved up to date, alike in all processes."""
+        copy_weights(self.components.train_module.model, self.components.model)
 
     # -----------------------------------------------------------------------------------------------------------------
     # Messages and the metrics log
@@ -203,6 +212,8 @@ class Run:
             f" {len(data.split.database):,} database; {accelerator.num_processes} x {accelerator.device.type},"
             f" {resolve_precision(self.config.precision, accelerator.device)}; {self.folder}{resumed}"
         )
+        if (begun_by := self.components.sampler.begun_by) != accelerator.num_processes:
+            self.progress.note(f"processes: begun by {begun_by}; the steps keep their images, dropout draws anew")
         if data.remark:
             self.progress.note(f"warning: this is {data.remark}")
         for line in (*ignored_values(self.config, self.components.model, data), *data.remarks):
@@ -234,59 +245,20 @@ class Run:
     # Checkpoints
 
     def _is_checkpoint_due(self) -> bool:
-        steps, minutes = self.config.checkpoint_steps, self.config.checkpoint_minutes
         if self.state.batch == self.components.sampler.batches_of(self._sizes[self.state.epoch]):
             return False  # the end of the epoch writes one
-        return bool(steps and self.state.step % steps == 0) or time.monotonic() - self._saved > 60 * minutes
+        steps = self.config.checkpoint_steps
+        return bool(steps and self.state.step % steps == 0) or self._is_overdue()
+
+    def _is_overdue(self) -> bool:
+        """Whether the last checkpoint is old by the clock of the main process."""
+        limit = 60 * self.config.checkpoint_minutes
+        if self.components.accelerator.num_processes > 1 and self.state.step % self.config.log_every:
+            return False  # to ask the main process costs more than a look at the clock
+        return by_main(lambda: time.monotonic() - self._saved > limit)
 
     def _save(self) -> None:
-        """Write a checkpoint with everything that `_restore` needs."""
+        """Write a checkpoint."""
         self.state.loss_sum = self._finite_loss_sum()
-        if self.components.accelerator.is_main_process:
-            content: dict[str, Any] = {name: part.state_dict() for name, part in self._stateful().items()}
-            content["state"] = asdict(self.state)
-            content["data"] = self.components.data.fingerprint
-            content["images"] = self.components.images
-            content["config"] = files.config_fingerprint(self.config)
-            content["metrics_bytes"] = self.components.metrics_log.sync()
-            save_state(self.folder / files.LAST, content)
+        self._checkpoint.save(self.state)
         self._saved = time.monotonic()
-
-    def _restore(self) -> TrainState:
-        """Restore the last checkpoint, if any, and return its training state.
-
-        Raises:
-            VtsearchError: a damaged or foreign checkpoint; a configuration, split or images that are not the run's.
-        """
-        content = load_state(self.folder / files.LAST)
-        self._loss_sum = self._loss_sum.to(self.components.accelerator.device)
-        if content is None:
-            self.components.metrics_log.cut(0)
-            return TrainState()
-        try:
-            self._compare(content)
-            self.components.metrics_log.cut(content["metrics_bytes"])
-            for name, part in self._stateful().items():
-                part.load_state_dict(content[name])
-            state = TrainState(**content["state"])
-            self._loss_sum += state.loss_sum
-        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as reason:
-            file = self.folder / files.LAST / STATE_FILE
-            raise VtsearchError(f"{file}: not a checkpoint of this run ({first_line(reason)})") from reason
-        return state
-
-    def _compare(self, content: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another configuration, split or set of images."""
-        data = self.components.data
-        if content["config"] != files.config_fingerprint(self.config):
-            raise VtsearchError(f"{self.folder / files.CONFIG}: not the configuration that this run was started with")
-        if content["data"] != data.fingerprint:
-            raise VtsearchError(f"{self.folder / files.SPLIT}: not the split and labels that this run was trained with")
-        if self.components.accelerator.is_main_process:
-            warning = compare_images(data, content["images"], self.components.images)
-            if warning:
-                self.progress.note(f"warning: {warning}")
-
-    def _stateful(self) -> dict[str, Any]:
-        components = self.components
-        return {"model": components.model, "framework": components.framework, "optimizer": components.optimizer}

@@ -8,6 +8,7 @@ from vtsearch.models import load_model, write_model
 from vtsearch.training import run_folder as files
 from vtsearch.training.artifacts import Outcome
 from vtsearch.training.checkpoint import replace_folder
+from vtsearch.training.coordination import by_main
 from vtsearch.training.result import ENCODED, LEARNED, RunResult, read_best, score, score_line, write_best
 
 if TYPE_CHECKING:
@@ -105,14 +106,21 @@ class BestModelTracker:
         components.progress.note(score_line(f"epoch {epoch}/{components.config.epochs} on {on}", evaluation.k, found))
         if found["expected"] > state.best:
             state.best, state.best_epoch = found["expected"], epoch
-            if components.accelerator.is_main_process:
-                replace_folder(self._folder / files.BEST, lambda fresh: write_model(components.model, fresh))
-                if on == "query":
-                    write_best(self._folder, epoch, evaluation)
+            by_main(lambda: self._write_best(evaluation if on == "query" else None))
+
+    def _write_best(self, evaluation: Evaluation | None) -> None:
+        """Write best/, and its evaluation on the protocol if there is one."""
+        replace_folder(self._folder / files.BEST, lambda fresh: write_model(self._components.model, fresh))
+        if evaluation is not None:
+            write_best(self._folder, self._state.best_epoch, evaluation)
 
     def _evaluation_of_best(self) -> Evaluation:
         """The evaluation of best/ on the protocol, computed now if validation selected it."""
-        if self.chooses_on == "query" and (self._folder / files.BEST_SCORES).exists():
-            return read_best(self._folder)
-        model = load_model(self._folder / files.BEST).to(self._components.accelerator.device)
+        if (known := by_main(self._known_evaluation_of_best)) is not None:
+            return known
+        model = by_main(lambda: load_model(self._folder / files.BEST)).to(self._components.accelerator.device)
         return self._components.evaluator.of(model).on_protocol()[1]
+
+    def _known_evaluation_of_best(self) -> Evaluation | None:
+        is_known = self.chooses_on == "query" and (self._folder / files.BEST_SCORES).exists()
+        return read_best(self._folder) if is_known else None

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch.utils.data import Sampler
 
+from vtsearch.errors import VtsearchError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -25,8 +27,9 @@ def derived_seed(*entropy: int) -> int:
 class EpochSampler(Sampler[list[int]]):
     """Batches of rows from `first` to the end of `epoch`; set both fields before each pass.
 
-    All processes draw the same order, and each takes every `processes`-th row of it, so no image occurs twice in an
-    epoch. Rows that do not divide evenly among the processes are left out.
+    All processes draw the same order. A step takes the next `batch_size` x `processes` rows of it, and each process
+    every `processes`-th of these, so no image occurs twice in an epoch. Rows that do not divide evenly among the
+    processes are left out.
 
     Args:
         rows: size of the training set.
@@ -49,12 +52,37 @@ class EpochSampler(Sampler[list[int]]):
     ) -> None:
         self.rows = rows
         self.visited = visited
-        self.batch_size = batch_size
         self.seed = seed
         self.process = process
         self.processes = processes
+        self.begun_by = processes
+        """Number of processes that the run was started with."""
+        self.step_rows = batch_size * processes
+        """Rows of all processes in a step."""
         self.epoch = 0
         self.first = 0
+
+    def take_over(self, begun_by: int, epochs: int) -> None:
+        """Continue a run that was started with another number of processes: its steps keep their rows.
+
+        Args:
+            begun_by: number of processes with `batch_size` rows each.
+            epochs: of the run.
+
+        Raises:
+            VtsearchError: the rows of a step cannot be divided evenly; names both numbers and those that can do it.
+        """
+        if begun_by == self.processes:
+            return
+        rows = self.step_rows // self.processes * begun_by
+        last = {self.size(epoch) // begun_by * begun_by % rows or rows for epoch in range(epochs)}
+        possible = [count for count in range(1, rows + 1) if rows % count == 0 and count <= min(last)]
+        if self.processes not in possible:
+            raise VtsearchError(
+                f"processes: the run was started with {begun_by}, which take {rows} images a step and at least "
+                f"{min(last)} in the last of an epoch; expected {', '.join(map(str, possible))}, got {self.processes}"
+            )
+        self.begun_by, self.step_rows = begun_by, rows
 
     def __len__(self) -> int:
         """Number of batches in the epoch."""
@@ -67,12 +95,13 @@ class EpochSampler(Sampler[list[int]]):
 
     def batches_of(self, size: int) -> int:
         """Number of batches for `size` rows."""
-        return math.ceil(size // self.processes / self.batch_size)
+        return math.ceil(size // self.begun_by * self.begun_by / self.step_rows)
 
     def __iter__(self) -> Iterator[list[int]]:
         visited = self.visited(self.epoch)
         rows = self.rows if visited is None else visited.numpy()
         order = np.random.Generator(np.random.PCG64((self.seed, ORDER_SEED, self.epoch))).permutation(rows)
-        mine = order[: len(order) // self.processes * self.processes][self.process :: self.processes].tolist()
-        for start in range(self.first * self.batch_size, len(mine), self.batch_size):
-            yield mine[start : start + self.batch_size]
+        used = order[: len(order) // self.begun_by * self.begun_by]
+        for start in range(self.first * self.step_rows, len(used), self.step_rows):
+            batch = used[start : start + self.step_rows]
+            yield batch[: len(batch) // self.processes * self.processes][self.process :: self.processes].tolist()

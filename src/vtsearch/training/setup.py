@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from accelerate.utils import set_seed
+from accelerate.utils import DistributedType, set_seed
 
 from vtsearch.data import load_split, open_dataset
 from vtsearch.data.loading.loader import build_loader
 from vtsearch.data.loading.torch_dataset import ImageDataset
 from vtsearch.frameworks import framework_class
 from vtsearch.models import build_model
+from vtsearch.tensors.distributed import synchronize
 from vtsearch.training import run_folder as files
+from vtsearch.training.coordination import by_main, require_same, together
 from vtsearch.training.devices import accelerator_for
 from vtsearch.training.evaluator import ModelEvaluator
 from vtsearch.training.image_cache import cache_training_images
@@ -55,6 +59,7 @@ class RunComponents:
     images: Identity
     """Identity of the images, to be compared at a resume; empty in all processes but the main one."""
     model: HashModel
+    """The model that is evaluated and saved: the one in `train_module`, or a whole copy of it where that is sharded."""
     framework: Framework
     train_module: TrainModule
     parallel_module: torch.nn.Module
@@ -76,21 +81,14 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress) -> RunComponen
         ValueError: an unknown framework, protocol or backbone; options or images that do not fit; a held-out share
             with a framework that trains on the database.
         FileNotFoundError: no data, no weights.
+        VtsearchError: another process failed, or opened other data.
     """
-    framework_type = framework_class(config.framework)
     accelerator = accelerator_for(config.precision)
-    data = _data(config, folder)
-    fit, held_out = _training_images(config, framework_type, data.split)
-    set_seed(derived_seed(config.seed, MODEL_SEED))
-    model = build_model(config.model)
-    options = config.options if config.options is not None else framework_type.Options()
-    framework = framework_type(config.model.bits, len(data.source.classes), len(fit), options, seed=config.seed)
-    train_images = ImageDataset(data.source, fit, model.preprocessing, augment=config.augment, seed=config.seed)
-    framework.set_train_labels(train_images.labels)
-    train_module = TrainModule(model, framework)
-    if accelerator.is_main_process:
-        files.claim(folder, config, data.split)
-    accelerator.wait_for_everyone()
+    split = by_main(lambda: _saved_split(folder))
+    data, train_module, train_images, (fit, held_out) = together(lambda: _build(config, split))
+    require_same(data.fingerprint, f"{config.protocol}: split and labels")
+    by_main(lambda: files.claim(folder, config, data.split))
+    model, framework = train_module.model, train_module.framework
     sampler = EpochSampler(
         len(fit),
         config.batch_size,
@@ -99,17 +97,20 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress) -> RunComponen
         processes=accelerator.num_processes,
         visited=framework.sample_positions,
     )
-    cache_training_images(train_images, config, accelerator.device, progress)
+    together(lambda: cache_training_images(train_images, config, accelerator.device, progress))
+    # random weights may differ by rounding between kinds of CPUs
+    synchronize(train_module.to(accelerator.device).state_dict().values())
+    whole_model = copy.deepcopy(model) if accelerator.distributed_type == DistributedType.FSDP else model
     if config.compile:
         model.backbone.compile()
-    parallel_module, optimizer = accelerator.prepare(train_module, build_optimizer(train_module, config.optimizer))
+    parallel_module, optimizer = _prepare(accelerator, train_module, config)
     return RunComponents(
         config=config,
         data=data,
         fit=fit,
         held_out=held_out,
-        images=image_identity(data) if accelerator.is_main_process else {},
-        model=model,
+        images=together(lambda: image_identity(data) if accelerator.is_main_process else {}),
+        model=whole_model,
         framework=framework,
         train_module=train_module,
         parallel_module=parallel_module,
@@ -118,10 +119,37 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress) -> RunComponen
         sampler=sampler,
         loader=build_loader(train_images, sampler, device=accelerator.device, workers=config.workers),
         accelerator=accelerator,
-        evaluator=ModelEvaluator(model, data, accelerator, progress, config.precision),
+        evaluator=ModelEvaluator(whole_model, data, accelerator, progress, config.precision),
         metrics_log=MetricsLog(folder / files.METRICS if accelerator.is_main_process else None),
         progress=progress,
     )
+
+
+def _build(
+    config: TrainConfig, split: Split | None
+) -> tuple[RetrievalData, TrainModule, ImageDataset, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Data, model with framework, training images, and the positions to train on and to hold out."""
+    framework_type = framework_class(config.framework)
+    data = _data(config, split)
+    fit, held_out = _training_images(config, framework_type, data.split)
+    set_seed(derived_seed(config.seed, MODEL_SEED))
+    model = build_model(config.model)
+    options = config.options if config.options is not None else framework_type.Options()
+    framework = framework_type(config.model.bits, len(data.source.classes), len(fit), options, seed=config.seed)
+    train_images = ImageDataset(data.source, fit, model.preprocessing, augment=config.augment, seed=config.seed)
+    framework.set_train_labels(train_images.labels)
+    return data, TrainModule(model, framework), train_images, (fit, held_out)
+
+
+def _prepare(
+    accelerator: Accelerator, train_module: TrainModule, config: TrainConfig
+) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+    """The module for this process's device and the others, and its optimizer."""
+    with warnings.catch_warnings():
+        # torch is renaming broadcast_buffers, and accelerate does not know the new name yet
+        warnings.filterwarnings("ignore", message=".*broadcast_buffers.*", category=FutureWarning)
+        parallel_module, optimizer = accelerator.prepare(train_module, build_optimizer(train_module, config.optimizer))
+    return parallel_module, optimizer
 
 
 def _training_images(
@@ -155,10 +183,14 @@ def hold_out(train: NDArray[np.int64], share: float, *, seed: int) -> tuple[NDAr
     return train[np.sort(order[held:])], train[np.sort(order[:held])]
 
 
-def _data(config: TrainConfig, folder: Path) -> RetrievalData:
-    """The data with the saved split of the run, or with a new one for a new run."""
+def _saved_split(folder: Path) -> Split | None:
+    """The split of the run, or None for a new run."""
     file = folder / files.SPLIT
-    split = load_split(file) if files.is_claimed(folder) and file.exists() else None
+    return load_split(file) if files.is_claimed(folder) and file.exists() else None
+
+
+def _data(config: TrainConfig, split: Split | None) -> RetrievalData:
+    """The data with the saved split of the run, or with a new one."""
     return open_dataset(
         config.protocol,
         Path(config.data) if config.data else None,

@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 
 from vtsearch._validate import available_cpus
 from vtsearch.data.loading.torch_dataset import whole_batch
+from vtsearch.tensors.distributed import processes_on_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,7 +41,12 @@ def build_loader(
 
 
 def worker_count(device: torch.device, workers: int | None) -> int:
-    """Number of loading processes: ``workers``, or by default 0 on CPU and up to 8 on GPU."""
+    """Number of loading processes: ``workers``, or by default 0 on CPU and this process's share of the CPUs on GPU."""
     if workers is not None:
         return workers
-    return 0 if device.type == "cpu" else min(8, available_cpus())
+    return 0 if device.type == "cpu" else cpu_share()
+
+
+def cpu_share() -> int:
+    """CPUs for decoding images, at most 8, of a process that shares a machine with others of a launch."""
+    return max(1, min(8, available_cpus() // processes_on_node()))
