@@ -43,6 +43,7 @@ using TableArray = py::array_t<std::uint32_t, py::array::c_style>;
 void register_isa(py::module_& module);
 void register_rank(py::module_& module);
 void register_duplicates(py::module_& module);
+void register_partitions(py::module_& module);
 void register_multi_index(py::module_& module);
 void register_metrics(py::module_& module);
 void register_pack(py::module_& module);

@@ -7,6 +7,7 @@ PYBIND11_MODULE(_native, module, vtsearch::py::mod_gil_not_used()) {
   vtsearch::register_isa(module);
   vtsearch::register_rank(module);
   vtsearch::register_duplicates(module);
+  vtsearch::register_partitions(module);
   vtsearch::register_multi_index(module);
   vtsearch::register_metrics(module);
   vtsearch::register_pack(module);

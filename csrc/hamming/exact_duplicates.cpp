@@ -5,6 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "hamming/code_keys.h"
+
 namespace vtsearch {
 namespace {
 
@@ -18,22 +20,6 @@ struct Entry {
 // Mean entries per bucket. A bucket is sorted at once and should stay in the second-level cache.
 constexpr std::size_t bucket_items = 4096;
 constexpr std::size_t items_per_check = 4096;
-
-// A hash of the code. Collisions are rare, and impossible for codes of up to 8 bytes.
-std::uint64_t key_of(const std::uint8_t* code, std::size_t width) {
-  std::uint64_t key = 0;
-  for (std::size_t at = 0; at < width; at += sizeof key) {
-    std::uint64_t word = 0;
-    if (width - at >= sizeof word) {
-      std::memcpy(&word, code + at, sizeof word);
-    } else {
-      std::memcpy(&word, code + at, width - at);
-    }
-    key = (key ^ word) * 0x9e3779b97f4a7c15u;  // 2^64 / golden ratio, as in Fibonacci hashing
-    key ^= key >> 32;
-  }
-  return key;
-}
 
 // All items with their keys, partitioned by the upper bits of the key; items of a bucket are in ascending order.
 class Buckets {
@@ -63,7 +49,7 @@ class Buckets {
   }
 
  private:
-  std::size_t bucket_of(std::uint64_t key) const { return static_cast<std::size_t>((key >> 32) * count_ >> 32); }
+  std::size_t bucket_of(std::uint64_t key) const { return bucket_of_key(key, count_); }
 
   std::size_t count_;
   std::vector<std::size_t> ends_;
