@@ -65,10 +65,13 @@ lint: build/lint/.tools
 	$(LINT)/ruff format --check
 	PYTHONPATH=src $(LINT)/lint-imports
 	$(LINT)/clang-format --dry-run --Werror csrc/*.h csrc/*.cpp csrc/*/*.h csrc/*/*.cpp csrc/*/*.inl
-	$(LINT)/codespell *.md docs src csrc tests benchmarks --skip '*.json,*.so'
+	$(LINT)/codespell *.md docs src csrc tests benchmarks deploy --skip '*.json,*.so'
 	$(LINT)/validate-pyproject pyproject.toml
 	$(LINT)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(LINT)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(LINT)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(LINT)/shellcheck deploy/slurm/*.sbatch
+	$(LINT)/hadolint deploy/Dockerfile
 
 # Strict mypy: without torch's own types half of its checks would see Any.
 types: $(VENV)/.package $(VENV)/.test $(VENV)/.types

@@ -24,7 +24,7 @@ from scale_model import (
 )
 
 PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
-BLOCK = re.compile(r"(?<=<!-- scale_model.py writes: (\w{4}) -->\n).*?(?=<!-- to here -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- scale_model.py writes: (\w+) -->\n).*?(?=<!-- to here -->)", re.DOTALL)
 NODE = Machine(cores=64)
 CORE_HOUR, GPU_HOUR, ASSUMED = 0.045, 4.0, "2026-11-29"
 """Dollars, and the day of the assumption."""
@@ -39,9 +39,9 @@ PHOTOGRAPHS = {"500 x 375": 0.1875, "1 megapixel": 1.0, "12 megapixels": 12.0}
 CODES = ("a billion codes", "ten billion codes")
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table: names on the left, numbers on the right."""
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 9) -> str:
+    """A Markdown table: names on the left, then columns of numbers, on the right."""
+    lines = [heads, ["---", *("---:" if column < numbers else "---" for column in range(len(heads) - 1))], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -182,7 +182,7 @@ def sources(figures: Figures) -> str:
         [source.meaning, f"{figures[name]:,.3g} {source.unit}", f"*{source.section}*: {source.text()}"]
         for name, source in SOURCES.items()
     ]
-    return table(["figure", "value", "section of measurements.md, and what it says there"], rows)
+    return table(["figure", "value", "section of measurements.md, and what it says there"], rows, numbers=1)
 
 
 BLOCKS: dict[str, Callable[[Figures], str]] = {
@@ -205,7 +205,7 @@ def markdown(figures: Figures) -> str:
 
 def rewritten(page: str, figures: Figures) -> str:
     """The page with its tables as they are now."""
-    return BLOCK.sub(lambda found: f"\n{BLOCKS[found[1]](figures)}\n\n", page)
+    return BLOCK.sub(lambda found: f"{found[1]}\n{BLOCKS[found[2]](figures)}\n\n", page)
 
 
 def write(figures: Figures) -> str:
