@@ -157,7 +157,13 @@ class Database:
         return other
 
     def recorded(self) -> Database:
-        """The same, with tables that remember how they find the answers of one search."""
+        """The same, with tables that remember how they find the answers of one search.
+
+        Raises:
+            ValueError: something else answers the scans.
+        """
+        if self.scanner is not None:
+            raise ValueError("explain: expected an index that this process searches, got a sharded one")
         return self.with_tables(None if self.tables is None else self.tables.recorded())
 
     def allowed(self) -> int:

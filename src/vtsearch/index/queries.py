@@ -299,7 +299,11 @@ class Queries(ABC):
         frozen = self._frozen()
         allowed = mask if where is None else restricted(mask, frozen.where(where, params))
         codes = query_codes if bits is None else _prefixes(query_codes, self.bits, bits)
-        return Asked(frozen, codes, frozen.database(bits=bits), allowed)
+        return Asked(frozen, codes, frozen._scanned(bits), allowed)  # noqa: SLF001 (its own)
+
+    def _scanned(self, bits: int | None) -> Database:
+        """The codes that searches of this moment scan, or their first bits."""
+        return self.database(bits=bits)
 
 
 def _prefixes(query_codes: Any, whole: int, bits: int) -> NDArray[np.uint8]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -9,12 +11,16 @@ from vtsearch._validate import whole_number
 from vtsearch.errors import VtsearchError
 from vtsearch.index.generation import Generation
 from vtsearch.index.joining import joined_about
-from vtsearch.index.opening import open_generation
 from vtsearch.index.reading import Reading
+from vtsearch.index.segments import open_segments
+from vtsearch.index.store import FILE_NAME, Store
 from vtsearch.index.writing import Writing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from vtsearch.index.about import About
+    from vtsearch.index.segments import Part
 
 
 class GenerationGoneError(VtsearchError):
@@ -29,8 +35,31 @@ class Span(NamedTuple):
     stop: int
     generation: str
 
-    def __len__(self) -> int:
+    @property
+    def items(self) -> int:
+        """How many they are."""
         return self.stop - self.start
+
+    def opened(self, before: Sequence[Part] = ()) -> Generation:
+        """The items, of whose index no other segments are opened; ``before``: open segments that are not opened again.
+
+        Raises:
+            GenerationGoneError: the folder has another generation by now.
+            VtsearchError: a damaged index.
+        """
+        store = Store(self.folder / FILE_NAME)
+        contents = store.read()
+        self._check(contents.about)
+        ends = list(itertools.accumulate(segment.items for segment in contents.segments))
+        first, last = bisect.bisect_right(ends, self.start), bisect.bisect_left(ends, self.stop)
+        here = contents.segments[first : last + 1] if self.items else []
+        try:
+            parts = open_segments(self.folder, contents.about, here, before)
+        except VtsearchError:
+            self._check(store.read().about)
+            raise
+        skipped = ends[first - 1] if first else 0
+        return Generation(contents.about, parts).between(self.start - skipped, self.stop - skipped)
 
     def cut(self, generation: Generation) -> Generation:
         """The items of an open state of this index.
@@ -38,12 +67,15 @@ class Span(NamedTuple):
         Raises:
             GenerationGoneError: the state is of another generation.
         """
-        if generation.about.next != self.generation:
+        self._check(generation.about)
+        return generation.between(self.start, self.stop)
+
+    def _check(self, about: About) -> None:
+        if about.next != self.generation:
             raise GenerationGoneError(
-                f"{self.folder}: expected generation {self.generation[:12]}, got {generation.about.next[:12]}: "
+                f"{self.folder}: expected generation {self.generation[:12]}, got {about.next[:12]}: "
                 "the index has changed; open the view of it anew"
             )
-        return generation.between(self.start, self.stop)
 
 
 class IndexView(Reading):
@@ -57,32 +89,18 @@ class IndexView(Reading):
         self._spans, self._path = tuple(spans), path
 
     @classmethod
-    def open(cls, spans: Sequence[Span], before: Mapping[Path, Generation] | None = None) -> Self:
-        """The items of some spans, one span after the other; maps their codes and reads none.
+    def open(cls, spans: Sequence[Span], before: Sequence[Part] = ()) -> Self:
+        """The items of some spans, one span after the other; maps their segments and no others, and reads none.
 
         Args:
             spans: at least one.
-            before: open states of their indexes by folder, whose files are not opened again.
+            before: open segments, which are not opened again.
 
         Raises:
             GenerationGoneError: an index that has changed since the span was made.
             VtsearchError: a damaged index; indexes whose codes do not belong together.
         """
-        known = dict(before or {})
-        opened = {span.folder: open_generation(span.folder, known.get(span.folder)) for span in spans}
-        return cls.joined(opened, spans)
-
-    @classmethod
-    def joined(cls, opened: Mapping[Path, Generation], spans: Sequence[Span]) -> Self:
-        """The items of some spans of open states, by folder.
-
-        Raises:
-            GenerationGoneError: a state of another generation than its span.
-            VtsearchError: indexes whose codes do not belong together.
-        """
-        parts = [part for span in spans for part in span.cut(opened[span.folder]).parts]
-        about = joined_about({span.folder: opened[span.folder].about for span in spans})
-        return cls(Generation(about, parts), spans, spans[0].folder)
+        return cls(joined_generation(spans, [span.opened(before) for span in spans]), spans, spans[0].folder)
 
     @property
     def path(self) -> Path:
@@ -93,6 +111,11 @@ class IndexView(Reading):
     def spans(self) -> tuple[Span, ...]:
         """The items by name."""
         return self._spans
+
+    @property
+    def state(self) -> Generation:
+        """The open state of these items."""
+        return self._generation()
 
     @property
     def generation(self) -> str:
@@ -133,6 +156,16 @@ class IndexView(Reading):
 
     def _frozen(self) -> IndexView:
         return self
+
+
+def joined_generation(spans: Sequence[Span], opened: Sequence[Generation]) -> Generation:
+    """The items of some spans as those of one index; ``opened``: the items of each.
+
+    Raises:
+        VtsearchError: indexes whose codes do not belong together.
+    """
+    abouts = {span.folder: each.about for span, each in zip(spans, opened, strict=True)}
+    return Generation(joined_about(abouts), [part for each in opened for part in each.parts])
 
 
 def checked_span(start: Any, stop: Any, items: int) -> tuple[int, int]:
