@@ -117,31 +117,38 @@ def gpu_hours(images: float, gigaflops: float, teraflops: float, share: float) -
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Groups within a radius, by tables of pairs of blocks: r + 2 blocks, of which any near codes share two."""
+    """Groups of uniform codes within a radius, by sets of blocks: of radius + c blocks near codes share c."""
 
     items: float
     radius: int
+    chosen: int
+    """Blocks of a set, c."""
     bits: int = 64
 
+    @classmethod
+    def planned(cls, figures: Figures, items: float, radius: int) -> Duplicates:
+        """With the sets that take the least time, as the engine chooses them."""
+        return min((cls(items, radius, chosen) for chosen in range(1, 9)), key=lambda work: work.core_hours(figures))
+
     @property
-    def tables(self) -> int:
-        """Pairs of blocks."""
-        return math.comb(self.radius + 2, 2)
+    def sets(self) -> int:
+        """Keys of each code."""
+        return math.comb(self.radius + self.chosen, self.chosen)
 
     @property
     def key_bits(self) -> float:
-        """Of a pair of blocks."""
-        return 2 * self.bits / (self.radius + 2)
+        """Of the blocks of a set."""
+        return self.bits * self.chosen / (self.radius + self.chosen)
 
     def core_hours(self, figures: Figures) -> float:
-        """Sorting every code by every key, and comparing the codes of a bucket, uniform codes."""
-        keys = self.tables * self.items
+        """Sorting every code by every key, and comparing the codes with the same key."""
+        keys = self.sets * self.items
         pairs = keys * self.items / 2 ** (self.key_bits + 1)
         return (keys * figures["key"] + pairs * figures["pair"]) / 3.6e12
 
     def terabytes(self) -> float:
         """Codes with their positions, sent to the partition of each of their keys."""
-        return self.tables * self.items * (BYTES + 8) / 1e12
+        return self.sets * self.items * (BYTES + 8) / 1e12
 
 
 def metric_core_hours(figures: Figures, queries: float, items: float) -> float:

@@ -158,13 +158,13 @@ def models(figures: Figures) -> str:
 def duplicates(figures: Figures) -> str:
     """Groups of near-duplicates."""
 
-    def row(radius: int) -> list[str]:
-        kind = Duplicates(1, radius)
-        work = [Duplicates(items, radius) for items in BILLIONS]
-        cells = [f"{short(each.core_hours(figures))} core hours, {short(each.terabytes())} TB sent" for each in work]
-        return [f"radius {radius}: {kind.tables} tables of {kind.key_bits:.0f} bits", *cells]
+    def cell(items: float, radius: int) -> str:
+        work = Duplicates.planned(figures, items, radius)
+        keys = f"{work.sets} keys of {work.key_bits:.0f} bits"
+        return f"{keys}, {short(work.core_hours(figures))} core hours, {short(work.terabytes())} TB sent"
 
-    return table(["near-duplicates", *CODES], [row(radius) for radius in (1, 2, 3, 4)])
+    rows = [[f"radius {radius}", *(cell(items, radius) for items in BILLIONS)] for radius in (1, 2, 3, 4, 6, 8)]
+    return table(["near-duplicates", *CODES], rows)
 
 
 def metrics(figures: Figures) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from scale_figures import SOURCES, Figures, Source
 from scale_model import (
@@ -131,19 +129,26 @@ def test_photographs_take_what_their_pixels_and_their_number_do(figures):
     assert gpu_hours(3600e3, 1.0, 1.0, 1.0) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("radius", range(5))
-def test_near_codes_share_two_of_the_blocks(radius):
-    rng = np.random.default_rng(radius)
-    work = Duplicates(1e9, radius)
-    blocks = radius + 2
-    for _ in range(100):
-        flipped = set(rng.integers(0, blocks, radius).tolist())
-        assert blocks - len(flipped) >= 2
-    assert (work.tables, work.key_bits) == (math.comb(blocks, 2), 128 / blocks)
+def test_sets_of_blocks_are_all_that_near_codes_may_share():
+    work = Duplicates(1e9, radius=4, chosen=2)
+    assert (work.sets, work.key_bits) == (15, pytest.approx(64 / 3))
+    assert Duplicates(1e9, radius=3, chosen=1).sets == 4
+
+
+def test_more_codes_take_longer_keys(figures):
+    plans = [Duplicates.planned(figures, items, 4) for items in (1e5, 1e7, 1e9, 1e11)]
+    assert [plan.chosen for plan in plans] == sorted({plan.chosen for plan in plans})
+
+
+@pytest.mark.parametrize("radius", [0, 1, 4, 8])
+def test_a_plan_is_the_fastest(figures, radius):
+    plan = Duplicates.planned(figures, 1e9, radius)
+    others = [Duplicates(1e9, radius, chosen).core_hours(figures) for chosen in range(1, 7)]
+    assert plan.core_hours(figures) == min(others)
 
 
 def test_duplicates_grow_with_codes_and_their_pairs(figures):
-    one, ten = Duplicates(1e9, 4), Duplicates(1e10, 4)
+    one, ten = Duplicates(1e9, 4, 2), Duplicates(1e10, 4, 2)
     keys = 15e9 * figures["key"] / 3.6e12
     assert ten.core_hours(figures) - 10 * keys == pytest.approx(100 * (one.core_hours(figures) - keys))
     assert ten.terabytes() == pytest.approx(10 * one.terabytes())
