@@ -8,6 +8,7 @@ import os
 import pytest
 
 os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+os.environ["RAY_AUTH_MODE"] = "disabled"  # a token that lies in the home folder is for other clusters
 
 
 @pytest.fixture(scope="module")
