@@ -41,6 +41,8 @@ def commands_of(page):
 
 def calls_of(line):
     """The arguments of vtsearch in a line of a shell, which may call it by another program."""
+    if "vtsearch " not in line:
+        return []
     words = shlex.split(line, comments=True)
     starts = [place for place, word in enumerate(words) if word == "vtsearch" and place + 1 < len(words)]
     return [words[starts[-1] + 1 :]] if starts and words[starts[-1] + 1] in COMMANDS else []
