@@ -22,6 +22,7 @@ class Batcher(Generic[Question, Answer]):
     Args:
         answer: the answers of some questions, in their order, in a thread; an exception stands for the answer of one.
         executor: of the threads.
+        passes: that go on at once.
         most: questions of one pass.
         waiting: questions that may wait.
     """
@@ -31,12 +32,13 @@ class Batcher(Generic[Question, Answer]):
         answer: Callable[[Sequence[Question]], Sequence[Answer | Exception]],
         executor: Executor,
         *,
+        passes: int = 1,
         most: int = 64,
         waiting: int = 1_024,
     ) -> None:
         self._answer, self._executor, self._most, self._limit = answer, executor, most, waiting
         self._waiting: deque[tuple[Question, asyncio.Future[Answer]]] = deque()
-        self._runner: asyncio.Task[None] | None = None
+        self._at_once, self._runners = passes, list[asyncio.Task[None]]()
         self.passes = 0
         """How many there have been."""
 
@@ -51,8 +53,9 @@ class Batcher(Generic[Question, Answer]):
             raise Overloaded(f"the server has {self._limit:,} queries waiting; try again in a moment")
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, future))
-        if self._runner is None or self._runner.done():
-            self._runner = asyncio.create_task(self._run())
+        self._runners = [runner for runner in self._runners if not runner.done()]
+        if len(self._runners) < self._at_once:
+            self._runners.append(asyncio.create_task(self._run()))
         return await future
 
     async def _run(self) -> None:

@@ -75,7 +75,7 @@ def _judge(database: IndexState, queries: IndexState, progress: Progress | None)
     counted = relevance_histograms(codes, database.labelled, labels, exclude=exclude, progress=progress)
     best, worst = (float(average_precision_of(counted, ties=ties).mean()) for ties in ("best", "worst"))
     expected = average_precision_of(counted)
-    distances, indices = ranking.rank(codes, database.index.database(), FIRST, exclude=exclude, progress=progress)
+    distances, indices = ranking.rank(codes, database.scans.database(), FIRST, exclude=exclude, progress=progress)
     interval = bootstrap_interval(expected) if len(expected) > 1 else None
     relevant = _shared(labels, database, indices)
     return Judged(rows, labels, expected, best, worst, interval, indices, distances, relevant)

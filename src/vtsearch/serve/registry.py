@@ -16,10 +16,11 @@ from vtsearch.serve.search import search_each
 from vtsearch.serve.served_index import ServedIndex, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
     from vtsearch.serve import wire
+    from vtsearch.serve.engine import Engine
     from vtsearch.serve.search import Question
     from vtsearch.serve.served_index import IndexState
 
@@ -38,7 +39,9 @@ class IndexRegistry:
 
     Args:
         paths: their folders; the first is the default.
-        engine: where searches run.
+        executor: where searches run.
+        passes: that go on at once for an index.
+        engines: makes what scans the codes of an index; by default this process does.
         model: folder of the model that encodes pictures; by default the one that each index remembers.
         images: folder of the pictures, if they have moved.
 
@@ -48,14 +51,27 @@ class IndexRegistry:
     """
 
     def __init__(
-        self, paths: Sequence[str | Path], engine: Executor, *, model: str | None = None, images: str | None = None
+        self,
+        paths: Sequence[str | Path],
+        executor: Executor,
+        *,
+        passes: int = 1,
+        engines: Callable[[], Engine] | None = None,
+        model: str | None = None,
+        images: str | None = None,
     ) -> None:
         for what, path in (("model", model), ("images", images)):
             if path is not None and not Path(path).exists():
                 raise FileNotFoundError(2, f"no such {what}", path)
-        self._engine, self._model, self._images = engine, model, images
+        self._executor, self._passes, self._model, self._images = executor, passes, model, images
+        self._make_engine = engines
+        self._engines: list[Engine] = []
         self._encoders = SharedEncoders()
-        self._served = {name: self._open(name, path) for name, path in _named(paths).items()}
+        try:
+            self._served = {name: self._open(name, path) for name, path in _named(paths).items()}
+        except BaseException:
+            self.close()
+            raise
 
     def find(self, name: str | None) -> Served:
         """The index with a name, or the first.
@@ -91,15 +107,23 @@ class IndexRegistry:
                 except Exception:  # noqa: BLE001 (whoever uploads a picture gets the reason)
                     served.following.encodes = False
 
+    def close(self) -> None:
+        """End what scans."""
+        for engine in self._engines:
+            engine.close()
+
     def _open(self, name: str, path: Path) -> Served:
-        following = ServedIndex(name, path)
+        engine = None if self._make_engine is None else self._make_engine()
+        if engine is not None:
+            self._engines.append(engine)
+        following = ServedIndex(name, path, engine)
         index = following.state.index
         encoder = QueryEncoder(index, self._model, self._encoders)
         following.encodes = encoder.exists
         pictures = PictureSource.of(index, self._images) if has_images(index.description) else None
         if pictures is not None and self._images is not None:
             ImageLocator.of(index, root=self._images)  # raises if they are not there
-        return Served(following, encoder, pictures, Batcher(search_each, self._engine))
+        return Served(following, encoder, pictures, Batcher(search_each, self._executor, passes=self._passes))
 
 
 def _named(paths: Sequence[str | Path]) -> dict[str, Path]:

@@ -159,14 +159,14 @@ def mask_of(state: IndexState, where: str | None) -> NDArray[np.bool_] | None:
 def _pass(state: IndexState, questions: Sequence[Question], where: str | None, bits: int | None) -> list[SearchAnswer]:
     """The answers of questions with one condition and one length, from one pass over the codes."""
     mask = mask_of(state, where)
-    database = state.index.database(mask=mask, bits=bits).recorded()
+    database = state.scans.database(mask=mask, bits=bits).recorded()
     codes = np.stack([each.code for each in questions])
     codes = codes if bits is None else prefix(codes, bits)
     excluded = [each.excluded for each in questions] if any(len(each.excluded) for each in questions) else None
     start = time.perf_counter()
     most = max(each.request.k for each in questions)
     distances, indices = ranking.rank(codes, database, most, exclude=excluded)
-    how = str(SearchExplanation.of(database))
+    how = _how(database)
     counted = [number for number, each in enumerate(questions) if each.request.histogram]
     histograms = _histograms(state, [questions[number] for number in counted], codes[counted], database, mask)
     milliseconds = 1_000 * (time.perf_counter() - start)
@@ -196,6 +196,13 @@ def _pass(state: IndexState, questions: Sequence[Question], where: str | None, b
             )
         )
     return answers
+
+
+def _how(database: Database) -> str:
+    """How a search was answered, in words."""
+    if database.scanner is not None:
+        return f"{len(database):,} items by {database.scanner}"
+    return str(SearchExplanation.of(database))
 
 
 def _kept(request: SearchRequest, distances: NDArray[np.int32], indices: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from vtsearch.data.locate import has_images
 from vtsearch.errors import VtsearchError
 from vtsearch.index import Index
 from vtsearch.index.store import FILE_NAME
+from vtsearch.index.view import GenerationGoneError
 from vtsearch.ranking import histogram
 from vtsearch.serve.codes_by_label import CodesByLabel
 from vtsearch.serve.file_look import Look
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from vtsearch._database import Database
     from vtsearch.index.labels import Labels
+    from vtsearch.serve.engine import Engine, Scans
 
 THUMBNAIL, IMAGE = 192, 1024
 """Pixels of the longer side of the pictures that items name."""
@@ -38,6 +40,9 @@ SMALL = 2**30
 """Bytes of codes that are read and copied when the server starts."""
 KEPT_MASKS = 2**28
 """Bytes of masks and other results that a state keeps, about."""
+
+TRIES = 8
+"""How often an engine is given the state of an index that goes on changing."""
 
 _ESCAPE = re.compile(r"\\u(d[89a-f][0-9a-f]{2})")
 """A byte that is not UTF-8, as ``readable`` writes it."""
@@ -51,10 +56,11 @@ class IndexState:
     Args:
         name: what requests call the index.
         index: a handle of its own, which nobody refreshes.
+        scans: what scans its codes for searches; by default the index itself.
     """
 
-    def __init__(self, name: str, index: Index) -> None:
-        self.name, self.index = name, index
+    def __init__(self, name: str, index: Index, scans: Scans | None = None) -> None:
+        self.name, self.index, self.scans = name, index, scans or index
         self.bits, self.classes, self.columns = index.bits, index.classes, index.columns()
         self.generation = index.generation
         self.has_pictures = has_images(index.description)
@@ -85,7 +91,7 @@ class IndexState:
         labels = self.labels
         if not 0 < len(self) * -(-self.bits // 8) <= SMALL:
             return
-        histogram(self.index.code(0), self.index.database())
+        histogram(self.index.code(0), self.scans.database())
         if labels is not None and labels.ndim == 1:
             self._by_label = CodesByLabel.made(labels, self.index.codes())
 
@@ -188,16 +194,18 @@ class ServedIndex:
     Args:
         name: what requests call it.
         path: its folder.
+        engine: what scans the codes of its states; by default this process.
         seconds: between two readings of a folder that seems to be the same.
 
     Raises:
-        FileNotFoundError, VtsearchError: as ``Index.open``.
+        FileNotFoundError, VtsearchError: as ``Index.open`` and ``Engine.scans``.
     """
 
-    def __init__(self, name: str, path: Path, *, seconds: float = 1.0) -> None:
+    def __init__(self, name: str, path: Path, engine: Engine | None = None, *, seconds: float = 1.0) -> None:
         self.name, self.path, self._seconds = name, path, seconds
         self._lock, self._read_at, self._look = threading.Lock(), 0.0, Look(None)
-        self._state = IndexState(name, Index.open(path))
+        self._engine = engine
+        self._state = self._opened(Index.open(path))
         self._trouble = ""
         self.encodes = False
         """Whether a model can encode queries for it."""
@@ -268,11 +276,22 @@ class ServedIndex:
         try:
             fresh = self._state.index.reopened()
             if fresh.generation != self._state.generation:
-                state = IndexState(self.name, fresh)
+                state = self._opened(fresh)
                 _ = state.labels  # before a search would wait for them
                 self._state = state
         finally:  # behind the new state: until then the old one is not the folder's
             self._look, self._read_at = look, time.monotonic()
+
+    def _opened(self, index: Index) -> IndexState:
+        """The state of a handle, or a later one if the index changes meanwhile."""
+        if self._engine is None:
+            return IndexState(self.name, index)
+        for _ in range(TRIES):
+            try:
+                return IndexState(self.name, index, self._engine.scans(index))
+            except GenerationGoneError:
+                index = index.reopened()
+        raise VtsearchError(f"{self.path}: the index changes again and again")
 
 
 def readable(text: str) -> str:

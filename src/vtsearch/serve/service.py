@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from vtsearch.errors import installed_version
+from vtsearch.index.view import GenerationGoneError
 from vtsearch.serve import bit_views, changes, duplicates, facets, mistakes, search, wire
 from vtsearch.serve.errors import NotThere, Refused
 from vtsearch.serve.pictures import PicturePool
@@ -18,12 +19,13 @@ from vtsearch.serve.thumbnail_cache import ThumbnailCache
 from vtsearch.serve.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from vtsearch.serve.engine import Engine
     from vtsearch.serve.registry import Served
     from vtsearch.serve.served_index import IndexState
     from vtsearch.serve.work import ServiceSettings
@@ -45,6 +47,7 @@ class SearchService:
     Args:
         paths: folders of the indexes; the first is the default.
         settings: what is allowed.
+        engines: makes what scans the codes of an index, for each; by default this process scans.
         model: folder of the model that encodes pictures; by default the one that each index remembers.
         images: folder of the pictures, if they have moved.
 
@@ -57,12 +60,15 @@ class SearchService:
         paths: Sequence[str | Path],
         settings: ServiceSettings,
         *,
+        engines: Callable[[], Engine] | None = None,
         model: str | None = None,
         images: str | None = None,
     ) -> None:
         self.settings = settings
         self._work = Work(settings)
-        self._indexes = IndexRegistry(paths, self._work.engine, model=model, images=images)
+        self._indexes = IndexRegistry(
+            paths, self._work.engine, passes=settings.passes, engines=engines, model=model, images=images
+        )
         self._pool = PicturePool(settings.decoders, most_pixels=settings.pixels)
         self._thumbnails = ThumbnailCache()
         self._loading: asyncio.Task[None] | None = None
@@ -80,6 +86,7 @@ class SearchService:
         """End processes and threads."""
         await self._pool.close()
         await asyncio.to_thread(self._work.close)
+        await asyncio.to_thread(self._indexes.close)
 
     # -----------------------------------------------------------------------------------------------------------------
     # Indexes
@@ -139,8 +146,7 @@ class SearchService:
         timings, code = wire.Timings(), None
         if upload is not None:
             code, timings = await self._encoded(served, upload)
-        question = search.question(state, request, code)
-        answer = await self._work.bounded(served.batcher.ask(question))
+        answer = await self._work.bounded(self._asked(served, state, request, code))
         return _timed(answer, timings.model_copy(update={"ranking": answer.timings.ranking}), start)
 
     async def batch(self, request: wire.BatchRequest) -> wire.BatchAnswer:
@@ -163,6 +169,16 @@ class SearchService:
             fingerprints=state.index.fingerprints,
             timings=timings,
         )
+
+    async def _asked(
+        self, served: Served, state: IndexState, request: wire.SearchRequest, code: NDArray[np.uint8] | None
+    ) -> wire.SearchAnswer:
+        """The answer of one state, or of the next if nobody has its codes any more."""
+        try:
+            return await served.batcher.ask(search.question(state, request, code))
+        except GenerationGoneError:
+            state = await asyncio.to_thread(served.following.read_again)
+            return await served.batcher.ask(search.question(state, request, code))
 
     async def _prepared(
         self, served: Served, where: str | None, turn: AbstractAsyncContextManager[object]

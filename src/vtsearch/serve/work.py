@@ -35,18 +35,20 @@ class ServiceSettings:
     """Analyses and conditions at a time, those that wait included."""
     decoders: int = 2
     """Processes that decode pictures."""
+    passes: int = 1
+    """Over the codes of an index at a time; more than one where others scan them."""
 
 
 class Work:
     """Threads for what takes long, and the time that it may take.
 
-    Searches have one thread: the engine itself uses all processors. Analyses and conditions have two beside it, and
-    changes one, as they take turns at the folder.
+    Searches have one thread where the engine is here, as it uses all processors itself. Analyses and conditions have
+    two beside it, and changes one, as they take turns at the folder.
     """
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
-        self.engine = ThreadPoolExecutor(1, "engine")
+        self.engine = ThreadPoolExecutor(settings.passes, "engine")
         """Where searches run."""
         self._analyses = ThreadPoolExecutor(2, "analysis")
         self._changes = ThreadPoolExecutor(1, "change")
