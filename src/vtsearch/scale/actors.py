@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from vtsearch.errors import VtsearchError, first_line
+from vtsearch.errors import UnavailableError, first_line
 from vtsearch.scale.connection import connect
 from vtsearch.scale.shard import Shard
 
@@ -182,12 +182,12 @@ class ActorShards:
 
     def _started(self, number: str, cpus: float, threads: int) -> Any:
         """A handle of an actor that is being started, or that has this name."""
-        options: dict[str, Any] = {"num_cpus": cpus, "max_restarts": -1, "max_concurrency": CONCURRENCY}
+        shard = self._ray.remote(concurrency_groups={HEALTH: 1}, num_cpus=cpus, max_restarts=-1)(Shard)
+        options: dict[str, Any] = {"max_concurrency": CONCURRENCY, "scheduling_strategy": "SPREAD"}
         if self._name is not None:
-            known = {"lifetime": "detached", "get_if_exists": True}
-            options |= {"name": f"{self._name}: {number}", "namespace": NAMESPACE, **known}
-        shard = self._ray.remote(Shard)
-        return shard.options(scheduling_strategy="SPREAD", concurrency_groups={HEALTH: 1}, **options).remote(threads)
+            options |= {"name": f"{self._name}: {number}", "namespace": NAMESPACE}
+            options |= {"lifetime": "detached", "get_if_exists": True}
+        return shard.options(**options).remote(threads)
 
     def _in_turn(self, number: int, turn: int) -> Iterator[Actor]:
         """The actors of a shard, each at the beginning in its turn; those that did not answer last."""
@@ -199,7 +199,7 @@ class ActorShards:
         """What a call returned that was begun, or else the same call of another actor of its shard.
 
         Raises:
-            VtsearchError: no actor of the shard answers.
+            UnavailableError: no actor of the shard answers.
         """
         end = time.monotonic() + self._timeout
         calls: Iterable[Call] = [first]
@@ -210,7 +210,7 @@ class ActorShards:
                 except UnreachableError as error:
                     reason = error
             if all(actor.is_gone for actor in self._actors[number]) or time.monotonic() > end:
-                raise VtsearchError(
+                raise UnavailableError(
                     f"shard {number + 1} of {len(self)}: expected an answer within {self._timeout:g} s, got none "
                     f"({reason}); the answer of the others would be incomplete"
                 )
