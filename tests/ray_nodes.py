@@ -16,6 +16,8 @@ import psutil
 
 START_SECONDS = 60
 
+os.environ["RAY_AUTH_MODE"] = "disabled"  # also where this user has a token for other clusters
+
 
 class RayNodes:
     """Processes of a head node and of workers."""

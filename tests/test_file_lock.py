@@ -109,7 +109,7 @@ def test_a_lock_file_that_is_a_symbolic_link_is_refused(tmp_path):
 
 
 def test_a_file_system_without_locks_grants_them_to_everybody_and_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(_file_lock, "lock_descriptor", lambda _descriptor: None)
+    monkeypatch.setattr(_file_lock, "lock_descriptor", lambda _descriptor, shared: None)
     with FileLock(tmp_path / ".lock", "index") as one, FileLock(tmp_path / ".lock", "index") as other:
         assert (one.is_exclusive, other.is_exclusive) == (False, False)
 
@@ -137,3 +137,16 @@ def test_many_threads_hold_it_one_after_another(tmp_path):
         thread.join()
     assert max(most) == 1
     assert len(most) == 80
+
+
+def test_a_shared_lock_is_held_by_several_and_keeps_a_single_holder_out(tmp_path):
+    path = tmp_path / ".lock"
+    first, second, single = (FileLock(path, "index", shared=shared) for shared in (True, True, False))
+    with first:
+        assert not first.is_exclusive
+        with second, pytest.raises(BlockingIOError, match="this process"):
+            single.acquire()
+        assert path.exists()  # of the first, which still holds it
+    assert not path.exists()
+    with single, pytest.raises(BlockingIOError, match="this process"):
+        first.acquire()

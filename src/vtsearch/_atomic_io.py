@@ -194,17 +194,18 @@ def remove_leftovers(folder: Path) -> None:
     _remove_dead_files(folder)
 
 
-def writer_lock(folder: Path, wait: float = 0.0) -> FileLock:
+def writer_lock(folder: Path, wait: float = 0.0, *, shared: bool = False) -> FileLock:
     """Take the lock of the writers of a path; ``with`` gives it back.
 
     Args:
         folder: the path; its parent exists.
         wait: seconds to wait for another writer.
+        shared: whether others may hold it at the same time, if they share it too: writers that prepare parts of it.
 
     Raises:
         BlockingIOError: another process writes it; the message names the process.
     """
-    return FileLock(_beside(folder, "lock"), folder).acquire(wait)
+    return FileLock(_beside(folder, "lock"), folder, shared=shared).acquire(wait)
 
 
 def resolved(path: Path) -> Path:

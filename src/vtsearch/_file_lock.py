@@ -30,7 +30,7 @@ _descriptors: set[int] = set()
 
 
 class FileLock:
-    """An exclusive lock, held through a file that names its holder.
+    """A lock held through a file that names its holder: by one alone, or by several that share it.
 
     The file is made by the holder and deleted at the release; the file of a killed holder stays and blocks nobody. A
     forked child does not inherit the lock. File systems without locks (some network file systems) grant it to
@@ -44,14 +44,15 @@ class FileLock:
         ['.index.lock']
     """
 
-    def __init__(self, path: Path, target: object) -> None:
+    def __init__(self, path: Path, target: object, *, shared: bool = False) -> None:
         """Prepare a lock.
 
         Args:
             path: the lock file; its folder exists.
             target: what the lock protects, for the message to a second writer.
+            shared: whether others may hold it too, if they share it. Windows grants such a lock to everybody.
         """
-        self.path, self.target = path, target
+        self.path, self.target, self._shared = path, target, shared
         self.is_exclusive = False
         """Whether the lock is held, and the file system keeps others from holding it."""
         self._descriptor: int | None = None
@@ -79,7 +80,7 @@ class FileLock:
         if self._descriptor is None or self._owner != os.getpid():
             return
         descriptor, self._descriptor, self.is_exclusive = self._descriptor, None, False
-        if sys.platform != "win32":
+        if sys.platform != "win32" and not (self._shared and lock_descriptor(descriptor) is False):
             self.path.unlink(missing_ok=True)  # while it is held: a later holder has a file of its own
         _descriptors.discard(descriptor)
         os.close(descriptor)
@@ -101,12 +102,13 @@ class FileLock:
     def _try(self) -> bool:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         descriptor = os.open(self.path, flags, 0o666)
-        granted = lock_descriptor(descriptor)
+        granted = lock_descriptor(descriptor, shared=self._shared)
         if granted is False or not is_file_at(descriptor, self.path):  # deleted by its holder meanwhile
             os.close(descriptor)
             return False
         _descriptors.add(descriptor)
-        self._descriptor, self._owner, self.is_exclusive = descriptor, os.getpid(), granted is True
+        self._descriptor, self._owner = descriptor, os.getpid()
+        self.is_exclusive = granted is True and not self._shared
         with contextlib.suppress(OSError):  # a full disk: the lock holds, without a name
             os.ftruncate(descriptor, 0)
             os.write(descriptor, f"{_this_process()}\n".encode())
@@ -121,15 +123,17 @@ class FileLock:
         self.release()
 
 
-def lock_descriptor(descriptor: int) -> bool | None:
+def lock_descriptor(descriptor: int, *, shared: bool = False) -> bool | None:
     """Try to lock an open file until it is closed: False if another holds it, None if its file system has no locks."""
     try:
         if sys.platform == "win32":
+            if shared:
+                return None
             os.lseek(descriptor, WINDOWS_OFFSET, os.SEEK_SET)
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
             os.lseek(descriptor, 0, os.SEEK_SET)
         else:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
         return False if error.errno in _TAKEN else None
     return True

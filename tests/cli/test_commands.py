@@ -81,7 +81,7 @@ def test_codes_do_not_depend_on_the_batch_size(codes, model, tmp_path):
 def test_encoding_says_how_much_and_how_fast(model, tmp_path, capsys):
     said = printed(capsys, "encode", "digits", "--part", "query", "--model", model, "--output", tmp_path / "q")
     assert re.search(rf"q: 100 codes of {BITS} bits, model [0-9a-f]{{12}}, (bf16|fp32)\n$", said.out)
-    assert re.fullmatch(r"[\d,]+ images/s\n", said.err)
+    assert re.fullmatch(r"[\d,]+ images/s; decoding [\d.]+ s, model [\d.]+ s, waiting for images [\d.]+ s\n", said.err)
 
 
 @pytest.fixture

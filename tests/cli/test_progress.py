@@ -11,7 +11,10 @@ import pytest
 
 from vtsearch import _database, reference
 from vtsearch.cli import main, progress
+from vtsearch.encoding.batches import StageSeconds
 from vtsearch.index import Index
+
+NO_TIME = StageSeconds()
 
 WORDS = {
     "deduplicate": ["deduplicate", "index", "--radius", "1"],
@@ -107,7 +110,7 @@ def test_an_encoding_shows_a_bar_on_a_terminal(monkeypatch):
     with progress.EncodingReport() as report:
         report.start(500, 1000)
         time.sleep(0.15)
-        report.advance(300)
+        report.advance(300, NO_TIME)
     assert "encoding:  80%" in stream.getvalue()
     assert "800/1000 [" in stream.getvalue()
 
@@ -118,7 +121,7 @@ def test_an_encoding_writes_a_line_a_minute_into_a_file(monkeypatch, clock):
         report.start(5_000, 20_000)
         for _ in range(14):
             clock.now += 10
-            report.advance(1_000)
+            report.advance(1_000, NO_TIME)
     assert stream.getvalue().splitlines() == [
         "vtsearch encode: 11,000 of 20,000 images (55 %), 100 images/s, 0:01:30 left",
         "vtsearch encode: 17,000 of 20,000 images (85 %), 100 images/s, 0:00:30 left",
@@ -126,11 +129,20 @@ def test_an_encoding_writes_a_line_a_minute_into_a_file(monkeypatch, clock):
     assert report.images_per_second == 100
 
 
+def test_the_seconds_of_all_batches_add_up(clock):
+    report = progress.EncodingReport()
+    report.start(0, 2_000)
+    for _ in range(2):
+        clock.now += 10
+        report.advance(1_000, StageSeconds(decode=8.0, model=1.25, waiting=0.5))
+    assert report.summary() == "100 images/s; decoding 16.0 s, model 2.5 s, waiting for images 1.0 s"
+
+
 def test_an_interrupted_encoding_says_what_is_done(monkeypatch):
     monkeypatch.setattr(sys, "stderr", stream := io.StringIO())
     report = progress.EncodingReport()
     report.start(0, 20_000)
-    report.advance(1_000)
+    report.advance(1_000, NO_TIME)
     with pytest.raises(KeyboardInterrupt), report:
         raise KeyboardInterrupt
     assert stream.getvalue() == "vtsearch encode: 1,000 of 20,000 images are encoded; the same command continues\n"

@@ -111,7 +111,7 @@ class Stop(NoProgress):
     def __init__(self, batches):
         self._left = batches
 
-    def advance(self, images):
+    def advance(self, images, seconds):
         self._left -= 1
         if not self._left:
             raise KeyboardInterrupt

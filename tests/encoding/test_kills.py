@@ -32,7 +32,7 @@ from vtsearch.data.loading.tolerant_dataset import Fault
 from vtsearch.data.sources.file_facts import file_facts
 from vtsearch.data.selection import select_images
 from vtsearch.encoding.chunked_encoding import SavePolicy
-from vtsearch.encoding.encoder import EncodedBatch
+from vtsearch.encoding.batches import EncodedBatch
 from vtsearch.encoding.shard import encode_shard
 
 class Hashes:  # stands for an encoder: computing takes no time, so that kills meet the writing

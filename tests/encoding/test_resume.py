@@ -32,7 +32,7 @@ class Progress:
     def start(self, done, total):
         self.done, self.total = done, total
 
-    def advance(self, images):
+    def advance(self, images, seconds):
         self.batches += 1
         if self.batches == self._stop_after:
             raise KeyboardInterrupt
@@ -256,8 +256,8 @@ def test_a_full_disk_keeps_what_is_saved(encode, tmp_path, monkeypatch):
 
 def test_images_whose_folder_has_gone_are_not_skipped(encode, photos, tmp_path):
     class Moves(Progress):
-        def advance(self, images):
-            super().advance(images)
+        def advance(self, images, seconds):
+            super().advance(images, seconds)
             if self.batches == 2:
                 photos.rename(tmp_path / "elsewhere")
 

@@ -179,7 +179,7 @@ def test_an_update_that_is_stopped_goes_on(encoder, photos, index, tmp_path, sto
     class Stopping(NoProgress):
         left = stop_after
 
-        def advance(self, images):
+        def advance(self, images, seconds):
             self.left -= 1
             if self.left == 0:
                 raise KeyboardInterrupt

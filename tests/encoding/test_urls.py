@@ -138,7 +138,7 @@ def test_an_interrupted_encoding_does_not_fetch_again(encoder, server, tmp_path)
         def start(self, done, total):
             self.done = done
 
-        def advance(self, images):
+        def advance(self, images, seconds):
             raise KeyboardInterrupt
 
         def note(self, text):

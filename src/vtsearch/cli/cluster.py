@@ -58,6 +58,17 @@ def worker_of(text: str | None) -> Worker | None:
     return Worker(int(found[1]), int(found[2]))
 
 
+def own_device() -> str | None:
+    """The GPU of a process that torchrun or srun has started among others on its machine; None elsewhere."""
+    text = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or ""
+    if not text.isdecimal():
+        return None
+    import torch
+
+    count = torch.cuda.device_count()
+    return f"cuda:{int(text) % count}" if count > 1 else None
+
+
 def _of_torchrun() -> Worker | None:
     rank, size = os.environ.get("RANK", ""), os.environ.get("WORLD_SIZE", "")
     if "TORCHELASTIC_RUN_ID" not in os.environ or not (rank.isdecimal() and size.isdecimal()) or int(size) < 2:

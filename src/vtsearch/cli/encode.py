@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from vtsearch._atomic_io import write_file
+from vtsearch.cli.cluster import add_ray_argument, add_worker_argument, own_device, worker_of
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import EncodingReport, show_remarks
 from vtsearch.data.selection import Part, select_images
+from vtsearch.data.skipped import skipped_images
+from vtsearch.index import Index
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from vtsearch.cli.cluster import Worker
     from vtsearch.data.selection import ImageSelection
     from vtsearch.encoding import Encoder
     from vtsearch.encoding.chunked_encoding import SavePolicy
+    from vtsearch.encoding.shard import EncodedShard
+    from vtsearch.scale.encoding import RayEncoder
 
 EXAMPLE = """  vtsearch encode --model runs/cifar/final --output codes/database cifar10@54000
   vtsearch encode --model runs/cifar/final --output codes/query --part query cifar10@54000
   vtsearch encode --model runs/cifar/final --output codes/holiday ~/pictures/holiday
   vtsearch encode --model runs/cifar/final --output codes/holiday ~/pictures/holiday --watch 60
-  vtsearch encode --model runs/cifar/final --output codes/shards shards/*.tar"""
+  vtsearch encode --model runs/cifar/final --output codes/shards shards/*.tar
+  vtsearch encode --model runs/cifar/final --output codes/shards shards --ray head:6379
+  torchrun --nproc-per-node 8 -m vtsearch encode --model runs/cifar/final --output codes/shards shards"""
 DESCRIPTION = """Turn images into an index of binary codes, or bring an index to the state of its images.
 
 Codes are saved as they are computed: after a kill or Ctrl-C the same command continues. Images that cannot be read
 are left out; `vtsearch info INDEX` lists them with the reasons. Exit code 2 if none can be read.
 
 Where the output is an index of these images, new and changed ones are encoded, and those that are gone are removed.
-A file that was renamed keeps its code; a URL is not fetched again."""
+A file that was renamed keeps its code; a URL is not fetched again.
+
+Processes that torchrun starts, or --worker numbers, encode a new index together (docs/scale.md)."""
 
 LONGEST_PAUSE = 86_400
 """Seconds between two looks at the images."""
@@ -70,28 +82,35 @@ def parser() -> CommandParser:
     command.add_argument("--keep-missing", action="store_true", help="leave images in the index that are gone")
     command.add_argument("--watch", type=float, metavar="SECONDS", help="look for changes every so often, until Ctrl-C")
     command.add_argument("--workers", type=int, help="processes that read images; by default none without a GPU")
+    command.add_argument("--failures", help="file of the images that could not be read: a line of JSON for each")
+    add_worker_argument(command, "encode only a share of the images; the worker that finishes last writes the index")
+    add_ray_argument(command, "read and encode images")
+    command.add_argument("--decoders", type=int, help="with --ray: processes that read images; by default the CPUs")
+    command.add_argument(
+        "--models", type=int, help="with --ray: models that encode; by default one for each GPU, else half of the CPUs"
+    )
     return command
 
 
 def run(argv: list[str]) -> int:
     """Encode or update; prints one line about the index."""
     args = parser().parse_args(argv)
-    if args.watch is not None and not 0 < args.watch <= LONGEST_PAUSE:
-        raise ValueError(f"watch: expected seconds above 0 and up to {LONGEST_PAUSE:,}, got {args.watch}")
+    worker = worker_of(args.worker)
+    _check(args, worker)
     from vtsearch.encoding.chunked_encoding import SavePolicy
     from vtsearch.encoding.output import check_output, is_index
 
     output, save = Path(args.output), SavePolicy(args.save_images, args.save_seconds)
     exists = is_index(output) and not args.overwrite
-    check_output(output, overwrite=args.overwrite or exists)
+    if worker is None:  # otherwise others may be writing there
+        check_output(output, overwrite=args.overwrite or exists)
     images = _images(args)
-    show_remarks("encode", images.remarks)
-    from vtsearch.encoding import Encoder
-
-    encoder = Encoder(
-        args.model, device=args.device, precision=args.precision, batch_size=args.batch_size, workers=args.workers
-    )
-    if exists:
+    if worker is None or worker.number == 0:
+        show_remarks("encode", images.remarks)
+    encoder = _encoder(args, images)
+    if worker is not None:
+        _encode_share(args, encoder, images, save, worker)
+    elif exists:
         _update(args, encoder, images, save)
     else:
         _encode(args, encoder, images, save)
@@ -117,11 +136,54 @@ def _images(args: Namespace) -> ImageSelection:
     )
 
 
-def _encode(args: Namespace, encoder: Encoder, images: ImageSelection, save: SavePolicy) -> None:
+def _check(args: Namespace, worker: Worker | None) -> None:
+    """Refuse arguments that do not go together.
+
+    Raises:
+        ValueError: naming one of them.
+    """
+    if args.watch is not None and not 0 < args.watch <= LONGEST_PAUSE:
+        raise ValueError(f"watch: expected seconds above 0 and up to {LONGEST_PAUSE:,}, got {args.watch}")
+    for name in ("decoders", "models"):
+        number = getattr(args, name)
+        if number is not None and args.ray is None:
+            raise ValueError(f"{name}: expected --ray beside it, got none")
+        if number is not None and number < 1:
+            raise ValueError(f"{name}: expected at least 1, got {number}")
+    for name in ("ray", "watch", "keep_missing"):
+        if worker is not None and getattr(args, name):
+            flag = f"--{name.replace('_', '-')}"
+            raise ValueError(f"{name}: expected no {flag} for worker {worker} of an encoding, got one")
+
+
+def _encoder(args: Namespace, images: ImageSelection) -> Encoder | RayEncoder:
+    """The encoder, in this process or on a cluster."""
+    if args.ray is None:
+        from vtsearch.encoding import Encoder
+
+        device = args.device or own_device()
+        return Encoder(
+            args.model, device=device, precision=args.precision, batch_size=args.batch_size, workers=args.workers
+        )
+    from vtsearch.scale.connection import connect
+    from vtsearch.scale.encoding import RayEncoder
+
+    connect(args.ray)
+    return RayEncoder(
+        args.model,
+        device=args.device,
+        precision=args.precision,
+        batch_size=args.batch_size,
+        decoders=args.decoders,
+        models=args.models,
+        root=images.root,
+    )
+
+
+def _encode(args: Namespace, encoder: Encoder | RayEncoder, images: ImageSelection, save: SavePolicy) -> None:
     """A new index."""
     from vtsearch.encoding.shard import encode_shard
 
-    description = {"model": str(Path(args.model).absolute()), "backbone": encoder.model.config.backbone}
     with EncodingReport() as progress:
         encoded = encode_shard(
             encoder,
@@ -130,17 +192,54 @@ def _encode(args: Namespace, encoder: Encoder, images: ImageSelection, save: Sav
             overwrite=args.overwrite,
             strict=args.strict,
             save=save,
-            description=description,
+            description=_made_by(args, encoder),
             progress=progress,
         )
-    print(f"{progress.images_per_second:,.0f} images/s", file=sys.stderr)
-    _warn_of_skipped(args, encoded.skipped, len(images.positions))
+    print(progress.summary(), file=sys.stderr)
+    _report(args, encoder, images, encoded)
+
+
+def _encode_share(
+    args: Namespace, encoder: Encoder | RayEncoder, images: ImageSelection, save: SavePolicy, worker: Worker
+) -> None:
+    """The share of a worker in a new index."""
+    from vtsearch.encoding.share import encode_share
+
+    with EncodingReport(f"worker {worker}: ") as progress:
+        share = encode_share(
+            encoder,
+            images,
+            Path(args.output),
+            worker,
+            overwrite=args.overwrite,
+            strict=args.strict,
+            save=save,
+            description=_made_by(args, encoder),
+            progress=progress,
+        )
+    print(f"worker {worker}: {progress.summary()}", file=sys.stderr)
+    if share.index is not None:
+        _report(args, encoder, images, share.index)
+        return
+    left = {None: "others are at work; the last one writes the index", 0: f"{args.output} is complete"}
+    what = left.get(share.missing, f"{share.missing or 0:,} images of other workers are missing: run these workers")
+    print(f"worker {worker}: its {share.images:,} images are encoded; {what}", flush=True)
+
+
+def _made_by(args: Namespace, encoder: Encoder | RayEncoder) -> dict[str, str]:
+    """What the description of an index says of its model."""
+    return {"model": str(Path(args.model).absolute()), "backbone": encoder.model.config.backbone}
+
+
+def _report(args: Namespace, encoder: Encoder | RayEncoder, images: ImageSelection, encoded: EncodedShard) -> None:
+    """Say what a new index has."""
+    _tell_failures(args, encoded.skipped, len(images.positions))
     made_by = f"model {encoder.model.fingerprint()[:12]}, {encoder.arithmetic}"
     print(f"{args.output}: {encoded.items:,} codes of {encoder.bits} bits, {made_by}", flush=True)
 
 
 def _update(
-    args: Namespace, encoder: Encoder, images: ImageSelection, save: SavePolicy, *, quietly: bool = False
+    args: Namespace, encoder: Encoder | RayEncoder, images: ImageSelection, save: SavePolicy, *, quietly: bool = False
 ) -> None:
     """The index as its images are now; quietly, nothing is printed where nothing has changed."""
     from vtsearch.encoding.update import update_index
@@ -157,13 +256,18 @@ def _update(
         )
     if quietly and update.is_idle:
         return
-    _warn_of_skipped(args, update.skipped, len(images.positions))
+    _tell_failures(args, update.skipped, len(images.positions))
     numbers = update._asdict()
     del numbers["skipped"]
     print(f"{args.output}: {', '.join(f'{number:,} {name}' for name, number in numbers.items())}", flush=True)
 
 
-def _warn_of_skipped(args: Namespace, skipped: int, images: int) -> None:
+def _tell_failures(args: Namespace, skipped: int, images: int) -> None:
+    """Warn of images that could not be read, and write their file."""
+    if args.failures is not None:
+        with Index.open(args.output) as index:
+            lines = [json.dumps(failure._asdict(), ensure_ascii=False) for failure in skipped_images(index)]
+        write_file(Path(args.failures), "".join(f"{line}\n" for line in lines).encode())
     if skipped:
         print(
             f"vtsearch encode: {skipped:,} of {images:,} images could not be read and are not "

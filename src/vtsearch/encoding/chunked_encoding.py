@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from vtsearch.data.selection import ImageSelection
-    from vtsearch.encoding.encoder import EncodedBatch, Encoder
+    from vtsearch.encoding.batches import BatchEncoder, EncodedBatch, StageSeconds
     from vtsearch.encoding.work_folder import WorkFolder
 
 
@@ -50,8 +50,8 @@ class EncodingProgress(Protocol):
     def start(self, done: int, total: int) -> None:
         """Called once, with the number of images that an interrupted run has encoded already."""
 
-    def advance(self, images: int) -> None:
-        """Called after each batch with its number of images."""
+    def advance(self, images: int, seconds: StageSeconds) -> None:
+        """Called after each batch with its number of images, and where their time went."""
 
     def note(self, text: str) -> None:
         """Called with a line for the user."""
@@ -63,7 +63,7 @@ class NoProgress:
     def start(self, done: int, total: int) -> None:
         """Ignored."""
 
-    def advance(self, images: int) -> None:
+    def advance(self, images: int, seconds: StageSeconds) -> None:
         """Ignored."""
 
     def note(self, text: str) -> None:
@@ -82,11 +82,12 @@ class ChunkedEncoding:
         strict: stop at the first image that cannot be read.
         save: how often codes are saved.
         progress: what to report to.
+        rows: which of the images, where other processes encode the others; by default all.
     """
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: BatchEncoder,
         images: ImageSelection,
         ids: Sequence[str],
         work: WorkFolder,
@@ -95,36 +96,44 @@ class ChunkedEncoding:
         strict: bool,
         save: SavePolicy,
         progress: EncodingProgress,
+        rows: range | None = None,
     ) -> None:
+        self._shared, self._rows = rows is not None, range(len(ids)) if rows is None else rows
         self._encoder, self._images, self._ids, self._work = encoder, images, ids, work
         self._fingerprints, self._strict, self._save, self._progress = fingerprints, strict, save, progress
         self._root = self._images.root
         self._root_identity = None if self._root is None else folder_identity(self._root)
 
     def run(self) -> list[Chunk]:
-        """Encode what no earlier run has encoded; returns the chunks of all images, in their order.
+        """Encode what no earlier run has encoded; returns the chunks of all rows, in their order.
 
         Raises:
-            VtsearchError: an image that cannot be read, if ``strict``; the codes before it are saved.
+            VtsearchError: an image that cannot be read, if ``strict``; the codes before it are saved. Of some rows:
+                codes of something else in the work folder.
             FileNotFoundError: the folder of the images was moved or unmounted; the codes before that are saved.
             OSError: a disk that is full or refuses; the codes saved before are kept.
         """
         chunks = self._saved()
         if self._strict:
             self._refuse([fault for chunk in chunks for fault in chunk.faults])
-        self._progress.start(_rows(chunks), len(self._ids))
-        for gap in gaps(chunks, len(self._ids)):
+        missing = gaps(chunks, self._rows)
+        self._progress.start(len(self._rows) - sum(map(len, missing)), len(self._rows))
+        for gap in missing:
             chunks = chunks + self._encode(gap)
         return sorted(chunks, key=lambda chunk: chunk.start)
 
     def _saved(self) -> list[Chunk]:
         """Chunks of an interrupted run whose images are as they were."""
-        found, differing = self._work.open(self._fingerprints, -(-self._encoder.bits // 8))
+        width, differing = -(-self._encoder.bits // 8), None
+        if self._shared:
+            found = self._work.join(self._fingerprints, width, self._rows)
+        else:
+            found, differing = self._work.open(self._fingerprints, width)
         chunks = self._work.keep(found, self._is_current)
         if differing is not None:
             self._progress.note(f"starting anew: the codes of an interrupted run are of another {differing}")
         if found:
-            self._progress.note(f"continuing: {_rows(chunks):,} of {len(self._ids):,} images are encoded already")
+            self._progress.note(f"continuing: {_rows(chunks):,} of {len(self._rows):,} images are encoded already")
         if len(chunks) < len(found):
             changed = _rows(found) - _rows(chunks)
             self._progress.note(f"{changed:,} more codes are not used: among their images some have changed")
@@ -149,7 +158,7 @@ class ChunkedEncoding:
                 if self._strict:
                     self._refuse([Fault(rows.start + fault.row, fault.reason) for fault in batch.faults])
                 writer.add(batch)
-                self._progress.advance(len(batch.rows))
+                self._progress.advance(len(batch.rows), batch.seconds)
         except BaseException:
             with contextlib.suppress(OSError):
                 writer.flush()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import contextlib
 import hashlib
 import io
 import json
@@ -66,34 +68,64 @@ def write_chunk(folder: Path, chunk: Chunk) -> None:
     faults = json.dumps([list(fault) for fault in chunk.faults])
     facts = json.dumps(chunk.facts)
     np.savez(content, start=chunk.start, codes=chunk.codes, faults=faults, images=chunk.images, facts=facts)
-    write_file(folder / f"{chunk.start:012d}{SUFFIX}", content.getvalue())
+    write_file(folder / _name(chunk.start), content.getvalue())
 
 
-def read_chunks(folder: Path, width: int) -> list[Chunk]:
+def read_chunks(folder: Path, width: int, rows: range | None = None) -> list[Chunk]:
     """All chunks in the order of their rows; files that are damaged or overlap with an earlier one are deleted.
 
     Args:
         folder: of the chunks.
         width: bytes per code.
+        rows: only the chunks that have some of these rows; no file of others is deleted.
     """
     chunks: list[Chunk] = []
-    for path in sorted(folder.iterdir()):
+    for path in _of_rows(sorted(folder.iterdir()), rows):
         chunk = _read(path, width)
-        if chunk is None or (chunks and chunk.start < chunks[-1].stop):
-            path.unlink()
-        else:
+        if chunk is not None and not (chunks and chunk.start < chunks[-1].stop):
             chunks.append(chunk)
-    return chunks
+        elif rows is None or path.name >= _name(rows.start):
+            path.unlink(missing_ok=True)
+    return [chunk for chunk in chunks if rows is None or chunk.stop > rows.start]
+
+
+def _of_rows(files: list[Path], rows: range | None) -> list[Path]:
+    """The files of chunks that begin among some rows, and the one before them, which may reach into them."""
+    if rows is None:
+        return files
+    names = [file.name for file in files]
+    first = bisect.bisect_left(names, _name(rows.start))
+    return files[max(first - 1, 0) : bisect.bisect_left(names, _name(rows.stop))]
+
+
+def _name(start: int) -> str:
+    """The file of the chunk that begins at a row."""
+    return f"{start:012d}{SUFFIX}"
+
+
+def saved_rows(folder: Path) -> int:
+    """The number of rows that undamaged files of chunks have, each counted once."""
+    rows: set[range] = set()
+    for path in folder.iterdir():
+        with contextlib.suppress(*DAMAGE), path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            start = int(file["start"])
+            rows.add(range(start, start + len(file["codes"])))
+    count = stop = 0
+    for each in sorted(rows, key=lambda each: each.start):
+        count += max(each.stop - max(each.start, stop), 0)
+        stop = max(stop, each.stop)
+    return count
 
 
 def remove_chunk(folder: Path, chunk: Chunk) -> None:
     """Delete the file of a chunk."""
-    (folder / f"{chunk.start:012d}{SUFFIX}").unlink()
+    (folder / _name(chunk.start)).unlink(missing_ok=True)
 
 
-def gaps(chunks: Sequence[Chunk], total: int) -> list[range]:
-    """The rows of 0 to ``total`` - 1 that are in no chunk."""
-    stops, starts = [0, *(chunk.stop for chunk in chunks)], [*(chunk.start for chunk in chunks), total]
+def gaps(chunks: Sequence[Chunk], rows: range) -> list[range]:
+    """Those of consecutive rows that are in no chunk."""
+    stops = [rows.start, *(chunk.stop for chunk in chunks)]
+    starts = [*(chunk.start for chunk in chunks), rows.stop]
     return [range(stop, start) for stop, start in zip(stops, starts, strict=True) if stop < start]
 
 
@@ -107,7 +139,7 @@ def _read(path: Path, width: int) -> Chunk | None:
     except DAMAGE:
         return None
     fits = codes.dtype == np.uint8 and codes.ndim == 2 and codes.shape[1] == width and len(codes) == len(facts) > 0
-    return chunk if fits and path.name == f"{chunk.start:012d}{SUFFIX}" else None
+    return chunk if fits and path.name == _name(chunk.start) else None
 
 
 def _facts(fields: list[Any] | None) -> FileFacts | None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 
 from vtsearch.codes import pack
 from vtsearch.data.loading.loader import build_loader
-from vtsearch.data.loading.tolerant_dataset import Fault, TolerantDataset
+from vtsearch.data.loading.tolerant_dataset import TolerantDataset
 from vtsearch.data.loading.torch_dataset import ImageDataset
 from vtsearch.data.sources.image_source import ImageItems, pixel_rule_of
+from vtsearch.encoding.batches import EncodedBatch, StageSeconds
 from vtsearch.encoding.image_inputs import ImageInputs
 from vtsearch.encoding.precision import autocast, resolve_precision
 from vtsearch.models import HashModel, load_model
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
     from vtsearch.data.sources.decode import PixelRule
-    from vtsearch.data.sources.file_facts import FileFacts
     from vtsearch.encoding.image_inputs import ImageInput
     from vtsearch.encoding.precision import Arithmetic, Precision
 
@@ -39,18 +41,6 @@ if TYPE_CHECKING:
 Batch = TypeVar("Batch")
 CPU_SHAPE = 8
 """Images per forward pass on a CPU, where larger passes are no faster (docs/models.md)."""
-
-
-class EncodedBatch(NamedTuple):
-    """Codes of a batch, with the images among it that could not be read."""
-
-    rows: NDArray[np.int64]
-    """(b,) rows of the positions."""
-    codes: NDArray[np.uint8]
-    """(b, bytes); where a row has a fault, its code is that of a black image."""
-    faults: list[Fault]
-    facts: list[FileFacts | None]
-    """(b,) of the image files, before they were read."""
 
 
 class Encoder:
@@ -112,6 +102,11 @@ class Encoder:
     def arithmetic(self) -> Arithmetic:
         """bf16 or fp32: the precision as resolved for the device."""
         return self._arithmetic
+
+    @property
+    def images_per_batch(self) -> int:
+        """Of all batches but the last, a multiple of those of a forward pass."""
+        return self._loaded
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -181,9 +176,19 @@ class Encoder:
         """
         chosen = np.asarray(positions, dtype=np.int64)
         items = TolerantDataset(source, chosen, self._model.preprocessing)
+        began = time.perf_counter()
         for batch in self._loads(items, len(chosen)):
-            codes = pack(self._forward(self._model, batch.images))
-            yield EncodedBatch(batch.rows.numpy(), codes, batch.faults, batch.facts)
+            loaded = time.perf_counter()
+            codes = pack(self._forward(self._of_pixels, batch.images))
+            encoded = time.perf_counter()
+            seconds = StageSeconds(batch.seconds, encoded - loaded, loaded - began)
+            yield EncodedBatch(batch.rows.numpy(), codes, batch.faults, batch.facts, seconds)
+            began = time.perf_counter()
+
+    def encode_pixels(self, pixels: Tensor) -> NDArray[np.uint8]:
+        """(b, bytes) codes of preprocessed images, uint8 (b, 3, image_size, image_size), as ``batches`` gives them."""
+        with self._evaluating():
+            return pack(self._forward(self._of_pixels, pixels))
 
     def features(
         self, images: Images, positions: Positions | None = None, *, progress: Progress | None = None
@@ -232,15 +237,26 @@ class Encoder:
 
     def _loads(self, items: Dataset[Batch], count: int) -> Iterator[Batch]:
         """Batches of ``count`` items, while the model is on the encoder's device and in mode eval."""
-        model, size = self._model, self._loaded
+        size = self._loaded
         batches = [list(range(start, min(start + size, count))) for start in range(0, count, size)]
         workers = 0 if len(batches) == 1 else self._workers  # starting processes takes longer than one batch
-        was_training = model.training
-        model.to(self._device).eval()
-        try:
+        with self._evaluating():
             yield from build_loader(items, batches, device=self._device, workers=workers)
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """The model on the encoder's device and in mode eval."""
+        was_training = self._model.training
+        self._model.to(self._device).eval()
+        try:
+            yield
         finally:
-            model.train(was_training)
+            self._model.train(was_training)
+
+    def _of_pixels(self, pixels: Tensor) -> Tensor:
+        """Features of images that are not normalized yet: that is quickest on the device."""
+        features: Tensor = self._model(self._model.preprocessing.normalize(pixels))
+        return features
 
     def _forward(self, function: Callable[[Tensor], Tensor], images: Tensor) -> NDArray[np.float32]:
         """Outputs (b, width) of images (b, 3, h, w), in passes of one shape."""

@@ -13,6 +13,8 @@ from vtsearch.encoding.work_folder import WorkFolder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from vtsearch._file_lock import FileLock
+
 
 def check_output(output: Path, *, overwrite: bool) -> None:
     """Check that an index may be written to ``output``; creates nothing.
@@ -97,14 +99,7 @@ def claimed(target: Path, *, overwrite: bool) -> Iterator[WorkFolder]:
         BlockingIOError: another process is writing there; the message names the process.
         OSError: a folder that cannot be created or written to.
     """
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        lock = writer_lock(target)
-    except BlockingIOError:
-        raise
-    except OSError as error:
-        raise OSError(f"output: cannot create {target}: {error.strerror}") from error
-    with lock:
+    with locked(target) as lock:
         work = WorkFolder(target)
         put_back(target)
         if lock.is_exclusive:
@@ -112,6 +107,22 @@ def claimed(target: Path, *, overwrite: bool) -> Iterator[WorkFolder]:
         if not overwrite:
             work.remove_if_done()
         yield work
+
+
+def locked(target: Path, *, shared: bool = False) -> FileLock:
+    """The lock of the writers of ``target``, whose folder is made; ``with`` gives it back.
+
+    Raises:
+        BlockingIOError: another process is writing there; the message names the process.
+        OSError: a folder that cannot be created or written to.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return writer_lock(target, shared=shared)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise OSError(f"output: cannot create {target}: {error.strerror}") from error
 
 
 def _check_length(target: Path) -> None:

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import replace
 from functools import partial
 from itertools import compress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from vtsearch.data.loading.tolerant_dataset import Fault
     from vtsearch.data.selection import ImageSelection
     from vtsearch.data.sources.file_facts import FileFacts
+    from vtsearch.encoding.batches import BatchEncoder
     from vtsearch.encoding.chunked_encoding import EncodingProgress
     from vtsearch.encoding.chunks import Chunk
-    from vtsearch.encoding.encoder import Encoder
     from vtsearch.encoding.work_folder import WorkFolder
 
 
@@ -45,7 +45,7 @@ class EncodedShard(NamedTuple):
 
 
 def encode_shard(
-    encoder: Encoder,
+    encoder: BatchEncoder,
     images: ImageSelection,
     output: Path,
     *,
@@ -80,37 +80,82 @@ def encode_shard(
         OSError: a disk that is full or refuses; the codes so far are kept.
     """
     check_output(output, overwrite=overwrite)
-    target, ids, fingerprints = output_folder(output), different_ids(images), encoder.fingerprints_of(images.source)
-    with claimed(target, overwrite=overwrite) as work:
-        refuse_existing(target, overwrite=overwrite)
+    job = EncodingJob.of(encoder, images, output, overwrite=overwrite, strict=strict, save=save)
+    with claimed(job.target, overwrite=overwrite) as work:
+        return job.finish(work, description or {}, progress or NoProgress())
+
+
+class EncodingJob(NamedTuple):
+    """An encoding and where its index will be."""
+
+    encoder: BatchEncoder
+    images: ImageSelection
+    ids: Sequence[str]
+    fingerprints: Mapping[str, str]
+    target: Path
+    overwrite: bool
+    strict: bool
+    save: SavePolicy
+
+    @classmethod
+    def of(
+        cls,
+        encoder: BatchEncoder,
+        images: ImageSelection,
+        output: Path,
+        *,
+        overwrite: bool,
+        strict: bool,
+        save: SavePolicy | None,
+    ) -> Self:
+        """A job of the arguments of ``encode_shard``.
+
+        Raises:
+            ValueError: two images of one name; an output that cannot be a folder.
+        """
+        target, ids = output_folder(output), different_ids(images)
+        fingerprints = encoder.fingerprints_of(images.source)
+        return cls(encoder, images, ids, fingerprints, target, overwrite, strict, save or SavePolicy())
+
+    def chunks(self, work: WorkFolder, progress: EncodingProgress, rows: range | None = None) -> list[Chunk]:
+        """The chunks of all images, or of some rows whose worker this is; what is missing is encoded."""
         encoding = ChunkedEncoding(
-            encoder,
-            images,
-            ids,
+            self.encoder,
+            self.images,
+            self.ids,
             work,
-            fingerprints=fingerprints,
-            strict=strict,
-            save=save or SavePolicy(),
-            progress=progress or NoProgress(),
+            fingerprints=self.fingerprints,
+            strict=self.strict,
+            save=self.save,
+            progress=progress,
+            rows=rows,
         )
+        return encoding.run()
+
+    def finish(self, work: WorkFolder, description: Mapping[str, str], progress: EncodingProgress) -> EncodedShard:
+        """Encode what is missing, and put the index in its place; for the only writer of it.
+
+        Raises:
+            FileExistsError, VtsearchError, OSError: as ``encode_shard``.
+        """
+        refuse_existing(self.target, overwrite=self.overwrite)
         try:
-            chunks = encoding.run()
+            chunks = self.chunks(work, progress)
             faults = [fault for chunk in chunks for fault in chunk.faults]
-            _refuse_nothing_readable(ids, faults, work)
-            skipped = [SkippedImage(utf8_text(ids[fault.row]), fault.reason) for fault in faults]
-            about = {**images.description, **(description or {}), **skipped_entry(skipped)}
+            _refuse_nothing_readable(self.ids, faults, work)
+            skipped = [SkippedImage(utf8_text(self.ids[fault.row]), fault.reason) for fault in faults]
             write = partial(
                 _write_readable,
                 chunks=chunks,
-                images=images,
-                bits=encoder.bits,
-                fingerprints=fingerprints,
-                description=about,
+                images=self.images,
+                bits=self.encoder.bits,
+                fingerprints=self.fingerprints,
+                description={**self.images.description, **description, **skipped_entry(skipped)},
             )
-            _replace(target, work, write, overwrite)
+            _replace(self.target, work, write, self.overwrite)
         finally:
             work.remove_if_empty()
-    return EncodedShard(len(ids) - len(faults), len(faults))
+        return EncodedShard(len(self.ids) - len(faults), len(faults))
 
 
 def write_index(

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from vtsearch.data.selection import ImageSelection
     from vtsearch.data.sources.file_facts import FileFacts
+    from vtsearch.encoding.batches import BatchEncoder, EncodedBatch
     from vtsearch.encoding.chunked_encoding import EncodingProgress
-    from vtsearch.encoding.encoder import EncodedBatch, Encoder
 
     Put = Callable[[Sequence[int], NDArray[np.uint8], Sequence[FileFacts | None]], None]
 
@@ -59,7 +59,7 @@ class IndexUpdate(NamedTuple):
 
 
 def update_index(
-    encoder: Encoder,
+    encoder: BatchEncoder,
     images: ImageSelection,
     output: Path,
     *,
@@ -93,7 +93,7 @@ def update_index(
     """
     ids = different_ids(images)
     with claimed(output_folder(output), overwrite=True), Index.open(output) as index:
-        _refuse_other_images(index, images)
+        refuse_other_images(index, images)
         index.check_fingerprints(encoder.fingerprints_of(images.source), whose="the model")
         update = _Update(index, images, ids)
         faults = update.encode(encoder, save or SavePolicy(), progress or NoProgress(), strict=strict)
@@ -120,7 +120,9 @@ class _Update:
         self.plan = plan_update(index, images, ids, self._labels)
         self._keep()
 
-    def encode(self, encoder: Encoder, save: SavePolicy, progress: EncodingProgress, *, strict: bool) -> list[Fault]:
+    def encode(
+        self, encoder: BatchEncoder, save: SavePolicy, progress: EncodingProgress, *, strict: bool
+    ) -> list[Fault]:
         """Encode new and changed images, and put them into the index; returns those that cannot be read.
 
         Raises:
@@ -134,7 +136,7 @@ class _Update:
         try:
             for batch in encoder.batches(self._images.source, self._images.positions[rows]):
                 waiting.add(batch)
-                progress.advance(len(batch.rows))
+                progress.advance(len(batch.rows), batch.seconds)
                 if strict:
                     self._refuse(waiting.faults)
         except BaseException:
@@ -252,7 +254,12 @@ def _labels_of(index: Index, images: ImageSelection) -> NDArray[Any] | None:
     return np.asarray(np.array([joined.index(name) for name in names], dtype=np.int64)[labels])
 
 
-def _refuse_other_images(index: Index, images: ImageSelection) -> None:
+def refuse_other_images(index: Index, images: ImageSelection) -> None:
+    """Refuse images that an index is not of.
+
+    Raises:
+        ValueError: naming what differs.
+    """
     for name in PLACES:
         ours, theirs = index.description.get(name), images.description.get(name)
         if ours != theirs:

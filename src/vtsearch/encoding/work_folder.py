@@ -7,8 +7,9 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from vtsearch._atomic_io import aside, write_file
-from vtsearch.encoding.chunks import Chunk, read_chunks, remove_chunk, write_chunk
+from vtsearch._atomic_io import aside, create_file, write_file
+from vtsearch.encoding.chunks import Chunk, read_chunks, remove_chunk, saved_rows, write_chunk
+from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,7 +19,10 @@ FORMAT = 3
 
 
 class WorkFolder:
-    """``.NAME.encode`` beside an index NAME. Every method but the first is for the holder of the index's writer lock.
+    """``.NAME.encode`` beside an index NAME.
+
+    Its methods are for the holder of the index's writer lock, ``join``, ``save`` and ``keep`` also for those that share
+    it.
 
     It holds ``record.json`` (what made the codes), ``chunks`` (the codes) and, while the finished index is put in its
     place, ``result.json`` (the identity of its folder). It is deleted in this order: without a record there is
@@ -54,6 +58,40 @@ class WorkFolder:
         if not self._record.exists():
             write_file(self._record, json.dumps(record).encode())
         return read_chunks(self._chunks, width), differing
+
+    def join(self, fingerprints: Mapping[str, str], width: int, rows: range) -> list[Chunk]:
+        """The codes of some rows, in a folder into which several processes write those of others.
+
+        Args:
+            fingerprints: of what makes the codes.
+            width: bytes per code.
+            rows: which nobody else encodes.
+
+        Raises:
+            VtsearchError: the folder has codes of something else.
+        """
+        record = {"format": FORMAT, **fingerprints}
+        self._chunks.mkdir(parents=True, exist_ok=True)
+        try:
+            create_file(self._record, json.dumps(record).encode())
+        except FileExistsError as error:
+            found = _read_json(self._record) or {}
+            differing = next((name for name in record if found.get(name) != record[name]), None)
+            if differing is not None:
+                raise VtsearchError(
+                    f"output: {self.path} has codes of another {differing}, from workers that run or were interrupted; "
+                    "choose another folder, or delete it"
+                ) from error
+        return read_chunks(self._chunks, width, rows)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is an encoding to continue."""
+        return self._record.exists()
+
+    def saved(self) -> int:
+        """The number of rows that have codes."""
+        return saved_rows(self._chunks)
 
     def save(self, chunk: Chunk) -> None:
         """Write a chunk, on disk to stay before this returns."""

@@ -126,9 +126,12 @@ class ImageDataset(Dataset[ImageBatch]):
     def __getitems__(self, rows: Sequence[int]) -> ImageBatch:
         """The batch of the given rows, in their order."""
         index = torch.as_tensor(rows, dtype=torch.int64)
-        resized, draws = self._reader.read(index), self._epoch_draws()[index]
-        images = random_flip_and_crop(resized, self.preprocessing, self.augment, draws)
-        return ImageBatch(self.preprocessing.normalize(images), self.labels[index], index)
+        return ImageBatch(self.preprocessing.normalize(self.pixels(index)), self.labels[index], index)
+
+    def pixels(self, rows: Tensor) -> Tensor:
+        """uint8 (b, 3, image_size, image_size): the images of rows, int64 (b,), before they are normalized."""
+        resized, draws = self._reader.read(rows), self._epoch_draws()[rows]
+        return random_flip_and_crop(resized, self.preprocessing, self.augment, draws)
 
     def _epoch_draws(self) -> Tensor:
         epoch = int(self._epoch)
