@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from sharded import codes_of, grown, questions, same, weighted
 
+from vtsearch.cli import main
 from vtsearch.errors import VtsearchError
 from vtsearch.index import Index
 from vtsearch.scale import ShardedIndex, actors
@@ -218,6 +219,14 @@ def test_every_answer_is_that_of_one_generation(ray_cluster, tmp_path):
             each.result()
     assert len(answers) > 5
     assert set(answers) <= expected
+
+
+def test_the_command_searches_on_the_cluster(ray_cluster, index, capsys):
+    words = ["search", "1/0", "3/7", "--index", str(index.path), "--where", "number < 70"]
+    assert main(words) == 0
+    expected = capsys.readouterr().out
+    assert main([*words, "--ray", ray_cluster.address, "--shards", "2"]) == 0
+    assert capsys.readouterr().out == expected
 
 
 NAMED = """

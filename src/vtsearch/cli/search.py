@@ -16,12 +16,13 @@ from vtsearch._validate import whole_number
 from vtsearch.cli.output import check_output_file, json_text
 from vtsearch.cli.parser import WHERE, CommandParser
 from vtsearch.cli.progress import scanning
+from vtsearch.cli.sharding import add_shard_arguments, opened
 from vtsearch.data.locate import ImageLocator
 from vtsearch.data.pictures import Pictures
 from vtsearch.data.selection import load_image
 from vtsearch.data.sources.folder_scan import look_into
 from vtsearch.errors import missing_extra
-from vtsearch.index import Answers, Index
+from vtsearch.index import Answers
 from vtsearch.reports import RetrievalRow, are_relevant, label_text
 
 if TYPE_CHECKING:
@@ -32,10 +33,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from vtsearch.index import Index
+    from vtsearch.index.answers import Restrictions
+    from vtsearch.index.reading import Reading
+    from vtsearch.scale import ShardedIndex
+
 EXAMPLE = """  vtsearch search photo.jpg --index codes/database
   vtsearch search test/00017 --index codes/database -k 20 --picture answers.png
   vtsearch search new/ --index photos -k 3 --where "taken > '2024-06' AND bytes > 100000" --show taken bytes
-  vtsearch search 9f3c6a0277e1d405 --index codes/database --json"""
+  vtsearch search 9f3c6a0277e1d405 --index codes/database --json
+  vtsearch search 9f3c6a0277e1d405 --index codes/database --ray 10.0.0.1:6379 --shards 16"""
 
 
 class Query(NamedTuple):
@@ -77,6 +84,7 @@ def parser() -> CommandParser:
     command.add_argument("--show", nargs="+", default=[], metavar="COLUMN", help="columns of metadata to print")
     command.add_argument("--with-self", action="store_true", help="let items of the index find themselves")
     command.add_argument("--threads", type=int, help="upper bound; by default the CPUs that may be used")
+    add_shard_arguments(command)
     command.add_argument("--explain", action="store_true", help="also print how the answers were found")
     command.add_argument("--json", action="store_true", help="print JSON, with all metadata")
     command.add_argument("--images", help="folder of the index's images, if it has moved")
@@ -88,20 +96,11 @@ def run(argv: list[str]) -> int:
     """Search; prints a table of rank, distance, id and label for each query."""
     args = parser().parse_args(argv)
     check_output_file("picture", args.picture)
-    with Index.open(args.index) as index:
+    with opened(args.index, args) as index:
         _check_columns(args.show, index)
         queries = _queries(args.query, index, args.model)
         without_self = not args.with_self
-        with scanning("searching") as progress:
-            found, how = index.search(
-                np.stack([query.code for query in queries]),
-                whole_number("k", args.k, 1) + without_self,  # one more, in case a query finds itself
-                where=args.where,
-                threads=args.threads,
-                progress=progress,
-                bits=args.bits,
-                explain=True,
-            )
+        found, how = _search(index, queries, args)
         answers = [
             [answer for answer in each if not (without_self and answer.position == query.item)][: args.k]
             for query, each in zip(queries, _answers(index, found), strict=True)
@@ -119,14 +118,26 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _check_columns(names: Sequence[str], index: Index) -> None:
+def _search(index: Index | ShardedIndex, queries: list[Query], args: Namespace) -> tuple[Answers, str]:
+    """The nearest items of all queries; and how they were found, if that is asked for."""
+    codes = np.stack([query.code for query in queries])
+    k = whole_number("k", args.k, 1) + (not args.with_self)  # one more, in case a query finds itself
+    with scanning("searching") as progress:
+        own: Restrictions = {"where": args.where, "threads": args.threads, "progress": progress, "bits": args.bits}
+        if args.explain:
+            found, how = index.search(codes, k, explain=True, **own)
+            return found, str(how)
+        return index.search(codes, k, **own), ""
+
+
+def _check_columns(names: Sequence[str], index: Reading) -> None:
     columns = index.columns()
     for name in names:
         if name not in columns:
             raise ValueError(f"show: expected columns of {index.path} ({', '.join(columns) or 'none'}), got {name!r}")
 
 
-def _queries(words: Sequence[str], index: Index, model: str | None) -> list[Query]:
+def _queries(words: Sequence[str], index: Reading, model: str | None) -> list[Query]:
     """The queries that the user's words name, in their order; all images are encoded together."""
     files = {word: _image_files(Path(word)) for word in words}
     codes = iter(_encode([file for each in files.values() for file in each], index, model))
@@ -151,12 +162,12 @@ def _image_files(path: Path) -> list[Path]:
     return found
 
 
-def _of_word(word: str, index: Index) -> Query:
+def _of_word(word: str, index: Reading) -> Query:
     (item,) = index.positions_of([word]).tolist()
     return Query(word, _parse_code(word, index)) if item < 0 else Query(word, index.code(item)[0], item=item)
 
 
-def _parse_code(word: str, index: Index) -> NDArray[np.uint8]:
+def _parse_code(word: str, index: Reading) -> NDArray[np.uint8]:
     width = -(-index.bits // 8)
     try:
         content = bytes.fromhex(word)
@@ -170,7 +181,7 @@ def _parse_code(word: str, index: Index) -> NDArray[np.uint8]:
     return np.frombuffer(content, dtype=np.uint8)
 
 
-def _encode(files: list[Path], index: Index, folder: str | None) -> NDArray[np.uint8]:
+def _encode(files: list[Path], index: Reading, folder: str | None) -> NDArray[np.uint8]:
     if not files:
         return np.empty((0, 1), dtype=np.uint8)
     folder = folder or index.description.get("model")
@@ -183,7 +194,7 @@ def _encode(files: list[Path], index: Index, folder: str | None) -> NDArray[np.u
     return encoder.encode(files)
 
 
-def _answers(index: Index, found: Answers) -> list[list[Answer]]:
+def _answers(index: Reading, found: Answers) -> list[list[Answer]]:
     """The answers of each query, with what the index knows of them."""
     labels, metadata = index.labels(), index.metadata_at(found.indices.reshape(-1))
     count = found.indices.shape[1]
@@ -227,7 +238,7 @@ def _print_json(folder: str, queries: list[Query], answers: list[list[Answer]]) 
     print(json_text({"index": folder, "queries": found}))
 
 
-def _draw(args: Namespace, queries: list[Query], index: Index, answers: list[list[Answer]]) -> None:
+def _draw(args: Namespace, queries: list[Query], index: Reading, answers: list[list[Answer]]) -> None:
     retrieval_figure = figures().retrieval_figure
     pictures = Pictures(ImageLocator.of(index, root=args.images))
     rows = [_row(query, found, index, pictures) for query, found in zip(queries, answers, strict=True)]
@@ -239,7 +250,7 @@ def _draw(args: Namespace, queries: list[Query], index: Index, answers: list[lis
         print(f"vtsearch search: {note}", file=sys.stderr)
 
 
-def _row(query: Query, found: list[Answer], index: Index, pictures: Pictures) -> RetrievalRow:
+def _row(query: Query, found: list[Answer], index: Reading, pictures: Pictures) -> RetrievalRow:
     labels, items = index.labels(), [answer.position for answer in found]
     return RetrievalRow(
         query=_image(query, pictures.load),

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from vtsearch.data.sources.encoded_images import EncodedImages
     from vtsearch.data.sources.image_source import ImageItems
-    from vtsearch.index import Index
+    from vtsearch.index.reading import Reading
 
 
 MOVED = "if the images have moved, name their folder: --images FOLDER, or ImageLocator(..., root=FOLDER)"
@@ -49,7 +49,7 @@ class Names(Protocol):
 class _NamesOf:
     """The ids of an index, each looked up when it is asked for: ten million make a large list."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Reading) -> None:
         self._index = index
 
     def __getitem__(self, position: int, /) -> str:
@@ -103,7 +103,7 @@ class ImageLocator:
             raise VtsearchError(f"{index}: its images were in {self._root}, which does not exist; {MOVED}")
 
     @classmethod
-    def of(cls, index: Index, *, root: str | Path | None = None, confined: bool = False) -> Self:
+    def of(cls, index: Reading, *, root: str | Path | None = None, confined: bool = False) -> Self:
         """The locator of an index; arguments and errors as of the class."""
         return cls(index.description, _NamesOf(index), root=root, index=str(index.path), confined=confined)
 
@@ -264,6 +264,6 @@ def has_images(description: Mapping[str, str]) -> bool:
     return not {FILES, FOLDER, LIST, PROTOCOL, URLS, *OPENERS}.isdisjoint(description)
 
 
-def knows_images(index: Index) -> bool:
+def knows_images(index: Reading) -> bool:
     """Whether an index has an ``ImageLocator``."""
     return has_images(index.description)

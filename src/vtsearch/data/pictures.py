@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-    from vtsearch.index import Index
+    from vtsearch.index.reading import Reading
 
 SIDE, LINE = 160, 24
 """Pixels of a tile's side; characters of its lines."""
@@ -50,7 +50,7 @@ class Pictures:
         return f"a tile with the name stands for {count} that cannot be read, such as {name}: {reason}"
 
 
-def image_loader(index: Index, root: str | Path | None = None) -> Callable[[int], Image] | None:
+def image_loader(index: Reading, root: str | Path | None = None) -> Callable[[int], Image] | None:
     """The function that loads the image of an item, or a tile with its name; None if the images cannot be found.
 
     Args:

@@ -11,10 +11,11 @@ from vtsearch._masks import checked_mask
 from vtsearch._validate import checked_positions, whole_number
 from vtsearch.index.about import checked_names
 from vtsearch.index.analysis import Analysis
+from vtsearch.index.fingerprints import refuse_mixing
 from vtsearch.index.ids import Ids
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -42,6 +43,14 @@ class Reading(Analysis):
     def fingerprints(self) -> dict[str, str]:
         """Fingerprints by name: "model", "preprocessing", "arithmetic", "split"."""
         return dict(self._generation().about.fingerprints)
+
+    def check_fingerprints(self, fingerprints: Mapping[str, str], *, whose: str = "the given codes") -> None:
+        """Refuse to mix: model and preprocessing must be the same, split and arithmetic where both have one.
+
+        Raises:
+            VtsearchError: naming both fingerprints.
+        """
+        refuse_mixing(self.path, self._generation().about.fingerprints, fingerprints, whose)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -256,14 +256,6 @@ class Writing:
         generation = open_generation(self._folder, self._generation())
         self._open = generation if self._open is not None else None
 
-    def check_fingerprints(self, fingerprints: Mapping[str, str], *, whose: str = "the given codes") -> None:
-        """Refuse to mix: model and preprocessing must be the same, split and arithmetic where both have one.
-
-        Raises:
-            VtsearchError: naming both fingerprints.
-        """
-        refuse_mixing(self._path, self._generation().about.fingerprints, fingerprints, whose)
-
     def _generation(self) -> Generation:
         """The state that answers.
 
@@ -284,7 +276,7 @@ class Writing:
         fingerprints: Mapping[str, str] | None,
     ) -> tuple[NewItems, Ids | None]:
         if fingerprints is not None:
-            self.check_fingerprints(fingerprints)
+            refuse_mixing(self._path, self._generation().about.fingerprints, fingerprints, "the given codes")
         codes, _ = codes_of_bits(codes, self._generation().about.bits)
         names = None if ids is None else Ids.checked(ids, len(codes))
         array = None if labels is None else checked_labels("labels", labels, len(codes), "codes")
