@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -46,6 +47,15 @@ def pid_of(handle):
     return ray.get(handle.__ray_call__.remote(lambda _: os.getpid()))
 
 
+def await_death(handle):
+    """Wait until an actor is known to be gone for good."""
+    import ray
+
+    with contextlib.suppress(ray.exceptions.ActorDiedError):
+        while True:
+            pid_of(handle)
+
+
 def node_of(handle):
     import ray
 
@@ -80,7 +90,7 @@ def test_mistakes_are_those_of_an_index(ray_cluster, index):
     with opened(index, ray_cluster, 2) as sharded:
         with pytest.raises(ValueError, match="k: expected at least 1, got 0"):
             sharded.search(codes_of(0, 1), 0)
-        with pytest.raises(ValueError, match="where: .*JSON path.*; columns are id, label, number, word"):
+        with pytest.raises(ValueError, match=r"where: .*JSON path.*; columns are id, label, number, word"):
             sharded.where("json_extract(word, 'a')")
 
 
@@ -163,9 +173,7 @@ def test_without_any_actor_of_a_shard_there_is_no_answer(ray_cluster, index):
 
     with opened(index, ray_cluster, 3) as sharded:
         ray.kill(handles(sharded)[1][0])
-        with pytest.raises(ray.exceptions.ActorDiedError):
-            while True:
-                pid_of(handles(sharded)[1][0])
+        await_death(handles(sharded)[1][0])
         began = time.monotonic()
         for question in (lambda: sharded.search(codes_of(1, 2), 3), lambda: sharded.where("number = 1")):
             with pytest.raises(
