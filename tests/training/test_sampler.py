@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
 from vtsearch.data.loading.loader import worker_count
+from vtsearch.errors import VtsearchError
 from vtsearch.training.sampler import EpochSampler, derived_seed
 
 
@@ -48,6 +51,32 @@ def test_processes_share_an_epoch_without_repeats_and_take_equally_many_steps():
     assert [len(share) for share in shares] == [2, 2, 2]
     taken = [row for share in shares for batch in share for row in batch]
     assert len(taken) == len(set(taken)) == 21
+
+
+@pytest.mark.parametrize(("begun_by", "size"), [(1, 12), (2, 6), (4, 3), (12, 1)])
+@pytest.mark.parametrize("processes", [1, 2, 3, 4])
+def test_another_number_of_processes_takes_over_the_steps_of_a_run(begun_by, size, processes):
+    begun = [EpochSampler(54, size, seed=0, process=each, processes=begun_by) for each in range(begun_by)]
+    others = [EpochSampler(54, size, seed=0, process=each, processes=processes) for each in range(processes)]
+    for other in others:
+        other.take_over(begun_by, epochs=2)
+        assert other.batches_of(54) == begun[0].batches_of(54)
+    for before, after in zip(steps(begun), steps(others), strict=True):
+        assert after <= before
+        assert len(before) - len(after) == len(before) % processes
+
+
+def steps(samplers):
+    """The rows that all processes take in each step, from the third."""
+    shares = [rows(sampler, epoch=1, first=2) for sampler in samplers]
+    return [set(itertools.chain(*step)) for step in zip(*shares, strict=True)]
+
+
+@pytest.mark.parametrize(("processes", "all_rows"), [(5, 60), (6, 62)])
+def test_steps_that_cannot_be_divided_are_refused(processes, all_rows):
+    sampler = EpochSampler(all_rows, 6, seed=0, processes=processes)  # the last step of 62 has two rows
+    with pytest.raises(VtsearchError, match=rf"started with 2, .* 12 images a step .*, got {processes}$"):
+        sampler.take_over(2, epochs=1)
 
 
 def test_derived_seeds_differ_in_every_word():
