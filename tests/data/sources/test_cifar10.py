@@ -4,7 +4,10 @@ import io
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +16,7 @@ import pytest
 from PIL import Image
 
 from vtsearch.data import open_dataset
+from vtsearch.data.sources import cifar10
 from vtsearch.data.sources.cifar10 import CLASSES, open_cifar10
 from vtsearch.errors import VtsearchError
 
@@ -90,6 +94,27 @@ def test_damaged_batches_are_named(tmp_path):
     (tmp_path / "cifar-10-batches-py").mkdir()
     with pytest.raises(VtsearchError, match="cifar-10-batches-py: not torchvision's CIFAR-10, or damaged"):
         open_cifar10(tmp_path)
+
+
+def test_of_several_that_need_it_one_downloads(tmp_path, monkeypatch):
+    downloads = []
+
+    def download(root, *, train, download):
+        assert train
+        assert download
+        downloads.append(root)
+        (Path(root) / cifar10.BATCHES).mkdir()
+        time.sleep(0.1)
+
+    monkeypatch.setattr(cifar10, "CACHE", tmp_path / "cache")
+    monkeypatch.delenv("VTSEARCH_DATA", raising=False)
+    monkeypatch.setattr(cifar10, "require_extra", lambda _: SimpleNamespace(CIFAR10=download))
+    monkeypatch.setattr(cifar10, "_read_batches", lambda root: root)
+    with ThreadPoolExecutor(3) as threads:
+        opened = list(threads.map(lambda _: open_cifar10(), range(3)))
+    assert opened == [tmp_path / "cache"] * 3
+    assert len(downloads) == 1
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [cifar10.BATCHES]
 
 
 @pytest.mark.slow

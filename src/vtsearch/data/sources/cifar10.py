@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vtsearch._file_lock import FileLock
 from vtsearch.data.sources.decode import PixelRule, faults_named
 from vtsearch.errors import VtsearchError, require_extra
 
@@ -23,6 +25,8 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 CACHE = Path("~/.cache/vtsearch")
 PARQUET = ("cifar10/plain_text", "plain_text", ".")
 BATCHES = "cifar-10-batches-py"
+DOWNLOAD_SECONDS = 3600.0
+"""How long a process waits for another one that downloads."""
 
 
 def open_cifar10(root: str | Path | None = None) -> Cifar10Source:
@@ -141,10 +145,20 @@ def _read_batches(root: Path) -> Cifar10Source:
 
 def _download(cache: Path) -> Cifar10Source:
     try:
-        require_extra("torchvision.datasets").CIFAR10(cache, train=True, download=True)
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / ".cifar10.lock", f"cifar10: {cache}").acquire(DOWNLOAD_SECONDS):
+            if not (cache / BATCHES).is_dir():  # another process of a run may have fetched it meanwhile
+                _fetch(cache)
     except (OSError, RuntimeError) as reason:
         raise VtsearchError(
             f"cifar10: no copy in $VTSEARCH_DATA or {cache}, and the download failed ({reason}); "
             f"name a folder that holds cifar10/plain_text/*.parquet or {BATCHES}, or set VTSEARCH_DATA to it"
         ) from reason
     return _read_batches(cache)
+
+
+def _fetch(cache: Path) -> None:
+    """Download into a folder of its own: others see all of it or nothing."""
+    with tempfile.TemporaryDirectory(dir=cache) as fresh:
+        require_extra("torchvision.datasets").CIFAR10(fresh, train=True, download=True)
+        (Path(fresh) / BATCHES).rename(cache / BATCHES)
