@@ -88,9 +88,9 @@ def settings(**options):
 
 
 @contextmanager
-def client_of(*paths, guard=None, model=None, headers=None, **options):
+def client_of(*paths, guard=None, model=None, headers=None, engines=None, **options):
     """A client of the application over these indexes, in this process; its ``service`` is what answers."""
-    service = SearchService(paths, settings(**options), model=model)
+    service = SearchService(paths, settings(**options), engines=engines, model=model)
     app = build_app(service, guard or GuardSettings())
     with TestClient(app, base_url=BASE, raise_server_exceptions=False, headers=headers) as client:
         client.service = service

@@ -13,6 +13,10 @@ class VtsearchError(Exception):
     """Incompatible, damaged or mislabeled files: a corrupt index, fingerprints that differ."""
 
 
+class UnavailableError(VtsearchError):
+    """What an answer needs cannot be reached now, such as a shard: without it the answer would be incomplete."""
+
+
 _EXTRAS = {
     "plot": ("matplotlib",),
     "faiss": ("faiss",),

@@ -96,7 +96,7 @@ def open_files(pid):
     with suppress(FileNotFoundError):
         for file in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(FileNotFoundError):
-                found.add(os.readlink(file))
+                found.add(str(file.readlink()))
     return found
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import webbrowser
+from functools import partial
 from typing import TYPE_CHECKING
 
 from vtsearch._validate import whole_number
+from vtsearch.cli.cluster import add_ray_argument
 from vtsearch.cli.parser import CommandParser
 from vtsearch.errors import require_extra
 
@@ -16,10 +18,13 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
 
+    from vtsearch.serve.engine import Engine
+
 EXAMPLE = """  vtsearch serve photos --open
   vtsearch serve cifar-64 cifar-16
   vtsearch serve photos --images /mnt/photos --model run/best --port 9000
   vtsearch serve photos --workers 8
+  vtsearch serve photos --ray --shards 8 --replicas 2
   VTSEARCH_TOKEN=$(openssl rand -hex 16) vtsearch serve photos --host 0.0.0.0"""
 DESCRIPTION = """Serve a page that shows neighbours, mistakes and near-duplicates, and an HTTP API (docs/serve.md).
 
@@ -29,6 +34,10 @@ LARGEST_PORT = 65_535
 MOST_WORKERS = 256
 DECODERS = 2
 """Processes that decode pictures, in all; each server has one at least."""
+SHARDS = 4
+"""Of each index, by default."""
+PASSES = 2
+"""At once where actors scan: while one answer is on its way, the next question is asked."""
 WORKER = "vtsearch.cli.serve_worker"
 
 
@@ -41,6 +50,10 @@ def parser() -> CommandParser:
     )
     command.add_argument("--port", type=int, default=8000, help="port to listen at; 0 takes a free one")
     command.add_argument("--workers", type=int, default=1, help="server processes behind the port")
+    add_ray_argument(command, "let actors scan the codes")
+    command.add_argument("--shards", type=int, help="parts of each index that actors scan; by default 4")
+    command.add_argument("--replicas", type=int, help="actors of each part; by default 1")
+    command.add_argument("--cpus", type=float, help="that Ray reserves for each actor; by default 1")
     command.add_argument("--open", action="store_true", help="open the page in a browser")
     command.add_argument("--model", help="model folder for pictures; by default the one that made each index")
     command.add_argument("--images", help="folder of the indexes' images, if it has moved")
@@ -61,6 +74,7 @@ def run(argv: list[str]) -> int:
     whole_number("port", args.port, 0, LARGEST_PORT)
     whole_number("max_upload", args.max_upload, 1, 4_096)
     whole_number("workers", args.workers, 1, MOST_WORKERS)
+    engines = _engines(args)
     token = args.token or os.environ.get("VTSEARCH_TOKEN") or None
     require_extra("fastapi")
     require_extra("uvicorn")
@@ -76,14 +90,20 @@ def run(argv: list[str]) -> int:
     # The port is taken before an index is opened, which may take a while.
     if args.workers == 1:
         with address.listen() as listening:
-            serve(args, listening, token, tell)
+            serve(args, listening, token, tell, engines)
     else:
         start, sockets = {"words": argv, "token": token}, address.listen_in_parts(args.workers)
         Workers([sys.executable, "-P", "-m", WORKER], start, sockets).run(tell)
     return 0
 
 
-def serve(args: Namespace, listening: socket.socket, token: str | None, tell: Callable[[str], object]) -> None:
+def serve(
+    args: Namespace,
+    listening: socket.socket,
+    token: str | None,
+    tell: Callable[[str], object],
+    engines: Callable[[], Engine] | None = None,
+) -> None:
     """Serve in this process what the words of the command name, until a signal ends it.
 
     Args:
@@ -91,6 +111,7 @@ def serve(args: Namespace, listening: socket.socket, token: str | None, tell: Ca
         listening: the socket, which is closed at the end.
         token: that requests must carry.
         tell: called with the URL once connections are taken.
+        engines: makes what scans the codes of an index; by default this process does.
     """
     from vtsearch.serve.server import Address
     from vtsearch.serve.server import run as serve_service
@@ -102,10 +123,29 @@ def serve(args: Namespace, listening: socket.socket, token: str | None, tell: Ca
         read_only=args.read_only,
         upload_bytes=args.max_upload * 2**20,
         decoders=-(-DECODERS // args.workers),
+        passes=1 if engines is None else max(PASSES, args.replicas or 1),
     )
-    service = SearchService(args.index, settings, model=args.model, images=args.images)
+    service = SearchService(args.index, settings, engines=engines, model=args.model, images=args.images)
     address = Address(args.host, args.port)
     serve_service(service, address, listening, token=token, log_requests=args.log, tell=tell)
+
+
+def _engines(args: Namespace) -> Callable[[], Engine] | None:
+    """Makes the shards of an index, if actors are to scan."""
+    given = [name for name in ("shards", "replicas", "cpus") if getattr(args, name) is not None]
+    if args.ray is None:
+        if given:
+            raise ValueError(f"{given[0]}: expected --ray beside it")
+        return None
+    if args.workers > 1:
+        raise ValueError("workers: expected one server beside --ray, whose actors scan; start others at other ports")
+    shards = whole_number("shards", SHARDS if args.shards is None else args.shards, 1)
+    replicas = whole_number("replicas", 1 if args.replicas is None else args.replicas, 1)
+    require_extra("ray")
+    from vtsearch.scale.serving import ShardEngine
+
+    cpus = 1.0 if args.cpus is None else args.cpus
+    return partial(ShardEngine.on_ray, args.ray, shards, replicas=replicas, cpus=cpus)
 
 
 def _teller(opens: bool, token: str | None) -> Callable[[str], None]:

@@ -12,7 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from vtsearch._error_text import format_error, is_expected
-from vtsearch.errors import VtsearchError
+from vtsearch.errors import UnavailableError, VtsearchError
+from vtsearch.index.view import GenerationGoneError
 from vtsearch.serve.errors import NotThere, Overloaded, Refused, TooLarge
 from vtsearch.serve.wire import Problem
 
@@ -32,6 +33,8 @@ _STATUSES: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (Refused, HTTPStatus.FORBIDDEN),
     (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (Overloaded, HTTPStatus.SERVICE_UNAVAILABLE),
+    (UnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (GenerationGoneError, HTTPStatus.SERVICE_UNAVAILABLE),
     (VtsearchError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ValueError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (TypeError, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -57,7 +60,7 @@ def problem_of(error: Exception) -> Response:
         status = next(found, HTTPStatus.INTERNAL_SERVER_ERROR)
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
             _log.error("%s", format_error(error))
-        return problem(status, format_error(error), RETRY if isinstance(error, Overloaded) else None)
+        return problem(status, format_error(error), RETRY if status == HTTPStatus.SERVICE_UNAVAILABLE else None)
     _log.error("internal error", exc_info=error)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; the server's log has the details")
 

@@ -11,6 +11,7 @@ import numpy as np
 from vtsearch import ranking
 from vtsearch._validate import whole_number
 from vtsearch.codes import prefix
+from vtsearch.errors import UnavailableError
 from vtsearch.index import SearchExplanation
 from vtsearch.serve.errors import NotThere
 from vtsearch.serve.wire import Histogram, Query, Result, SearchAnswer, SearchRequest, Timings
@@ -159,7 +160,9 @@ def mask_of(state: IndexState, where: str | None) -> NDArray[np.bool_] | None:
 def _pass(state: IndexState, questions: Sequence[Question], where: str | None, bits: int | None) -> list[SearchAnswer]:
     """The answers of questions with one condition and one length, from one pass over the codes."""
     mask = mask_of(state, where)
-    database = state.scans.database(mask=mask, bits=bits).recorded()
+    database = state.scans.database(mask=mask, bits=bits)
+    if database.scanner is None:
+        database = database.recorded()
     codes = np.stack([each.code for each in questions])
     codes = codes if bits is None else prefix(codes, bits)
     excluded = [each.excluded for each in questions] if any(len(each.excluded) for each in questions) else None
@@ -201,7 +204,7 @@ def _pass(state: IndexState, questions: Sequence[Question], where: str | None, b
 def _how(database: Database) -> str:
     """How a search was answered, in words."""
     if database.scanner is not None:
-        return f"{len(database):,} items by {database.scanner}"
+        return f"{len(database):,} items by scans of shards"
     return str(SearchExplanation.of(database))
 
 
@@ -284,6 +287,6 @@ def _search_state(questions: Sequence[Question]) -> Sequence[SearchAnswer | Exce
     try:
         return search(questions[0].state, questions)
     except Exception as error:  # noqa: BLE001 (it is told to those who asked)
-        if len(questions) == 1:
-            return [error]
+        if len(questions) == 1 or isinstance(error, UnavailableError):  # which each would wait for anew
+            return [error] * len(questions)
         return [_search_state([each])[0] for each in questions]
