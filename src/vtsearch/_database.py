@@ -254,6 +254,7 @@ class Scan:
     @functools.cached_property
     def _ranges(self) -> list[Range]:
         database = self._database
+        assert database.scanner is None or sum(map(len, database.parts)) == len(database), "the codes are not here"
         if len(database.parts) == 1 and self._length >= len(database):
             ranges = [Range(0, len(database), database.parts[0], database.tables is not None)]
         else:

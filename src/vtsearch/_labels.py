@@ -65,6 +65,11 @@ class Labels:
     """Length of the list."""
     _database: DatabaseLabels
 
+    @property
+    def known(self) -> NDArray[np.int64] | None:
+        """The list, for single labels; the classes themselves otherwise."""
+        return self._database.known
+
     def of_queries(self, start: int, stop: int) -> Labels:
         """The labels for queries start .. stop - 1."""
         if (start, stop) == (0, len(self.queries)):

@@ -131,6 +131,29 @@ def test_progress_is_that_of_all_items(tmp_path):
     assert told == sorted(told)
 
 
+@pytest.mark.parametrize("shards", [1, 3])
+def test_near_duplicates_are_those_of_one_index(tmp_path, shards):
+    index, told = grown(tmp_path / "index"), []
+    with ShardedIndex.open(index.path, shards) as sharded:
+        for radius in (0, 3, 7, BITS):
+            found = sharded.deduplicate(radius, progress=lambda done, items: told.append((done, items)))
+            expected = index.deduplicate(radius)
+            np.testing.assert_array_equal(found.representatives, expected.representatives)
+            assert [group.tolist() for group in found.groups()] == [group.tolist() for group in expected.groups()]
+        assert told[-1] == (len(index), len(index))
+        for own in ({"where": "number < 50"}, {"max_diameter": 9}, {"against": codes_of(4, 9)}):
+            found, expected = sharded.deduplicate(6, **own), index.deduplicate(6, **own)
+            for name in ("representatives", "matches", "match_distances"):
+                np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+        work = tmp_path / "work"
+        assert sharded.deduplicate(3, work=work).kept().tolist() == index.deduplicate(3).kept().tolist()
+        assert work.is_dir()
+        with pytest.raises(ValueError, match="work: expected none beside against, max_diameter or where, got a folder"):
+            sharded.deduplicate(3, where="number < 50", work=work)
+        with pytest.raises(ValueError, match="radius: expected at least 0, got -1"):
+            sharded.deduplicate(-1)
+
+
 # Several indexes
 
 

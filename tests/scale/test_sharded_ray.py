@@ -94,6 +94,13 @@ def test_mistakes_are_those_of_an_index(ray_cluster, index):
             sharded.where("json_extract(word, 'a')")
 
 
+def test_near_duplicates_are_found_by_the_actors(ray_cluster, index):
+    with opened(index, ray_cluster, 2) as sharded:
+        for radius in (0, 6):
+            found, expected = sharded.deduplicate(radius), index.deduplicate(radius)
+            np.testing.assert_array_equal(found.representatives, expected.representatives)
+
+
 def test_arguments_of_actors(ray_cluster, index):
     for options, error, message in (
         ({"cpus": 0}, ValueError, "cpus: expected more than 0, got 0"),

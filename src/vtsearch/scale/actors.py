@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -172,6 +173,16 @@ class ActorShards:
             if done is not None:
                 done(number)
         return answers
+
+    def map(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[Any]:
+        """As ``Shards.map``; a task whose actor dies is run again by another one of its shard."""
+
+        def result(numbered: tuple[int, Any]) -> Any:
+            number, call = numbered[0] % len(self), ("run", function, numbered[1])
+            return self._answer(number, next(self._in_turn(number, next(self._turns))).call(*call), call)
+
+        with ThreadPoolExecutor(len(self), thread_name_prefix="vtsearch-shard") as pool:
+            yield from pool.map(result, enumerate(tasks))
 
     def close(self, *, stop: bool = False) -> None:
         """End the actors; those that have a name only with ``stop``."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vtsearch.index import IndexView
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from vtsearch.index.view import Span
     from vtsearch.scale.questions import Question
@@ -49,6 +49,10 @@ class Shard:
             VtsearchError: a damaged index; and what the question raises.
         """
         return question.answer(self._view(tuple(spans)), own, self._threads)
+
+    def run(self, function: Callable[[Any], Any], task: Any) -> Any:
+        """What a function returns for a task that is not about these items."""
+        return function(task)
 
     def _view(self, spans: tuple[Span, ...]) -> IndexView:
         with self._opening:

@@ -25,9 +25,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
+    from vtsearch._database import Database
     from vtsearch._exclusions import Exclude
+    from vtsearch.duplicates import Duplicates
+    from vtsearch.evaluation import Evaluation
     from vtsearch.index.generation import Generation
     from vtsearch.index.where import Params
+    from vtsearch.metrics import Normalizer
     from vtsearch.ranking import Ranking
     from vtsearch.scale.shards import Shards
 
@@ -196,6 +200,85 @@ class ShardedIndex(Reading):
         """
         _, codes, database, allowed = self._asked(query_codes, where, params, mask, bits)
         return ranking.rank(codes, database, k, mask=allowed, exclude=exclude, weights=weights, progress=progress)
+
+    @_again
+    def evaluate(
+        self,
+        query_codes: NDArray[np.uint8],
+        query_labels: NDArray[np.generic],
+        k: int | None = None,
+        *,
+        normalizer: Normalizer = "retrieved",
+        where: str | None = None,
+        params: Params = (),
+        mask: ArrayLike | None = None,
+        exclude: Exclude | None = None,
+        threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        bits: int | None = None,
+    ) -> Evaluation:
+        """Retrieval metrics of queries against the labels of the items, as ``Index.evaluate``.
+
+        Shards count items by distance, and their counts are added up: no code, label or ranking is sent. mAP by index
+        takes a second question, with the counts of the shards before each.
+
+        Raises:
+            TypeError, ValueError: as ``Index.evaluate``.
+            VtsearchError: as ``search``.
+        """
+        return self._frozen().evaluate(
+            query_codes,
+            query_labels,
+            k,
+            normalizer=normalizer,
+            where=where,
+            params=params,
+            mask=mask,
+            exclude=exclude,
+            threads=threads,
+            progress=progress,
+            bits=bits,
+        )
+
+    @_again
+    def deduplicate(
+        self,
+        radius: int,
+        *,
+        against: NDArray[np.uint8] | Database | None = None,
+        max_diameter: int | None = None,
+        where: str | None = None,
+        params: Params = (),
+        threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        work: str | PathLike[str] | None = None,
+    ) -> Duplicates:
+        """Groups of near-duplicate items, as ``Index.deduplicate``, found by tasks that the shards run.
+
+        With against, max_diameter or where this process searches its own maps of the codes. An index that is changed
+        meanwhile is searched once more.
+
+        Args:
+            radius: largest distance of a step, in bits.
+            against: as for ``Index.deduplicate``.
+            max_diameter: as for ``Index.deduplicate``.
+            where: as for ``Index.deduplicate``.
+            params: as for ``Index.deduplicate``.
+            threads: of each task, at most.
+            progress: called with items done and items in all; `done` is an estimate.
+            work: folder for the files of the tasks, which all nodes reach at this path; one of an unfinished search is
+                continued. By default a temporary folder of this machine.
+
+        Raises:
+            TypeError, ValueError: as ``Index.deduplicate``; work beside against, max_diameter or where.
+            VtsearchError: a shard that cannot be reached; as ``vtsearch.scale.duplicates.deduplicate``.
+        """
+        if against is None and max_diameter is None and where is None:
+            return self._frozen().deduplicate_by_shards(radius, work=work, threads=threads, progress=progress)
+        if work is not None:
+            raise ValueError("work: expected none beside against, max_diameter or where, got a folder")
+        own = {"against": against, "max_diameter": max_diameter, "where": where, "params": params}
+        return super().deduplicate(radius, threads=threads, progress=progress, **own)  # type: ignore[arg-type]
 
     @_again
     def where(self, condition: str, params: Params = (), *, seconds: float | None = None) -> NDArray[np.bool_]:

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vtsearch import _selection, _validate
+from vtsearch.duplicates import Duplicates
 from vtsearch.index import IndexView
 from vtsearch.index.view import joined_generation
 from vtsearch.index.where import Where
+from vtsearch.scale import evaluating
 from vtsearch.scale.cuts import cut_points, spans_between
+from vtsearch.scale.duplicates import SpanPart, deduplicate
 from vtsearch.scale.questions import Matching
 from vtsearch.scale.scanner import PrefixDatabase, ShardScanner
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from os import PathLike
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from vtsearch._database import Database
+    from vtsearch._exclusions import Exclude
+    from vtsearch._validate import Progress
+    from vtsearch.evaluation import Evaluation
     from vtsearch.index import Index
     from vtsearch.index.where import Params
+    from vtsearch.metrics import Normalizer
+    from vtsearch.scale.questions import Question
     from vtsearch.scale.shards import Shards
 
 
@@ -55,6 +65,60 @@ class ShardedState(IndexView):
         Where(condition, params, self._generation().about, seconds)  # raises before anything is sent
         found = self._shards.ask(self.shard_items, Matching(condition, params, seconds))
         return np.concatenate(found)
+
+    def evaluate(
+        self,
+        query_codes: NDArray[np.uint8],
+        query_labels: NDArray[np.generic],
+        k: int | None = None,
+        *,
+        normalizer: Normalizer = "retrieved",
+        where: str | None = None,
+        params: Params = (),
+        mask: ArrayLike | None = None,
+        exclude: Exclude | None = None,
+        threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        bits: int | None = None,
+    ) -> Evaluation:
+        """As ``Index.evaluate``; each shard compares its own labels."""
+        form = self._generation().about.labels
+        _, codes, database, allowed = self._asked(query_codes, where, params, mask, bits)
+        if form.kind == "none":
+            raise ValueError(f"query_labels: expected none for {self.path}, an index without labels")
+        selection = _selection.select(codes, database, allowed, exclude)
+        length = evaluating.checked(selection, self.bits if bits is None else bits)
+        labels = evaluating.QueryLabels.checked(query_labels, len(selection.queries), form, len(self))
+        _validate.choice("normalizer", normalizer, ("retrieved", "relevant", "min"))
+        _validate.thread_count(threads)
+        task = evaluating.Task(selection, labels, bits, gains=form.kind == "multi")
+        report = _validate.checked_progress(progress)
+        return evaluating.evaluated(task, self._ask, self.cuts, k, normalizer=normalizer, bits=length, progress=report)
+
+    def _ask(self, question: Question, own: Sequence[Any], progress: Progress | None) -> list[Any]:
+        """The answers of all shards to a question of which each has its own part."""
+        if progress is None:
+            return self._shards.ask(self.shard_items, question, own)
+        done = [0]
+
+        def answered(number: int) -> None:
+            done[0] += self.cuts[number + 1] - self.cuts[number]
+            progress(done[0], len(self))
+
+        return self._shards.ask(self.shard_items, question, own, answered)
+
+    def deduplicate_by_shards(
+        self,
+        radius: int,
+        *,
+        work: str | PathLike[str] | None = None,
+        threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Duplicates:
+        """As ``ShardedIndex.deduplicate``, of all items."""
+        parts = [SpanPart(span) for span in self.spans]
+        tasks = self._shards.map
+        return Duplicates(deduplicate(parts, radius, tasks=tasks, work=work, threads=threads, progress=progress))
 
     def _scanned(self, bits: int | None) -> Database:
         whole = self._generation().database

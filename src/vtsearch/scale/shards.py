@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from vtsearch.scale.shard import Shard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from vtsearch.index.view import Span
     from vtsearch.scale.questions import Question
@@ -46,6 +46,13 @@ class Shards(Protocol):
         Raises:
             GenerationGoneError: an index that has changed since.
             VtsearchError: a damaged index; a shard that cannot be reached; and what the question raises.
+        """
+
+    def map(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[Any]:
+        """What a function returns for each of some tasks, in their order; each shard has one at a time.
+
+        Raises:
+            VtsearchError: a shard that cannot be reached; and what the function raises.
         """
 
     def close(self, *, stop: bool = False) -> None:
@@ -88,6 +95,10 @@ class LocalShards:
             if done is not None:
                 done(number)
         return answers
+
+    def map(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[Any]:
+        """As ``Shards.map``."""
+        return self._pool.map(function, tasks)
 
     def close(self, *, stop: bool = False) -> None:  # noqa: ARG002 (they have no name)
         """End the threads."""
