@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "bindings.h"
+#include "hamming/average_precision.h"
 #include "hamming/average_precision_by_index.h"
 #include "hamming/gain_histograms.h"
 #include "hamming/label_rows.h"
@@ -80,19 +81,42 @@ std::size_t checked_bins(const Histogram& items, const Histogram& relevant) {
   return size(items.shape(1));
 }
 
-Scores scores_by_index(const LabelledCodes& data, const Histogram& items, const Histogram& relevant, py::ssize_t k,
-                       const std::string& normalizer, py::ssize_t threads) {
-  const std::size_t bins = checked_bins(items, relevant), cut = cutoff(k);
-  require(size(items.shape(0)) == data.queries.codes.count && bins == data.queries.codes.bins(),
+// Items that single queries exclude.
+Exclusions exclusions_of(const std::optional<Offsets>& offsets, const std::optional<Indices>& items,
+                         std::size_t queries) {
+  require(offsets.has_value() == items.has_value(), "excluded: expected offsets and items");
+  if (!offsets) return {};
+  require(offsets->ndim() == 1 && size(offsets->shape(0)) == queries + 1 && items->ndim() == 1,
+          "excluded: expected q + 1 offsets and (nnz,) items");
+  const std::int64_t* offset = offsets->data();
+  require(offset[0] == 0 && offset[queries] == items->shape(0), "excluded: offsets and items do not fit");
+  for (std::size_t q = 0; q < queries; ++q) require(offset[q] <= offset[q + 1], "excluded: offsets must not fall");
+  return {offset, items->data()};
+}
+
+// Adds the items of a part of the database to `sums` and `retrieved`, and to the counts of the parts before.
+void add_by_index(const LabelledCodes& data, const Histogram& items, const Histogram& relevant, py::ssize_t k,
+                  std::optional<Histogram> items_before, std::optional<Histogram> relevant_before, Sums sums,
+                  Counts retrieved, const std::optional<Offsets>& excluded_offsets,
+                  const std::optional<Indices>& excluded_items, py::ssize_t threads) {
+  const std::size_t queries = data.queries.codes.count, bins = checked_bins(items, relevant), cut = cutoff(k);
+  require(size(items.shape(0)) == queries && bins == data.queries.codes.bins(),
           "histograms: expected those of the queries");
-  const Normalizer divisor = normalizer_named(normalizer);
-  Scores scores(ssize(data.queries.codes.count));
-  std::fill_n(scores.mutable_data(), data.queries.codes.count, 0.0);
-  run([&, counts = items.data(), wanted = relevant.data(), out = scores.mutable_data()](const Kernels& kernels,
-                                                                                        Cancellation& cancellation) {
-    average_precision_by_index(kernels, data, counts, wanted, cut, divisor, at_least_one(threads), cancellation, out);
+  require(items_before.has_value() == relevant_before.has_value() &&
+              (!items_before ||
+               (checked_bins(*items_before, *relevant_before) == bins && size(items_before->shape(0)) == queries)),
+          "histograms: expected those of the parts before");
+  require(sums.ndim() == 1 && size(sums.shape(0)) == queries && retrieved.ndim() == 1 &&
+              size(retrieved.shape(0)) == queries,
+          "sums: expected (q,)");
+  const WholeCounts whole{items.data(), relevant.data(), bins, cut};
+  const Exclusions exclusions = exclusions_of(excluded_offsets, excluded_items, queries);
+  const IndexOrderSums state{items_before ? items_before->mutable_data() : nullptr,
+                             relevant_before ? relevant_before->mutable_data() : nullptr, sums.mutable_data(),
+                             retrieved.mutable_data()};
+  run([&](const Kernels& kernels, Cancellation& cancellation) {
+    average_precision_by_index(kernels, data, whole, exclusions, at_least_one(threads), cancellation, state);
   });
-  return scores;
 }
 
 Scores weighted_scores_of(const Histogram& items, const Histogram& relevant, const Sums& gains, py::ssize_t k) {
@@ -195,8 +219,9 @@ void register_labelled(py::module_& module, const char* name, Result (*function)
 void register_metrics(py::module_& module) {
   register_labelled(module, "relevance_histograms", &relevance, "threads"_a);
   register_labelled(module, "gain_histograms", &gains, "threads"_a);
-  register_labelled(module, "average_precision_by_index", &scores_by_index, exact("items"), exact("relevant"), "k"_a,
-                    "normalizer"_a, "threads"_a);
+  register_labelled(module, "average_precision_by_index", &add_by_index, exact("items"), exact("relevant"), "k"_a,
+                    optional("items_before").noconvert(), optional("relevant_before").noconvert(), exact("sums"),
+                    exact("retrieved"), optional("excluded_offsets"), optional("excluded_items"), "threads"_a);
   module.def("weighted_average_precision", &weighted_scores_of, exact("items"), exact("relevant"), exact("gains"),
              "k"_a);
   module.def("label_rows", &single_label_rows, "labels"_a, "classes"_a);

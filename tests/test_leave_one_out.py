@@ -15,7 +15,6 @@ from strategies import retrievals, seeded_codes
 import vtsearch
 from vtsearch import _database, _selection, metrics, ranking, reference
 from vtsearch._database import Database
-from vtsearch.metrics import by_index
 
 TIES = ("expected", "index", "best", "worst")
 NORMALIZERS = ("retrieved", "relevant", "min")
@@ -149,10 +148,8 @@ def answers_are_the_reference(retrieval, database, chosen, data):
 
 
 @pytest.mark.parametrize("many", [False, True])
-@pytest.mark.parametrize("ranked_bytes", [1, 2**30])
-def test_files_in_ranges_give_the_same_answers(monkeypatch, tmp_path, many, ranked_bytes):
+def test_files_in_ranges_give_the_same_answers(monkeypatch, tmp_path, many):
     monkeypatch.setattr(_database, "RANGE_BYTES", 20)
-    monkeypatch.setattr(by_index, "RANKED_BYTES", ranked_bytes)
     rng = np.random.default_rng(3)
     codes, labels = seeded_codes(3, 33, 16), rng.integers(0, 4, 33)
     np.save(tmp_path / "codes.npy", codes)

@@ -154,16 +154,13 @@ double group_sum(const Group& group, double places, Ties ties) {
   }
 }
 
-}  // namespace
-
+// The sum of precisions divided by the count that `normalizer` selects; 0 if that count is 0.
 double normalized(double sum, Normalizer normalizer, std::size_t retrieved, std::size_t relevant, std::size_t k) {
   const std::size_t divisor = normalizer == Normalizer::retrieved  ? retrieved
                               : normalizer == Normalizer::relevant ? relevant
                                                                    : std::min(relevant, k);
   return divisor == 0 ? 0.0 : sum / static_cast<double>(divisor);
 }
-
-namespace {
 
 // `gains` may be null: every relevant item then has the gain 1.
 double precision_of(const std::int64_t* items, const std::int64_t* relevant, const double* gains, std::size_t bins,

@@ -35,6 +35,11 @@ class Excluded:
         offsets = self.offsets[start : stop + 1]
         return Excluded(offsets - offsets[0], self.items[offsets[0] : offsets[-1]])
 
+    def between(self, first: int, stop: int) -> Excluded:
+        """Those of items first .. stop - 1, numbered from 0."""
+        here = (self.items >= first) & (self.items < stop)
+        return Excluded.of_pairs(self.owners[here], self.items[here] - first, len(self.offsets) - 1)
+
     def counts(self) -> NDArray[np.int64]:
         """(q,) number of items that each query excludes."""
         return np.diff(self.offsets)

@@ -175,8 +175,13 @@ def average_precision_by_index(
     items: Histogram,
     relevant: Histogram,
     k: int,
-    normalizer: Literal["retrieved", "relevant", "min"],
+    items_before: Histogram | None,
+    relevant_before: Histogram | None,
+    sums: Sums,
+    retrieved: Counts,
+    excluded_offsets: Offsets | None,
+    excluded_items: Indices | None,
     threads: int,
     weights: Weights | None = None,
-) -> Scores: ...
+) -> None: ...
 def pack(values: NDArray[Any], big: bool) -> tuple[Codes, bool]: ...

@@ -308,14 +308,44 @@ bool is_close(double actual, double expected) {
   return std::abs(actual - expected) <= 1e-12 * std::max(1.0, std::abs(expected));
 }
 
+// Up to eight parts of the database, some of them empty, that begin with a byte of a mask.
+std::vector<Range> random_parts(const Shape& shape) {
+  constexpr std::size_t most_parts = 8, step = 8;
+  Random random(shape.seed);
+  std::vector<std::size_t> cuts{0, shape.items};
+  for (std::size_t parts = 1 + random.below(most_parts); cuts.size() <= parts;) {
+    cuts.push_back(step * random.below(shape.items / step + 1));
+  }
+  std::sort(cuts.begin(), cuts.end());
+  std::vector<Range> parts;
+  for (std::size_t i = 1; i < cuts.size(); ++i) parts.push_back({cuts[i - 1], cuts[i]});
+  return parts;
+}
+
+LabelledCodes part_of(LabelledCodes data, Range part) {
+  data.database = {data.database.codes.part(part),
+                   {data.database.labels.offsets + part.begin, data.database.labels.classes}};
+  if (data.masks.first.data != nullptr) data.masks.first.data += part.begin / 8;
+  return data;
+}
+
 void check_average_precision_by_index(const Call& call, const Answers& answers) {
-  Fenced<double> scores(call.problem.shape.queries, -1.0);
-  average_precision_by_index(call.kernels, call.problem.labelled(), answers.items.data(), answers.relevant.data(),
-                             call.options.k, call.options.normalizer, call.options.threads, call.cancellation,
-                             scores.data());
-  for (std::size_t q = 0; q < scores.size(); ++q) {
-    const double expected = answers.average_precision(q, call.options.k, call.options.normalizer);
-    call.require(is_close(scores.data()[q], expected), "average_precision_by_index");
+  const std::size_t queries = call.problem.shape.queries, k = call.options.k;
+  Fenced<double> sums(queries);
+  Fenced<std::int64_t> retrieved(queries), items_before(queries * answers.bins), relevant_before(items_before.size());
+  const WholeCounts whole{answers.items.data(), answers.relevant.data(), answers.bins, k};
+  const std::vector<Range> parts = random_parts(call.problem.shape);
+  const bool alone = parts.size() == 1;
+  const IndexOrderSums state{alone ? nullptr : items_before.data(), alone ? nullptr : relevant_before.data(),
+                             sums.data(), retrieved.data()};
+  for (const Range part : parts) {
+    average_precision_by_index(call.kernels, part_of(call.problem.labelled(), part), whole, {}, call.options.threads,
+                               call.cancellation, state);
+  }
+  for (std::size_t q = 0; q < queries; ++q) {
+    const double found = retrieved.data()[q] == 0 ? 0.0 : sums.data()[q] / static_cast<double>(retrieved.data()[q]);
+    const double expected = answers.average_precision(q, k, Normalizer::retrieved);
+    call.require(is_close(found, expected), "average_precision_by_index");
   }
 }
 

@@ -186,7 +186,12 @@ def test_metrics_of_anything_are_given_or_refused(pair, k, choices, threads, dat
 def test_the_engine_itself_answers_anything_or_raises(pair, number, threads, data):
     mask, weights = data.draw(masks_of(pair[1])), data.draw(weights_of(pair[0]))
     rows = [part for side in pair for part in data.draw(rows_of(side))]
-    counts = [data.draw(or_anything(np.ones((items_of(pair[0]), 8 * WIDTH + 1), np.int64))) for _ in range(2)]
+    counts = [data.draw(or_anything(np.ones((items_of(pair[0]), 8 * WIDTH + 1), np.int64))) for _ in range(4)]
+    queries = items_of(pair[0])
+    sums = [data.draw(or_anything(np.zeros(queries, dtype))) for dtype in (np.float64, np.int64)]
+    excluded = data.draw(
+        st.sampled_from([(None, None), (np.arange(queries + 1), np.arange(queries)), tuple(counts[:2])])
+    )
     classes = number if isinstance(number, int) and number < 2**31 else 9  # the engine has memory for each of them
     for call, arguments in [
         (_native.rank, (*pair, number, mask, threads, data.draw(OUT), weights)),
@@ -203,7 +208,10 @@ def test_the_engine_itself_answers_anything_or_raises(pair, number, threads, dat
         ),
         (_native.relevance_histograms, (*pair, *rows, classes, mask, threads, weights)),
         (_native.gain_histograms, (*pair, *rows, classes, mask, threads, weights)),
-        (_native.average_precision_by_index, (*pair, *rows, classes, mask, *counts, number, "min", threads, weights)),
+        (
+            _native.average_precision_by_index,
+            (*pair, *rows, classes, mask, *counts[:2], number, *counts[2:], *sums, *excluded, threads, weights),
+        ),
     ]:
         try:
             call(*arguments)

@@ -21,7 +21,7 @@ from vtsearch.metrics import (
     recall_within,
     wap_at,
 )
-from vtsearch.metrics.by_index import precision_by_index
+from vtsearch.metrics.by_index import sums_of_all
 from vtsearch.metrics.histograms import histograms_of_all, labels_of
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def evaluate(
 
     The tie bounds cover the order of tied items, the interval the choice of queries.
 
-    A larger file of codes is read in ranges, once or twice, as for ``average_precision``; mAP by index needs a k there.
+    A larger file of codes is read in ranges, twice.
 
     Args:
         query_codes: (q, bytes) uint8, packed; q at least 1.
@@ -96,15 +96,9 @@ def evaluate(
     first, second = (_database.stage(report, number, 2) for number in range(2))
     histograms = histograms_of_all(selection, first, labels=labels, threads=count, gains=multi_label)
     check_histograms(histograms, bits)
-    by_index = precision_by_index(
-        selection,
-        labels,
-        _validate.cut_off(k, len(selection.database)),
-        normalizer=normalizer,
-        threads=count,
-        progress=second,
-        histograms=histograms,
-    )
+    top = _validate.cut_off(k, len(selection.database))
+    sums = sums_of_all(selection, labels, top, threads=count, progress=second, whole=histograms)
+    by_index = sums.average_precision(histograms.relevant_totals, top, normalizer)
     excluded = 0 if selection.excluded is None else int(selection.excluded.counts().sum())
     return evaluation_of(histograms, by_index, k, normalizer=normalizer, bits=bits, excluded=excluded)
 

@@ -5,6 +5,7 @@ docs/metrics.md has the definitions, ``vtsearch.reference`` the same in plain nu
 
 from __future__ import annotations
 
+from vtsearch.metrics.by_index import PrecisionSums, precision_sums
 from vtsearch.metrics.graded import acg_at, ndcg_at, wap_at
 from vtsearch.metrics.histograms import Normalizer, RelevanceHistograms, relevance_histograms
 from vtsearch.metrics.precision import (
@@ -24,6 +25,8 @@ __all__ = [
     "RelevanceHistograms",
     "relevance_histograms",
     "average_precision_of",
+    "PrecisionSums",
+    "precision_sums",
     "precision_at",
     "recall_at",
     "precision_within",

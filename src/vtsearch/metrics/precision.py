@@ -50,7 +50,7 @@ def average_precision(
 
     Two items are relevant to each other if they share a label. No ranking is built, unless ties are broken by index.
     A larger file goes by in ranges, as for ``rank``, with its labels; of the histograms, all queries then have 16 bytes
-    for each distance in memory. By index, that needs a k whose rankings fit 1 GiB: else all is read at once, and twice.
+    for each distance in memory. By index, all is read twice.
 
     Args:
         query_codes: (q, bytes) uint8, packed; a single (bytes,) code is a batch of one.
