@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vtsearch._printable import printable
+from vtsearch.cli.cluster import worker_of
 from vtsearch.cli.code_inputs import open_old
 from vtsearch.cli.output import json_text
 from vtsearch.cli.parser import WHERE, CommandParser
 from vtsearch.cli.progress import scanning
+from vtsearch.cli.shared_duplicates import add_arguments, is_shared, run_worker, shared_duplicates
 from vtsearch.index import DuplicateGroup, Index
 
 if TYPE_CHECKING:
@@ -22,11 +24,16 @@ if TYPE_CHECKING:
 EXAMPLE = """  vtsearch deduplicate codes/database --radius 3
   vtsearch deduplicate codes/database --radius 3 --max-diameter 6
   vtsearch deduplicate codes/new --radius 3 --against codes/database --json
-  vtsearch deduplicate photos --radius 4 --keep largest --decide"""
+  vtsearch deduplicate photos --radius 4 --keep largest --decide
+  vtsearch deduplicate codes/database --radius 3 --work codes/near --worker 0/8
+  vtsearch deduplicate codes/database --radius 3 --ray head:6379"""
 DESCRIPTION = """Show groups of near-duplicates in an index, the item to keep first.
 
 What was decided of an item (`vtsearch decide`, or --decide) is not asked again: a group is shown until each of its
-items is to be kept or to be removed. Nothing is removed and no picture is deleted."""
+items is to be kept or to be removed. Nothing is removed and no picture is deleted.
+
+More items than one machine takes are searched by tasks: of workers that share a folder (--work), which may start at any
+time and be killed, or on a Ray cluster. Groups are the same (docs/scale.md)."""
 
 
 class Match(NamedTuple):
@@ -76,15 +83,21 @@ def parser() -> CommandParser:
     command.add_argument("--where", help=WHERE)
     command.add_argument("--threads", type=int, help="upper bound; by default the CPUs that may be used")
     command.add_argument("--json", action="store_true", help="print JSON")
+    add_arguments(command)
     return command
 
 
 def run(argv: list[str]) -> int:
     """Print the groups with their diameters, the one to keep first, what matches, and the number of redundant items."""
     args = parser().parse_args(argv)
+    worker = worker_of(args.worker)
+    shared = is_shared(args, worker)
     with Index.open(args.index) as index:
+        if worker is not None:
+            run_worker(args, index, worker)
+            return 0
         old = None if args.against is None else open_old(args.against, index)
-        found = _search(args, index, old)
+        found = _search(args, index, old, shared=shared)
         ids, bits = index.ids(), index.bits
         print((_json if args.json else _text)(args, found, ids, bits))
         if args.decide:
@@ -98,16 +111,19 @@ def _proposals(group: DuplicateGroup) -> Iterator[tuple[Verdict, list[str]]]:
         yield "keep" if place == 0 or verdict == "keep" else "remove", [name]
 
 
-def _search(args: Namespace, index: Index, old: OpenedCodes | None) -> Found:
+def _search(args: Namespace, index: Index, old: OpenedCodes | None, *, shared: bool) -> Found:
     with scanning("deduplicating") as progress:
-        found = index.deduplicate(
-            args.radius,
-            against=None if old is None else old.database,
-            max_diameter=args.max_diameter,
-            where=args.where,
-            threads=args.threads,
-            progress=progress,
-        )
+        if shared:
+            found = shared_duplicates(args, index, progress)
+        else:
+            found = index.deduplicate(
+                args.radius,
+                against=None if old is None else old.database,
+                max_diameter=args.max_diameter,
+                where=args.where,
+                threads=args.threads,
+                progress=progress,
+            )
     groups = index.duplicate_groups(
         args.radius, keep=args.keep, answered=args.answered, new=args.new, found=found, threads=args.threads
     )
