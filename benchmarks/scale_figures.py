@@ -77,6 +77,7 @@ SOURCES = {
     "actor": _row("actor, round trip", "ms", "a call of one actor and its answer"),
     "next_actor": _row("actor, each further one", "ms", "each further actor that is asked at the same time"),
     "transfer": _row("actor, answer", "GB/s", "results from an actor to the process that asks"),
+    "id": _row("ids, a result", "ns", "the id of an item that was found"),
     "tables_1": Source(
         HUNDRED_MILLION,
         r"\| 1 query, k = 10, by tables \| # \|",

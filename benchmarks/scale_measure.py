@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from synthetic_codes import random_codes, ten_classes
 import vtsearch
 from vtsearch import Index, _native
 from vtsearch._merging import nearest
+from vtsearch.scale import ShardedIndex
 
 K = 10
 SCANNED = {1: 30_000_000, 16: 30_000_000, 64: 30_000_000, 1024: 4_000_000}
@@ -89,26 +90,29 @@ def _merging() -> Rows:
 
 
 def _actors() -> Rows:
-    import ray  # noqa: PLC0415 (not needed for the other figures)
+    """Of shards on Ray that compare nothing, and of the ids of what a search finds."""
+    from sharded_search import Echo, start_ray  # noqa: PLC0415 (needs Ray)
 
-    class Echo:
-        def answer(self, queries, k):
-            return np.zeros((len(queries), k), np.int32), np.zeros((len(queries), k), np.int64)
+    rng = np.random.default_rng(3)
+    few, many = (Echo(random_codes(rng, 64, rows), (rows, k)) for rows, k in ((1, K), (1024, 1000)))
+    with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
+        folder = Path(temporary) / "index"
+        stack.enter_context(Index.create(folder, 64)).add(random_codes(rng, 64, 1_000_000))
+        start_ray("local", 5, stack)
+        one, four = (stack.enter_context(ShardedIndex.open(folder, shards, ray="auto")) for shards in (1, 4))
+        single, several = (1e3 * best(_asking(sharded, few), 200, time.perf_counter) for sharded in (one, four))
+        yield "actor", "actor, round trip", single
+        yield "next_actor", "actor, each further one", (several - single) / 3
+        large = 1e3 * best(_asking(one, many), 20, time.perf_counter)
+        yield "transfer", "actor, answer", 1024 * 1000 * 12 / (large - single) / 1e6
+        found = np.sort(rng.choice(1_000_000, 10_000, replace=False)).tolist()
+        with Index.open(folder) as index:
+            yield "id", "ids, a result", 1e9 * best(lambda: index.ids_at(found), 5) / len(found)
 
-    ray.init(num_cpus=8, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    actors = [ray.remote(num_cpus=1)(Echo).remote() for _ in range(4)]
 
-    def ask(count, queries, k):
-        codes = random_codes(np.random.default_rng(0), 64, queries)
-        return lambda: ray.get([actor.answer.remote(codes, k) for actor in actors[:count]])
-
-    ask(4, 1, K)()
-    one, four = (1e3 * best(ask(count, 1, K), 100, time.perf_counter) for count in (1, 4))
-    yield "actor", "actor, round trip", one
-    yield "next_actor", "actor, each further one", (four - one) / 3
-    large = 1e3 * best(ask(1, 1024, 1000), 20, time.perf_counter)
-    yield "transfer", "actor, answer", 1024 * 1000 * 12 / (large - one) / 1e6
-    ray.shutdown()
+def _asking(sharded: ShardedIndex, question: object) -> Callable[[], object]:
+    state, shards = sharded._frozen(), sharded._shards  # noqa: SLF001 (measured apart)
+    return lambda: shards.ask(state.shard_items, question)
 
 
 def _images() -> Rows:

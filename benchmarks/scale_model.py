@@ -86,7 +86,8 @@ def overhead_seconds(figures: Figures, search: Search, shards: int) -> dict[str,
 def latency(figures: Figures, search: Search, layout: Layout) -> float:
     """Seconds of a call."""
     overhead = sum(overhead_seconds(figures, search, layout.shards).values()) if layout.shards else 0.0
-    return figures["call"] / 1e3 + scan_seconds(figures, search, layout) + overhead
+    ids = search.queries * min(search.k, search.items) * figures["id"] / GIGA
+    return figures["call"] / 1e3 + scan_seconds(figures, search, layout) + ids + overhead
 
 
 def nodes_for(figures: Figures, rate: float, items: float, batch: int, machine: Machine) -> float:

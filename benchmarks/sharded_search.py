@@ -1,6 +1,6 @@
 """A sharded index of fifty million codes beside one index in this process: latency, throughput, and the overhead.
 
-    python benchmarks/sharded_search.py --items 50000000 --folder large [--ray ADDRESS]
+    python benchmarks/sharded_search.py --items 50000000 --folder large [--ray ADDRESS] [--json shards.json]
 
 Codes of 64 bits in clusters, without metadata and with default ids; every search is a scan. Each shard is one actor of
 one thread on a Ray cluster, by default one that is started on this machine; the index in this process has as many
@@ -14,6 +14,7 @@ and an answer of the same size, the merge, the ids, and the scan of the slowest 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import tempfile
 from contextlib import ExitStack
@@ -129,7 +130,8 @@ def shard_views(index, state):
 
 
 def report(index, sharded, counts):
-    cpus = available_cpus()
+    """Print the tables, and return the rows that ``scale_model.py --check`` predicts."""
+    cpus, rows = available_cpus(), []
     print(f"\n{len(index):,} codes of {BITS} bits, k = {K}, {cpus} CPUs, one thread for each actor\n")
     told("queries", "what", "threads", "ms", "queries/s", "against the index with as many threads")
     told("---:", "---", "---:", "---:", "---:", "---:")
@@ -140,12 +142,16 @@ def report(index, sharded, counts):
             what = "index in this process" if isinstance(name, int) else f"{name} on Ray"
             ratio = "" if isinstance(name, int) else f"{seconds / times[threads]:.2f}"
             told(str(count), what, str(threads), milliseconds(seconds), f"{count / seconds:,.0f}", ratio)
+            shards, each = (0, threads) if isinstance(name, int) else (int(name.split()[0]), 1)
+            call = {"shards": shards, "threads": each, "queries": count, "items": len(index), "k": K}
+            rows.append({**call, "seconds": seconds})
     print("\nWhere the time goes, in ms\n")
     told("queries", "shards", *(parts := overhead(index, sharded[max(sharded)], queries_of(index, 1))))
     told(*["---:"] * (2 + len(parts)))
     for count in counts:
         for shards, each in sharded.items():
             told(str(count), str(shards), *map(milliseconds, overhead(index, each, queries_of(index, count)).values()))
+    return rows
 
 
 def main():
@@ -154,6 +160,7 @@ def main():
     parser.add_argument("--folder", type=Path, help="where the index is, or is kept")
     parser.add_argument("--ray", default="local", help="address of a cluster; by default one is started here")
     parser.add_argument("--quick", action="store_true", help="a hundred thousand codes, 1 and 2 shards")
+    parser.add_argument("--json", type=Path, help="file of the measured times, for scale_model.py --check")
     args = parser.parse_args()
     items, counts = (100_000, SHARDS[:2]) if args.quick else (args.items, SHARDS)
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
@@ -166,7 +173,9 @@ def main():
         sharded = {
             shards: stack.enter_context(ShardedIndex.open(folder, shards, ray="auto", cpus=1)) for shards in counts
         }
-        report(index, sharded, QUERIES[:2] if args.quick else QUERIES)
+        rows = report(index, sharded, QUERIES[:2] if args.quick else QUERIES)
+    if args.json is not None:
+        args.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
 
 
 def start_ray(address, cpus, stack):
