@@ -6,20 +6,22 @@ import functools
 import itertools
 import operator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from vtsearch import _database, _labels, _validate
+from vtsearch import _database, _labels
 from vtsearch._labels import DatabaseLabels, LabelRows
 from vtsearch._masks import Mask, QueryMasks
 from vtsearch._selection import Selection
-from vtsearch.evaluation.scoring import check_codes, check_histograms, checked_bits, evaluation_of
+from vtsearch.evaluation.scoring import check_codes, checked_bits
+from vtsearch.metrics.by_index import sums_of_all
 from vtsearch.metrics.histograms import histograms_of_all
+from vtsearch.scale.evaluation import evaluate_parts
 from vtsearch.scale.questions import Scanned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -108,8 +110,6 @@ class InOrder(Relevance):
 
     def answer(self, items: IndexView, own: Allowed, threads: int) -> PrecisionSums:  # type: ignore[override]
         """Those of the items of one shard."""
-        from vtsearch.metrics.by_index import sums_of_all  # noqa: PLC0415
-
         return sums_of_all(
             self.selection(items, own),
             self.labels.beside(items),
@@ -121,8 +121,11 @@ class InOrder(Relevance):
         )
 
 
-Ask = Callable[["Question", "Sequence[Allowed]", "Progress | None"], list] if TYPE_CHECKING else object
-"""Sends a question to all shards, and to each what queries may find there."""
+class Ask(Protocol):
+    """Asks all shards."""
+
+    def __call__(self, question: Question, own: Sequence[Allowed], progress: Progress | None, /) -> list[Any]:
+        """Send a question to all shards, and to each what queries may find there; their answers in order."""
 
 
 @dataclass(frozen=True)
@@ -161,16 +164,26 @@ def evaluated(
     first, second = (_database.stage(progress, number, 2) for number in range(2))
     allowed = [_allowed(selection, *ends) for ends in itertools.pairwise(cuts)]
     question = selection.queries, task.bits, task.labels, task.gains
-    parts = ask(Relevance(*question), allowed, first)
-    whole = functools.reduce(operator.add, parts)
-    check_histograms(whole, bits)
-    top = _validate.cut_off(k, len(selection.database))
-    before = [None, *itertools.accumulate(parts[:-1])]
-    allowed = [Allowed(own.mask, own.excluded, counted) for own, counted in zip(allowed, before, strict=True)]
-    sums = functools.reduce(operator.add, ask(InOrder(*question, top, whole), allowed, second))
-    by_index = sums.average_precision(whole.relevant_totals, top, normalizer)
-    excluded = 0 if selection.excluded is None else int(selection.excluded.counts().sum())
-    return evaluation_of(whole, by_index, k, normalizer=normalizer, bits=bits, excluded=excluded)
+    parts: list[RelevanceHistograms] = []
+
+    def ask_histograms() -> RelevanceHistograms:
+        parts.extend(ask(Relevance(*question), allowed, first))
+        return functools.reduce(operator.add, parts)
+
+    def ask_sums(whole: RelevanceHistograms, top: int) -> PrecisionSums:
+        before = [None, *itertools.accumulate(parts[:-1])]
+        own = [Allowed(each.mask, each.excluded, counted) for each, counted in zip(allowed, before, strict=True)]
+        return functools.reduce(operator.add, ask(InOrder(*question, top, whole), own, second))
+
+    return evaluate_parts(
+        ask_histograms,
+        ask_sums,
+        len(selection.database),
+        k,
+        normalizer=normalizer,
+        bits=bits,
+        excluded=0 if selection.excluded is None else int(selection.excluded.counts().sum()),
+    )
 
 
 def checked(selection: Selection, bits: int) -> int:
