@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
+from picture_pools import opened, pictures_in
 from serving import ODD_IDS, client_of, make_odd
 
 from vtsearch.index import Index
@@ -191,3 +192,17 @@ def test_decisions_of_any_number_of_items_are_listed(tmp_path):
         index.decide([("distinct", names)])
     with client_of(tmp_path / "many") as client:
         assert client.get("/v1/decisions").json() == {"decisions": [{"verdict": "distinct", "ids": names}]}
+
+
+def test_a_picture_that_the_browser_has_is_not_decoded_again(tmp_path, monkeypatch):
+    source = pictures_in(tmp_path / "images")
+    with Index.create(tmp_path / "index", 8, description=source.description) as index:
+        index.add(np.zeros((1, 1), dtype=np.uint8), ["small.png"])
+    with client_of(tmp_path / "index") as client:
+        answer = client.get("/v1/items/small.png/thumbnail")
+        assert opened(answer.content).size == (32, 20)
+        monkeypatch.setattr(client.service, "_pool", None)
+        monkeypatch.setattr(client.service, "_thumbnails", None)
+        again = client.get("/v1/items/small.png/thumbnail", headers={"If-None-Match": answer.headers["etag"]})
+        monkeypatch.undo()
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", answer.headers["etag"])

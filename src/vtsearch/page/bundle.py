@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from functools import cache
 from html import escape
 from importlib.resources import files
 
@@ -49,6 +50,7 @@ def names() -> list[str]:
     return sorted(file.name for file in files(__package__).joinpath("assets").iterdir() if file.name.endswith(SUFFIXES))
 
 
+@cache
 def asset(name: str) -> bytes:
     """Content of one file of the page, modules without their comments.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,10 +12,10 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from vtsearch import page
 from vtsearch.errors import installed_version
 from vtsearch.serve import problems, wire
-from vtsearch.serve.errors import NotThere
+from vtsearch.serve.assets import add_page
+from vtsearch.serve.caching import is_known, tagged
 from vtsearch.serve.guard import COOKIE, Guard, GuardSettings, digest_of
 from vtsearch.serve.pictures import LEAST_SIDE, MOST_SIDE, THUMBNAIL_TYPE
 from vtsearch.serve.telemetry import Telemetry
@@ -31,9 +30,6 @@ JSON = "application/json"
 DESCRIPTION = """Search, look at and clean indexes of binary codes.
 
 Every answer that is an error has the type `application/problem+json`; its `detail` is one sentence."""
-TYPES = {"html": "text/html; charset=utf-8", "css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
-TYPES |= {"svg": "image/svg+xml"}
-
 _PICTURE: dict[int | str, dict[str, Any]] = {
     200: {"content": {THUMBNAIL_TYPE: {"schema": {"type": "string", "format": "binary"}}}},
     304: {"description": "the client has this picture"},
@@ -88,7 +84,7 @@ def build_app(service: SearchService, settings: GuardSettings | None = None) -> 
     _add_views(app, service)
     _add_duplicates(app, service)
     _add_operations(app, service, settings, telemetry)
-    _add_page(app)
+    add_page(app)
     app.add_middleware(Guard, settings=settings, telemetry=telemetry)
     return app
 
@@ -154,12 +150,11 @@ def _add_items(app: FastAPI, service: SearchService) -> None:
         ] = 192,
     ) -> Response:
         """The picture of an item, small."""
-        content, name = await service.picture(index, _decoded(id), side)
-        tag = f'"{hashlib.sha256(name.encode()).hexdigest()[:32]}"'
-        headers = {"Cache-Control": "private, max-age=60", "ETag": tag}
-        if request.headers.get("if-none-match") == tag:
+        picture = await service.picture(index, _decoded(id), side)
+        headers = tagged(picture.name.encode(), "private, max-age=60")
+        if is_known(request, headers):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-        return Response(content, media_type=THUMBNAIL_TYPE, headers=headers)
+        return Response(await picture.content(), media_type=THUMBNAIL_TYPE, headers=headers)
 
     @app.post("/v1/items", responses=problems.documented(404, 415, 422), dependencies=ONLY_JSON, tags=["items"])
     async def add_items(request: wire.AddRequest) -> wire.Changed:
@@ -276,32 +271,6 @@ def _add_operations(app: FastAPI, service: SearchService, settings: GuardSetting
     async def metrics() -> Response:
         """Counts and times of requests, for Prometheus."""
         return Response(telemetry.text(), media_type="text/plain; version=0.0.4")
-
-
-def _add_page(app: FastAPI) -> None:
-    @app.get("/", include_in_schema=False)
-    async def index_page(request: Request) -> Response:
-        return _asset(request, "index.html")
-
-    @app.get("/page/{name}", include_in_schema=False)
-    async def asset(request: Request, name: str) -> Response:
-        return _asset(request, name)
-
-    @app.get("/favicon.ico", include_in_schema=False)
-    async def favicon(request: Request) -> Response:
-        return _asset(request, "favicon.svg")
-
-
-def _asset(request: Request, name: str) -> Response:
-    """A file of the page; browsers ask each time whether it has changed."""
-    if name not in page.names():
-        raise NotThere(f"no such file of the page: {name[:80]!r}")
-    content = page.asset(name)
-    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    headers = {"Cache-Control": "no-cache", "ETag": tag}
-    if request.headers.get("if-none-match") == tag:
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(content, media_type=TYPES[name.rpartition(".")[2]], headers=headers)
 
 
 def _answer(model: BaseModel) -> Response:

@@ -19,13 +19,14 @@ from vtsearch.serve.thumbnail_cache import ThumbnailCache
 from vtsearch.serve.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from vtsearch.serve.engine import Engine
+    from vtsearch.serve.pictures import PictureSource
     from vtsearch.serve.registry import Served
     from vtsearch.serve.served_index import IndexState
     from vtsearch.serve.work import ServiceSettings
@@ -36,6 +37,15 @@ class Upload(NamedTuple):
 
     content: bytes
     name: str
+
+
+class Picture(NamedTuple):
+    """A picture that has not been read yet."""
+
+    name: str
+    """Another one whenever its content may be another."""
+    content: Callable[[], Awaitable[bytes]]
+    """Reads and decodes it; raises ``VtsearchError`` or ``OSError`` if it cannot, ``Overloaded`` if too many wait."""
 
 
 class SearchService:
@@ -213,25 +223,27 @@ class SearchService:
         state = await self._indexes.state(name)
         return state.items([search.position_of(state, item)])[0]
 
-    async def picture(self, name: str | None, item: str, side: int) -> tuple[bytes, str]:
-        """The picture of an item as JPEG, of at most ``side`` pixels, and a name of its content.
+    async def picture(self, name: str | None, item: str, side: int) -> Picture:
+        """The picture of an item as JPEG, of at most ``side`` pixels.
 
         Raises:
             NotThere: an index, an item or a picture that does not exist.
-            VtsearchError: a picture that cannot be read.
-            Overloaded: too many wait.
         """
         served, state = self._indexes.find(name), await self._indexes.state(name)
         position = search.position_of(state, item)
         if served.pictures is None:
             raise NotThere(f"id: {state.name} does not say where its pictures are")
+        content = partial(self._thumbnail, state, served.pictures, position, side)
+        return Picture(f"{state.generation}-{position}-{side}", content)
+
+    async def _thumbnail(self, state: IndexState, source: PictureSource, position: int, side: int) -> bytes:
         exact = state.index.ids_at([position])[position]
         key = state.name, state.generation
         content = self._thumbnails.get(key, exact, side)
         if content is None:
-            content = await self._pool.thumbnail(served.pictures, exact, side)
+            content = await self._pool.thumbnail(source, exact, side)
             self._thumbnails.put(key, exact, side, content)
-        return content, f"{state.generation}-{position}-{side}"
+        return content
 
     # -----------------------------------------------------------------------------------------------------------------
     # Views of a whole index

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -10,6 +10,9 @@ from starlette.exceptions import HTTPException
 from vtsearch.serve.service import Upload
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.datastructures import FormData
     from starlette.requests import Request
 
 FORM = "multipart/form-data"
@@ -38,34 +41,22 @@ async def read_form(request: Request, file_name: str, *fields: str) -> tuple[Upl
         ValueError: no file; other fields; a form that cannot be read.
     """
     try:
-        form = await request.form(max_files=1, max_fields=8, max_part_size=2**20)
+        async with request.form(max_files=1, max_fields=8, max_part_size=2**20) as form:
+            return await _parts_of(form, file_name, fields)
     except HTTPException as error:  # of the parser
         raise ValueError(f"body: expected a form of the type {FORM}: {error.detail}") from error
-    async with _closing(form):
-        values: dict[str, str] = {}
-        upload = None
-        for name, value in form.multi_items():
-            if name == file_name and isinstance(value, UploadFile):
-                upload = Upload(await value.read(), (value.filename or "upload")[:MOST_NAME])
-            elif name in fields and isinstance(value, str):
-                values[name] = value
-            else:
-                raise ValueError(
-                    f"{name[:80]}: expected a file {file_name!r} and the fields {', '.join(fields) or 'none'}"
-                )
-        if upload is None or not upload.content:
-            raise ValueError(f"{file_name}: expected a file in the form, got none")
-        return upload, values
 
 
-class _closing:  # noqa: N801 (as contextlib's)
-    """Closes a form, and with it the files behind it."""
-
-    def __init__(self, form: Any) -> None:
-        self._form = form
-
-    async def __aenter__(self) -> None:
-        pass
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._form.close()
+async def _parts_of(form: FormData, file_name: str, fields: Sequence[str]) -> tuple[Upload, dict[str, str]]:
+    values: dict[str, str] = {}
+    upload = None
+    for name, value in form.multi_items():
+        if name == file_name and isinstance(value, UploadFile):
+            upload = Upload(await value.read(), (value.filename or "upload")[:MOST_NAME])
+        elif name in fields and isinstance(value, str):
+            values[name] = value
+        else:
+            raise ValueError(f"{name[:80]}: expected a file {file_name!r} and the fields {', '.join(fields) or 'none'}")
+    if upload is None or not upload.content:
+        raise ValueError(f"{file_name}: expected a file in the form, got none")
+    return upload, values
