@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from sharded import BITS, codes_of, grown, labels_of
 
 from vtsearch.cli import main
 from vtsearch.index import Index
+
+MADE_BY = {"model": "m", "preprocessing": "p"}
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +19,7 @@ def index(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def queries(tmp_path_factory):
-    with Index.create(tmp_path_factory.mktemp("queries") / "index", BITS) as index:
+    with Index.create(tmp_path_factory.mktemp("queries") / "index", BITS, fingerprints=MADE_BY) as index:
         index.add(codes_of(70, 20), [f"q{n}" for n in range(20)], labels_of("single", 70, 20))
     return index.path
 
@@ -45,3 +48,23 @@ def test_an_explanation_is_that_of_one_process(index, capsys):
 def test_a_number_of_shards_that_is_none(index, capsys):
     assert main(["search", "1/0", "--index", str(index), "--shards", "0"]) == 2
     assert "shards: expected at least 1, got 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("own", [[], ["-k", 20], ["--where", "number < 70"], ["--bits", 13, "--json"]])
+def test_evaluate(index, queries, capsys, own):
+    words = ["evaluate", "--queries", queries, "--database", index, *own]
+    assert printed(capsys, *words, "--shards", 3) == printed(capsys, *words)
+
+
+def test_evaluate_leaves_queries_out_that_are_in_the_database(index, capsys):
+    words = ["evaluate", "--queries", index, "--database", index, "--exclude", "ids", "-k", 5]
+    assert printed(capsys, *words, "--shards", 3) == printed(capsys, *words)
+
+
+def test_an_array_has_no_shards(queries, tmp_path, capsys):
+    np.save(tmp_path / "codes.npy", codes_of(1, 30))
+    np.save(tmp_path / "labels.npy", labels_of("single", 1, 30))
+    codes, labels = f"{tmp_path}/codes.npy", f"{tmp_path}/labels.npy"
+    words = ["evaluate", "--queries", codes, "--query-labels", labels, "--database", codes, "--database-labels", labels]
+    assert main([*words, "--shards", "2"]) == 2
+    assert "shards: expected a database that is an index, got an array" in capsys.readouterr().err

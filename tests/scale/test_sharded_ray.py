@@ -10,10 +10,11 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
 
 import numpy as np
 import pytest
-from sharded import codes_of, grown, questions, same, weighted
+from sharded import codes_of, grown, labels_of, questions, same, weighted
 
 from vtsearch.cli import main
 from vtsearch.errors import VtsearchError
@@ -99,6 +100,16 @@ def test_near_duplicates_are_found_by_the_actors(ray_cluster, index):
         for radius in (0, 6):
             found, expected = sharded.deduplicate(radius), index.deduplicate(radius)
             np.testing.assert_array_equal(found.representatives, expected.representatives)
+
+
+def test_metrics_are_those_of_one_index(ray_cluster, index):
+    queries, truth = codes_of(99, 40), labels_of("single", 99, 40)
+    with opened(index, ray_cluster, 3) as sharded:
+        for k, own in ((None, {}), (20, {"where": "number < 70"}), (20, {"exclude": np.arange(40)})):
+            found, expected = (each.evaluate(queries, truth, k, **own) for each in (sharded, index))
+            one, other = (each.mean_average_precision for each in (found, expected))
+            np.testing.assert_allclose([*astuple(one)], [*astuple(other)], rtol=1e-12)
+            np.testing.assert_allclose(found.average_precisions, expected.average_precisions, rtol=1e-12)
 
 
 def test_arguments_of_actors(ray_cluster, index):

@@ -24,6 +24,7 @@ from vtsearch.cli.evaluation_subjects import subjects_of
 from vtsearch.cli.output import check_output_folder, json_text
 from vtsearch.cli.parser import WHERE, CommandParser
 from vtsearch.cli.progress import scanning
+from vtsearch.cli.sharding import add_shard_arguments, opened
 from vtsearch.data.locate import ImageLocator, knows_images
 from vtsearch.data.pictures import Pictures
 from vtsearch.errors import VtsearchError
@@ -42,13 +43,15 @@ from vtsearch.reports.inputs import context_of
 from vtsearch.reports.markdown import UNKNOWN, choices, percent
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
 EXAMPLE = """  vtsearch evaluate --queries codes/query --database codes/database -k 1000 --report report
   vtsearch evaluate --queries q.npy --query-labels ql.npy --database d.npy --database-labels dl.npy --json
-  vtsearch evaluate --queries a/query --database a/database --against b/query b/database"""
+  vtsearch evaluate --queries a/query --database a/database --against b/query b/database
+  vtsearch evaluate --queries codes/query --database codes/database --ray 10.0.0.1:6379 --shards 16"""
 
 
 def parser() -> CommandParser:
@@ -72,6 +75,7 @@ def parser() -> CommandParser:
         help="leave every query out of what it searches: self if query i is item i, ids to find it by its id",
     )
     command.add_argument("--threads", type=int, help="number of threads; by default the available CPUs")
+    add_shard_arguments(command)
     command.add_argument(
         "--against",
         nargs=2,
@@ -92,33 +96,21 @@ def run(argv: list[str]) -> int:
     if args.pictures < 0:
         raise ValueError(f"pictures: expected at least 0, got {args.pictures}")
     check_output_folder("report", args.report)
-    opened = CodePair(
+    both = CodePair(
         open_codes("queries", args.queries, "query_labels", args.query_labels),
         open_codes("database", args.database, "database_labels", args.database_labels),
     )
-    refuse_mixing(opened)
-    mask = None if args.where is None else matching(opened.database, args.where)
-    queries, database = pair = opened.prefixes(args.bits).masked(mask)
+    refuse_mixing(both)
+    mask = None if args.where is None else matching(both.database, args.where)
+    pair = both.prefixes(args.bits).masked(mask)
     others = None if args.against is None else open_others(args.against, pair).masked(mask)
     exclude = excluded_positions(pair, args.exclude)
-    with scanning("evaluating") as progress:
-        evaluation = evaluate(
-            queries.array(),
-            database.database,
-            queries.labels,
-            database.labels,
-            args.k,
-            normalizer=args.normalizer,
-            bits=database.bits,
-            exclude=exclude,
-            threads=args.threads,
-            progress=progress,
-        )
+    evaluation = (_evaluate if args.shards is None and args.ray is None else _evaluate_by_shards)(pair, args, exclude)
     comparison = None if others is None else _compare(pair, others, evaluation, exclude, args.threads)
     warning = "" if exclude is not None else _self_matches(pair)
     if warning:
         print(f"vtsearch evaluate: warning: {warning}", file=sys.stderr)
-    context = _context(database, ["vtsearch evaluate", *argv], args.against, warning)
+    context = _context(pair.database, ["vtsearch evaluate", *argv], args.against, warning)
     if args.report is not None:
         images = [None, None] if args.pictures == 0 else _pictures(pair, args.images)
         rows = _rows(pair, args.pictures, exclude, images)
@@ -130,6 +122,43 @@ def run(argv: list[str]) -> int:
             print(f"vtsearch evaluate: {note}", file=sys.stderr)
     print((as_json if args.json else as_text)(evaluation, context, comparison))
     return 0
+
+
+def _evaluate(pair: CodePair, args: Namespace, exclude: NDArray[np.int64] | None) -> Evaluation:
+    queries, database = pair
+    with scanning("evaluating") as progress:
+        return evaluate(
+            queries.array(),
+            database.database,
+            queries.labels,
+            database.labels,
+            args.k,
+            normalizer=args.normalizer,
+            bits=database.bits,
+            exclude=exclude,
+            threads=args.threads,
+            progress=progress,
+        )
+
+
+def _evaluate_by_shards(pair: CodePair, args: Namespace, exclude: NDArray[np.int64] | None) -> Evaluation:
+    queries, database = pair
+    if database.index is None:
+        raise ValueError("shards: expected a database that is an index, got an array")
+    with opened(args.database, args) as index, scanning("evaluating") as progress:
+        if index.generation != database.index.generation:
+            raise VtsearchError(f"{index.path}: expected an index that stays, got one that has changed meanwhile")
+        return index.evaluate(
+            queries.array(),
+            queries.labels,
+            args.k,
+            normalizer=args.normalizer,
+            where=args.where,
+            bits=args.bits,
+            exclude=exclude,
+            threads=args.threads,
+            progress=progress,
+        )
 
 
 def _compare(
