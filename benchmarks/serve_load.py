@@ -1,7 +1,13 @@
 """``vtsearch serve`` under load: throughput beside that of the engine alone, and a soak with additions and removals.
 
     python benchmarks/serve_load.py throughput --items 1000000
+    python benchmarks/serve_load.py servers --items 1000000
     python benchmarks/serve_load.py soak --seconds 300
+
+`servers` compares one process with `--workers 2` and, where Ray is installed, with actors on a cluster of this machine,
+and with further commands, which get the folder of the index as their last word and print their URL first, such as
+`--also "python benchmarks/serve_ray_serve.py"`. They are asked in turns, in several rounds, and CPU is that of all
+their processes: on a machine with other work it says more than the clock.
 
 The server is a process of its own, its clients one other; both share the processors with whatever else runs. Answers
 are compared with those of the engine. Microseconds are those of the wall clock per request, and of the server's CPU.
@@ -15,11 +21,13 @@ import itertools
 import json
 import os
 import random
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import httptools
@@ -36,14 +44,20 @@ CLASSES = 10
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("throughput", "soak"))
+    parser.add_argument("what", choices=("throughput", "servers", "soak"))
     parser.add_argument("--items", type=int, help="of the index; by default 1,000,000, in a soak 100,000")
     parser.add_argument("--seconds", type=float, help="of each measurement; by default 5, of the soak 300")
     parser.add_argument("--clients", type=int, default=64, help="of the soak")
+    parser.add_argument("--rounds", type=int, default=10, help="of the servers")
+    parser.add_argument("--index", help="folder of the servers' index, made if it is not there")
+    parser.add_argument("--also", action="append", default=[], help="command of one more server")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if given.what == "throughput":
             throughput(Path(folder) / "index", given.items or 1_000_000, given.seconds or 5.0)
+        elif given.what == "servers":
+            place = Path(given.index or Path(folder) / "index")
+            servers(place, given.items or 1_000_000, given.seconds or 1.0, given.rounds, given.also)
         else:
             asyncio.run(soak(Path(folder) / "index", given.items or 100_000, given.seconds or 300.0, given.clients))
 
@@ -69,29 +83,56 @@ def machine():
 
 
 class Server:
-    """A server's process as the system sees it."""
+    """A server's processes as the system sees them."""
 
     def __init__(self, process, port):
-        self.port, self._pid, self._process = port, process.pid, process
+        self.port, self._pid = port, process.pid
+
+    def processes(self, pid=None):
+        """The first process and all that it has started, directly or not."""
+        found = [pid or self._pid]
+        with suppress(FileNotFoundError):
+            for each in Path(f"/proc/{found[0]}/task").glob("*/children"):
+                for child in each.read_text().split():
+                    found += self.processes(int(child))
+        return found
 
     def resident(self):
         """MiB."""
-        return int(Path(f"/proc/{self._pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return self._sum("Rss")
+
+    def proportional(self):
+        """MiB, of which those that processes share count once."""
+        return self._sum("Pss")
 
     def private(self):
         """MiB that are not those of mapped files."""
-        lines = Path(f"/proc/{self._pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 2**10
+        return self._sum("Anonymous")
 
     def seconds(self):
         """Of CPU, so far."""
-        fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        ticks = 0
+        for pid in self.processes():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def _sum(self, name):
+        total = 0
+        for pid in self.processes():
+            if b"decoding_worker" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+                lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+                total += sum(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+        return total / 2**10
+
+
+def serving(folder, *words):
+    return started([sys.executable, "-m", "vtsearch", "serve", str(folder), "--port", "0", *words])
 
 
 @contextmanager
-def serving(folder, *words):
-    command = [sys.executable, "-m", "vtsearch", "serve", str(folder), "--port", "0", *words]
+def started(command):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         address = process.stdout.readline().split()[0]
         try:
@@ -154,7 +195,7 @@ def throughput(folder, items, seconds):
             engine(database, queries, batch, seconds, histogram=histogram)
         expected = vtsearch.rank(queries[:64], database, K).distances
     with serving(folder) as server:
-        asyncio.run(check(server, queries, expected))
+        asyncio.run(check(server.port, queries, expected))
         for histogram, clients in itertools.product((False, True), CLIENTS):
             asyncio.run(load(server, queries, clients, seconds, histogram=histogram))
 
@@ -183,20 +224,28 @@ def search_of(code, *, histogram):
     return request_of("POST", "/v1/search", {"code": code.tobytes().hex(), "k": K, "histogram": histogram})
 
 
-async def check(server, queries, expected):
+async def check(port, queries, expected):
     """Raise unless the server's answers are the engine's."""
-    client = await connected(server.port)
+    client = await connected(port)
     for code, distances in zip(queries, expected, strict=False):
         _, body = await client.ask(search_of(code, histogram=False))
         assert [result["distance"] for result in json.loads(body)["results"]] == distances.tolist()
 
 
 async def load(server, queries, clients, seconds, *, histogram):
+    cpu = server.seconds()
+    times, took = await asked(server.port, queries, clients, seconds, histogram=histogram)
+    cpu = server.seconds() - cpu
+    told(f"server{' with histogram' if histogram else ''}", clients, len(times), took, cpu=cpu, times=times)
+
+
+async def asked(port, queries, clients, seconds, *, histogram=False):
+    """The seconds of each answer, and of all, of clients that ask one thing after another."""
     requests = [search_of(code, histogram=histogram) for code in queries]
     end, times = time.perf_counter() + seconds, []
 
     async def run(number):
-        client = await connected(server.port)
+        client = await connected(port)
         for request in itertools.cycle(requests[number:] + requests[:number]):
             began = time.perf_counter()
             if began > end:
@@ -205,10 +254,55 @@ async def load(server, queries, clients, seconds, *, histogram):
             assert status == 200, status
             times.append(time.perf_counter() - began)
 
-    began, cpu = time.perf_counter(), server.seconds()
+    began = time.perf_counter()
     await asyncio.gather(*(run(number * 61) for number in range(clients)))
-    cpu, took = server.seconds() - cpu, time.perf_counter() - began
-    told(f"server{' with histogram' if histogram else ''}", clients, len(times), took, cpu=cpu, times=times)
+    return times, time.perf_counter() - began
+
+
+# -- Servers -----------------------------------------------------------------------------------------------------------
+
+KINDS = {"one process": (), "--workers 2": ("--workers", "2")}
+ACTORS = ("--ray", "local", "--cpus", "0.5", "--shards")
+RAY_KINDS = {f"--ray --shards {count}": (*ACTORS, str(count)) for count in (1, 2)}
+
+
+def servers(folder, items, seconds, rounds, also):
+    """The kinds of servers in turns: the median of rounds, as other work comes and goes."""
+    queries = random_codes(np.random.default_rng(1), BITS, QUERIES) if folder.exists() else make(folder, items)
+    kinds = KINDS | (RAY_KINDS if find_spec("ray") else {})
+    with Index.open(folder) as index, ExitStack() as stack:
+        items, expected = len(index), vtsearch.rank(queries[:64], index.database(), K).distances
+        running = {name: stack.enter_context(serving(folder, *words)) for name, words in kinds.items()}
+        for command in also:
+            running[command] = stack.enter_context(started([*shlex.split(command), str(folder)]))
+        print(f"{items:,} codes of {BITS} bits, k={K}, {rounds} rounds of {seconds:g} s, {machine()}\n")
+        for server in running.values():
+            asyncio.run(check(server.port, queries, expected))
+        compared(running, queries, seconds, rounds)
+        print("\n| server | resident MiB | of it shared ones once |\n| --- | ---: | ---: |")
+        for name in KINDS:
+            print(f"| {name} | {running[name].resident():,.0f} | {running[name].proportional():,.0f} |")
+
+
+def compared(running, queries, seconds, rounds):
+    print("| server | clients | queries/s | to one process | p50 ms | p95 ms | µs of CPU |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for clients in CLIENTS:
+        seen = {name: [] for name in running}
+        for _, (name, server) in itertools.product(range(rounds), running.items()):
+            cpu = server.seconds()
+            times, took = asyncio.run(asked(server.port, queries, clients, seconds))
+            spread = (1e3 * np.quantile(times, share) for share in (0.5, 0.95))
+            seen[name].append((len(times) / took, *spread, 1e6 * (server.seconds() - cpu) / len(times)))
+        first = np.array(next(iter(seen.values())))[:, 0]
+        for name, rows in seen.items():
+            measured = np.array(rows)
+            rate, middle, most, cpu = np.median(measured, axis=0)
+            share = np.median(measured[:, 0] / first)
+            print(
+                f"| {name} | {clients} | {rate:,.0f} | {share:.2f} | {middle:.1f} | {most:.1f} | {cpu:,.0f} |",
+                flush=True,
+            )
 
 
 # -- Soak --------------------------------------------------------------------------------------------------------------
