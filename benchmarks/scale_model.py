@@ -148,8 +148,8 @@ class Duplicates:
         return (keys * figures["key"] + pairs * figures["pair"]) / 3.6e12
 
     def terabytes(self) -> float:
-        """Codes with their positions, sent to the partition of each of their keys."""
-        return self.sets * self.items * (BYTES + 8) / 1e12
+        """Written to the work folder and read: each code with its row, then with its position for each first block."""
+        return self.items * (BYTES + 4 + (self.radius + 1) * (BYTES + 8)) / 1e12
 
 
 def metric_core_hours(figures: Figures, queries: float, items: float) -> float:

@@ -161,7 +161,7 @@ def duplicates(figures: Figures) -> str:
     def cell(items: float, radius: int) -> str:
         work = Duplicates.planned(figures, items, radius)
         keys = f"{work.sets} keys of {work.key_bits:.0f} bits"
-        return f"{keys}, {short(work.core_hours(figures))} core hours, {short(work.terabytes())} TB sent"
+        return f"{keys}, {short(work.core_hours(figures))} core hours, {short(work.terabytes())} TB of files"
 
     rows = [[f"radius {radius}", *(cell(items, radius) for items in BILLIONS)] for radius in (1, 2, 3, 4, 6, 8)]
     return table(["near-duplicates", *CODES], rows)
