@@ -12,7 +12,7 @@ from vtsearch.duplicates import Duplicates
 from vtsearch.index import IndexView
 from vtsearch.index.view import joined_generation
 from vtsearch.index.where import Where
-from vtsearch.scale import evaluating
+from vtsearch.scale import shard_metrics
 from vtsearch.scale.cuts import cut_points, spans_between
 from vtsearch.scale.duplicates import SpanPart, deduplicate
 from vtsearch.scale.questions import Matching
@@ -87,13 +87,15 @@ class ShardedState(IndexView):
         if form.kind == "none":
             raise ValueError(f"query_labels: expected none for {self.path}, an index without labels")
         selection = _selection.select(codes, database, allowed, exclude)
-        length = evaluating.checked(selection, self.bits if bits is None else bits)
-        labels = evaluating.QueryLabels.checked(query_labels, len(selection.queries), form, len(self))
+        length = shard_metrics.checked(selection, self.bits if bits is None else bits)
+        labels = shard_metrics.QueryLabels.checked(query_labels, len(selection.queries), form, len(self))
         _validate.choice("normalizer", normalizer, ("retrieved", "relevant", "min"))
         _validate.thread_count(threads)
-        task = evaluating.Task(selection, labels, bits, gains=form.kind == "multi")
+        task = shard_metrics.Task(selection, labels, bits, gains=form.kind == "multi")
         report = _validate.checked_progress(progress)
-        return evaluating.evaluated(task, self._ask, self.cuts, k, normalizer=normalizer, bits=length, progress=report)
+        return shard_metrics.evaluated(
+            task, self._ask, self.cuts, k, normalizer=normalizer, bits=length, progress=report
+        )
 
     def _ask(self, question: Question, own: Sequence[Any], progress: Progress | None) -> list[Any]:
         """The answers of all shards to a question of which each has its own part."""
