@@ -107,9 +107,9 @@ def threads_beside(sharded):
 
 def overhead(index, sharded, queries):
     """Seconds of the parts of a sharded search."""
-    state, shards, count = sharded._frozen(), sharded._shards, len(queries)  # noqa: SLF001 (measured apart)
+    state, count = sharded.current, len(queries)
     rounds = ROUNDS[count]
-    ask = partial(shards.ask, state.shard_items)
+    ask = partial(state.shards.ask, state.shard_items)
     empty = Echo(queries[:0], (0, K))
     same_size = Echo(queries, (count, K))
     scans = [partial(view.search, queries, K, threads=1) for view in shard_views(index, state)]

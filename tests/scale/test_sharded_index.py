@@ -116,7 +116,7 @@ def test_shards_search_by_tables(tmp_path, monkeypatch):
     index.compact(tables=True)
     sizes = np.cumsum([segment.items for segment in index.segments]).tolist()
     with ShardedIndex.open(index.path, 2) as sharded:
-        assert sharded._frozen().cuts[1] in sizes
+        assert sharded.current.cuts[1] in sizes
         for name, question in questions(len(index)).items():
             if "search" in name:
                 same(question(sharded), question(index))
@@ -334,7 +334,7 @@ def test_every_answer_is_that_of_one_generation_while_items_are_added(tmp_path):
     def ask(sharded):
         answers = []
         while not done.is_set():
-            state = sharded._frozen()
+            state = sharded.current
             answers.append((state.search(queries, 6).indices.tobytes(), state.histogram(queries).tobytes()))
             sharded.search(queries, 6)
         return answers

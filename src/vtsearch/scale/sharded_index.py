@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from vtsearch import ranking
 from vtsearch._validate import available_cpus, whole_number
 from vtsearch.errors import VtsearchError
 from vtsearch.index import Index
 from vtsearch.index.reading import Reading
 from vtsearch.index.view import GenerationGoneError
 from vtsearch.scale.actors import ActorShards
+from vtsearch.scale.asking import of_state
 from vtsearch.scale.sharded_state import ShardedState
 from vtsearch.scale.shards import LocalShards
 
@@ -25,43 +24,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-    from vtsearch._database import Database
-    from vtsearch._exclusions import Exclude
-    from vtsearch.duplicates import Duplicates
-    from vtsearch.evaluation import Evaluation
     from vtsearch.index.generation import Generation
     from vtsearch.index.where import Params
-    from vtsearch.metrics import Normalizer
-    from vtsearch.ranking import Ranking
     from vtsearch.scale.shards import Shards
-
-_POSITIONS = "mask", "exclude"
-"""Arguments that name items by their positions."""
 
 _TRIES = 8
 """How often the shards are asked to open a state that is gone before they have done so."""
 
-Method = TypeVar("Method", bound="Callable[..., Any]")
 Result = TypeVar("Result")
-
-
-def _again(method: Method) -> Method:
-    """A question that is asked once more, of the newest state, where a shard finds the state that was asked gone.
-
-    Masks and positions are those of the items of one state: such questions raise the error.
-    """
-
-    @functools.wraps(method)
-    def asked(self: ShardedIndex, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return method(self, *args, **kwargs)
-        except GenerationGoneError:
-            if any(kwargs.get(name) is not None for name in _POSITIONS):
-                raise
-        self.refresh()
-        return method(self, *args, **kwargs)
-
-    return cast("Method", asked)
 
 
 class ShardedIndex(Reading):
@@ -168,122 +138,31 @@ class ShardedIndex(Reading):
         return len(self._shards)
 
     @property
+    def current(self) -> ShardedState:
+        """The state that answers: all of its answers are of one generation, also after ``refresh``.
+
+        Raises:
+            VtsearchError: the index is closed.
+        """
+        state = self._state
+        if state is None:
+            raise VtsearchError(f"{self._path}: this index is closed; open it again")
+        return state
+
+    @property
     def generation(self) -> str:
         """The name of the state that answers; of several indexes all, joined by a plus sign."""
-        return self._frozen().generation
+        return self.current.generation
 
-    search = _again(Reading.search)
-    search_items = _again(Reading.search_items)
-    within = _again(Reading.within)
-    count = _again(Reading.count)
-    histogram = _again(Reading.histogram)
-
-    @_again
-    def rank(
-        self,
-        query_codes: NDArray[np.uint8],
-        k: int | None = None,
-        *,
-        where: str | None = None,
-        params: Params = (),
-        mask: ArrayLike | None = None,
-        exclude: Exclude | None = None,
-        weights: ArrayLike | None = None,
-        progress: Callable[[int, int], object] | None = None,
-        bits: int | None = None,
-    ) -> Ranking:
-        """The k nearest items of each query as positions, without their ids; with weights, as ``vtsearch.rank``.
-
-        Raises:
-            TypeError, ValueError: as ``search`` and ``vtsearch.rank``.
-            VtsearchError: as ``search``.
-        """
-        _, codes, database, allowed = self._asked(query_codes, where, params, mask, bits)
-        return ranking.rank(codes, database, k, mask=allowed, exclude=exclude, weights=weights, progress=progress)
-
-    @_again
-    def evaluate(
-        self,
-        query_codes: NDArray[np.uint8],
-        query_labels: NDArray[np.generic],
-        k: int | None = None,
-        *,
-        normalizer: Normalizer = "retrieved",
-        where: str | None = None,
-        params: Params = (),
-        mask: ArrayLike | None = None,
-        exclude: Exclude | None = None,
-        threads: int | None = None,
-        progress: Callable[[int, int], object] | None = None,
-        bits: int | None = None,
-    ) -> Evaluation:
-        """Retrieval metrics of queries against the labels of the items, as ``Index.evaluate``.
-
-        Shards count items by distance, and their counts are added up: no code, label or ranking is sent. mAP by index
-        takes a second question, with the counts of the shards before each.
-
-        Raises:
-            TypeError, ValueError: as ``Index.evaluate``.
-            VtsearchError: as ``search``.
-        """
-        return self._frozen().evaluate(
-            query_codes,
-            query_labels,
-            k,
-            normalizer=normalizer,
-            where=where,
-            params=params,
-            mask=mask,
-            exclude=exclude,
-            threads=threads,
-            progress=progress,
-            bits=bits,
-        )
-
-    @_again
-    def deduplicate(
-        self,
-        radius: int,
-        *,
-        against: NDArray[np.uint8] | Database | None = None,
-        max_diameter: int | None = None,
-        where: str | None = None,
-        params: Params = (),
-        threads: int | None = None,
-        progress: Callable[[int, int], object] | None = None,
-        work: str | PathLike[str] | None = None,
-    ) -> Duplicates:
-        """Groups of near-duplicate items, as ``Index.deduplicate``, found by tasks that the shards run.
-
-        With against, max_diameter or where this process searches its own maps of the codes. An index that is changed
-        meanwhile is searched once more.
-
-        Args:
-            radius: largest distance of a step, in bits.
-            against: as for ``Index.deduplicate``.
-            max_diameter: as for ``Index.deduplicate``.
-            where: as for ``Index.deduplicate``.
-            params: as for ``Index.deduplicate``.
-            threads: of each task, at most.
-            progress: called with items done and items in all; `done` is an estimate.
-            work: folder for the files of the tasks, which all nodes reach at this path; one of an unfinished search is
-                continued. By default a temporary folder of this machine.
-
-        Raises:
-            TypeError, ValueError: as ``Index.deduplicate``; work beside against, max_diameter or where.
-            VtsearchError: a shard that cannot be reached; as ``vtsearch.scale.duplicates.deduplicate``.
-        """
-        if against is None and max_diameter is None and where is None:
-            return self._frozen().deduplicate_by_shards(radius, work=work, threads=threads, progress=progress)
-        if work is not None:
-            raise ValueError("work: expected none beside against, max_diameter or where, got a folder")
-        own = {"against": against, "max_diameter": max_diameter, "where": where, "params": params}
-        return super().deduplicate(radius, threads=threads, progress=progress, **own)  # type: ignore[arg-type]
-
-    @_again
-    def where(self, condition: str, params: Params = (), *, seconds: float | None = None) -> NDArray[np.bool_]:
-        """As ``Index.where``; each shard looks at its own items, for this time at most."""
-        return self._frozen().where(condition, params, seconds=seconds)
+    search = of_state(ShardedState.search)
+    search_items = of_state(ShardedState.search_items)
+    within = of_state(ShardedState.within)
+    count = of_state(ShardedState.count)
+    histogram = of_state(ShardedState.histogram)
+    rank = of_state(ShardedState.rank)
+    evaluate = of_state(ShardedState.evaluate)
+    deduplicate = of_state(ShardedState.deduplicate)
+    where = of_state(ShardedState.where)
 
     def add(
         self,
@@ -330,7 +209,7 @@ class ShardedIndex(Reading):
             VtsearchError: a damaged index, or a folder that holds another one by now; a shard that cannot be reached.
         """
         with self._changing:
-            self._frozen()
+            self.current  # noqa: B018 (raises if it is closed)
             self._indexes = [index.reopened() for index in self._indexes]
             self._open_state()
 
@@ -344,7 +223,7 @@ class ShardedIndex(Reading):
             self._shards.close(stop=stop)
 
     def __enter__(self) -> Self:
-        self._frozen()
+        self.current  # noqa: B018
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -370,17 +249,14 @@ class ShardedIndex(Reading):
 
     def _change(self, change: Callable[[Index], Result]) -> Result:
         with self._changing:
-            self._frozen()
+            self.current  # noqa: B018 (raises if it is closed)
             changed = self._indexes[-1].reopened()
             result = change(changed)
             self.refresh()
         return result
 
     def _frozen(self) -> ShardedState:
-        state = self._state
-        if state is None:
-            raise VtsearchError(f"{self._path}: this index is closed; open it again")
-        return state
+        return self.current
 
     def _generation(self) -> Generation:
-        return self._frozen().state
+        return self.current.state

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vtsearch import _selection, _validate
+from vtsearch import _selection, _validate, ranking
 from vtsearch.duplicates import Duplicates
 from vtsearch.index import IndexView
 from vtsearch.index.view import joined_generation
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from vtsearch.index import Index
     from vtsearch.index.where import Params
     from vtsearch.metrics import Normalizer
+    from vtsearch.ranking import Ranking
     from vtsearch.scale.questions import Question
     from vtsearch.scale.shards import Shards
 
@@ -66,6 +67,28 @@ class ShardedState(IndexView):
         found = self._shards.ask(self.shard_items, Matching(condition, params, seconds))
         return np.concatenate(found)
 
+    def rank(
+        self,
+        query_codes: NDArray[np.uint8],
+        k: int | None = None,
+        *,
+        where: str | None = None,
+        params: Params = (),
+        mask: ArrayLike | None = None,
+        exclude: Exclude | None = None,
+        weights: ArrayLike | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        bits: int | None = None,
+    ) -> Ranking:
+        """The k nearest items of each query as positions, without their ids; with weights, as ``vtsearch.rank``.
+
+        Raises:
+            TypeError, ValueError: as ``search`` and ``vtsearch.rank``.
+            VtsearchError: as ``search``.
+        """
+        _, codes, database, allowed = self._asked(query_codes, where, params, mask, bits)
+        return ranking.rank(codes, database, k, mask=allowed, exclude=exclude, weights=weights, progress=progress)
+
     def evaluate(
         self,
         query_codes: NDArray[np.uint8],
@@ -81,7 +104,15 @@ class ShardedState(IndexView):
         progress: Callable[[int, int], object] | None = None,
         bits: int | None = None,
     ) -> Evaluation:
-        """As ``Index.evaluate``; each shard compares its own labels."""
+        """Retrieval metrics of queries against the labels of the items, as ``Index.evaluate``.
+
+        Shards count items by distance, and their counts are added up: no code, label or ranking is sent. mAP by index
+        takes a second question, with the counts of the shards before each.
+
+        Raises:
+            TypeError, ValueError: as ``Index.evaluate``.
+            VtsearchError: as ``search``.
+        """
         form = self._generation().about.labels
         _, codes, database, allowed = self._asked(query_codes, where, params, mask, bits)
         if form.kind == "none":
@@ -97,6 +128,47 @@ class ShardedState(IndexView):
             task, self._ask, self.cuts, k, normalizer=normalizer, bits=length, progress=report
         )
 
+    def deduplicate(
+        self,
+        radius: int,
+        *,
+        against: NDArray[np.uint8] | Database | None = None,
+        max_diameter: int | None = None,
+        where: str | None = None,
+        params: Params = (),
+        threads: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        work: str | PathLike[str] | None = None,
+    ) -> Duplicates:
+        """Groups of near-duplicate items, as ``Index.deduplicate``, found by tasks that the shards run.
+
+        With against, max_diameter or where this process searches its own maps of the codes. An index that is changed
+        meanwhile is searched once more.
+
+        Args:
+            radius: largest distance of a step, in bits.
+            against: as for ``Index.deduplicate``.
+            max_diameter: as for ``Index.deduplicate``.
+            where: as for ``Index.deduplicate``.
+            params: as for ``Index.deduplicate``.
+            threads: of each task, at most.
+            progress: called with items done and items in all; `done` is an estimate.
+            work: folder for the files of the tasks, which all nodes reach at this path; one of an unfinished search is
+                continued. By default a temporary folder of this machine.
+
+        Raises:
+            TypeError, ValueError: as ``Index.deduplicate``; work beside against, max_diameter or where.
+            VtsearchError: a shard that cannot be reached; as ``vtsearch.scale.duplicates.deduplicate``.
+        """
+        if against is None and max_diameter is None and where is None:
+            parts = [SpanPart(span) for span in self.spans]
+            tasks = self._shards.map
+            return Duplicates(deduplicate(parts, radius, tasks=tasks, work=work, threads=threads, progress=progress))
+        if work is not None:
+            raise ValueError("work: expected none beside against, max_diameter or where, got a folder")
+        own = {"against": against, "max_diameter": max_diameter, "where": where, "params": params}
+        return super().deduplicate(radius, threads=threads, progress=progress, **own)  # type: ignore[arg-type]
+
     def _ask(self, question: Question, own: Sequence[Any], progress: Progress | None) -> list[Any]:
         """The answers of all shards to a question of which each has its own part."""
         if progress is None:
@@ -108,19 +180,6 @@ class ShardedState(IndexView):
             progress(done[0], len(self))
 
         return self._shards.ask(self.shard_items, question, own, answered)
-
-    def deduplicate_by_shards(
-        self,
-        radius: int,
-        *,
-        work: str | PathLike[str] | None = None,
-        threads: int | None = None,
-        progress: Callable[[int, int], object] | None = None,
-    ) -> Duplicates:
-        """As ``ShardedIndex.deduplicate``, of all items."""
-        parts = [SpanPart(span) for span in self.spans]
-        tasks = self._shards.map
-        return Duplicates(deduplicate(parts, radius, tasks=tasks, work=work, threads=threads, progress=progress))
 
     def _scanned(self, bits: int | None) -> Database:
         whole = self._generation().database
