@@ -20,9 +20,14 @@ from vtsearch.scale.shard import MOST_GENERATIONS, Shard
 from vtsearch.scale.shards import LocalShards
 
 
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    """An index that no test changes."""
+    return grown(tmp_path_factory.mktemp("sharded") / "index")
+
+
 @pytest.mark.parametrize("shards", [1, 2, 3, 8])
-def test_answers_are_those_of_one_index(tmp_path, shards):
-    index = grown(tmp_path / "index")
+def test_answers_are_those_of_one_index(index, shards):
     with ShardedIndex.open(index.path, shards) as sharded:
         for question in questions(len(index)).values():
             same(question(sharded), question(index))
@@ -47,8 +52,7 @@ def test_more_shards_than_items(tmp_path):
         assert sharded.ids() == []
 
 
-def test_what_an_index_knows_of_its_items(tmp_path):
-    index = grown(tmp_path / "index")
+def test_what_an_index_knows_of_its_items(index):
     with ShardedIndex.open(index.path, 3) as sharded:
         assert (len(sharded), sharded.bits, sharded.columns()) == (len(index), BITS, index.columns())
         assert (sharded.ids(), sharded.metadata()) == (index.ids(), index.metadata())
@@ -88,8 +92,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("question", WRONG.values(), ids=WRONG)
-def test_mistakes_are_named_as_by_an_index(tmp_path, question):
-    index = grown(tmp_path / "index", sizes=(30, 20, 40, 30))
+def test_mistakes_are_named_as_by_an_index(index, question):
     with ShardedIndex.open(index.path, 3) as sharded:
         with pytest.raises(Exception) as expected:
             question(index)
@@ -98,8 +101,7 @@ def test_mistakes_are_named_as_by_an_index(tmp_path, question):
         assert str(raised.value) == str(expected.value)
 
 
-def test_a_mistake_is_sent_to_no_shard(tmp_path, monkeypatch):
-    index = grown(tmp_path / "index")
+def test_a_mistake_is_sent_to_no_shard(index, monkeypatch):
     with ShardedIndex.open(index.path, 2) as sharded:
         monkeypatch.setattr(LocalShards, "ask", None)
         for name in ("k of 0", "an unknown column", "positions outside", "k that one cannot fill"):
@@ -122,8 +124,8 @@ def test_shards_search_by_tables(tmp_path, monkeypatch):
                 same(question(sharded), question(index))
 
 
-def test_progress_is_that_of_all_items(tmp_path):
-    index, told = grown(tmp_path / "index"), []
+def test_progress_is_that_of_all_items(index):
+    told = []
     with ShardedIndex.open(index.path, 3) as sharded:
         sharded.search(codes_of(1, 2), 3, progress=lambda done, items: told.append((done, items)))
     assert len(told) == 3
@@ -132,8 +134,8 @@ def test_progress_is_that_of_all_items(tmp_path):
 
 
 @pytest.mark.parametrize("shards", [1, 3])
-def test_near_duplicates_are_those_of_one_index(tmp_path, shards):
-    index, told = grown(tmp_path / "index"), []
+def test_near_duplicates_are_those_of_one_index(index, tmp_path, shards):
+    told = []
     with ShardedIndex.open(index.path, shards) as sharded:
         for radius in (0, 3, 7, BITS):
             found = sharded.deduplicate(radius, progress=lambda done, items: told.append((done, items)))
@@ -214,10 +216,10 @@ def test_arguments_of_open(tmp_path):
             ShardedIndex.open(**{"paths": str(tmp_path / "index"), **arguments})
 
 
-def test_a_closed_index_answers_nothing(tmp_path):
-    with ShardedIndex.open(grown(tmp_path / "index").path, 2) as index:
+def test_a_closed_index_answers_nothing(index):
+    with ShardedIndex.open(index.path, 2) as sharded:
         pass
-    index.close()
+    sharded.close()
     asked = (
         len,
         ShardedIndex.ids,
@@ -229,8 +231,8 @@ def test_a_closed_index_answers_nothing(tmp_path):
     )
     for question in asked:
         with pytest.raises(VtsearchError, match="this index is closed; open it again"):
-            question(index)
-    assert repr(index).endswith("closed)")
+            question(sharded)
+    assert repr(sharded).endswith("closed)")
 
 
 # Changes
