@@ -133,7 +133,9 @@ def serving(folder, *words):
 
 @contextmanager
 def started(command):
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    # Each server has a session of its own, as `--workers` has: where a system shares processors out among sessions, one
+    # in that of its clients would be woken sooner on a busy machine.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         address = process.stdout.readline().split()[0]
         try:
             yield Server(process, int(address.rstrip("/").rpartition(":")[2]))
@@ -269,6 +271,7 @@ RAY_KINDS = {f"--ray --shards {count}": (*ACTORS, str(count)) for count in (1, 2
 def servers(folder, items, seconds, rounds, also):
     """The kinds of servers in turns: the median of rounds, as other work comes and goes."""
     queries = random_codes(np.random.default_rng(1), BITS, QUERIES) if folder.exists() else make(folder, items)
+    folder = folder.absolute()
     kinds = KINDS | (RAY_KINDS if find_spec("ray") else {})
     with Index.open(folder) as index, ExitStack() as stack:
         items, expected = len(index), vtsearch.rank(queries[:64], index.database(), K).distances
