@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-START_SECONDS = 60
+START_SECONDS = 120
 
 os.environ["RAY_AUTH_MODE"] = "disabled"  # also where this user has a token for other clusters
 
@@ -81,8 +81,9 @@ class RayNodes:
     def _await_nodes(self, count):
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            if alive_nodes(self.address) >= count:
-                return
+            with contextlib.suppress(RuntimeError):  # on a busy machine the head may not answer yet
+                if alive_nodes(self.address) >= count:
+                    return
             time.sleep(0.3)
         ended = [process.poll() for process in self.nodes]
         raise TimeoutError(f"fewer than {count} nodes have joined; the exit codes of their processes: {ended}")
@@ -100,9 +101,14 @@ def _kill(process):
 
 def alive_nodes(address):
     """The number of living nodes of a cluster."""
+    import ray
     from ray._raylet import GcsClient
 
-    return sum(not node.state for node in GcsClient(address=address).get_all_node_info().values())
+    try:
+        nodes = GcsClient(address=address).get_all_node_info()
+    except ray.exceptions.RpcError as error:
+        raise RuntimeError("the head node does not answer") from error
+    return sum(not node.state for node in nodes.values())
 
 
 def own_address():
