@@ -81,15 +81,17 @@ class Workers:
 
     async def _keep(self, listening: socket.socket, tell: Callable[[str], object]) -> None:
         """Keep one server going until all are to end."""
-        worker = await self._started(listening)
+        worker = None
         try:
+            worker = await self._started(listening)
             self._count_answer(await worker.answer(), listening, tell)
             while how := await self._ended(worker):
                 await asyncio.sleep(self._pause(how))
                 worker = await self._started(listening)
         except BaseException:
             self._end(signal.SIGTERM)
-            await worker.ended()
+            if worker is not None:
+                await worker.ended()
             raise
 
     def _count_answer(self, reason: str | None, listening: socket.socket, tell: Callable[[str], object]) -> None:
