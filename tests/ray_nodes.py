@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -64,9 +66,8 @@ class RayNodes:
         command += [f"--num-cpus={self.cpus}", f"--object-store-memory={2**28}"]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         environment |= {"RAY_health_check_period_ms": "500", "RAY_health_check_failure_threshold": "4"}
-        process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, env=environment
-        )
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen(command, **quiet, start_new_session=True, env=environment, preexec_fn=_end_with_us)
         self.nodes.append(process)
         return process
 
@@ -87,6 +88,11 @@ class RayNodes:
             time.sleep(0.3)
         ended = [process.poll() for process in self.nodes]
         raise TimeoutError(f"fewer than {count} nodes have joined; the exit codes of their processes: {ended}")
+
+
+def _end_with_us():
+    """Have the kernel end this process when the tests are killed, and with it the node that it keeps."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def _kill(process):
