@@ -46,6 +46,7 @@ def cases(rank, folder):
         "main's error": said(coordination.by_main, lambda: fails(FileExistsError("output: not empty"))),
         "own values": said(coordination.together, lambda: rank + 10),
         "one's error": said(coordination.together, lambda: rank and fails(OSError("no data"))),
+        "in turn": said(coordination.first_on_each_node, lambda: in_turn(folder)),
         "values of all": coordination.everywhere(rank),
         "one folder": said(coordination.require_shared, folder),
         "two folders": said(coordination.require_shared, mine, 0.2),
@@ -56,6 +57,15 @@ def cases(rank, folder):
         "tensors": tensors(rank),
         "statistics": statistics(rank),
     }
+
+
+def in_turn(folder):
+    """Whether this process finds what another one has fetched."""
+    fetched = folder / "fetched"
+    found = fetched.exists()
+    time.sleep(0.2)
+    fetched.touch()
+    return found
 
 
 def tensors(rank):
@@ -88,6 +98,7 @@ def main(rank, port, folder):
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     this_process(TIMEOUT_MINUTES)
     results = cases(rank, folder) | {"late": said(late, rank)}
+    (folder / "fetched").unlink(missing_ok=True)
     (folder / f"{rank}.json").write_text(json.dumps(results))
     leave_processes()
 

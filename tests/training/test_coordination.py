@@ -55,6 +55,11 @@ def test_what_fails_in_one_process_fails_in_both(both):
 
 
 @pytest.mark.slow
+def test_the_first_process_of_a_node_fetches_for_the_others(both):
+    assert [each["in turn"] for each in both] == [False, True]
+
+
+@pytest.mark.slow
 def test_processes_need_one_folder(both):
     assert [each["one folder"] for each in both] == [None, None]
     for each in both:

@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from accelerate import PartialState
 from torch import distributed
 
 from vtsearch._atomic_io import temporary
@@ -72,6 +73,16 @@ def together(work: Callable[[], Value]) -> Value:
     if failures:
         raise VtsearchError(failures[0])
     result: Value = value  # type: ignore[assignment]
+    return result
+
+
+def first_on_each_node(work: Callable[[], Value]) -> Value:
+    """As `together`, but the other processes of a node wait for its first one, which so fetches files for them."""
+    if number_of_processes() == 1:
+        return work()
+    is_first = PartialState().is_local_main_process
+    value = together(lambda: work() if is_first else None)
+    result: Value = together(lambda: value if is_first else work())  # type: ignore[assignment]
     return result
 
 

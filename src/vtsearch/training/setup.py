@@ -18,7 +18,7 @@ from vtsearch.frameworks import framework_class
 from vtsearch.models import build_model
 from vtsearch.tensors.distributed import synchronize
 from vtsearch.training import run_folder as files
-from vtsearch.training.coordination import by_main, require_same, together
+from vtsearch.training.coordination import by_main, first_on_each_node, require_same, together
 from vtsearch.training.devices import accelerator_for
 from vtsearch.training.evaluator import ModelEvaluator
 from vtsearch.training.image_cache import cache_training_images
@@ -85,7 +85,7 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress) -> RunComponen
     """
     accelerator = accelerator_for(config.precision)
     split = by_main(lambda: _saved_split(folder))
-    data, train_module, train_images, (fit, held_out) = together(lambda: _build(config, split))
+    data, train_module, train_images, (fit, held_out) = first_on_each_node(lambda: _build(config, split))
     require_same(data.fingerprint, f"{config.protocol}: split and labels")
     by_main(lambda: files.claim(folder, config, data.split))
     model, framework = train_module.model, train_module.framework
