@@ -67,7 +67,7 @@ class PrecisionSums:
         if relevant.shape != self.retrieved.shape:
             raise ValueError(f"relevant: expected {self.retrieved.shape}, one for each query, got {relevant.shape}")
         met = {"retrieved": self.retrieved, "relevant": relevant, "min": np.minimum(relevant, k)}[normalizer]
-        return np.divide(self.sums, met, out=np.zeros(len(met)), where=met > 0)
+        return np.asarray(np.divide(self.sums, met, out=np.zeros(len(met)), where=met > 0))
 
 
 def precision_sums(
@@ -204,21 +204,20 @@ def _sums_of(
     before: Histograms | None = None,
 ) -> PrecisionSums:
     """Those of all ranges, one after the other, whose counts `before` takes up."""
-    mine, excluded, scan = (
-        labels.of_queries(group.start, group.stop),
-        group.excluded,
-        group.scan(progress, beside=ROW_BYTES),
-    )
+    mine, excluded = labels.of_queries(group.start, group.stop), group.excluded
+    scan = group.scan(progress, beside=ROW_BYTES)
     if before is None and not scan.whole:
         before = np.zeros_like(whole[0]), np.zeros_like(whole[1])
     found = PrecisionSums(np.zeros(len(group.queries)), np.zeros(len(group.queries), dtype=np.int64))
+    items_before, relevant_before = before or (None, None)
     for each in scan:
         left_out = None if excluded is None else excluded.between(each.first, each.stop)
         _native.average_precision_by_index(
             *kernel_arguments(group, each, mine, labels.database(each.first, each.stop)),
             *whole,
             k,
-            *(before or (None, None)),
+            items_before,
+            relevant_before,
             found.sums,
             found.retrieved,
             None if left_out is None else left_out.offsets,

@@ -49,9 +49,9 @@ class Processes:
         except Exception as error:
             self.gather(f"{type(error).__name__}: {first_line(error)}")
             raise
-        for rank, error in enumerate(self.gather("")):
-            if error:
-                raise RuntimeError(f"rank {rank}: {error}")
+        for rank, text in enumerate(self.gather("")):
+            if text:
+                raise RuntimeError(f"rank {rank}: {text}")
         return result
 
     def agree(self, **values: object) -> None:
