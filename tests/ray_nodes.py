@@ -67,7 +67,7 @@ class RayNodes:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         environment |= {"RAY_health_check_period_ms": "500", "RAY_health_check_failure_threshold": "4"}
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        process = subprocess.Popen(command, **quiet, start_new_session=True, env=environment, preexec_fn=_end_with_us)
+        process = subprocess.Popen(command, **quiet, start_new_session=True, env=environment, preexec_fn=_end_with_us)  # noqa: PLW1509
         self.nodes.append(process)
         return process
 

@@ -33,7 +33,6 @@ def connect(address: str = AUTO) -> ModuleType:
             raise VtsearchError(f"ray: expected {known}, which this process is connected to, got {address}")
         return ray  # type: ignore[no-any-return]
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of this process: what matters is raised
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # where several calls fail, the first is raised
     options = {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": None}
     try:
