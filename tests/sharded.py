@@ -74,6 +74,9 @@ def questions(count, seed=0):
     return found | {
         "search all": lambda index: index.search(queries),
         "search beyond all": lambda index: index.search(queries, 10 * count),
+        "search all items without themselves": lambda index: index.search(
+            index.database().rows(np.arange(len(index))), 3, exclude="self"
+        ),
         "search nothing": lambda index: index.search(queries[:0], 5),
         "search items": lambda index: index.search_items(index.ids()[3:count:17], 4),
         "search items with themselves": lambda index: index.search_items(index.ids()[:2], 4, exclude=None),

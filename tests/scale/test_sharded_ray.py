@@ -22,7 +22,6 @@ from vtsearch.index import Index
 from vtsearch.scale import ShardedIndex, actors
 from vtsearch.scale.actors import ActorShards
 
-pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
 
 CPUS = 0.1

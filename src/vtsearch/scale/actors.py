@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -86,7 +87,7 @@ class Call:
             try:
                 return self._ray.get(self._asked, timeout=PATIENCE_SECONDS)
             except errors.RayTaskError as error:
-                raise error.cause from None
+                raise (error.cause or error) from None
             except errors.GetTimeoutError as error:
                 if not self._actor.is_alive():
                     raise self._unreachable("it does not answer") from error
@@ -212,7 +213,7 @@ class ActorShards:
         Raises:
             UnavailableError: no actor of the shard answers.
         """
-        end = time.monotonic() + self._timeout
+        end, pause = math.inf, 0.0
         calls: Iterable[Call] = [first]
         while True:
             for each in calls:
@@ -220,10 +221,13 @@ class ActorShards:
                     return each.result()
                 except UnreachableError as error:
                     reason = error
-            if all(actor.is_gone for actor in self._actors[number]) or time.monotonic() > end:
+            now = time.monotonic()
+            end = min(end, now + self._timeout)  # from the first failure: a scan may take longer
+            if all(actor.is_gone for actor in self._actors[number]) or now > end:
                 raise UnavailableError(
                     f"shard {number + 1} of {len(self)}: expected an answer within {self._timeout:g} s, got none "
                     f"({reason}); the answer of the others would be incomplete"
                 )
-            time.sleep(_PAUSE_SECONDS)
+            time.sleep(pause)
+            pause = _PAUSE_SECONDS
             calls = (actor.call(*call) for actor in self._in_turn(number, next(self._turns)))

@@ -41,6 +41,8 @@ class ShardedIndex(Reading):
     labels and metadata come from there. Codes are compared by the shards: threads of this process, or actors on the
     nodes of a Ray cluster, which open the same paths. An answer is that of all shards, or an error.
 
+    The ``threads`` of a question do not bound its shards, which have those of ``open``; ``explain`` is an error.
+
     Positions go on from one folder to the next. An id that several folders have names its item in the last of them.
 
     Questions are answered from the state that ``open``, ``refresh`` or its own last change has opened, also while
