@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 
-SECONDS = 300
+SECONDS = 900
 
 
 def start(node, *words, count=2, port, environment=None, options=()):
