@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vtsearch.cli.parser import CommandParser
@@ -12,12 +13,18 @@ if TYPE_CHECKING:
 AUTO = "auto"  # as scale.connection, which help does not import
 
 
-class Worker(NamedTuple):
+@dataclass(frozen=True)
+class Worker:
     """One of several processes that share a job and know nothing of each other but their number."""
 
     number: int
     """From 0."""
     count: int
+
+    @property
+    def pair(self) -> tuple[int, int]:
+        """I and N."""
+        return self.number, self.count
 
     def __str__(self) -> str:
         return f"{self.number}/{self.count}"

@@ -210,7 +210,7 @@ def _encode_share(
             encoder,
             images,
             Path(args.output),
-            worker,
+            worker.pair,
             overwrite=args.overwrite,
             strict=args.strict,
             save=save,

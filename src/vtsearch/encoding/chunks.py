@@ -134,7 +134,7 @@ def _read(path: Path, width: int) -> Chunk | None:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:  # the archive has a checksum per array
             codes = file["codes"]
             faults = tuple(Fault(int(row), str(reason)) for row, reason in json.loads(str(file["faults"])))
-            facts = tuple(_facts(fields) for fields in json.loads(str(file["facts"])))
+            facts = tuple(facts_of(fields) for fields in json.loads(str(file["facts"])))
             chunk = Chunk(int(file["start"]), codes, faults, str(file["images"]), facts)
     except DAMAGE:
         return None
@@ -142,5 +142,6 @@ def _read(path: Path, width: int) -> Chunk | None:
     return chunk if fits and path.name == _name(chunk.start) else None
 
 
-def _facts(fields: list[Any] | None) -> FileFacts | None:
+def facts_of(fields: list[Any] | None) -> FileFacts | None:
+    """What is known of a file, of its fields in JSON."""
     return None if fields is None else FileFacts(None if fields[0] is None else Stamp(*fields[0]), *fields[1:])

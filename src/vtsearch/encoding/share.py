@@ -7,7 +7,8 @@ any run with another number of workers, one included: what is saved is not encod
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from vtsearch.encoding.chunked_encoding import NoProgress
 from vtsearch.encoding.output import claimed, is_index, locked, refuse_existing
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from vtsearch.encoding.chunked_encoding import EncodingProgress, SavePolicy
 
 
-class EncodedShare(NamedTuple):
+@dataclass(frozen=True)
+class EncodedShare:
     """What a worker has done, and the index if it was the last one."""
 
     images: int
@@ -113,11 +115,11 @@ def _concluded(job: EncodingJob, description: Mapping[str, str], share: EncodedS
     """
     with claimed(job.target, overwrite=job.overwrite) as work:
         if not work.exists:  # another worker was quicker
-            return share._replace(missing=0)
+            return replace(share, missing=0)
         missing = len(job.ids) - work.saved()
         if missing > 0:
-            return share._replace(missing=missing)
-        return share._replace(missing=0, index=job.finish(work, description, NoProgress()))
+            return replace(share, missing=missing)
+        return replace(share, missing=0, index=job.finish(work, description, NoProgress()))
 
 
 def _refuse_another(job: EncodingJob) -> None:
