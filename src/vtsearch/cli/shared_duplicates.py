@@ -117,7 +117,7 @@ def _claimed(worker: Worker | None) -> ClaimedTasks:
     def tell(text: str) -> None:
         print(f"vtsearch deduplicate: {name}{text}", file=sys.stderr, flush=True)
 
-    return ClaimedTasks(*(worker or (0, 1)), tell)
+    return ClaimedTasks(*((0, 1) if worker is None else worker.pair), tell)
 
 
 @contextmanager
