@@ -14,8 +14,9 @@
 namespace vtsearch {
 namespace {
 
-// Buckets of a table, at most.
-constexpr std::size_t most_buckets = std::size_t{1} << 22;
+// Codes of a part of a table, about, which the first-level cache holds, and parts, at most.
+constexpr std::size_t items_per_part = 2048;
+constexpr std::size_t most_parts = 4096;
 
 // Codes of a large bucket from which its plan is made, at most.
 constexpr std::size_t sampled = 4096;
@@ -34,42 +35,79 @@ struct OwnedCodes {
   ItemCodes view() const { return {items.data(), codes.data()}; }
 };
 
-// Codes in the order of a hash of some of their bits.
+void copy_code(const std::uint8_t* from, std::size_t width, std::uint8_t* to) {
+  if (width == 8) {
+    std::memcpy(to, from, 8);
+  } else {
+    std::memcpy(to, from, width);
+  }
+}
+
+// Codes by a hash of some of their bits: first in parts, each of which is then sorted into buckets in the cache.
 class KeyTable {
  public:
-  KeyTable(CodeView codes, std::size_t padded) : codes_(codes), padded_(padded) {
-    const std::size_t buckets = std::bit_ceil(std::max<std::size_t>(codes.count, 1));
-    begins_.resize(std::min(buckets, most_buckets) + 1);
+  KeyTable(CodeView codes, std::size_t padded)
+      : codes_(codes),
+        padded_(padded),
+        parts_(std::min(std::bit_ceil(codes.count / items_per_part + 1), most_parts)),
+        buckets_(parts_ * std::bit_ceil(codes.count / parts_ + 1)),
+        begins_(parts_ + 1) {
     rows_.items.resize(codes.count);
     rows_.codes.resize(codes.count * padded);
   }
 
-  void sort(const Mask& mask, CancellationPoint& cancellation_point) {
-    std::fill(begins_.begin(), begins_.end(), 0u);
-    for (std::size_t i = 0; i < codes_.count; ++i) {
-      if (i % items_per_check == 0) cancellation_point();
-      ++begins_[bucket_of(i, mask)];
-    }
-    for (std::size_t b = 1; b < begins_.size(); ++b) begins_[b] += begins_[b - 1];
-    for (std::size_t i = codes_.count; i-- > 0;) {
-      if (i % items_per_check == 0) cancellation_point();
-      const std::size_t place = --begins_[bucket_of(i, mask)];
-      rows_.items[place] = static_cast<std::uint32_t>(i);
-      std::memcpy(rows_.codes.data() + place * padded_, codes_.code(i), codes_.width);
-    }
-  }
-
-  std::size_t buckets() const { return begins_.size() - 1; }
-  Range bucket(std::size_t b) const { return {begins_[b], begins_[b + 1]}; }
+  std::size_t parts() const { return parts_; }
+  Range part(std::size_t number) const { return {begins_[number], begins_[number + 1]}; }
+  std::size_t buckets_per_part() const { return buckets_ / parts_; }
   ItemCodes rows() const { return rows_.view(); }
 
+  void sort(const Mask& mask, CancellationPoint& cancellation_point) {
+    std::fill(begins_.begin(), begins_.end(), 0u);
+    const auto for_each = [&](auto&& visit) {
+      for (std::size_t i = codes_.count; i-- > 0;) {
+        if (i % items_per_check == 0) cancellation_point();
+        visit(i, bucket_of(codes_.code(i), mask) / buckets_per_part());
+      }
+    };
+    for_each([&](std::size_t, std::size_t number) { ++begins_[number]; });
+    for (std::size_t p = 1; p <= parts_; ++p) begins_[p] += begins_[p - 1];
+    for_each([&](std::size_t i, std::size_t number) {
+      const std::size_t place = --begins_[number];
+      rows_.items[place] = static_cast<std::uint32_t>(i);
+      copy_code(codes_.code(i), codes_.width, rows_.codes.data() + place * padded_);
+    });
+  }
+
+  // Sorts a part into its buckets, of which begins[b] is the first row.
+  void sort_part(std::size_t number, const Mask& mask, OwnedCodes& sorted, std::vector<std::uint32_t>& begins) const {
+    const Range rows = part(number);
+    sorted.items.resize(rows.count());
+    sorted.codes.resize(rows.count() * padded_);
+    begins.assign(buckets_per_part() + 1, 0u);
+    const auto for_each = [&](auto&& visit) {
+      for (std::size_t i = rows.end; i-- > rows.begin;) {
+        const std::uint8_t* code = rows_.codes.data() + i * padded_;
+        visit(i, code, bucket_of(code, mask) % buckets_per_part());
+      }
+    };
+    for_each([&](std::size_t, const std::uint8_t*, std::size_t bucket) { ++begins[bucket]; });
+    for (std::size_t b = 1; b < begins.size(); ++b) begins[b] += begins[b - 1];
+    for_each([&](std::size_t i, const std::uint8_t* code, std::size_t bucket) {
+      const std::size_t place = --begins[bucket];
+      sorted.items[place] = rows_.items[i];
+      copy_code(code, padded_, sorted.codes.data() + place * padded_);
+    });
+  }
+
  private:
-  std::size_t bucket_of(std::size_t item, const Mask& mask) const {
-    return bucket_of_key(key_of(codes_.code(item), mask.data(), codes_.width), buckets());
+  std::size_t bucket_of(const std::uint8_t* code, const Mask& mask) const {
+    return bucket_of_key(key_of(code, mask.data(), codes_.width), buckets_);
   }
 
   CodeView codes_;
   std::size_t padded_;
+  std::size_t parts_;
+  std::size_t buckets_;  // of all parts
   std::vector<std::uint32_t> begins_;
   OwnedCodes rows_;
 };
@@ -165,13 +203,18 @@ void unite_agreeing(const Kernels& kernels, CodeView codes, const std::vector<Ma
   for (const Mask& mask : masks) {
     table.sort(mask, here);
     const std::vector<Range> tasks =
-        runs_of(table.buckets(), items_per_task, [&](std::size_t b) { return table.bucket(b).count(); });
+        runs_of(table.parts(), items_per_task, [&](std::size_t part) { return table.part(part).count(); });
     parallel_for(tasks.size(), threads, cancellation, [&](std::size_t task, CancellationPoint& cancellation_point) {
       AgreeingUniter uniter(kernels, codes.width, radius, groups);
-      for (std::size_t b = tasks[task].begin; b < tasks[task].end; ++b) {
-        uniter.unite(table.rows(), table.bucket(b), mask, cancellation_point);
+      OwnedCodes sorted;
+      std::vector<std::uint32_t> begins;
+      for (std::size_t part = tasks[task].begin; part < tasks[task].end; ++part) {
+        table.sort_part(part, mask, sorted, begins);
+        for (std::size_t b = 0; b + 1 < begins.size(); ++b) {
+          uniter.unite(sorted.view(), {begins[b], begins[b + 1]}, mask, cancellation_point);
+        }
+        cancellation_point();
       }
-      cancellation_point();
     });
   }
 }

@@ -104,6 +104,8 @@ class Work:
         """Delete what killed runs of tasks left, once all are done."""
         for path in self.folder.glob(".*.tmp"):
             shutil.rmtree(path, ignore_errors=True)
+        for path in self.folder.glob(".*.lock"):
+            path.unlink(missing_ok=True)
 
 
 def save(folder: Path, **arrays: NDArray[Any]) -> None:
