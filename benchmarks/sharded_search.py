@@ -3,9 +3,11 @@
     python benchmarks/sharded_search.py --items 50000000 --folder large [--ray ADDRESS] [--json shards.json]
 
 Codes of 64 bits in clusters, without metadata and with default ids; every search is a scan. Each shard is one actor of
-one thread on a Ray cluster, by default one that is started on this machine; the index in this process has as many
-threads as there are shards, but no more than CPUs. Contenders take turns; the middle turn counts. Answers are compared
-with those of the index in this process, those of a small part of the codes with ``vtsearch.reference``.
+one thread on a Ray cluster, by default one that is started on this machine, or one thread of this process; the index in
+this process has as many threads as there are shards, but no more than CPUs. A process that scans more than 256 MiB of
+codes releases their pages as it goes on, and maps them again in the next search; one that scans less does not.
+Contenders take turns; the middle turn counts. Answers are compared with those of the index in this process, those of a
+small part of the codes with ``vtsearch.reference``.
 
 Where the time of a sharded search goes is measured by itself: an empty call to all actors, the same with the queries
 and an answer of the same size, the merge, the ids, and the scan of the slowest shard where it is.
@@ -82,12 +84,13 @@ def check(index):
     np.testing.assert_array_equal(found.distances, expected.distances)
 
 
-def compare(index, sharded, queries):
+def compare(index, sharded, local, queries):
     """Seconds of the index in this process and of each sharded one, in turns; answers must be equal."""
     count = len(queries)
     calls = {1: partial(index.search, queries, K, threads=1)}
     calls |= {threads: partial(index.search, queries, K, threads=threads) for threads in threads_beside(sharded)}
-    calls |= {f"{shards} shards": partial(each.search, queries, K) for shards, each in sharded.items()}
+    calls |= {f"{shards} shards on Ray": partial(each.search, queries, K) for shards, each in sharded.items()}
+    calls |= {f"{shards} shards in threads": partial(each.search, queries, K) for shards, each in local.items()}
     expected = calls[1]()
     times = {name: [] for name in calls}
     for _ in range(ROUNDS[count]):
@@ -129,17 +132,17 @@ def shard_views(index, state):
     return [index.between(start, stop) for start, stop in zip(state.cuts, state.cuts[1:], strict=False)]
 
 
-def report(index, sharded, counts):
+def report(index, sharded, local, counts):
     """Print the tables, and return the rows that ``scale_model.py --check`` predicts."""
     cpus, rows = available_cpus(), []
     print(f"\n{len(index):,} codes of {BITS} bits, k = {K}, {cpus} CPUs, one thread for each actor\n")
     told("queries", "what", "threads", "ms", "queries/s", "against the index with as many threads")
     told("---:", "---", "---:", "---:", "---:", "---:")
     for count in counts:
-        times = compare(index, sharded, queries_of(index, count))
+        times = compare(index, sharded, local, queries_of(index, count))
         for name, seconds in times.items():
             threads = name if isinstance(name, int) else min(int(name.split()[0]), cpus)
-            what = "index in this process" if isinstance(name, int) else f"{name} on Ray"
+            what = "index in this process" if isinstance(name, int) else name
             ratio = "" if isinstance(name, int) else f"{seconds / times[threads]:.2f}"
             told(str(count), what, str(threads), milliseconds(seconds), f"{count / seconds:,.0f}", ratio)
             shards, each = (0, threads) if isinstance(name, int) else (int(name.split()[0]), 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from vtsearch.index.view import GenerationGoneError
 
@@ -14,6 +14,8 @@ _POSITIONS = "mask", "exclude"
 """Arguments that name items by their positions."""
 
 Method = TypeVar("Method", bound="Callable[..., Any]")
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
 
 
 class HasStates(Protocol):
@@ -44,3 +46,8 @@ def of_state(method: Method) -> Method:
         return method(self.current, *args, **kwargs)
 
     return cast("Method", asked)
+
+
+def unbound(method: Callable[Concatenate[Any, Arguments], Answer]) -> Callable[Concatenate[Any, Arguments], Answer]:
+    """The same method, of any class for the types."""
+    return method

@@ -12,7 +12,7 @@ from vtsearch.index import Index
 from vtsearch.index.reading import Reading
 from vtsearch.index.view import GenerationGoneError
 from vtsearch.scale.actors import ActorShards
-from vtsearch.scale.asking import of_state
+from vtsearch.scale.asking import of_state, unbound
 from vtsearch.scale.sharded_state import ShardedState
 from vtsearch.scale.shards import LocalShards
 
@@ -161,10 +161,10 @@ class ShardedIndex(Reading):
     within = of_state(ShardedState.within)
     count = of_state(ShardedState.count)
     histogram = of_state(ShardedState.histogram)
-    rank = of_state(ShardedState.rank)
-    evaluate = of_state(ShardedState.evaluate)
-    deduplicate = of_state(ShardedState.deduplicate)
-    where = of_state(ShardedState.where)
+    rank = of_state(unbound(ShardedState.rank))
+    evaluate = of_state(unbound(ShardedState.evaluate))
+    deduplicate = of_state(unbound(ShardedState.deduplicate))
+    where = of_state(unbound(ShardedState.where))
 
     def add(
         self,
