@@ -185,7 +185,7 @@ def start_ray(address, cpus, stack):
     """Connect to a cluster, or start one whose nominal CPUs hold all actors at once; they do not work at once."""
     import ray  # noqa: PLC0415 (--help works without)
 
-    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # else others come first on a machine that is not idle
     options = {"num_cpus": cpus, "object_store_memory": 2**28} if address == "local" else {}
     ray.init(address, include_dashboard=False, log_to_driver=False, logging_level="error", **options)
     stack.callback(ray.shutdown)
