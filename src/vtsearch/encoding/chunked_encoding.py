@@ -11,7 +11,7 @@ import numpy as np
 
 from vtsearch.data.loading.tolerant_dataset import Fault, utf8_text
 from vtsearch.data.sources.file_facts import stamps
-from vtsearch.encoding.chunks import Chunk, gaps, images_digest
+from vtsearch.encoding.chunks import Chunk, SavedChunk, gaps, images_digest
 from vtsearch.encoding.encoder import CPU_SHAPE
 from vtsearch.encoding.work_folder import folder_identity
 from vtsearch.errors import VtsearchError
@@ -104,7 +104,7 @@ class ChunkedEncoding:
         self._root = self._images.root
         self._root_identity = None if self._root is None else folder_identity(self._root)
 
-    def run(self) -> list[Chunk]:
+    def run(self) -> list[SavedChunk]:
         """Encode what no earlier run has encoded; returns the chunks of all rows, in their order.
 
         Raises:
@@ -122,7 +122,7 @@ class ChunkedEncoding:
             chunks = chunks + self._encode(gap)
         return sorted(chunks, key=lambda chunk: chunk.start)
 
-    def _saved(self) -> list[Chunk]:
+    def _saved(self) -> list[SavedChunk]:
         """Chunks of an interrupted run whose images are as they were."""
         width, differing = -(-self._encoder.bits // 8), None
         if self._shared:
@@ -139,7 +139,7 @@ class ChunkedEncoding:
             self._progress.note(f"{changed:,} more codes are not used: among their images some have changed")
         return chunks
 
-    def _is_current(self, chunk: Chunk) -> bool:
+    def _is_current(self, chunk: SavedChunk) -> bool:
         """Whether a chunk is of the same image files as now, at the same rows."""
         if chunk.stop > len(self._ids) or (chunk.stop % CPU_SHAPE and chunk.stop < len(self._ids)):
             return False  # in the second case later images would stand elsewhere in their forward passes
@@ -147,7 +147,7 @@ class ChunkedEncoding:
         found = stamps(self._images.source, self._images.positions[chunk.start : chunk.stop].tolist())
         return images_digest((self._ids[row] for row in rows), found) == chunk.images
 
-    def _encode(self, rows: range) -> list[Chunk]:
+    def _encode(self, rows: range) -> list[SavedChunk]:
         """Encode and save consecutive rows; after an error or an interruption those before it are saved."""
         writer = _ChunkWriter(self._work, self._ids, rows.start, self._save)
         positions = self._images.positions[rows.start : rows.stop]
@@ -185,7 +185,7 @@ class _ChunkWriter:
         self._work, self._ids, self._start, self._save = work, ids, start, save
         self._pending: list[EncodedBatch] = []
         self._saved_at = time.monotonic()
-        self.chunks: list[Chunk] = []
+        self.chunks: list[SavedChunk] = []
 
     def add(self, batch: EncodedBatch) -> None:
         self._pending.append(batch)
@@ -205,7 +205,8 @@ class _ChunkWriter:
         faults = tuple(Fault(base + fault.row, fault.reason) for batch in self._pending for fault in batch.faults)
         chunk = Chunk(self._start, codes, faults, images_digest(names, before), facts)
         self._work.save(chunk)
-        self.chunks, self._pending, self._start = [*self.chunks, chunk], [], chunk.stop
+        self.chunks.append(chunk.saved)
+        self._pending, self._start = [], chunk.saved.stop
         self._saved_at = time.monotonic()
 
 
@@ -215,5 +216,5 @@ def describe_fault(ids: Sequence[str], fault: Fault) -> str:
     return reason if name in reason else f"{name}: {reason}"
 
 
-def _rows(chunks: Sequence[Chunk]) -> int:
-    return sum(len(chunk.codes) for chunk in chunks)
+def _rows(chunks: Sequence[SavedChunk]) -> int:
+    return sum(chunk.stop - chunk.start for chunk in chunks)

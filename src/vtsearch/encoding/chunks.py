@@ -10,7 +10,7 @@ import json
 import zipfile
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from vtsearch._atomic_io import write_file
 from vtsearch.data.loading.tolerant_dataset import Fault
 from vtsearch.data.sources.file_facts import FileFacts
 from vtsearch.data.sources.stamp import Stamp
+from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,6 +29,17 @@ if TYPE_CHECKING:
 
 SUFFIX = ".npz"
 DAMAGE = (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error)
+
+
+class SavedChunk(NamedTuple):
+    """What is kept in memory of a chunk whose file has the rest."""
+
+    start: int
+    stop: int
+    """The row after the last."""
+    faults: tuple[Fault, ...]
+    images: str
+    """``images_digest`` of the rows."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +57,9 @@ class Chunk:
     """Of the file of each row."""
 
     @property
-    def stop(self) -> int:
-        """The row after the last."""
-        return self.start + len(self.codes)
+    def saved(self) -> SavedChunk:
+        """What is kept in memory of it."""
+        return SavedChunk(self.start, self.start + len(self.codes), self.faults, self.images)
 
 
 def images_digest(ids: Iterable[str], stamps: Iterable[Stamp | None]) -> str:
@@ -71,7 +83,7 @@ def write_chunk(folder: Path, chunk: Chunk) -> None:
     write_file(folder / _name(chunk.start), content.getvalue())
 
 
-def read_chunks(folder: Path, width: int, rows: range | None = None) -> list[Chunk]:
+def read_chunks(folder: Path, width: int, rows: range | None = None) -> list[SavedChunk]:
     """All chunks in the order of their rows; files that are damaged or overlap with an earlier one are deleted.
 
     Args:
@@ -79,11 +91,11 @@ def read_chunks(folder: Path, width: int, rows: range | None = None) -> list[Chu
         width: bytes per code.
         rows: only the chunks that have some of these rows; no file of others is deleted.
     """
-    chunks: list[Chunk] = []
+    chunks: list[SavedChunk] = []
     for path in _of_rows(sorted(folder.iterdir()), rows):
         chunk = _read(path, width)
         if chunk is not None and not (chunks and chunk.start < chunks[-1].stop):
-            chunks.append(chunk)
+            chunks.append(chunk.saved)
         elif rows is None or path.name >= _name(rows.start):
             path.unlink(missing_ok=True)
     return [chunk for chunk in chunks if rows is None or chunk.stop > rows.start]
@@ -117,12 +129,24 @@ def saved_rows(folder: Path) -> int:
     return count
 
 
-def remove_chunk(folder: Path, chunk: Chunk) -> None:
+def load_chunk(folder: Path, saved: SavedChunk, width: int) -> Chunk:
+    """A chunk with its codes and facts.
+
+    Raises:
+        VtsearchError: its file was damaged or deleted since it was written or read.
+    """
+    chunk = _read(folder / _name(saved.start), width)
+    if chunk is None or chunk.saved != saved:
+        raise VtsearchError(f"{folder / _name(saved.start)}: damaged or deleted since; the same command continues")
+    return chunk
+
+
+def remove_chunk(folder: Path, chunk: SavedChunk) -> None:
     """Delete the file of a chunk."""
     (folder / _name(chunk.start)).unlink(missing_ok=True)
 
 
-def gaps(chunks: Sequence[Chunk], rows: range) -> list[range]:
+def gaps(chunks: Sequence[SavedChunk], rows: range) -> list[range]:
     """Those of consecutive rows that are in no chunk."""
     stops = [rows.start, *(chunk.stop for chunk in chunks)]
     starts = [*(chunk.start for chunk in chunks), rows.stop]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from functools import partial
 from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -13,25 +12,20 @@ import numpy as np
 from vtsearch._atomic_io import place_folder, swap_folder, temporary
 from vtsearch.data.loading.tolerant_dataset import utf8_text
 from vtsearch.data.skipped import SkippedImage, skipped_entry
-from vtsearch.data.sources.file_facts import columns_of
-from vtsearch.data.sources.image_source import classes_of, labels_of
 from vtsearch.encoding.chunked_encoding import ChunkedEncoding, NoProgress, SavePolicy, describe_fault
+from vtsearch.encoding.index_writer import IndexWriter, new_index
 from vtsearch.encoding.output import check_output, claimed, is_occupied, output_folder, refuse_existing
 from vtsearch.errors import VtsearchError
-from vtsearch.index import Index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from vtsearch.data.loading.tolerant_dataset import Fault
     from vtsearch.data.selection import ImageSelection
-    from vtsearch.data.sources.file_facts import FileFacts
     from vtsearch.encoding.batches import BatchEncoder
     from vtsearch.encoding.chunked_encoding import EncodingProgress
-    from vtsearch.encoding.chunks import Chunk
+    from vtsearch.encoding.chunks import SavedChunk
     from vtsearch.encoding.work_folder import WorkFolder
 
 
@@ -117,7 +111,7 @@ class EncodingJob(NamedTuple):
         fingerprints = encoder.fingerprints_of(images.source)
         return cls(encoder, images, ids, fingerprints, target, overwrite, strict, save or SavePolicy())
 
-    def chunks(self, work: WorkFolder, progress: EncodingProgress, rows: range | None = None) -> list[Chunk]:
+    def chunks(self, work: WorkFolder, progress: EncodingProgress, rows: range | None = None) -> list[SavedChunk]:
         """The chunks of all images, or of some rows whose worker this is; what is missing is encoded."""
         encoding = ChunkedEncoding(
             self.encoder,
@@ -144,38 +138,26 @@ class EncodingJob(NamedTuple):
             faults = [fault for chunk in chunks for fault in chunk.faults]
             _refuse_nothing_readable(self.ids, faults, work)
             skipped = [SkippedImage(utf8_text(self.ids[fault.row]), fault.reason) for fault in faults]
-            write = partial(
-                _write_readable,
-                chunks=chunks,
-                images=self.images,
-                bits=self.encoder.bits,
-                fingerprints=self.fingerprints,
-                description={**self.images.description, **description, **skipped_entry(skipped)},
-            )
+            about = {**self.images.description, **description, **skipped_entry(skipped)}
+            write = partial(self._write, chunks=chunks, work=work, description=about)
             _replace(self.target, work, write, self.overwrite)
         finally:
             work.remove_if_empty()
         return EncodedShard(len(self.ids) - len(faults), len(faults))
 
-
-def write_index(
-    folder: Path,
-    codes: NDArray[np.uint8],
-    images: ImageSelection,
-    *,
-    bits: int,
-    fingerprints: Mapping[str, str],
-    description: Mapping[str, str],
-    facts: Sequence[FileFacts | None] = (),
-) -> None:
-    """Create an index of codes (n, bytes) with the ids, labels, classes and files of their n images."""
-    source, positions = images.source, images.positions
-    with Index.create(
-        folder, bits, fingerprints=fingerprints, classes=classes_of(source), description=description
-    ) as index:
-        ids = [source.id(int(position)) for position in positions]
-        labels = labels_of(source)[positions] if images.labelled else None
-        index.add(codes, ids, labels, columns_of(facts))
+    def _write(
+        self, folder: Path, *, chunks: Sequence[SavedChunk], work: WorkFolder, description: Mapping[str, str]
+    ) -> None:
+        """Create the index of all images but those with a fault, a segment at a time."""
+        fingerprints = {**self.fingerprints} | ({} if self.images.split is None else {"split": self.images.split})
+        width = -(-self.encoder.bits // 8)
+        with new_index(folder, self.images, self.encoder.bits, fingerprints, description) as index:
+            writer = IndexWriter(index, self.images)
+            for chunk in work.load(chunks, width):
+                failed = np.isin(np.arange(len(chunk.codes)), [fault.row - chunk.start for fault in chunk.faults])
+                positions = self.images.positions[chunk.start : chunk.saved.stop]
+                writer.add(chunk.codes[~failed], positions[~failed], list(compress(chunk.facts, ~failed)))
+            writer.finish()
 
 
 def different_ids(images: ImageSelection) -> list[str]:
@@ -195,30 +177,6 @@ def _refuse_nothing_readable(ids: Sequence[str], faults: Sequence[Fault], work: 
         first = describe_fault(ids, faults[0])
         none = "" if len(ids) == 1 else f"none of the {len(ids):,} images could be read; the first: "
         raise VtsearchError(f"images: {none}{first}")
-
-
-def _write_readable(
-    folder: Path,
-    *,
-    chunks: Sequence[Chunk],
-    images: ImageSelection,
-    bits: int,
-    fingerprints: Mapping[str, str],
-    description: Mapping[str, str],
-) -> None:
-    """Create the index of all images but those with a fault."""
-    codes = np.concatenate([np.empty((0, -(-bits // 8)), np.uint8), *(chunk.codes for chunk in chunks)])
-    readable = np.ones(len(codes), dtype=bool)
-    readable[[fault.row for chunk in chunks for fault in chunk.faults]] = False
-    write_index(
-        folder,
-        codes[readable],
-        replace(images, positions=images.positions[readable]),
-        bits=bits,
-        fingerprints=dict(fingerprints) | ({} if images.split is None else {"split": images.split}),
-        description=description,
-        facts=list(compress((fact for chunk in chunks for fact in chunk.facts), readable)),
-    )
 
 
 def _replace(target: Path, work: WorkFolder, write: Callable[[Path], object], overwrite: bool) -> None:

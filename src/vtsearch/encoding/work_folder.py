@@ -8,11 +8,11 @@ import os
 from typing import TYPE_CHECKING
 
 from vtsearch._atomic_io import aside, create_file, write_file
-from vtsearch.encoding.chunks import Chunk, read_chunks, remove_chunk, saved_rows, write_chunk
+from vtsearch.encoding.chunks import Chunk, SavedChunk, load_chunk, read_chunks, remove_chunk, saved_rows, write_chunk
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
 FORMAT = 3
@@ -37,7 +37,7 @@ class WorkFolder:
             self.path / name for name in ("record.json", "result.json", "chunks")
         )
 
-    def open(self, fingerprints: Mapping[str, str], width: int) -> tuple[list[Chunk], str | None]:
+    def open(self, fingerprints: Mapping[str, str], width: int) -> tuple[list[SavedChunk], str | None]:
         """The codes that an interrupted run has left, if it had the same fingerprints; otherwise the folder is empty.
 
         Args:
@@ -59,7 +59,7 @@ class WorkFolder:
             write_file(self._record, json.dumps(record).encode())
         return read_chunks(self._chunks, width), differing
 
-    def join(self, fingerprints: Mapping[str, str], width: int, rows: range) -> list[Chunk]:
+    def join(self, fingerprints: Mapping[str, str], width: int, rows: range) -> list[SavedChunk]:
         """The codes of some rows, in a folder into which several processes write those of others.
 
         Args:
@@ -97,7 +97,15 @@ class WorkFolder:
         """Write a chunk, on disk to stay before this returns."""
         write_chunk(self._chunks, chunk)
 
-    def keep(self, chunks: list[Chunk], wanted: Callable[[Chunk], bool]) -> list[Chunk]:
+    def load(self, chunks: Iterable[SavedChunk], width: int) -> Iterator[Chunk]:
+        """Chunks with their codes and facts, one after the other.
+
+        Raises:
+            VtsearchError: a file that was damaged or deleted since.
+        """
+        return (load_chunk(self._chunks, chunk, width) for chunk in chunks)
+
+    def keep(self, chunks: list[SavedChunk], wanted: Callable[[SavedChunk], bool]) -> list[SavedChunk]:
         """The chunks that are wanted; the files of the others are deleted."""
         kept = []
         for chunk in chunks:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vtsearch.data.selection import ImageSelection
 from vtsearch.encoding.encoder import Encoder
-from vtsearch.encoding.shard import write_index
+from vtsearch.encoding.index_writer import IndexWriter, new_index
 from vtsearch.frameworks import FRAMEWORKS
 from vtsearch.models import write_model
 from vtsearch.reports import PicturedSide, ReportContext, retrieval_rows, spread_over_classes, write_report
@@ -82,14 +82,10 @@ def write_codes(
             ("database", sides.database, data.split.database),
         ):
             images = ImageSelection(data.source, positions, description | {"part": part} | notes.get(part, {}))
-            write_index(
-                fresh / part,
-                codes,
-                images,
-                bits=model.bits,
-                fingerprints=fingerprints,
-                description=images.description,
-            )
+            with new_index(fresh / part, images, model.bits, fingerprints, images.description) as index:
+                writer = IndexWriter(index, images)
+                writer.add(codes, positions)
+                writer.finish()
 
     replace_folder(run / files.CODES, write)
 
