@@ -41,6 +41,7 @@ CALLS = {
     "deduplicate by substrings": "duplicates.deduplicate(codes, 40, threads={threads})",
     "deduplicate against": "_native.nearest_below(*pair, limits + 120, True, {threads})",
     "deduplicate against, by substrings": "_native.nearest_below(queries, many, limits + 40, False, {threads})",
+    "forest of a partition": "_native.agreeing_forest(codes, np.zeros((1, 64), np.uint8), 120, {threads})",
     "diameters": "Duplicates(np.zeros(len(codes), int)).diameters(codes, threads={threads})",
     "bounded groups": "duplicates.deduplicate(codes, 512, max_diameter=256, threads={threads})",
     "tables": "MultiIndex(codes, tables=400, copies=False, threads={threads})",
