@@ -147,7 +147,8 @@ def report(index, sharded, local, counts):
             told(str(count), what, str(threads), milliseconds(seconds), f"{count / seconds:,.0f}", ratio)
             shards, each = (0, threads) if isinstance(name, int) else (int(name.split()[0]), 1)
             call = {"shards": shards, "threads": each, "queries": count, "items": len(index), "k": K}
-            rows.append({**call, "seconds": seconds})
+            if "threads" not in str(name):
+                rows.append({**call, "seconds": seconds})
     print("\nWhere the time goes, in ms\n")
     told("queries", "shards", *(parts := overhead(index, sharded[max(sharded)], queries_of(index, 1))))
     told(*["---:"] * (2 + len(parts)))
@@ -176,7 +177,8 @@ def main():
         sharded = {
             shards: stack.enter_context(ShardedIndex.open(folder, shards, ray="auto", cpus=1)) for shards in counts
         }
-        rows = report(index, sharded, QUERIES[:2] if args.quick else QUERIES)
+        local = {shards: stack.enter_context(ShardedIndex.open(folder, shards, threads=1)) for shards in counts[1:]}
+        rows = report(index, sharded, local, QUERIES[:2] if args.quick else QUERIES)
     if args.json is not None:
         args.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
 
