@@ -91,12 +91,6 @@ def read_apart(task: Any, number: int) -> TolerantBatch:
     return _joined(rows, found, whole.preprocessing.image_size)
 
 
-def cause_of(error: BaseException) -> BaseException:
-    """The error that code of ours raised on the cluster, of one that Ray raises for it here."""
-    cause = getattr(error, "cause", None) or error.__cause__
-    return error if cause is None else cause_of(cause)
-
-
 def _read(task: Task, row: int) -> TolerantBatch:
     """One image as a batch."""
     batch = TolerantDataset(task.source, task.positions[row : row + 1], task.preprocessing).__getitems__([0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +14,9 @@ from vtsearch.data.sources.image_source import pixel_rule_of
 from vtsearch.encoding.batches import EncodedBatch, StageSeconds
 from vtsearch.encoding.chunks import facts_of
 from vtsearch.encoding.encoder import Encoder
-from vtsearch.errors import require_extra
+from vtsearch.errors import VtsearchError, require_extra
 from vtsearch.models import HashModel, load_model
-from vtsearch.scale.apart import Attempts, Task, cause_of
+from vtsearch.scale.apart import Attempts, Task
 from vtsearch.scale.model_transfer import model_files, model_of
 from vtsearch.scale.stages import ImageReading, ModelRun, own_device
 
@@ -115,15 +116,16 @@ class RayEncoder:
         Raises:
             FileNotFoundError: a node does not see the folder of the images.
             OSError: an error of the system rather than of an image.
-            VtsearchError: nodes compute in different arithmetic.
+            VtsearchError: nodes compute in different arithmetic; an error of a model, such as too large a batch.
         """
         chosen = np.asarray(positions, dtype=np.int64)
         task = self._ray.put(Task(source, chosen, self._model.preprocessing, self._size, self._root))
         attempts = self._ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Attempts).remote()
         try:
             yield from map(_batch, self._rows(task, attempts, -(-len(chosen) // self._size)))
-        except self._ray.exceptions.RayTaskError as error:
-            raise cause_of(error) from error
+        except self._ray.exceptions.RayError as error:
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            raise VtsearchError(f"ray: {lines[-1] if lines else type(error).__name__}") from error
 
     def _rows(self, task: Any, attempts: Any, count: int) -> Iterator[dict[str, Any]]:
         """The batches in their order, as the models send them back."""
@@ -168,7 +170,9 @@ def _probe(files: dict[str, bytes], options: dict[str, Any]) -> tuple[str, int]:
 
 
 def _batch(row: dict[str, Any]) -> EncodedBatch:
-    """What the models send back, as encoders give it."""
+    """What the models send back, as encoders give it; raises the error that came in place of images."""
+    if row["error"]:
+        raise pickle.loads(bytes.fromhex(row["error"]))  # noqa: S301 (of our own processes)
     start, count = int(row["start"]), int(row["count"])
     faults = [Fault(int(at), str(reason)) for at, reason in json.loads(row["faults"])]
     facts = [facts_of(fields) for fields in json.loads(row["facts"])]

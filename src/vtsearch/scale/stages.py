@@ -7,12 +7,14 @@ and faults as JSON.
 from __future__ import annotations
 
 import json
+import pickle
 import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
-from vtsearch.data.loading.tolerant_dataset import TolerantDataset
+from vtsearch.data.loading.tolerant_dataset import TolerantBatch, TolerantDataset
 from vtsearch.encoding.encoder import Encoder
 from vtsearch.errors import VtsearchError, require_extra
 from vtsearch.scale.apart import check_root, read_apart
@@ -23,14 +25,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vtsearch.data.loading.tolerant_dataset import TolerantBatch
     from vtsearch.encoding.precision import Precision
     from vtsearch.scale.apart import Task
 
     Rows = dict[str, NDArray[Any]]
 
 
-MOST_ATTEMPTS = 3
+MOST_ATTEMPTS = 2
 """To read a batch at once; after so many ends of processes its images are read one by one."""
 
 
@@ -46,23 +47,29 @@ class ImageReading:
     def __call__(self, numbers: Rows) -> Rows:
         """The columns of the batch whose number is ``numbers["item"][0]``.
 
-        Raises:
-            FileNotFoundError: this node does not see the folder of all images.
-            OSError: an error of the system rather than of an image.
+        An error that is none of an image goes along as a column: of one that is raised, Ray keeps the text alone.
         """
-        number = int(numbers["item"][0])
+        try:
+            return columns_of(self._read(int(numbers["item"][0])), self._task.size)
+        except (OSError, VtsearchError) as error:
+            side = self._task.preprocessing.image_size
+            nothing = torch.zeros(0, 3, side, side, dtype=torch.uint8)
+            empty = TolerantBatch(nothing, torch.zeros(1, dtype=torch.int64), [], [], 0.0)
+            return {**columns_of(empty, self._task.size), "error": np.array([pickle.dumps(error).hex()])}
+
+    def _read(self, number: int) -> TolerantBatch:
         if require_extra("ray").get(self._attempts.begin.remote(number)) > MOST_ATTEMPTS:
-            return columns_of(read_apart(self._reference, number), self._task.size)
+            return read_apart(self._reference, number)
         batch = self._items.__getitems__(self._task.rows(number))
         if batch.faults:
             check_root(self._task.root)
-        return columns_of(batch, self._task.size)
+        return batch
 
 
 def columns_of(batch: TolerantBatch, size: int) -> Rows:
     """A batch that was read, as a row of the data between the stages; a short one is filled up to ``size``."""
     pixels = np.zeros((1, size, *batch.images.shape[1:]), dtype=np.uint8)
-    pixels[0, : len(batch.rows)] = batch.images.numpy()
+    pixels[0, : len(batch.images)] = batch.images.numpy()
     return {
         "start": batch.rows[:1].numpy(),
         "count": np.array([len(batch.rows)]),
@@ -70,6 +77,7 @@ def columns_of(batch: TolerantBatch, size: int) -> Rows:
         "faults": np.array([json.dumps([list(fault) for fault in batch.faults])]),
         "facts": np.array([json.dumps(batch.facts)]),
         "decode": np.array([batch.seconds]),
+        "error": np.array([""]),
     }
 
 
@@ -97,19 +105,14 @@ class ModelRun:
     def __call__(self, batch: Rows) -> Rows:
         """The same batch with codes in place of pixels."""
         began, count = time.perf_counter(), int(batch["count"][0])
-        pixels = torch_of(batch["pixels"][0, :count])
+        pixels = torch.tensor(batch["pixels"][0, :count])  # a copy: nobody may change what Ray shares
         codes = np.zeros((batch["pixels"].shape[1], -(-self._encoder.bits // 8)), dtype=np.uint8)
         codes[:count] = self._encoder.encode_pixels(pixels)
         ended, before = time.perf_counter(), self._ended
         self._ended = ended
-        kept = {name: batch[name] for name in ("start", "count", "faults", "facts", "decode")}
+        kept = {name: batch[name] for name in ("start", "count", "faults", "facts", "decode", "error")}
         waited = 0.0 if before is None else began - before
         return {**kept, "codes": codes[None], "model": np.array([ended - began]), "waiting": np.array([waited])}
-
-
-def torch_of(pixels: NDArray[np.uint8]) -> Any:
-    """Pixels, which Ray shares between processes and nobody may change, as a tensor of their own."""
-    return require_extra("torch").tensor(pixels)
 
 
 def own_device() -> str:
