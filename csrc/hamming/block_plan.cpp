@@ -5,7 +5,6 @@
 #include <limits>
 #include <numeric>
 
-#include "hamming/bucket_uniter.h"
 #include "hamming/code_keys.h"
 
 namespace vtsearch {
@@ -13,6 +12,11 @@ namespace {
 
 // Sets of blocks of a plan, at most, unless the fewest blocks have more.
 constexpr double most_sets = 1000;
+
+// Times in units of a comparison of a pair in a scan, measured on one core: sorting a code into the table of a set, and
+// comparing two codes of a bucket.
+constexpr double item_of_set = 1700.0;
+constexpr double pair_of_set = 2.0;
 
 double binomial(std::size_t n, std::size_t k) {
   double ways = 1;
@@ -73,12 +77,12 @@ double share_of_equal_keys(CodeView sample, const Mask& mask, std::vector<std::u
 double time_of(const BlockPlan& plan, CodeView sample, std::size_t count, double most,
                CancellationPoint& cancellation_point) {
   const auto n = static_cast<double>(count);
-  double time = binomial(plan.blocks.size(), plan.chosen) * n * item_of_table;
+  double time = binomial(plan.blocks.size(), plan.chosen) * n * item_of_set;
   std::vector<std::uint64_t> keys;
   if (time >= most) return most;
   for (const Mask& set : plan.sets()) {
     cancellation_point();
-    time += n * n / 2 * share_of_equal_keys(sample, set, keys) * pair_in_small_bucket;
+    time += n * n / 2 * share_of_equal_keys(sample, set, keys) * pair_of_set;
     if (time >= most) return most;
   }
   return time;
