@@ -3,10 +3,11 @@
     python benchmarks/scale_model.py --markdown                          # the tables of docs/scale.md
     python benchmarks/scale_model.py --write                             # and puts them there
     python benchmarks/scale_model.py --measure here.json --actors        # the figures of this machine
-    python benchmarks/scale_model.py --check shards.json --figures here.json --cores 2
+    python benchmarks/scale_model.py --check shards.json --figures here.json
 
-``--check`` compares predictions with what ``benchmarks/sharded_search.py --json shards.json`` measured. The model knows
-how many cores there are: shards that share them are no faster than one that has them all.
+``--check`` compares predictions with what ``benchmarks/sharded_search.py --json shards.json`` measured. Shards that
+share cores are no faster than one that has them all, and two threads of one core are less than two cores: how much all
+threads do, against one, is a figure of the machine.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ GIGA = 1e9
 class Machine:
     """What shards stand on. A core is a thread of the processor, as clouds sell it and as the figures were measured."""
 
-    cores: int
+    cores: float
+    """Of two threads that share a core each is a part of one."""
     memory: float = 256.0
     """GB."""
     bandwidth: float = 300.0
@@ -59,7 +61,7 @@ class Layout:
     nodes: int = 1
 
     @property
-    def cores(self) -> int:
+    def cores(self) -> float:
         """That scan at the same time: shards share those of their machine."""
         there = self.machine.cores * self.nodes
         wanted = there if self.threads is None else max(self.shards, 1) * self.threads
@@ -198,7 +200,7 @@ def main() -> None:
     )
     parser.add_argument("--check", type=Path, metavar="FILE", help="what sharded_search.py --json has written")
     parser.add_argument("--figures", type=Path, metavar="FILE", help="of --measure, instead of those of the documents")
-    parser.add_argument("--cores", type=int, default=2, help="of the machine of --check, which all shards share")
+    parser.add_argument("--cores", type=float, help="that the shards of --check share; by default what was measured")
     parser.add_argument("--bandwidth", type=float, help="GB/s of its memory; by default the measured one")
     args = parser.parse_args()
     if args.measure is not None:
@@ -212,7 +214,7 @@ def main() -> None:
 
         print(markdown(figures) if args.markdown else write(figures))
     if args.check is not None:
-        machine = Machine(args.cores, bandwidth=args.bandwidth or figures["memory"])
+        machine = Machine(args.cores or figures["speedup"], bandwidth=args.bandwidth or figures["memory"])
         print(check(figures, args.check, machine))
 
 
