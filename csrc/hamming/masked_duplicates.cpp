@@ -18,6 +18,9 @@ namespace {
 constexpr std::size_t items_per_part = 2048;
 constexpr std::size_t most_parts = 4096;
 
+// Buckets up to this size are compared at once: to make a plan would take as long.
+constexpr std::size_t unplanned_bucket = 8192;
+
 // Codes of a large bucket from which its plan is made, at most.
 constexpr std::size_t sampled = 4096;
 
@@ -124,7 +127,7 @@ class AgreeingUniter {
   // Unites the near codes of a bucket that agree in the bits of the mask.
   void unite(ItemCodes rows, Range bucket, const Mask& mask, CancellationPoint& cancellation_point) {
     if (bucket.count() < 2) return;
-    if (bucket.count() <= small_bucket) return pairs_.unite(rows, bucket, cancellation_point);
+    if (bucket.count() <= unplanned_bucket) return pairs_.unite(rows, bucket, cancellation_point);
     std::vector<std::pair<std::uint64_t, std::uint32_t>> order;
     order.reserve(bucket.count());
     for (std::size_t i = bucket.begin; i < bucket.end; ++i) {
@@ -148,7 +151,7 @@ class AgreeingUniter {
     cancellation_point();
     if (are_one_group(alike)) return;
     if (varying_bits(alike) <= radius_) return unite_all(alike);
-    if (all.count() > small_bucket) {
+    if (all.count() > unplanned_bucket) {
       const OwnedCodes sample = sample_of(alike);
       const CodeView codes{sample.codes.data(), sample.items.size(), padded_};
       const BlockPlan plan = plan_blocks(codes, all.count(), radius_, cancellation_point);

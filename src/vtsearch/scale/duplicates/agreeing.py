@@ -41,6 +41,9 @@ class Partition:
 
     def forests(self, sets: Codes, conditions: tuple[Condition, ...] = ()) -> Iterator[NDArray[np.int64]]:
         """Of the near codes that meet some conditions and agree in one of some sets of bits: (n, 2) positions each."""
+        if not conditions:  # a task for them all: they are few enough
+            yield self._forest(sets, ())
+            return
         count = sum(len(codes) for codes, _ in self._selected(conditions))
         finer = sets if count <= self.limit else self._finer(sets, count, conditions)
         if _bits(finer) == _bits(sets):  # they are few enough, or as equal as different codes can be
