@@ -244,8 +244,9 @@ def _of_parser(
             continue
         flag = max(action.option_strings, key=len, default="")
         name = flag or action.dest
-        if flag:
+        if flag and action.nargs != "?":  # which may stand alone
             yield Mistake(command, name, "no value", (*_without(base, flag), flag))
+        if flag:
             yield Mistake(command, name, "an unknown spelling", (*_without(base, flag), f"{flag}x", "1"), f"{flag}x")
         for what in values:
             if what in FILES[1:] and not _takes_text(action):
