@@ -25,6 +25,8 @@ BYTES = 8
 RESULT = 12
 """Bytes of a result: its distance and its position."""
 GIGA = 1e9
+RELEASED = 2**28
+"""Bytes of codes of one process, from which on they leave memory as a scan goes on."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,15 @@ class Layout:
 
 
 def scan_seconds(figures: Figures, search: Search, layout: Layout) -> float:
-    """Until all shards have scanned their part: bound by comparisons, or by reading the codes."""
+    """Until all shards have scanned their part: bound by comparisons, or by reading the codes.
+
+    A process with more than 256 MiB of codes releases their pages as it goes, and maps them again at the next scan.
+    """
+    mine = search.items * BYTES / max(layout.shards, 1)
+    again = mine / 1e6 * figures["remap"] / 1e3 if mine > RELEASED else 0.0
     compared = search.queries * search.items / figures.pairs(search.queries) / layout.cores
     read = search.items * BYTES / (GIGA * layout.machine.bandwidth * layout.nodes)
-    return max(compared, read)
+    return max(compared, read) + again
 
 
 def overhead_seconds(figures: Figures, search: Search, shards: int) -> dict[str, float]:

@@ -35,6 +35,18 @@ def figures():
     return Figures.documented()
 
 
+@pytest.fixture
+def kept(figures):
+    """Figures of processes that release no pages."""
+    return Figures({name: figures[name] for name in SOURCES} | {"remap": 0.0})
+
+
+def test_a_process_with_many_codes_maps_them_again(figures, kept):
+    for items, again in ((30e6, 0.0), (50e6, 400 * figures["remap"] / 1e3)):
+        with_pages, without = (scan_seconds(each, Search(1, items), Layout(Machine(1))) for each in (figures, kept))
+        assert with_pages - without == pytest.approx(again)
+
+
 def test_the_tables_of_the_page_are_what_the_script_writes(figures):
     page = PAGE.read_text()
     assert {found[2] for found in BLOCK.finditer(page)} == set(BLOCKS)
@@ -82,15 +94,15 @@ def test_speeds_between_measured_batches_lie_between_them(figures):
     )
 
 
-def test_shards_that_share_cores_are_no_faster(figures):
+def test_shards_that_share_cores_are_no_faster(kept):
     machine = Machine(cores=2)
     alone, one, two, four = (
-        scan_seconds(figures, SEARCH, Layout(machine, shards, threads))
+        scan_seconds(kept, SEARCH, Layout(machine, shards, threads))
         for shards, threads in ((0, None), (1, 1), (2, 1), (4, 1))
     )
     assert one == pytest.approx(2 * two)
     assert two == four == alone
-    assert latency(figures, SEARCH, Layout(machine, 4)) > latency(figures, SEARCH, Layout(machine, 0))
+    assert latency(kept, SEARCH, Layout(machine, 4)) > latency(kept, SEARCH, Layout(machine, 0))
 
 
 def test_nodes_share_the_scan(figures):
@@ -98,9 +110,9 @@ def test_nodes_share_the_scan(figures):
     assert one == pytest.approx(4 * four)
 
 
-def test_few_queries_are_bound_by_memory(figures):
+def test_few_queries_are_bound_by_memory(kept):
     machine = Machine(cores=1000, bandwidth=100.0)
-    assert scan_seconds(figures, Search(1, 1e9), Layout(machine)) == pytest.approx(8e9 / 100e9)
+    assert scan_seconds(kept, Search(1, 1e9), Layout(machine)) == pytest.approx(8e9 / 100e9)
 
 
 def test_each_shard_adds_a_call_a_transfer_and_a_part_of_the_merge(figures):
@@ -115,10 +127,10 @@ def test_results_are_no_more_than_a_shard_has_items(figures):
     assert few == all_
 
 
-def test_nodes_for_a_rate_of_queries(figures):
+def test_nodes_for_a_rate_of_queries(kept):
     machine = Machine(cores=64)
-    expected = 1e5 * 1e9 / figures.pairs(64) / 64
-    assert nodes_for(figures, 1e5, 1e9, 64, machine) == pytest.approx(expected)
+    expected = 1e5 * 1e9 / kept.pairs(64) / 64
+    assert nodes_for(kept, 1e5, 1e9, 64, machine) == pytest.approx(expected)
 
 
 def test_photographs_take_what_their_pixels_and_their_number_do(figures):
