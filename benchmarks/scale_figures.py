@@ -73,7 +73,7 @@ SOURCES = {
     "scan_1024": _row("scan, 1,024 queries", "Gpairs/s", "1,024 queries"),
     "memory": _row("scan, memory read", "GB/s", "codes read by all threads of the machine, 1 query"),
     "remap": _row(
-        "scan, pages mapped again", "ms/MB", "mapping codes again that a process has released, beyond 256 MiB"
+        "scan, pages mapped again", "ms/MB", "mapping codes again that were released, beyond 256 MiB"
     ),
     "speedup": _row("scan, all threads, times one", "", "what all threads of that machine do, against one, 64 queries"),
     "call": _row("search, call in this process", "ms", "a search of few codes in this process"),
