@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from vtsearch.index import Index
     from vtsearch.index.where import Params
     from vtsearch.metrics import Normalizer
-    from vtsearch.ranking import Ranking
     from vtsearch.scale.questions import Question
     from vtsearch.scale.shards import Shards
 
@@ -79,7 +78,7 @@ class ShardedState(IndexView):
         weights: ArrayLike | None = None,
         progress: Callable[[int, int], object] | None = None,
         bits: int | None = None,
-    ) -> Ranking:
+    ) -> ranking.Ranking:
         """The k nearest items of each query as positions, without their ids; with weights, as ``vtsearch.rank``.
 
         Raises:
