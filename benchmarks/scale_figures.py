@@ -72,9 +72,7 @@ SOURCES = {
     "scan_64": _row("scan, 64 queries", "Gpairs/s", "64 queries"),
     "scan_1024": _row("scan, 1,024 queries", "Gpairs/s", "1,024 queries"),
     "memory": _row("scan, memory read", "GB/s", "codes read by all threads of the machine, 1 query"),
-    "remap": _row(
-        "scan, pages mapped again", "ms/MB", "mapping codes again that were released, beyond 256 MiB"
-    ),
+    "remap": _row("scan, pages mapped again", "ms/MB", "mapping codes again that were released, beyond 256 MiB"),
     "speedup": _row("scan, all threads, times one", "", "what all threads of that machine do, against one, 64 queries"),
     "call": _row("search, call in this process", "ms", "a search of few codes in this process"),
     "merge": _row("merge, a result", "ns", "merging rankings, for each result that a shard gives"),

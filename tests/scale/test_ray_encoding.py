@@ -222,6 +222,9 @@ def test_a_node_without_the_images_is_an_error(cluster, model, photos, tmp_path)
 def test_arguments(cluster, model, tmp_path):
     from vtsearch.scale.encoding import RayEncoder
 
+    assert RayEncoder(model, decoders=2, models=1).remarks == ()
+    (remark,) = RayEncoder(model, decoders=20, models=30).remarks
+    assert remark.endswith(" of 50 processes: others wait until it has more")
     for name in ("batch_size", "decoders", "models"):
         with pytest.raises(ValueError, match=f"{name}: expected at least 1, got 0"):
             RayEncoder(model, **{name: 0})

@@ -169,7 +169,7 @@ def _encoder(args: Namespace, images: ImageSelection) -> Encoder | RayEncoder:
     from vtsearch.scale.encoding import RayEncoder
 
     connect(args.ray)
-    return RayEncoder(
+    encoder = RayEncoder(
         args.model,
         device=args.device,
         precision=args.precision,
@@ -178,6 +178,8 @@ def _encoder(args: Namespace, images: ImageSelection) -> Encoder | RayEncoder:
         models=args.models,
         root=images.root,
     )
+    show_remarks("encode", encoder.remarks)
+    return encoder
 
 
 def _encode(args: Namespace, encoder: Encoder | RayEncoder, images: ImageSelection, save: SavePolicy) -> None:

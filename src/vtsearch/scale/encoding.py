@@ -81,9 +81,22 @@ class RayEncoder:
         self._on_gpus = gpus > 0 and device != "cpu"
         self._models = models or (gpus if self._on_gpus else max(cpus // 2, 1))
         self._decoders = decoders or max(cpus - (0 if self._on_gpus else self._models), 1)
+        self._cpus_each = 1.0 if cpus > 1 else 0.5  # one has both stages
+        self._free = {"CPU": cpus / self._cpus_each, "GPU": gpus}
         self._options: dict[str, Any] = {"device": device, "precision": precision, "batch_size": batch_size}
         self._files = self._ray.put(model_files(self._model))
         self._arithmetic, self._size = self._asked()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """A sentence for each kind of resource of which the cluster has too few by now."""
+        wanted = {"CPU": self._decoders + (0 if self._on_gpus else self._models)}
+        wanted |= {"GPU": self._models} if self._on_gpus else {}
+        return tuple(
+            f"the cluster has {kind}s for {self._free[kind]:.0f} of {count} processes: others wait until it has more"
+            for kind, count in wanted.items()
+            if count > self._free[kind]
+        )
 
     @property
     def model(self) -> HashModel:
@@ -141,7 +154,7 @@ class RayEncoder:
             batch_size=1,
             fn_constructor_args=([task], attempts),
             compute=data.ActorPoolStrategy(size=self._decoders),
-            num_cpus=1,
+            num_cpus=self._cpus_each,
         )
         encoded = read.map_batches(
             ModelRun,
@@ -153,9 +166,9 @@ class RayEncoder:
         )
         yield from encoded.iter_rows()
 
-    def _share(self) -> dict[str, int]:
+    def _share(self) -> dict[str, float]:
         """What Ray reserves for a model."""
-        return {"num_cpus": 0, "num_gpus": 1} if self._on_gpus else {"num_cpus": 1}
+        return {"num_cpus": 0, "num_gpus": 1} if self._on_gpus else {"num_cpus": self._cpus_each}
 
     def _asked(self) -> tuple[str, int]:
         """The arithmetic, and the images of a batch, of an encoder on a node such as the models have."""
