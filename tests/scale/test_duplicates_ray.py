@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 
 import numpy as np
 import psutil
@@ -20,8 +21,7 @@ from vtsearch.index import Index
 from vtsearch.scale.duplicates import RayTasks, SpanPart, deduplicate
 from vtsearch.scale.duplicates.job import bytes_of_item
 
-pytest.importorskip("ray")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray")]
 
 CODES = seeded_near_duplicates(7, 6000, 64)
 MEMORY = 1500 * bytes_of_item(8)
