@@ -53,6 +53,7 @@ def no_token(monkeypatch):
         (["--shards", "2"], "shards: expected --ray beside it"),
         (["--cpus", "2"], "cpus: expected --ray beside it"),
         (["--ray", "--shards", "0"], "shards: expected at least 1, got 0"),
+        (["--ray", "--shards", "5000"], "shards: expected at most 4096, got 5000"),
         (["--ray", "--replicas", "0"], "replicas: expected at least 1, got 0"),
         (
             ["--ray", "--workers", "2"],

@@ -204,6 +204,8 @@ def test_arguments_of_open(tmp_path):
     for arguments, error, message in (
         ({"paths": []}, ValueError, "paths: expected at least one folder of an index, got none"),
         ({"shards": 0}, ValueError, "shards: expected at least 1, got 0"),
+        ({"shards": 10**12}, ValueError, "shards: expected at most 4096, got 1000000000000"),
+        ({"replicas": 65}, ValueError, "replicas: expected at most 64, got 65"),
         ({"shards": 1.5}, TypeError, r"shards: expected an int, got 1\.5"),
         ({"replicas": 0}, ValueError, "replicas: expected at least 1, got 0"),
         ({"replicas": 2}, ValueError, "replicas, name: expected an address of a Ray cluster beside them, got ray=None"),

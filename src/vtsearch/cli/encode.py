@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vtsearch._atomic_io import write_file
+from vtsearch._validate import whole_number
 from vtsearch.cli.cluster import add_ray_argument, add_worker_argument, own_device, worker_of
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import EncodingReport, show_remarks
@@ -42,6 +43,9 @@ Where the output is an index of these images, new and changed ones are encoded, 
 A file that was renamed keeps its code; a URL is not fetched again.
 
 Processes that torchrun starts, or --worker numbers, encode a new index together (docs/scale.md)."""
+
+MOST_PROCESSES = 65_536
+"""Of one stage of an encoding."""
 
 LONGEST_PAUSE = 86_400
 """Seconds between two looks at the images."""
@@ -148,8 +152,8 @@ def _check(args: Namespace, worker: Worker | None) -> None:
         number = getattr(args, name)
         if number is not None and args.ray is None:
             raise ValueError(f"{name}: expected --ray beside it, got none")
-        if number is not None and number < 1:
-            raise ValueError(f"{name}: expected at least 1, got {number}")
+        if number is not None:
+            whole_number(name, number, 1, MOST_PROCESSES)
     for name in ("ray", "watch", "keep_missing"):
         if worker is not None and getattr(args, name):
             flag = f"--{name.replace('_', '-')}"

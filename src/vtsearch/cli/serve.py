@@ -139,8 +139,10 @@ def _engines(args: Namespace) -> Callable[[], Engine] | None:
         return None
     if args.workers > 1:
         raise ValueError("workers: expected one server beside --ray, whose actors scan; start others at other ports")
-    shards = whole_number("shards", SHARDS if args.shards is None else args.shards, 1)
-    replicas = whole_number("replicas", 1 if args.replicas is None else args.replicas, 1)
+    from vtsearch.scale.shards import MOST_REPLICAS, MOST_SHARDS
+
+    shards = whole_number("shards", SHARDS if args.shards is None else args.shards, 1, MOST_SHARDS)
+    replicas = whole_number("replicas", 1 if args.replicas is None else args.replicas, 1, MOST_REPLICAS)
     require_extra("ray")
     from vtsearch.scale.serving import ShardEngine
 

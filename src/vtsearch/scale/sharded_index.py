@@ -14,7 +14,7 @@ from vtsearch.index.view import GenerationGoneError
 from vtsearch.scale.actors import ActorShards
 from vtsearch.scale.asking import of_state, unbound
 from vtsearch.scale.sharded_state import ShardedState
-from vtsearch.scale.shards import LocalShards
+from vtsearch.scale.shards import MOST_REPLICAS, MOST_SHARDS, LocalShards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -91,12 +91,12 @@ class ShardedIndex(Reading):
         Args:
             paths: folders of indexes whose codes belong together: of one length, model and preprocessing, with labels
                 of one form. On a cluster every node that has a shard sees them at the same absolute paths.
-            shards: how many, at least 1.
+            shards: how many, from 1 to 4,096.
             threads: of one question to one shard, at most. By default an actor uses as many as its ``cpus``, and
                 shards in this process share its CPUs.
             ray: address of a Ray cluster, whose actors are the shards; "auto" finds it, as for ``connect``. None
                 means threads of this process.
-            replicas: actors of each shard, which share the questions; if one dies the others answer.
+            replicas: actors of each shard, up to 64, which share the questions; if one dies the others answer.
             cpus: that Ray reserves for each actor.
             timeout: seconds that a question waits for a shard of which no actor is alive, until one is started again.
             name: of actors that stay when this process ends, and that other processes find by this name. By default
@@ -113,8 +113,8 @@ class ShardedIndex(Reading):
         folders = [paths] if isinstance(paths, str) or hasattr(paths, "__fspath__") else list(paths)
         if not folders:
             raise ValueError("paths: expected at least one folder of an index, got none")
-        count = whole_number("shards", shards, 1)
-        copies = whole_number("replicas", replicas, 1)
+        count = whole_number("shards", shards, 1, MOST_SHARDS)
+        copies = whole_number("replicas", replicas, 1, MOST_REPLICAS)
         most = None if threads is None else whole_number("threads", threads, 1)
         indexes = [Index.open(Path(folder)) for folder in folders]
         if ray is None:

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from vtsearch.scale.questions import Question
 
 
+MOST_SHARDS = 4096
+"""Each is a thread or a process."""
+
+MOST_REPLICAS = 64
+
+
 class Shards(Protocol):
     """A fixed number of shards, which are told with each question which items they are."""
 
