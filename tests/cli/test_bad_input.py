@@ -307,7 +307,7 @@ COMMANDS = [
     Mistake("a picture of a code", "search " + "0" * 16 + " --index index --picture a.png", "say where its images"),
     Mistake("a server of nothing", "serve nowhere --port 0", "nowhere: no such index"),
     Mistake("a server at no port", "serve index --port 99999", "port: expected at most 65535, got 99999"),
-    Mistake("a server for all without a token", "serve index --host 0.0.0.0", r"token: expected one for 0\.0\.0\.0"),
+    Mistake("a server for all without a token", "serve index --host 0.0.0.0", r"token: expected one for --host 0"),
     Mistake("a server of a model that is not there", "serve index --port 0 --model nowhere", "nowhere: no such model"),
     Mistake("a server that may and may not", "serve index --writable --read-only", "read_only: expected one of"),
     Mistake("images that are not there", "encode photos --model model --output new", "images: .*photos"),

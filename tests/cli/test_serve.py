@@ -41,11 +41,11 @@ def no_token(monkeypatch):
         (["--max-upload", "0"], "max_upload: expected at least 1, got 0"),
         (
             ["--host", "0.0.0.0"],
-            "token: expected one for 0.0.0.0, which other machines reach (--token or VTSEARCH_TOKEN)",
+            "token: expected one for --host 0.0.0.0, which other machines reach (--token or VTSEARCH_TOKEN)",
         ),
         (
             ["--host", "::"],
-            "token: expected one for ::, which other machines reach (--token or VTSEARCH_TOKEN)",
+            "token: expected one for --host ::, which other machines reach (--token or VTSEARCH_TOKEN)",
         ),
         (["--writable", "--read-only"], "read_only: expected one of --writable and --read-only, got both"),
         (["--workers", "0"], "workers: expected at least 1, got 0"),

@@ -45,6 +45,12 @@ def test_an_explanation_is_that_of_one_process(index, capsys):
     assert "explain: expected an index that this process searches, got a sharded one" in capsys.readouterr().err
 
 
+def test_a_condition_for_no_item_at_all(index, capsys):
+    assert main(["evaluate", "--queries", str(index), "--database", str(index), "--where", "number < 0"]) == 2
+    expected = "where: expected a condition that holds for at least one item, got 'number < 0'"
+    assert expected in capsys.readouterr().err
+
+
 def test_a_number_of_shards_that_is_none(index, capsys):
     assert main(["search", "1/0", "--index", str(index), "--shards", "0"]) == 2
     assert "shards: expected at least 1, got 0" in capsys.readouterr().err

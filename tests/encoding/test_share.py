@@ -236,6 +236,7 @@ def test_the_command_of_each_worker_says_what_is_missing(tiny_model, photos, tmp
         (["--worker", "0/2", "--watch", "5"], "watch: expected no --watch for worker 0/2 of an encoding, got one"),
         (["--worker", "0/2", "--ray"], "ray: expected no --ray for worker 0/2 of an encoding, got one"),
         (["--worker", "0/2", "--keep-missing"], "keep_missing: expected no --keep-missing for worker 0/2"),
+        (["--failures", "nowhere/at/all"], "failures: expected a file in a folder that exists, got 'nowhere/at/all'"),
         (["--models", "2"], "models: expected --ray beside it, got none"),
         (["--ray", "--decoders", "0"], "decoders: expected at least 1, got 0"),
     ],

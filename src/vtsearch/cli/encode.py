@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from vtsearch._atomic_io import write_file
 from vtsearch._validate import whole_number
 from vtsearch.cli.cluster import add_ray_argument, add_worker_argument, own_device, worker_of
+from vtsearch.cli.output import check_output_file
 from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import EncodingReport, show_remarks
 from vtsearch.data.selection import Part, select_images
@@ -148,6 +149,7 @@ def _check(args: Namespace, worker: Worker | None) -> None:
     """
     if args.watch is not None and not 0 < args.watch <= LONGEST_PAUSE:
         raise ValueError(f"watch: expected seconds above 0 and up to {LONGEST_PAUSE:,}, got {args.watch}")
+    check_output_file("failures", args.failures)
     for name in ("decoders", "models"):
         number = getattr(args, name)
         if number is not None and args.ray is None:

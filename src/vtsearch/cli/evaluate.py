@@ -102,6 +102,8 @@ def run(argv: list[str]) -> int:
     )
     refuse_mixing(both)
     mask = None if args.where is None else matching(both.database, args.where)
+    if mask is not None and not mask.any():
+        raise ValueError(f"where: expected a condition that holds for at least one item, got {args.where!r}")
     pair = both.prefixes(args.bits).masked(mask)
     others = None if args.against is None else open_others(args.against, pair).masked(mask)
     exclude = excluded_positions(pair, args.exclude)

@@ -83,7 +83,9 @@ def run(argv: list[str]) -> int:
 
     address = Address(args.host, args.port)
     if token is None and not address.is_local:
-        raise ValueError(f"token: expected one for {args.host}, which other machines reach (--token or VTSEARCH_TOKEN)")
+        raise ValueError(
+            f"token: expected one for --host {args.host}, which other machines reach (--token or VTSEARCH_TOKEN)"
+        )
     if args.writable and args.read_only:
         raise ValueError("read_only: expected one of --writable and --read-only, got both")
     tell = _teller(args.open, token)
