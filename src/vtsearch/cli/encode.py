@@ -203,6 +203,7 @@ def _encode(args: Namespace, encoder: Encoder | RayEncoder, images: ImageSelecti
             description=_made_by(args, encoder),
             progress=progress,
         )
+    _write_failures(args)
     print(progress.summary(), file=sys.stderr)
     _report(args, encoder, images, encoded)
 
@@ -225,6 +226,8 @@ def _encode_share(
             description=_made_by(args, encoder),
             progress=progress,
         )
+    if share.index is not None:
+        _write_failures(args)
     print(f"worker {worker}: {progress.summary()}", file=sys.stderr)
     if share.index is not None:
         _report(args, encoder, images, share.index)
@@ -241,7 +244,7 @@ def _made_by(args: Namespace, encoder: Encoder | RayEncoder) -> dict[str, str]:
 
 def _report(args: Namespace, encoder: Encoder | RayEncoder, images: ImageSelection, encoded: EncodedShard) -> None:
     """Say what a new index has."""
-    _tell_failures(args, encoded.skipped, len(images.positions))
+    _warn_of_skipped(args, encoded.skipped, len(images.positions))
     made_by = f"model {encoder.model.fingerprint()[:12]}, {encoder.arithmetic}"
     print(f"{args.output}: {encoded.items:,} codes of {encoder.bits} bits, {made_by}", flush=True)
 
@@ -264,18 +267,22 @@ def _update(
         )
     if quietly and update.is_idle:
         return
-    _tell_failures(args, update.skipped, len(images.positions))
+    _write_failures(args)
+    _warn_of_skipped(args, update.skipped, len(images.positions))
     numbers = update._asdict()
     del numbers["skipped"]
     print(f"{args.output}: {', '.join(f'{number:,} {name}' for name, number in numbers.items())}", flush=True)
 
 
-def _tell_failures(args: Namespace, skipped: int, images: int) -> None:
-    """Warn of images that could not be read, and write their file."""
+def _write_failures(args: Namespace) -> None:
+    """Write the file of the images that could not be read, if one is wanted."""
     if args.failures is not None:
         with Index.open(args.output) as index:
             lines = [json.dumps(failure._asdict(), ensure_ascii=False) for failure in skipped_images(index)]
         write_file(Path(args.failures), "".join(f"{line}\n" for line in lines).encode())
+
+
+def _warn_of_skipped(args: Namespace, skipped: int, images: int) -> None:
     if skipped:
         print(
             f"vtsearch encode: {skipped:,} of {images:,} images could not be read and are not "
