@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from vtsearch.index import Index
     from vtsearch.scale.shards import Shards
 
-ANSWER_SECONDS = 15.0
-"""For a shard of which no actor is alive: less than a server waits for an answer."""
+ANSWER_SECONDS = 7.0
+"""For a shard of which no actor is alive; with the time until that is certain, less than a server waits."""
 
 
 class ScannedState(ShardedState):
