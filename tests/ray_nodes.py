@@ -51,6 +51,10 @@ class RayNodes:
         _kill(process)
         self.nodes.remove(process)
 
+    def processes(self, title):
+        """The processes on these nodes in whose title or command a text is; other tests may have a cluster too."""
+        return [each for node in self.nodes for each in _family(node) if title in _title(each)]
+
     def stop(self):
         """End all nodes."""
         for process in self.nodes[::-1]:
@@ -97,12 +101,24 @@ def _end_with_us():
 
 def _kill(process):
     """Kill a program and the programs that it started, which Ray gives process groups of their own."""
+    for each in _family(process):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
+    process.wait()
+
+
+def _family(process):
+    """A program and those that it started, and they in turn."""
     with contextlib.suppress(psutil.NoSuchProcess):
         program = psutil.Process(process.pid)
-        for each in [program, *program.children(recursive=True)]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                each.kill()
-    process.wait()
+        return [program, *program.children(recursive=True)]
+    return []
+
+
+def _title(process):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline())
+    return ""
 
 
 def alive_nodes(address):

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from index_files import files_of
 from PIL import Image
 
 from vtsearch._atomic_io import writer_lock
@@ -32,18 +33,6 @@ class Stop(NoProgress):
 
     def advance(self, images, seconds):
         raise KeyboardInterrupt
-
-
-def files_of(folder):
-    """The bytes of all files of an index but its SQLite file, in the order of segments; and what that file says."""
-    with Index.open(folder) as index:
-        index.verify()
-        segments = [
-            (folder / subfolder / name).read_bytes()
-            for segment in index.segments
-            for subfolder, name in segment.files.items()
-        ]
-        return segments, index.fingerprints, index.description, index.classes
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
+from index_files import files_of
 from thorough import amount
 
 from vtsearch.cli import main
@@ -62,14 +62,6 @@ def whole(command, tmp_path_factory):
     return folder
 
 
-def files_of(folder):
-    """The bytes of all files of an index but its SQLite file, and what that says of images, model and classes."""
-    with Index.open(folder) as index:
-        index.verify()
-        files = [folder / subfolder / name for segment in index.segments for subfolder, name in segment.files.items()]
-        return [file.read_bytes() for file in files], index.fingerprints, index.description, index.classes
-
-
 def start(*arguments, **options):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **options}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -84,13 +76,6 @@ def await_codes(folder, files):
         time.sleep(0.02)
 
 
-def processes(word):
-    """Processes whose title or command has a word."""
-    return [
-        each for each in psutil.process_iter(["cmdline"]) if any(word in part for part in each.info["cmdline"] or ())
-    ]
-
-
 def test_a_cluster_encodes_while_a_process_a_node_and_the_driver_are_killed(ray_cluster, command, whole, tmp_path):
     output = tmp_path / "index"
     arguments = ["-m", "vtsearch", *command, "--output", str(output), "--ray", ray_cluster.address]
@@ -98,7 +83,7 @@ def test_a_cluster_encodes_while_a_process_a_node_and_the_driver_are_killed(ray_
     extra = ray_cluster.add_node()
     driver = start(*arguments)
     await_codes(output, 2)
-    processes("MapBatches(ModelRun)")[0].kill()
+    ray_cluster.processes("MapBatches(ModelRun)")[0].kill()
     await_codes(output, 4)
     ray_cluster.kill_node(extra)
     await_codes(output, 6)
@@ -138,7 +123,7 @@ def test_shards_answer_as_one_index_while_an_actor_is_killed(ray_cluster, whole)
         expected = index.search(queries, 20), index.evaluate(queries, labels, 100), index.deduplicate(6)
         near = index.within(queries, 12)
     with ShardedIndex.open(whole, 4, ray=ray_cluster.address, cpus=0.2) as sharded:
-        processes("ray::Shard")[0].kill()
+        ray_cluster.processes("ray::Shard")[0].kill()
         found = sharded.search(queries, 20), sharded.evaluate(queries, labels, 100), sharded.deduplicate(6)
         again = sharded.within(queries, 12)
     assert np.array_equal(found[0].distances, expected[0].distances)

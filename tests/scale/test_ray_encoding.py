@@ -10,9 +10,9 @@ import sys
 import time
 
 import numpy as np
-import psutil
 import pytest
 import torch
+from index_files import files_of
 from PIL import Image
 
 from vtsearch.data.selection import select_images, select_source
@@ -58,38 +58,16 @@ def cluster(ray_cluster):
     return ray_cluster
 
 
-def files_of(folder):
-    """The bytes of all files of an index but its SQLite file, in the order of segments; and what that file says."""
-    with Index.open(folder) as index:
-        index.verify()
-        segments = [
-            (folder / subfolder / name).read_bytes()
-            for segment in index.segments
-            for subfolder, name in segment.files.items()
-        ]
-        return segments, index.fingerprints, index.description, index.classes
-
-
 class At(NoProgress):
     """Does something once, after some batches."""
 
     def __init__(self, batches, act):
-        self._left, self._act, self.seconds = batches, act, []
+        self._left, self._act = batches, act
 
     def advance(self, images, seconds):
-        self.seconds.append(seconds)
         self._left -= 1
         if self._left == 0:
             self._act()
-
-
-def processes(name):
-    """The processes of a stage."""
-    return [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if any(f"MapBatches({name})" in word for word in process.info["cmdline"] or ())
-    ]
 
 
 def slowed(photos):
@@ -131,7 +109,7 @@ def test_all_processes_of_a_stage_work(cluster, model, photos):
     encoder, images = RayEncoder(model, batch_size=16, decoders=1, models=2), select_images([str(photos)])
     for batch in encoder.batches(slowed(photos), images.positions):
         for name, found in seen.items():
-            found |= {process.pid for process in processes(name)}
+            found |= {process.pid for process in cluster.processes(f"MapBatches({name})")}
         assert min(batch.seconds) >= 0
     assert {name: len(found) for name, found in seen.items()} == {"ImageReading": 1, "ModelRun": 2}
 
@@ -166,7 +144,7 @@ def test_a_process_that_is_killed_costs_time_alone(cluster, model, photos, whole
     from vtsearch.scale.encoding import RayEncoder
 
     def kill():
-        (killed, *_) = processes(stage)
+        (killed, *_) = cluster.processes(f"MapBatches({stage})")
         killed.kill()
 
     images = select_source(slowed(photos), name="photos")

@@ -8,9 +8,7 @@ import signal
 import time
 import urllib.error
 import urllib.request
-from contextlib import suppress
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 from serving import make_photos, server_of
@@ -66,31 +64,26 @@ def test_the_page_and_the_api_over_actors(ray_cluster, folder):
         assert server.log == ""
 
 
-def shard_processes():
-    """The processes of all actors: nodes start them, not the server."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        with suppress(OSError):
-            if folder.name.isdecimal() and folder.joinpath("cmdline").read_bytes().startswith(b"ray::Shard"):
-                found.append(int(folder.name))
-    return found
-
-
-def started(count, before):
+def started(cluster, count, before):
     """The processes of some new actors, once they have started; ``before``: those that there were."""
     deadline = time.monotonic() + 30
-    while len(found := sorted({*shard_processes()} - {*before})) < count:
+    while len(found := sorted({*shard_processes(cluster)} - {*before})) < count:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     return found
 
 
+def shard_processes(cluster):
+    """The processes of all actors: nodes start them, not the server."""
+    return [process.pid for process in cluster.processes("ray::Shard")]
+
+
 def test_an_actor_that_is_killed_is_awaited_or_its_replica_answers(ray_cluster, folder):
     words = ["--ray", ray_cluster.address, "--shards", 2, "--replicas", 2, "--cpus", 0.2]
-    before = shard_processes()
+    before = shard_processes(ray_cluster)
     with server_of(folder, *words) as server:
         expected = search(server, QUERIES[0])
-        os.kill(started(4, before)[0], signal.SIGKILL)
+        os.kill(started(ray_cluster, 4, before)[0], signal.SIGKILL)
         for _ in range(20):
             assert search(server, QUERIES[0]) == expected
         assert server.end() == 0
@@ -98,10 +91,10 @@ def test_an_actor_that_is_killed_is_awaited_or_its_replica_answers(ray_cluster, 
 
 def test_an_answer_without_a_shard_is_a_problem(ray_cluster, folder):
     words = ["--ray", ray_cluster.address, "--shards", 2, "--cpus", 0.2]
-    before = shard_processes()
+    before = shard_processes(ray_cluster)
     with server_of(folder, *words) as server:
         assert len(search(server, QUERIES[0])["results"]) == 257
-        processes = started(2, before)
+        processes = started(ray_cluster, 2, before)
         for pid in processes:
             os.kill(pid, signal.SIGSTOP)
         try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from vtsearch._validate import whole_number
 from vtsearch.cli.cluster import add_ray_argument
 from vtsearch.cli.parser import CommandParser
+from vtsearch.cli.sharding import SHARDS
 from vtsearch.errors import require_extra
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ LARGEST_PORT = 65_535
 MOST_WORKERS = 256
 DECODERS = 2
 """Processes that decode pictures, in all; each server has one at least."""
-SHARDS = 4
-"""Of each index, by default."""
 PASSES = 2
 """At once where actors scan: while one answer is on its way, the next question is asked."""
 WORKER = "vtsearch.cli.serve_worker"
@@ -51,7 +50,7 @@ def parser() -> CommandParser:
     command.add_argument("--port", type=int, default=8000, help="port to listen at; 0 takes a free one")
     command.add_argument("--workers", type=int, default=1, help="server processes behind the port")
     add_ray_argument(command, "let actors scan the codes")
-    command.add_argument("--shards", type=int, help="parts of each index that actors scan; by default 4")
+    command.add_argument("--shards", type=int, help=f"parts of each index that actors scan; by default {SHARDS}")
     command.add_argument("--replicas", type=int, help="actors of each part; by default 1")
     command.add_argument("--cpus", type=float, help="that Ray reserves for each actor; by default 1")
     command.add_argument("--open", action="store_true", help="open the page in a browser")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vtsearch.scale import ShardedIndex
 
 SHARDS = 4
+"""Of an index on a cluster, by default."""
 
 
 def add_shard_arguments(command: CommandParser) -> None:

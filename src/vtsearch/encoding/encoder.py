@@ -119,11 +119,7 @@ class Encoder:
 
     def fingerprints_by(self, rule: PixelRule) -> dict[str, str]:
         """Identity of the codes of images whose pixels are read by a rule: "upright" or "published"."""
-        return {
-            "model": self._model.fingerprint(),
-            "preprocessing": self._model.preprocessing.fingerprint(rule),
-            "arithmetic": self._arithmetic,
-        }
+        return code_fingerprints(self._model, rule, self._arithmetic)
 
     def query_fingerprints(self, indexed: Mapping[str, str]) -> dict[str, str]:
         """Identity of the codes of your own images as queries of an index with these fingerprints.
@@ -179,16 +175,18 @@ class Encoder:
         began = time.perf_counter()
         for batch in self._loads(items, len(chosen)):
             loaded = time.perf_counter()
-            codes = pack(self._forward(self._of_pixels, batch.images))
+            codes = self.encode_pixels(batch.images)
             encoded = time.perf_counter()
             seconds = StageSeconds(batch.seconds, encoded - loaded, loaded - began)
             yield EncodedBatch(batch.rows.numpy(), codes, batch.faults, batch.facts, seconds)
             began = time.perf_counter()
 
     def encode_pixels(self, pixels: Tensor) -> NDArray[np.uint8]:
-        """(b, bytes) codes of preprocessed images, uint8 (b, 3, image_size, image_size), as ``batches`` gives them."""
-        with self._evaluating():
-            return pack(self._forward(self._of_pixels, pixels))
+        """(b, bytes) codes of preprocessed images, uint8 (b, 3, image_size, image_size), as ``batches`` gives them.
+
+        It is called within ``evaluating``.
+        """
+        return pack(self._forward(self._of_pixels, pixels))
 
     def features(
         self, images: Images, positions: Positions | None = None, *, progress: Progress | None = None
@@ -240,11 +238,11 @@ class Encoder:
         size = self._loaded
         batches = [list(range(start, min(start + size, count))) for start in range(0, count, size)]
         workers = 0 if len(batches) == 1 else self._workers  # starting processes takes longer than one batch
-        with self._evaluating():
+        with self.evaluating():
             yield from build_loader(items, batches, device=self._device, workers=workers)
 
     @contextmanager
-    def _evaluating(self) -> Iterator[None]:
+    def evaluating(self) -> Iterator[None]:
         """The model on the encoder's device and in mode eval."""
         was_training = self._model.training
         self._model.to(self._device).eval()
@@ -267,6 +265,12 @@ class Encoder:
             with torch.inference_mode(), autocast(self._device, self._arithmetic):
                 outputs.append(function(filled.to(self._device, non_blocking=True)).float()[: len(part)].cpu())
         return torch.cat(outputs).numpy()
+
+
+def code_fingerprints(model: HashModel, rule: PixelRule, arithmetic: Arithmetic) -> dict[str, str]:
+    """Identity of the codes of a model, of pixels read by a rule and in an arithmetic, wherever they are made."""
+    preprocessing = model.preprocessing.fingerprint(rule)
+    return {"model": model.fingerprint(), "preprocessing": preprocessing, "arithmetic": arithmetic}
 
 
 def _source(images: Images) -> ImageItems:

@@ -13,7 +13,7 @@ from vtsearch.data.loading.tolerant_dataset import Fault
 from vtsearch.data.sources.image_source import pixel_rule_of
 from vtsearch.encoding.batches import EncodedBatch, StageSeconds
 from vtsearch.encoding.chunks import facts_of
-from vtsearch.encoding.encoder import Encoder
+from vtsearch.encoding.encoder import Encoder, code_fingerprints
 from vtsearch.errors import VtsearchError, require_extra
 from vtsearch.models import HashModel, load_model
 from vtsearch.scale.apart import Attempts, Task
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vtsearch.data.sources.image_source import ImageItems
-    from vtsearch.encoding.precision import Precision
+    from vtsearch.encoding.precision import Arithmetic, Precision
 
 MOST_BLOCKS = 20_000
 """Of the work of one encoding: Ray keeps a record of each."""
@@ -109,7 +109,7 @@ class RayEncoder:
         return self._model.bits
 
     @property
-    def arithmetic(self) -> str:
+    def arithmetic(self) -> Arithmetic:
         """bf16 or fp32: the precision as resolved on a node."""
         return self._arithmetic
 
@@ -120,8 +120,7 @@ class RayEncoder:
 
     def fingerprints_of(self, source: ImageItems) -> dict[str, str]:
         """Identity of the codes of a source, as of ``Encoder``."""
-        preprocessing = self._model.preprocessing.fingerprint(pixel_rule_of(source))
-        return {"model": self._model.fingerprint(), "preprocessing": preprocessing, "arithmetic": self._arithmetic}
+        return code_fingerprints(self._model, pixel_rule_of(source), self._arithmetic)
 
     def batches(self, source: ImageItems, positions: Sequence[int] | NDArray[np.int64]) -> Iterator[EncodedBatch]:
         """Codes batch by batch, as of ``Encoder.batches``.
@@ -170,14 +169,14 @@ class RayEncoder:
         """What Ray reserves for a model."""
         return {"num_cpus": 0, "num_gpus": 1} if self._on_gpus else {"num_cpus": self._cpus_each}
 
-    def _asked(self) -> tuple[str, int]:
+    def _asked(self) -> tuple[Arithmetic, int]:
         """The arithmetic, and the images of a batch, of an encoder on a node such as the models have."""
         probe = self._ray.remote(**self._share())(_probe)
-        arithmetic, size = self._ray.get(probe.remote(self._files, self._options))
-        return str(arithmetic), int(size)
+        found: tuple[Arithmetic, int] = self._ray.get(probe.remote(self._files, self._options))
+        return found
 
 
-def _probe(files: dict[str, bytes], options: dict[str, Any]) -> tuple[str, int]:
+def _probe(files: dict[str, bytes], options: dict[str, Any]) -> tuple[Arithmetic, int]:
     encoder = Encoder(model_of(files), **{**options, "device": options["device"] or own_device()})
     return encoder.arithmetic, encoder.images_per_batch
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import pickle
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,6 +101,8 @@ class ModelRun:
             raise VtsearchError(
                 f"precision: expected {arithmetic} on every node, got {self._encoder.arithmetic}; name one of them"
             )
+        self._evaluating = ExitStack()  # as long as this process lives, rather than for each batch
+        self._evaluating.enter_context(self._encoder.evaluating())
         self._ended: float | None = None
 
     def __call__(self, batch: Rows) -> Rows:
