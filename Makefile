@@ -17,7 +17,7 @@ test: $(VENV)/.package $(VENV)/.test
 
 # All tests; make test-all MARKED=slow runs those that make test left out.
 test-all: $(VENV)/.package $(VENV)/.test $(VENV)/.cluster
-	$(PYTEST) -m "$(MARKED)"
+	$(PYTEST) -m "$(MARKED)" --durations 40
 
 # Fifteen minutes; make bench QUICK=1 runs the same on tiny codes.
 bench: $(VENV)/.package $(VENV)/.test $(VENV)/.bench

@@ -12,7 +12,11 @@ import socket
 import subprocess
 import sys
 
-SECONDS = 900
+SECONDS = 300
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",  # processes that are started again may find the dead ones' addresses
+}
 
 
 def start(node, *words, count=2, port, environment=None, options=()):
@@ -24,7 +28,7 @@ def start(node, *words, count=2, port, environment=None, options=()):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "NODE": str(node)} | (environment or {}),
+        env=os.environ | ENVIRONMENT | {"NODE": str(node)} | (environment or {}),
     )
 
 
@@ -42,7 +46,12 @@ def run(*words, environment=None, options=(), own=()):
         start(node, *words, *(own if node else ()), port=port, environment=environment, options=options)
         for node in range(2)
     ]
-    output = [agent.communicate(timeout=SECONDS)[0] for agent in agents]
+    try:
+        output = [agent.communicate(timeout=SECONDS)[0] for agent in agents]
+    finally:
+        for agent in agents:
+            agent.terminate()
+            agent.communicate()
     return [agent.returncode for agent in agents], output
 
 
@@ -56,7 +65,7 @@ def launch(processes, *words, environment=None):
         text=True,
         check=False,
         timeout=SECONDS,
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | (environment or {}),
+        env=os.environ | ENVIRONMENT | (environment or {}),
     )
     return ended.returncode, ended.stdout
 
