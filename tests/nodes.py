@@ -50,9 +50,18 @@ def run(*words, environment=None, options=(), own=()):
         output = [agent.communicate(timeout=SECONDS)[0] for agent in agents]
     finally:
         for agent in agents:
-            agent.terminate()
-            agent.communicate()
+            end(agent)
     return [agent.returncode for agent in agents], output
+
+
+def end(agent):
+    """Let an agent end its process, or kill it if it does not within seconds."""
+    agent.terminate()
+    try:
+        agent.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        agent.kill()
+        agent.communicate()
 
 
 def launch(processes, *words, environment=None):

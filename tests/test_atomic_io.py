@@ -166,6 +166,25 @@ def test_a_file_behind_a_symbolic_link_is_replaced_and_the_link_kept(tmp_path):
     assert (tmp_path / "there" / "a.json").read_bytes() == b"new"
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_or_a_device_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    before = sorted(tmp_path.iterdir())
+    for name in ("pipe", "link"):
+        with pytest.raises(OSError, match="expected a regular file"):
+            write_file(tmp_path / name, b"content")
+        with (
+            pytest.raises(OSError, match="expected a regular file"),
+            placed_file(tmp_path / name, overwrite=True) as file,
+        ):
+            file.write_bytes(b"content")
+        with pytest.raises(NotADirectoryError, match="expected a folder"), replaced_folder(tmp_path / name):
+            pass
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert sorted(path for path in tmp_path.iterdir() if path.suffix != ".lock") == before
+
+
 def test_an_error_names_the_file(tmp_path):
     with pytest.raises(OSError, match="No such file") as failed:
         write_file(tmp_path / "nowhere" / "a.json", b"")

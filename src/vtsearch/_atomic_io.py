@@ -39,10 +39,12 @@ def write_file(path: Path, content: bytes) -> None:
     The file has the permissions of any new file (the umask). Leftovers of killed writers of this file are deleted.
 
     Raises:
-        OSError: a disk that is full or refuses; names the file, whose old content is intact.
+        OSError: a disk that is full or refuses, or a device, pipe or socket of that name; names the file, whose old
+            content is intact.
     """
     path = resolved(path)
     try:
+        _check_replaceable(path)
         _remove_dead_files(path)
         _write_beside(path, content)
         sync_folder(path.parent)
@@ -77,11 +79,12 @@ def placed_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
 
     Raises:
         FileExistsError: it exists, and ``overwrite`` is false; it is as it was.
-        OSError: a disk that is full or refuses; the old file is intact.
+        OSError: a disk that is full or refuses, or a device, pipe or socket of that name; the old file is intact.
     """
     path = resolved(path) if overwrite else path
     fresh = None
     try:
+        _check_replaceable(path)
         _remove_dead_files(path)
         with _written_file(path, Path.replace if overwrite else _give_free_name) as (fresh, _):
             yield fresh
@@ -126,8 +129,11 @@ def swap_folder(fresh: Path, folder: Path) -> None:
     old folder is renamed to ``.NAME.old`` for an instant: ``recover_folder`` renames it back after a kill.
 
     Raises:
+        NotADirectoryError: something else stands there; it is as it was.
         OSError: a disk that refuses; the old folder is in its place.
     """
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "expected a folder", str(folder))
     _flush(fresh)
     if not os.path.lexists(folder):
         fresh.rename(folder)
@@ -248,6 +254,12 @@ def sync_folder(folder: Path) -> None:
         raise OSError(error.errno, error.strerror, str(folder)) from error
     finally:
         os.close(descriptor)
+
+
+def _check_replaceable(path: Path) -> None:
+    """A rename would put a file in the place of a device, a pipe or a socket, for every process of the machine."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "expected a regular file", str(path))
 
 
 def _write_beside(path: Path, content: bytes, give_name: Callable[[Path, Path], object] = Path.replace) -> None:

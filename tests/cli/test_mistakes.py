@@ -74,8 +74,8 @@ def test_a_process_answers_as_the_function_does(place, monkeypatch):
     compared = 0
     for mistake in list(mistakes.generate((), mistakes.FEW))[::25]:
         expected = mistakes.run(mistake, place)
-        if expected.code == 0:
-            continue  # no mistake: the program would train, or serve until it is killed
+        if mistake.command == "serve" and expected.code == 0:
+            continue  # no mistake: the program would serve until it is killed
         done = subprocess.run(
             [sys.executable, "-m", "vtsearch", *mistake.argv],
             cwd=place,

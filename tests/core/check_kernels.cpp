@@ -3,6 +3,7 @@
 // operations compared.
 //
 //   check_kernels [lengths] [blocks] [threads]      runs all parts, or only those named
+//   VTSEARCH_EVERY=5 check_kernels lengths          takes one problem in five
 #include <algorithm>
 #include <cstddef>
 #include <cstdio>
@@ -31,10 +32,17 @@ std::vector<const Kernels*> chosen_kernels() {
   return {runnable_kernels().begin(), runnable_kernels().end()};
 }
 
+// One problem in how many is taken.
+std::size_t chosen_step() {
+  const char* every = std::getenv("VTSEARCH_EVERY");
+  return every == nullptr ? 1 : std::strtoull(every, nullptr, 10);
+}
+
 // The chosen kernel tables, with the number of operations compared for each.
 class Contenders {
  public:
   void check(const Shape& shape, const std::vector<Options>& variants) {
+    if (number_++ % every_ != 0) return;
     const Problem problem(shape);
     const Checks checks(problem);
     for (const Options& options : variants) {
@@ -54,6 +62,8 @@ class Contenders {
   }
 
  private:
+  std::size_t every_ = chosen_step();
+  std::size_t number_ = 0;  // of the next problem
   std::vector<const Kernels*> kernels_ = chosen_kernels();
   std::vector<std::size_t> counts_ = std::vector<std::size_t>(kernels_.size(), 0);
 };

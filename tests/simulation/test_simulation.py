@@ -17,6 +17,8 @@ from thorough import EVERYTHING, amount
 
 REGRESSIONS = [(5, 29), (15, 60), (1098, 160), (1100, 11), (1342, 32)]
 """Seeds and steps that once found a mistake in the index."""
+RARE = {"segments_never_joined": 161}
+"""Mistakes that many seeds do not find, and one that does."""
 
 
 def simulated(seeds: range, steps: int) -> Counts:
@@ -26,9 +28,9 @@ def simulated(seeds: range, steps: int) -> Counts:
     return counts
 
 
-def found(seeds: int, steps: int) -> str:
+def found(seeds: range, steps: int) -> str:
     """The first violation that some seeds find; empty if there is none."""
-    for seed in range(seeds):
+    for seed in seeds:
         try:
             simulate(seed, steps)
         except Violation as error:
@@ -59,14 +61,15 @@ QUICK = [mistake for mistake in MISTAKES if mistake.__name__ in ("codes_not_sync
 @pytest.mark.parametrize("mistake", QUICK)
 def test_the_simulator_finds_a_mistake(mistake, monkeypatch):
     mistake(monkeypatch)
-    assert found(10, STEPS)
+    assert found(range(10), STEPS)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_the_simulator_finds_every_mistake(mistake, monkeypatch):
     mistake(monkeypatch)
-    message = found(200, STEPS)
+    first = RARE.get(mistake.__name__, 0)
+    message = found(range(amount(first, 0), 200), STEPS)
     print(f"\n{mistake.__name__}: {message}")  # noqa: T201
     assert message
 
