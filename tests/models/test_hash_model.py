@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def pictures(count=3):
     return [Image.fromarray(random.integers(256, size=(20 + i, 30, 3), dtype=np.uint8)) for i in range(count)]
 
 
-@pytest.mark.parametrize("head", ["tokens", "cls"])
+@pytest.mark.parametrize("head", ["tokens", "cls", "cls+patches"])
 def test_images_become_features(head):
     model = build(head=head)
     assert model.bits == 12
@@ -57,6 +58,14 @@ def test_the_class_token_head_sees_the_class_token_alone():
     changed = torch.cat([tokens[:, :1], torch.randn(2, 4, 192)], dim=1)
     assert torch.equal(head(tokens), head(changed))
     assert sum(parameter.numel() for parameter in head.parameters()) == 192 * 12 + 12
+
+
+@pytest.mark.parametrize(("backbone", "prefix"), [(NAME, 1), ("vit_small_patch16_dinov3", 5)])
+def test_a_head_sees_class_token_and_patches_and_no_registers(backbone, prefix):
+    head = build(backbone=backbone, head="cls+patches").head
+    tokens = torch.randn(2, prefix + 4, head.outer.in_features // 2)
+    both = torch.cat([tokens[:, 0], tokens[:, prefix:].mean(dim=1)], dim=1)
+    torch.testing.assert_close(head(tokens), both @ head.outer.weight.T + head.outer.bias)
 
 
 @pytest.mark.parametrize("head", ["tokens", "cls"])
@@ -112,6 +121,13 @@ def test_the_published_dropout_spares_the_attention():
     block = build(backbone_dropout=0.1).backbone.blocks[0]
     assert block.mlp.drop1.p == block.mlp.drop2.p == 0.1
     assert block.attn.proj_drop.p == 0.0
+
+
+def test_stochastic_depth_grows_with_depth():
+    blocks = build(drop_path=0.2).backbone.blocks
+    shares = [getattr(block.drop_path1, "drop_prob", 0.0) for block in blocks]
+    np.testing.assert_allclose(shares, np.linspace(0, 0.2, len(blocks)), atol=1e-7)
+    assert build().backbone.blocks[-1].drop_path1.__class__.__name__ == "Identity"
 
 
 def test_preprocessing_is_the_backbones_or_the_published_one():
@@ -171,9 +187,12 @@ def test_an_unreachable_hub_says_what_to_do(monkeypatch, tmp_path):
     assert "\n" not in str(error.value)
 
 
-def test_a_backbone_without_class_token_has_no_cls_head():
-    with pytest.raises(ValueError, match=r"head: .* has no class token; expected 'tokens' or 'pooled', got 'cls'"):
-        build(backbone="vit_base_patch16_siglip_224", image_size=16, head="cls")
+@pytest.mark.parametrize("head", ["cls", "cls+patches"])
+def test_a_backbone_without_class_token_has_no_head_of_it(head):
+    with pytest.raises(
+        ValueError, match=rf"head: .* has no class token; expected 'tokens' or 'pooled', got '{re.escape(head)}'"
+    ):
+        build(backbone="vit_base_patch16_siglip_224", image_size=16, head=head)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +209,7 @@ def test_a_backbone_without_class_token_has_no_cls_head():
         ("dropout", float("nan"), "dropout: expected from 0 to below 1, got nan"),
         ("dropout", 1.0, "dropout: expected from 0 to below 1, got 1.0"),
         ("backbone_dropout", -0.1, "backbone_dropout: expected from 0 to below 1, got -0.1"),
-        ("head", "all", "head: expected one of auto, tokens, cls, pooled, got 'all'"),
+        ("head", "all", "head: expected one of auto, tokens, cls, cls+patches, pooled, got 'all'"),
         ("head_init", "zero", "head_init: expected one of fan_in, published, got 'zero'"),
         ("head_norm", "layer", "head_norm: expected one of none, batch, got 'layer'"),
         ("preprocessing", "imagenet", "preprocessing: expected one of backbone, published, got 'imagenet'"),

@@ -49,6 +49,15 @@ def test_layer_decay_slows_the_layers_near_the_image(objective):
     assert rate[id(blocks[0].mlp.fc1.weight)] == 0.5 * rate[id(blocks[1].mlp.fc1.weight)] < 0.5
 
 
+def test_the_head_and_the_framework_may_learn_faster_than_the_backbone(tiny_model):
+    objective = TrainModule(tiny_model, framework_class("greedyhash")(12, 10, 20))
+    optimizer = build_optimizer(objective, OptimizerConfig(lr=1.0, head_factor=8.0))
+    rate = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert {rate[id(p)] for p in objective.model.backbone.parameters()} == {1.0}
+    learned = [*objective.model.head.parameters(), *objective.framework.parameters()]
+    assert {rate[id(p)] for p in learned} == {8.0}
+
+
 def test_a_rate_is_the_peak_times_the_curve(objective):
     optimizer = build_optimizer(objective, OptimizerConfig(lr=0.5))
     schedule = ScheduleConfig(name="cosine", warmup=0.5)

@@ -59,6 +59,8 @@ def test_two_processes_have_the_losses_of_one(tiny_config, tmp_path, framework, 
         model=replace(tiny_config.model, dropout=0.0, head_norm="batch"),
         batch_size=BATCH,
         augment="flip+crop",
+        classification=0.1,
+        ema=0.9,
         baselines=False,
         log_every=1,
     )

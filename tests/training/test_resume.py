@@ -121,6 +121,9 @@ def test_every_framework_goes_on_from_between_two_checkpoints_of_its_second_epoc
         checkpoint_steps=2,
         epochs=2,
         baselines=False,
+        augment="flip+crop+trivial+erasing",
+        classification=0.1,
+        ema=0.9,
     )
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     train(config, whole)

@@ -57,7 +57,9 @@ def is_known(name: str) -> bool:
     return name in SHORT_NAMES or bool(timm.is_model(name.partition(".")[0]))
 
 
-def create_backbone(name: str, *, image_size: int | None, pretrained: bool, dropout: float) -> nn.Module:
+def create_backbone(
+    name: str, *, image_size: int | None, pretrained: bool, dropout: float, drop_path: float = 0.0
+) -> nn.Module:
     """A network without its classifier: images -> all tokens after the final norm, or pooled features.
 
     Args:
@@ -66,6 +68,7 @@ def create_backbone(name: str, *, image_size: int | None, pretrained: bool, drop
         pretrained: fetch the weights for the name.
         dropout: after the position embeddings and in the MLPs of a Vision Transformer, as in the published training
             (0.1); other networks have neither.
+        drop_path: share of images for which training leaves out the last block.
 
     Raises:
         ValueError: a name that timm does not know; an image size that is no multiple of the patch, or too small;
@@ -76,7 +79,7 @@ def create_backbone(name: str, *, image_size: int | None, pretrained: bool, drop
     if architecture(name) == "alexnet":
         return _alexnet(name, image_size, pretrained)
     _check_name(name, pretrained)
-    arguments = _arguments(name, image_size, dropout)
+    arguments = _arguments(name, image_size, dropout, drop_path)
     backbone: Any = _create(name, **arguments)
     _check_size(backbone, name, image_size)
     if pretrained:
@@ -134,11 +137,11 @@ def published_preprocessing(image_size: int) -> Preprocessing:
     return Preprocessing(image_size, IMAGENET_MEAN, IMAGENET_STD, "bilinear", 224 / 256)
 
 
-def _arguments(name: str, image_size: int | None, dropout: float) -> dict[str, Any]:
+def _arguments(name: str, image_size: int | None, dropout: float, drop_path: float) -> dict[str, Any]:
     """Arguments of timm.create_model; a network on the meta device shows which of them it accepts."""
     with meta_device():
         probe = _create(architecture(name), num_classes=0)
-    arguments: dict[str, Any] = {"num_classes": 0}
+    arguments: dict[str, Any] = {"num_classes": 0} | ({"drop_path_rate": drop_path} if drop_path else {})
     if image_size is not None and "img_size" in inspect.signature(type(probe)).parameters:
         arguments["img_size"] = image_size
     if gives_tokens(probe):

@@ -25,7 +25,16 @@ from vtsearch.models.backbones import (
     published_preprocessing,
     suit_attention,
 )
-from vtsearch.models.heads import ClassTokenHead, FeatureNorm, HeadInit, PooledHead, TokensHead, initialize
+from vtsearch.models.heads import (
+    ClassTokenAndPatchesHead,
+    ClassTokenHead,
+    FeatureNorm,
+    Head,
+    HeadInit,
+    PooledHead,
+    TokensHead,
+    initialize,
+)
 from vtsearch.models.meta_device import meta_device
 from vtsearch.models.weights import load_backbone_weights, state_bytes
 
@@ -33,7 +42,7 @@ if TYPE_CHECKING:
     from vtsearch.tensors.preprocessing import Preprocessing
 
 
-HeadName = Literal["auto", "tokens", "cls", "pooled"]
+HeadName = Literal["auto", "tokens", "cls", "cls+patches", "pooled"]
 
 
 @dataclass(frozen=True)
@@ -46,8 +55,9 @@ class ModelConfig:
     bits: int = 64
     """Length of the features and of the codes, at least 1."""
     head: HeadName = "auto"
-    """"tokens" sees all tokens, at one image size; "cls" the class token alone; "pooled" the pooled features of a CNN,
-    or the mean token; "auto" is tokens for a Vision Transformer and pooled for anything else."""
+    """"tokens" sees all tokens, at one image size; "cls" the class token alone; "cls+patches" the class token and
+    the mean of the patch tokens; "pooled" the pooled features of a CNN, or the mean of all tokens; "auto" is tokens for
+    a Vision Transformer and pooled for anything else."""
     image_size: int | None = None
     """Side of the input in pixels; None is the backbone's own."""
     weights: str | None = None
@@ -64,6 +74,9 @@ class ModelConfig:
     """Width of the inner layer (head "tokens")."""
     backbone_dropout: float = 0.0
     """Dropout inside a Vision Transformer; the published training has 0.1."""
+    drop_path: float = 0.0
+    """Stochastic depth: the share of images for which training leaves out the last block, growing with depth from 0
+    (Huang et al., Deep Networks with Stochastic Depth, ECCV 2016)."""
     preprocessing: Literal["backbone", "published"] = "backbone"
     """"backbone" is what its weights were trained with; "published" ImageNet's mean and std, bilinear, for all."""
 
@@ -94,6 +107,7 @@ RANGES = {
     "image_size": whole(1, 8_192),
     "dropout": Range(most=1, below=True),
     "backbone_dropout": Range(most=1, below=True),
+    "drop_path": Range(most=1, below=True),
 }
 """Name of each number of a model -> its range: no more bits than the engine compares, no size beyond any real model."""
 
@@ -173,9 +187,7 @@ def build_model(config: ModelConfig, preprocessing: Preprocessing | None = None)
     """
     refuse_too_large(outline(config))
     fetch = config.pretrained and config.weights is None
-    backbone: Any = create_backbone(
-        config.backbone, image_size=config.image_size, pretrained=fetch, dropout=config.backbone_dropout
-    )
+    backbone: Any = _create_backbone(config, pretrained=fetch)
     if config.weights is not None:
         load_backbone_weights(backbone, config.weights)
     size, config = _resolved(config, backbone)
@@ -194,9 +206,7 @@ def outline(config: ModelConfig) -> nn.ModuleDict:
         ValueError: as ``build_model``.
     """
     with meta_device(), torch.random.fork_rng(devices=[]):
-        backbone = create_backbone(
-            config.backbone, image_size=config.image_size, pretrained=False, dropout=config.backbone_dropout
-        )
+        backbone = _create_backbone(config, pretrained=False)
         _, config = _resolved(config, backbone)
         return nn.ModuleDict({"backbone": backbone, "head": _normed_head(config, backbone)})
 
@@ -223,6 +233,16 @@ def memory_bytes() -> float:
         return math.inf
 
 
+def _create_backbone(config: ModelConfig, *, pretrained: bool) -> nn.Module:
+    return create_backbone(
+        config.backbone,
+        image_size=config.image_size,
+        pretrained=pretrained,
+        dropout=config.backbone_dropout,
+        drop_path=config.drop_path,
+    )
+
+
 def _resolved(config: ModelConfig, backbone: nn.Module) -> tuple[int, ModelConfig]:
     """The image size, and the configuration with it and with a head that is not "auto"."""
     size = input_side(backbone, config.image_size)
@@ -243,9 +263,9 @@ def _normed_head(config: ModelConfig, backbone: Any) -> nn.Module:
     return nn.Sequential(head, FeatureNorm(config.bits))
 
 
-def _build_head(config: ModelConfig, backbone: Any) -> TokensHead | ClassTokenHead | PooledHead:
+def _build_head(config: ModelConfig, backbone: Any) -> Head:
     width = feature_width(backbone)
-    head: TokensHead | ClassTokenHead | PooledHead
+    head: Head
     if config.head == "pooled":
         head = PooledHead(width, config.bits)
     elif not gives_tokens(backbone):
@@ -254,7 +274,11 @@ def _build_head(config: ModelConfig, backbone: Any) -> TokensHead | ClassTokenHe
         tokens = int(backbone.patch_embed.num_patches + backbone.num_prefix_tokens)
         head = TokensHead(tokens, width, config.bits, hidden=config.hidden, dropout=config.dropout)
     elif getattr(backbone, "cls_token", None) is None:
-        raise ValueError(f"head: {config.backbone} has no class token; expected 'tokens' or 'pooled', got 'cls'")
+        raise ValueError(
+            f"head: {config.backbone} has no class token; expected 'tokens' or 'pooled', got {config.head!r}"
+        )
+    elif config.head == "cls+patches":
+        head = ClassTokenAndPatchesHead(width, config.bits, prefix=int(backbone.num_prefix_tokens))
     else:
         head = ClassTokenHead(width, config.bits)
     if config.head_init == "published" and isinstance(backbone, AlexNet):

@@ -63,6 +63,27 @@ class ClassTokenHead(nn.Module):
         return features
 
 
+class ClassTokenAndPatchesHead(nn.Module):
+    """The class token and the mean of the patch tokens, side by side, through one linear layer.
+
+    Args:
+        width: of a token.
+        bits: length of the features.
+        prefix: tokens before those of the patches: the class token, then registers, which no head looks at.
+    """
+
+    def __init__(self, width: int, bits: int, *, prefix: int) -> None:
+        super().__init__()
+        self._prefix = prefix
+        self.outer = nn.Linear(2 * width, bits)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(b, tokens, width) -> (b, bits)."""
+        both = torch.cat([tokens[:, 0], tokens[:, self._prefix :].mean(dim=1)], dim=1)  # (b, 2 * width)
+        features: Tensor = self.outer(both)
+        return features
+
+
 class PooledHead(nn.Module):
     """Pooled features, or the mean of all tokens, through one linear layer.
 
@@ -79,6 +100,9 @@ class PooledHead(nn.Module):
         """(b, width) or (b, tokens, width) -> (b, bits)."""
         features: Tensor = self.outer(pooled(outputs))
         return features
+
+
+Head = TokensHead | ClassTokenHead | ClassTokenAndPatchesHead | PooledHead
 
 
 def pooled(outputs: Tensor) -> Tensor:
@@ -115,7 +139,7 @@ class FeatureNorm(nn.BatchNorm1d):
             return (features - mean) * (variance + self.eps).rsqrt() * self.weight + self.bias
 
 
-def initialize(head: TokensHead | ClassTokenHead | PooledHead, init: HeadInit) -> None:
+def initialize(head: Head, init: HeadInit) -> None:
     """Draw the weights of a head.
 
     "fan_in" lets features start near scale 1 for any number of tokens: He's bound before the ReLU, then N(0, 0.01) and

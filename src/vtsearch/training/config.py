@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vtsearch._ranges import Range, whole
-from vtsearch.data.loading.augmentation import Augment
+from vtsearch.data.loading.augmentation import Augmentation
 from vtsearch.encoding.precision import Precision
 from vtsearch.frameworks import framework_class
 from vtsearch.models import ModelConfig
@@ -37,6 +37,8 @@ class OptimizerConfig:
     """Of sgd, with Nesterov's look ahead; 0 is plain descent. The others have their own."""
     lr: float = 2e-4
     """Highest learning rate of the run."""
+    head_factor: float = 1.0
+    """Learning rate of the head and of what the framework learns, relative to the backbone's last layer."""
     weight_decay: float = 0.05
     """Decay of weight matrices; biases and norms (tensors of one dimension) are left alone."""
     layer_decay: float = 1.0
@@ -72,8 +74,14 @@ class TrainConfig:
     """Folder that holds the data sets; by default $VTSEARCH_DATA."""
     strip_prefix: str | None = None
     """Beginning to remove from the paths in lists and tables, such as the folder of the images on another computer."""
-    augment: Augment = "flip"
-    """Random augmentation of training images."""
+    augment: str = "flip"
+    """Random augmentation of training images: none, or joined by + any of flip; crop (a square of an image somewhat
+    larger) or resized_crop (a rectangle of 8 to 100 %); rand (RandAugment) or trivial (TrivialAugment); erasing."""
+    classification: float = 0.0
+    """Weight of the cross-entropy of a linear classifier on tanh of the features, beside the framework's loss; 0 is
+    the framework alone. Another method by the letter, so it is off unless asked for."""
+    smoothing: float = 0.0
+    """Label smoothing of that classifier."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     """Optimizer settings."""
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
@@ -100,6 +108,9 @@ class TrainConfig:
     auto caches them if they fit cache_gib and decoding is worth saving."""
     cache_gib: float = 4.0
     """Largest cache of decoded images per process, in GiB."""
+    ema: float = 0.0
+    """Decay, per step, of a moving average of the weights, which then is the model that is evaluated and saved; at the
+    beginning of the run it is smaller. 0 takes the weights of the last step."""
     compile: bool = False
     """Whether to compile the backbone with torch.compile: minutes at the start, faster steps on a GPU."""
     checkpoint_minutes: float = 5.0
@@ -122,6 +133,7 @@ class TrainConfig:
             value = _value(self, dotted)
             if not (value is None and dotted == "workers"):
                 allowed.check(dotted, value)
+        Augmentation.parsed(self.augment)
         for dotted, choices in CHOICES.items():
             if _value(self, dotted) not in choices:
                 raise ValueError(f"{dotted}: expected one of {', '.join(choices)}, got {_value(self, dotted)!r}")
@@ -144,8 +156,12 @@ RANGES = {
     "checkpoint_steps": whole(0),
     "log_every": whole(1),
     "timeout_minutes": Range(most=1_000_000, above=True),
+    "classification": Range(),
+    "smoothing": Range(most=1, below=True, noun="a share"),
+    "ema": Range(most=1, below=True),
     "validation": Range(most=1, below=True, noun="a share"),
     "optimizer.lr": Range(above=True),
+    "optimizer.head_factor": Range(above=True),
     "optimizer.momentum": Range(most=1, below=True),
     "optimizer.weight_decay": Range(),
     "optimizer.layer_decay": Range(most=1, above=True),
@@ -156,7 +172,6 @@ RANGES = {
 
 CHOICES = {
     "precision": get_args(Precision),
-    "augment": get_args(Augment),
     "images": get_args(Images),
     "optimizer.name": get_args(OptimizerName),
     "schedule.name": get_args(ScheduleName),

@@ -166,6 +166,8 @@ class Run:
             accelerator.clip_grad_norm_(components.train_module.parameters(), config.optimizer.clip)
         components.optimizer.step()
         components.optimizer.zero_grad(set_to_none=True)
+        if components.average is not None:
+            components.average.update(components.train_module.model, self.state.step)
         mean: Tensor = accelerator.reduce(loss.detach(), reduction="mean")
         return mean
 
@@ -198,7 +200,10 @@ class Run:
 
     def _update_model(self) -> None:
         """Bring the model that is evaluated and saved up to date, alike in all processes."""
-        copy_weights(self.components.train_module.model, self.components.model)
+        components = self.components
+        copy_weights(
+            components.train_module.model if components.average is None else components.model, components.model
+        )
 
     # -----------------------------------------------------------------------------------------------------------------
     # Messages and the metrics log

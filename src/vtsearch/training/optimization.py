@@ -38,8 +38,11 @@ def build_optimizer(train_module: TrainModule, config: OptimizerConfig) -> torch
     in_backbone = {id(parameter) for parameter in model.backbone.parameters()}
     rest = [parameter for parameter in train_module.parameters() if id(parameter) not in in_backbone]
     groups += [
-        {"params": [p for p in rest if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": parameters, "weight_decay": decay, "lr_scale": config.head_factor}
+        for parameters, decay in (
+            ([p for p in rest if p.ndim > 1], config.weight_decay),
+            ([p for p in rest if p.ndim <= 1], 0.0),
+        )
     ]
     chosen: list[Group] = []
     for group in groups:

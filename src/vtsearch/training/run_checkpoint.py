@@ -90,8 +90,11 @@ class RunCheckpoint:
 
     def _stateful(self) -> dict[str, Any]:
         components = self._components
-        return {
+        parts = {
             "model": components.train_module.model,
             "framework": components.framework,
+            "classifier": components.train_module.classifier,
+            "average": components.model if components.average is not None else None,
             "optimizer": components.optimizer,
         }
+        return {name: part for name, part in parts.items() if part is not None}

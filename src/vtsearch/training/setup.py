@@ -18,6 +18,7 @@ from vtsearch.frameworks import framework_class
 from vtsearch.models import build_model
 from vtsearch.tensors.distributed import synchronize
 from vtsearch.training import run_folder as files
+from vtsearch.training.averaging import WeightAverage
 from vtsearch.training.coordination import by_main, first_on_each_node, require_same, together
 from vtsearch.training.devices import accelerator_for
 from vtsearch.training.evaluator import ModelEvaluator
@@ -26,7 +27,7 @@ from vtsearch.training.image_identity import Identity, image_identity
 from vtsearch.training.metrics_log import MetricsLog
 from vtsearch.training.optimization import build_optimizer
 from vtsearch.training.sampler import HOLD_OUT_SEED, MODEL_SEED, EpochSampler, derived_seed
-from vtsearch.training.train_module import TrainModule
+from vtsearch.training.train_module import Classifier, TrainModule
 
 if TYPE_CHECKING:
     import torch
@@ -59,12 +60,15 @@ class RunComponents:
     images: Identity
     """Identity of the images, to be compared at a resume; empty in all processes but the main one."""
     model: HashModel
-    """The model that is evaluated and saved: the one in `train_module`, or a whole copy of it where that is sharded."""
+    """The model that is evaluated and saved: the one in `train_module`, or a whole copy of it where that is sharded, or
+    the average of its weights."""
     framework: Framework
     train_module: TrainModule
     parallel_module: torch.nn.Module
     """`train_module` wrapped by accelerate for its devices and processes."""
     optimizer: torch.optim.Optimizer
+    average: WeightAverage | None
+    """Keeps the average in `model`; None if that has the weights of the last step."""
     train_images: ImageDataset
     sampler: EpochSampler
     loader: DataLoader[ImageBatch]
@@ -100,7 +104,10 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress) -> RunComponen
     together(lambda: cache_training_images(train_images, config, accelerator.device, progress))
     # random weights may differ by rounding between kinds of CPUs
     synchronize(train_module.to(accelerator.device).state_dict().values())
-    whole_model = copy.deepcopy(model) if accelerator.distributed_type == DistributedType.FSDP else model
+    is_sharded = accelerator.distributed_type == DistributedType.FSDP
+    if is_sharded and config.ema:
+        raise ValueError(f"ema: expected 0 where parameters are sharded over processes, got {config.ema}")
+    whole_model = copy.deepcopy(model) if is_sharded or config.ema else model
     if config.compile:
         model.backbone.compile()
     parallel_module, optimizer = _prepare(accelerator, train_module, config)
@@ -115,6 +122,7 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress) -> RunComponen
         train_module=train_module,
         parallel_module=parallel_module,
         optimizer=optimizer,
+        average=WeightAverage(whole_model, config.ema) if config.ema else None,
         train_images=train_images,
         sampler=sampler,
         loader=build_loader(train_images, sampler, device=accelerator.device, workers=config.workers),
@@ -138,7 +146,18 @@ def _build(
     framework = framework_type(config.model.bits, len(data.source.classes), len(fit), options, seed=config.seed)
     train_images = ImageDataset(data.source, fit, model.preprocessing, augment=config.augment, seed=config.seed)
     framework.set_train_labels(train_images.labels)
-    return data, TrainModule(model, framework), train_images, (fit, held_out)
+    return (
+        data,
+        TrainModule(model, framework, _classifier(config, len(data.source.classes))),
+        train_images,
+        (fit, held_out),
+    )
+
+
+def _classifier(config: TrainConfig, classes: int) -> Classifier | None:
+    if not config.classification:
+        return None
+    return Classifier(config.model.bits, classes, weight=config.classification, smoothing=config.smoothing)
 
 
 def _prepare(

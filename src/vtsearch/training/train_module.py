@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+from vtsearch.frameworks.base import label_shares
 
 if TYPE_CHECKING:
     from vtsearch.frameworks.base import Framework
@@ -12,12 +16,19 @@ if TYPE_CHECKING:
 
 
 class TrainModule(nn.Module):
-    """The loss of a batch; a single module, so that data parallelism averages the gradients of model and framework."""
+    """The loss of a batch; a single module, so that data parallelism averages the gradients of model and framework.
 
-    def __init__(self, model: HashModel, framework: Framework) -> None:
+    Args:
+        model: images to features.
+        framework: features to the loss.
+        classifier: of the features, with its own weight in the loss; None for none.
+    """
+
+    def __init__(self, model: HashModel, framework: Framework, classifier: Classifier | None = None) -> None:
         super().__init__()
         self.model = model
         self.framework = framework
+        self.classifier = classifier
 
     def forward(self, images: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
         """The scalar loss.
@@ -27,5 +38,31 @@ class TrainModule(nn.Module):
             labels: (b,) int64 or (b, classes).
             positions: (b,) int64 rows of the training set.
         """
-        loss: Tensor = self.framework(self.model(images), labels, positions)
-        return loss
+        features = self.model(images)
+        loss: Tensor = self.framework(features, labels, positions)
+        return loss if self.classifier is None else loss + self.classifier(features, labels)
+
+
+class Classifier(nn.Module):
+    """Cross-entropy of a linear layer on tanh of the features, times a weight.
+
+    An item with several labels has equal shares of them; one without labels adds nothing but the smoothing.
+
+    Args:
+        bits: length of the features.
+        classes: number of classes.
+        weight: of the cross-entropy in the loss.
+        smoothing: share of the target that is spread over all classes.
+    """
+
+    def __init__(self, bits: int, classes: int, *, weight: float, smoothing: float) -> None:
+        super().__init__()
+        self._weight, self._smoothing = weight, smoothing
+        self.linear = nn.Linear(bits, classes)
+
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+        """The weighted loss of features (b, bits) and labels, int64 (b,) or 0/1 (b, classes)."""
+        with torch.autocast(features.device.type, enabled=False):
+            logits = self.linear(features.float().tanh())
+            targets = labels if labels.ndim == 1 else label_shares(labels.float())
+            return self._weight * functional.cross_entropy(logits, targets, label_smoothing=self._smoothing)

@@ -16,7 +16,7 @@ from vtsearch.data.sources.digits import DigitsSource
 from vtsearch.errors import VtsearchError
 from vtsearch.tensors.preprocessing import Preprocessing
 
-AUGMENTS = ["none", "flip", "flip+crop", "flip+resized_crop"]
+AUGMENTS = ["none", "flip", "flip+crop", "flip+resized_crop", "crop+trivial"]
 CPU = torch.device("cpu")
 
 

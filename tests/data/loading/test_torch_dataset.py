@@ -5,17 +5,18 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from vtsearch.data.loading.augmentation import random_flip_and_crop, resize_for_augmentation
+from vtsearch.data.loading.augmentation import DRAWS, Augmentation
 from vtsearch.data.loading.torch_dataset import ImageDataset, whole_batch
 from vtsearch.data.sources.digits import DigitsSource
 from vtsearch.tensors.preprocessing import Preprocessing
 
-AUGMENTS = ["none", "flip", "flip+crop", "flip+resized_crop"]
+AUGMENTS = ["none", "flip", "flip+crop", "flip+resized_crop", "flip+rand", "resized_crop+trivial+erasing"]
 
 
-def augment_square(images, preprocessing, augment, draws):
+def augmented(images, preprocessing, text, draws):
     """Both parts of the augmentation of a batch."""
-    return random_flip_and_crop(resize_for_augmentation(images, preprocessing, augment), preprocessing, augment, draws)
+    augmentation = Augmentation.parsed(text)
+    return augmentation.apply(augmentation.resize(images, preprocessing), preprocessing, draws)
 
 
 class ItemByItem:
@@ -94,9 +95,9 @@ def test_a_resized_crop_shows_a_part_of_the_image():
     preprocessing = Preprocessing(64, interpolation="bilinear")
     across, down = torch.meshgrid(torch.arange(120), torch.arange(120), indexing="xy")
     image = torch.stack([2 * across, 2 * down, across]).to(torch.uint8)
-    draws = torch.rand(400, 5, generator=torch.Generator().manual_seed(0))
+    draws = torch.rand(400, DRAWS, generator=torch.Generator().manual_seed(0))
     draws[:, 0] = 1.0  # none is mirrored
-    crops = augment_square(image.expand(400, -1, -1, -1), preprocessing, "flip+resized_crop", draws).float()
+    crops = augmented(image.expand(400, -1, -1, -1), preprocessing, "flip+resized_crop", draws).float()
     wide, tall = (crops[:, 0, 32, 63] - crops[:, 0, 32, 0]) / 2, (crops[:, 1, 63, 32] - crops[:, 1, 0, 32]) / 2
     area, shape = wide * tall / 120**2, wide / tall
     assert area.min() == pytest.approx(0.08, abs=0.02)
@@ -123,11 +124,33 @@ def test_workers_see_the_epoch():
         assert torch.equal(batch.images, data.__getitems__(range(40)).images)
 
 
-def test_unknown_augmentation_lists_the_choices():
-    with pytest.raises(
-        ValueError, match=r"augment: expected one of none, flip, flip\+crop, flip\+resized_crop, got 'crop'"
-    ):
-        build("crop")
+@pytest.mark.parametrize("text", ["mirror", "flip+", "", "flip+flip", "crop+resized_crop", "rand+trivial", "none+flip"])
+def test_what_is_no_augmentation_lists_the_parts(text):
+    with pytest.raises(ValueError, match=r"augment: expected none, or joined by \+ any of flip, one of crop and"):
+        build(text)
+
+
+@pytest.mark.parametrize("text", ["rand", "trivial", "erasing"])
+def test_an_images_distortions_depend_on_its_own_draws_alone(text):
+    """Not on the batch, nor on torch's generator, which they leave as it was."""
+    images = torch.randint(0, 256, (8, 3, 40, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    draws = torch.rand(8, DRAWS, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    state = torch.get_rng_state()
+    together = augmented(images, Preprocessing(40), text, draws)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(5)
+    assert torch.equal(augmented(images[3:4], Preprocessing(40), text, draws[3:4]), together[3:4])
+    assert not torch.equal(together, images)
+
+
+def test_what_is_erased_has_the_mean_color():
+    images = torch.zeros(200, 3, 40, 40, dtype=torch.uint8)
+    draws = torch.rand(200, DRAWS, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    changed = augmented(images, Preprocessing(40, mean=(0.2, 0.4, 0.6)), "erasing", draws)
+    values = changed.flatten(2).unique(dim=2).flatten(1).unique()
+    assert values.tolist() == [0, 51, 102, 153]
+    erased = (changed != 0).flatten(1).any(dim=1).double().mean()
+    assert 0.15 < erased < 0.35
 
 
 def test_positions_outside_the_source_are_refused():

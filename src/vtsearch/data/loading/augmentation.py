@@ -1,100 +1,142 @@
-"""Augmentation of training images: random flips and crops of evaluation pixels, from given random numbers.
+"""Augmentation of training images: random flips, crops and distortions of evaluation pixels, from given random numbers.
 
-The random numbers are an argument, so the crop of an item in an epoch is the same in every process, in every batch and
-after a resume.
+The random numbers are an argument, so what an item goes through in an epoch is the same in every process, in every
+batch and after a resume.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
 import torch
+from torchvision.transforms import v2
 
 from vtsearch.tensors.preprocessing import MARGIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
     from vtsearch.tensors.preprocessing import Preprocessing
 
-Augment = Literal["none", "flip", "flip+crop", "flip+resized_crop"]
 TRAIN_CROP = 224 / 256  # the published training crop of the list-file data sets
 AREAS, SHAPES = (0.08, 1.0), (3 / 4, 4 / 3)  # of a resized crop: share of the image, width to height
-DRAWS = {"none": 3, "flip": 3, "flip+crop": 3, "flip+resized_crop": 5}  # random numbers per item
+DRAWS = 6  # random numbers per item: mirrored or not, four for the crop, one for the seed of the distortions
+ERASED = 0.25  # share of the images that lose a rectangle
+SMOOTH = v2.InterpolationMode.BILINEAR  # of operations on shapes
+
+CROPS = ("crop", "resized_crop")
+POLICIES = ("rand", "trivial")
+PARTS = ("flip", *CROPS, *POLICIES, "erasing")
 
 
-def check_augment(augment: str) -> None:
-    """Refuse an unknown augmentation.
+@dataclass(frozen=True)
+class Augmentation:
+    """What a training image goes through, in this order; ``parsed`` reads it from text."""
 
-    Raises:
-        ValueError: lists the known ones.
-    """
-    if augment not in get_args(Augment):
-        raise ValueError(f"augment: expected one of {', '.join(get_args(Augment))}, got {augment!r}")
+    crop: str = ""
+    """"crop": the shorter side is resized to ``image_size * 256 / 224`` and a random square kept. "resized_crop": a
+    rectangle of 8 to 100 % of the image, 3:4 to 4:3, resized to the square (Szegedy et al., Going deeper with
+    convolutions, CVPR 2015). Empty: evaluation's pixels."""
+    flip: bool = False
+    """Half of the images are mirrored."""
+    policy: str = ""
+    """"rand": two operations on colors or shape (Cubuk et al., RandAugment, NeurIPS 2020, magnitude 9 of 30);
+    "trivial": one, of random strength (Müller and Hutter, TrivialAugment, ICCV 2021)."""
+    erasing: bool = False
+    """A quarter of the images loses a rectangle of 2 to 33 % to the mean color (Zhong et al., Random Erasing, AAAI
+    2020)."""
+
+    @classmethod
+    def parsed(cls, text: str) -> Augmentation:
+        """Read "none", or parts joined by a plus: flip, crop or resized_crop, rand or trivial, erasing.
+
+        Raises:
+            ValueError: an unknown part, the same one twice, two crops or two policies.
+        """
+        parts = [] if text == "none" else str(text).split("+")
+        groups = [[part for part in parts if part in kind] for kind in (("flip",), CROPS, POLICIES, ("erasing",))]
+        if not set(parts) <= set(PARTS) or any(len(group) > 1 for group in groups):
+            raise ValueError(
+                f"augment: expected none, or joined by + any of flip, one of {' and '.join(CROPS)}, "
+                f"one of {' and '.join(POLICIES)}, erasing; got {text!r}"
+            )
+        flip, crop, policy, erasing = groups
+        return cls("".join(crop), bool(flip), "".join(policy), bool(erasing))
+
+    def resize(self, images: Tensor, preprocessing: Preprocessing) -> Tensor:
+        """Images resized as the random part needs them.
+
+        Args:
+            images: uint8 (..., 3, h, w) of one size.
+            preprocessing: of the trained model.
+        """
+        if self.crop == "resized_crop":  # the random rectangle may be any part of the image
+            return images
+        if self.crop == "crop":
+            return preprocessing.resize(images, _crop_side(preprocessing))
+        return preprocessing.square(images)
+
+    def least_side(self, preprocessing: Preprocessing) -> int | None:
+        """The shorter side, at least, at which ``resize`` needs a large image; None if it needs all of it."""
+        if self.crop == "resized_crop":
+            return None
+        return MARGIN * _crop_side(preprocessing) if self.crop == "crop" else preprocessing.least_side
+
+    def apply(self, resized: Tensor | Sequence[Tensor], preprocessing: Preprocessing, draws: Tensor) -> Tensor:
+        """The random part: uint8 (b, 3, image_size, image_size), on the device of the input.
+
+        Args:
+            resized: results of ``resize``, a batch, or a list of images of different sizes.
+            preprocessing: of the trained model.
+            draws: (b, ``DRAWS``) float64, uniform in [0, 1), on the CPU.
+        """
+        cut = CUTS.get(self.crop)
+        if cut is not None:
+            resized = [cut(image, preprocessing, draw) for image, draw in zip(resized, draws[:, 1:5], strict=True)]
+        images = resized if isinstance(resized, torch.Tensor) else torch.stack(list(resized))
+        if self.flip:
+            mirrored = (draws[:, 0] < 0.5)[:, None, None, None].to(images.device, non_blocking=True)
+            images = torch.where(mirrored, images.flip(-1), images)
+        return self._distort(images, preprocessing, draws[:, 5]) if self.policy or self.erasing else images
+
+    def _distort(self, images: Tensor, preprocessing: Preprocessing, draws: Tensor) -> Tensor:
+        """Images after policy and erasing, each with a seed of its own, as these draw from torch's own generator."""
+        distort = _distortions(self.policy, self.erasing, preprocessing.mean)
+        changed = []
+        with torch.random.fork_rng(devices=[]):
+            for image, seed in zip(images, (draws * 2**53).long().tolist(), strict=True):
+                torch.default_generator.manual_seed(seed)
+                changed.append(distort(image))
+        return torch.stack(changed) if changed else images
 
 
-def resize_for_augmentation(images: Tensor, preprocessing: Preprocessing, augment: Augment) -> Tensor:
-    """Images (..., 3, h, w) resized as the augmentation needs them before its random part: uint8.
-
-    Args:
-        images: uint8 (..., 3, h, w) of one size.
-        preprocessing: of the trained model.
-        augment: "none" (evaluation's pixels), "flip" (half of them mirrored), "flip+crop" (also: the shorter side
-            resized to ``image_size * 256 / 224`` and a random square kept), or "flip+resized_crop" (also: a rectangle
-            of 8 to 100 % of the image, 3:4 to 4:3, resized to the square; Szegedy et al., Going deeper with
-            convolutions, CVPR 2015).
-    """
-    if augment == "flip+resized_crop":  # the random rectangle may be any part of the image
-        return images
-    if augment == "flip+crop":
-        return preprocessing.resize(images, _crop_side(preprocessing))
-    return preprocessing.square(images)
-
-
-def least_side_for(preprocessing: Preprocessing, augment: Augment) -> int | None:
-    """The shorter side, at least, at which ``resize_for_augmentation`` needs a large image; None if it needs all of it.
-
-    Args:
-        preprocessing: of the model.
-        augment: as for ``resize_for_augmentation``.
-    """
-    if augment == "flip+resized_crop":
-        return None
-    return MARGIN * _crop_side(preprocessing) if augment == "flip+crop" else preprocessing.least_side
+@cache
+def _distortions(policy: str, erasing: bool, mean: tuple[float, ...]) -> v2.Compose:
+    """What follows crop and flip; what an operation uncovers and what is erased has the mean color."""
+    fill = [round(255 * channel) for channel in mean]
+    steps: list[torch.nn.Module] = []
+    if policy == "rand":
+        steps.append(v2.RandAugment(interpolation=SMOOTH, fill=fill))
+    if policy == "trivial":
+        steps.append(v2.TrivialAugmentWide(interpolation=SMOOTH, fill=fill))
+    if erasing:
+        steps.append(v2.RandomErasing(p=ERASED, value=fill))
+    return v2.Compose(steps)
 
 
 def _crop_side(preprocessing: Preprocessing) -> int:
     return round(preprocessing.image_size / TRAIN_CROP)
 
 
-def random_flip_and_crop(
-    resized: Tensor | Sequence[Tensor], preprocessing: Preprocessing, augment: Augment, draws: Tensor
-) -> Tensor:
-    """Randomly cropped and mirrored images: uint8 (b, 3, image_size, image_size), on the device of the input.
-
-    Args:
-        resized: the result of ``resize_for_augmentation``, a batch, or a list of images of different sizes.
-        preprocessing: of the trained model.
-        augment: as for ``resize_for_augmentation``.
-        draws: (b, ``DRAWS[augment]``) uniform in [0, 1), on the CPU.
-    """
-    cut = CUTS.get(augment)
-    if cut is not None:
-        resized = [cut(image, preprocessing, draw) for image, draw in zip(resized, draws[:, 1:], strict=True)]
-    images = resized if isinstance(resized, torch.Tensor) else torch.stack(list(resized))
-    if augment == "none":
-        return images
-    mirrored = (draws[:, 0] < 0.5)[:, None, None, None].to(images.device, non_blocking=True)
-    return torch.where(mirrored, images.flip(-1), images)
-
-
 def _square(image: Tensor, preprocessing: Preprocessing, draw: Tensor) -> Tensor:
     """The square (3, image_size, image_size) of an image (3, h, w) at a position given by two numbers in [0, 1)."""
     size = preprocessing.image_size
     room = torch.tensor([image.shape[-2] - size + 1, image.shape[-1] - size + 1])
-    top, left = (draw * room).long().minimum(room - 1).tolist()  # float32 rounding may reach the room itself
+    top, left = (draw[:2] * room).long().minimum(room - 1).tolist()  # rounding may reach the room itself
     return image[:, top : top + size, left : left + size]
 
 
@@ -112,7 +154,5 @@ def _rectangle(image: Tensor, preprocessing: Preprocessing, draw: Tensor) -> Ten
     return preprocessing.cut(image, top, left, tall, wide)
 
 
-CUTS: Mapping[str, Callable[[Tensor, Preprocessing, Tensor], Tensor]] = {
-    "flip+crop": _square,
-    "flip+resized_crop": _rectangle,
-}
+CUTS: dict[str, Callable[[Tensor, Preprocessing, Tensor], Tensor]] = {"crop": _square, "resized_crop": _rectangle}
+"""Name of a crop -> how an image of any size is cut to the square."""

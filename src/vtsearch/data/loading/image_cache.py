@@ -1,6 +1,6 @@
 """Readers of training images: decoded anew for each batch, or once and cached on a device.
 
-Both give the same batches, with the result of ``augmentation.resize_for_augmentation``.
+Both give the same batches, resized by the ``Augmentation``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from vtsearch.data.loading.augmentation import Augment, least_side_for, resize_for_augmentation
 from vtsearch.data.sources.image_source import PixelSource, load_reduced
 from vtsearch.tensors.preprocessing import to_tensor
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from vtsearch.data.loading.augmentation import Augmentation
     from vtsearch.data.sources.image_source import ImageItems
     from vtsearch.tensors.preprocessing import Preprocessing
 
@@ -113,10 +113,10 @@ class HeldPixels:
 
 
 def reader_of(
-    source: ImageItems, positions: NDArray[np.int64], preprocessing: Preprocessing, augment: Augment
+    source: ImageItems, positions: NDArray[np.int64], preprocessing: Preprocessing, augmentation: Augmentation
 ) -> FileReader | BatchReader:
     """A reader of the images at n positions; its rows are 0 to n - 1."""
-    resize = partial(resize_for_augmentation, preprocessing=preprocessing, augment=augment)
+    resize = partial(augmentation.resize, preprocessing=preprocessing)
     if isinstance(source, PixelSource):
         return BatchReader(source, positions, resize)
-    return FileReader(source, positions, resize, least_side_for(preprocessing, augment))
+    return FileReader(source, positions, resize, augmentation.least_side(preprocessing))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from vtsearch.data.loading.augmentation import DRAWS, Augment, check_augment, random_flip_and_crop
+from vtsearch.data.loading.augmentation import DRAWS, Augmentation
 from vtsearch.data.loading.image_cache import Reader, reader_of
 from vtsearch.data.sources.image_source import PixelSource, classes_of, labels_of
 
@@ -46,11 +46,11 @@ class ImageDataset(Dataset[ImageBatch]):
         source: the images.
         positions: int64 (n,) in the source.
         preprocessing: of the model.
-        augment: an ``Augment``; evaluation and encoding use "none".
+        augment: "none", as in evaluation and encoding, or what ``Augmentation.parsed`` reads.
         seed: of the random choices.
 
     Raises:
-        ValueError: an unknown ``augment``, a position outside the source, or a class number without a name.
+        ValueError: an ``augment`` that cannot be read, a position outside the source, or a class number without a name.
     """
 
     def __init__(
@@ -59,24 +59,23 @@ class ImageDataset(Dataset[ImageBatch]):
         positions: NDArray[np.int64],
         preprocessing: Preprocessing,
         *,
-        augment: Augment = "none",
+        augment: str = "none",
         seed: int = 0,
     ) -> None:
-        check_augment(augment)
+        self.augmentation = Augmentation.parsed(augment)
         positions = np.asarray(positions, dtype=np.int64)
         if len(positions) and not 0 <= positions.min() <= positions.max() < len(source):
             raise ValueError(f"positions: expected 0 to {len(source) - 1}, got {positions.min()} to {positions.max()}")
         self.source = source
         self.positions = positions
         self.preprocessing = preprocessing
-        self.augment: Augment = augment
         self.seed = seed
         labels = torch.from_numpy(_checked(labels_of(source)[positions], len(classes_of(source))))
         self.labels = labels if labels.ndim == 1 else labels.float()
         epoch: Any = torch.zeros((), dtype=torch.int64)
         self._epoch: Tensor = epoch.share_memory_()  # shared with persistent workers
         self._draws: tuple[int, Tensor] | None = None
-        self._origin = reader_of(source, positions, preprocessing, augment)
+        self._origin = reader_of(source, positions, preprocessing, self.augmentation)
         self._reader: Reader = self._origin
         self.device = torch.device("cpu")
         """The device of the batches."""
@@ -131,13 +130,13 @@ class ImageDataset(Dataset[ImageBatch]):
     def pixels(self, rows: Tensor) -> Tensor:
         """uint8 (b, 3, image_size, image_size): the images of rows, int64 (b,), before they are normalized."""
         resized, draws = self._reader.read(rows), self._epoch_draws()[rows]
-        return random_flip_and_crop(resized, self.preprocessing, self.augment, draws)
+        return self.augmentation.apply(resized, self.preprocessing, draws)
 
     def _epoch_draws(self) -> Tensor:
         epoch = int(self._epoch)
         if self._draws is None or self._draws[0] != epoch:
             random = np.random.Generator(np.random.PCG64([self.seed, epoch]))
-            self._draws = (epoch, torch.from_numpy(random.random((len(self), DRAWS[self.augment]), dtype=np.float32)))
+            self._draws = (epoch, torch.from_numpy(random.random((len(self), DRAWS))))
         return self._draws[1]
 
 
