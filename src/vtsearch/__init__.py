@@ -27,7 +27,7 @@ from vtsearch.evaluation import (
     permutation_test,
 )
 from vtsearch.index import Index
-from vtsearch.metrics import average_precision, mean_average_precision
+from vtsearch.metrics import average_precision, mean_average_precision, vote_accuracy
 from vtsearch.multi_index import MultiIndex
 from vtsearch.ranking import Neighbors, Ranking, count, distances, histogram, rank, within
 from vtsearch.rescoring import rescore
@@ -51,6 +51,7 @@ __all__ = [
     "deduplicate",
     "average_precision",
     "mean_average_precision",
+    "vote_accuracy",
     "evaluate",
     "compare",
     "bootstrap_interval",

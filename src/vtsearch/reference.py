@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -325,6 +326,28 @@ def relevance_histograms(
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Average precision: mean, over the relevant items met in the top k, of (relevant met so far) / position
+
+
+def vote_accuracy(
+    query_codes: Codes, db_codes: Codes, query_labels: Array, db_labels: Array, voters: int = 20
+) -> Scores:
+    """(q,): 1 where most of the nearest items have the query's class, else 0.
+
+    Items that tie for the last places share these; classes that tie for the most votes share the 1.
+    """
+    scores = np.zeros(len(query_codes))
+    for query, apart in enumerate(distances(query_codes, db_codes)):
+        last = np.sort(apart)[: min(voters, len(apart))].max()
+        inside, tied = apart < last, apart == last
+        places = min(voters, len(apart)) - inside.sum()
+        votes = {
+            label: Fraction(int((inside & (db_labels == label)).sum()))
+            + Fraction(int(places * (tied & (db_labels == label)).sum()), int(tied.sum()))
+            for label in set(np.asarray(db_labels).tolist())
+        }
+        winners = [label for label, count in votes.items() if count == max(votes.values())]
+        scores[query] = (query_labels[query] in winners) / len(winners)
+    return scores
 
 
 def average_precision(

@@ -50,6 +50,16 @@ def test_loss_and_gradient_are_the_papers(kind, seed):
     np.testing.assert_allclose(gradient, expected[1], rtol=1e-11, atol=1e-15)
 
 
+def test_smoothing_spreads_a_share_of_the_target_over_all_classes():
+    framework = build(alpha=0.0, smoothing=0.3)
+    features, labels, positions = random_batch("single", 0)
+    scores = np.where(features.numpy() > 0, 1, -1) @ framework.classifier.detach().numpy().T
+    likelihoods = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    targets = 0.7 * labels.numpy() + 0.3 / CLASSES
+    expected = -(targets * likelihoods).sum(axis=1).mean()
+    assert framework(features, labels, positions).item() == pytest.approx(expected, rel=1e-12)
+
+
 def test_the_sign_has_two_values_and_the_derivative_of_the_identity():
     features = torch.tensor([-3e8, -0.3, -0.0, 0.0, 0.1, 7e30], requires_grad=True)
     signs = straight_through_sign(features)
@@ -108,6 +118,7 @@ def test_the_published_options():
     ("options", "message"),
     [
         ({"alpha": -1.0}, "alpha: expected at least 0, got -1.0"),
+        ({"smoothing": 1}, "smoothing: expected a number below 1, got 1"),
         ({"classifier": "fixed"}, "classifier: expected one of trained, frozen, got 'fixed'"),
         ({"multi_label": "all"}, "multi_label: expected one of shared, first, got 'all'"),
     ],

@@ -26,7 +26,7 @@ from vtsearch.training.presets import PRESETS, preset
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vtsearch.training.result import RunResult
+    from vtsearch.training.result import RunResult, Score
 
 EXAMPLE = """  vtsearch train --protocol digits --framework csq --bits 32 --image-size 32 --no-pretrained
   vtsearch train --protocol cifar10@54000 --framework hashnet --options.continuation 5 --bits 64 --output runs/one
@@ -167,18 +167,23 @@ def _dotted(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return values
 
 
+def _score(values: Score) -> str:
+    vote = f"   {values['vote']:.4f}" if "vote" in values else ""
+    return f"{values['expected']:.4f}   {values['worst']:.4f} to {values['best']:.4f}{vote}"
+
+
 def _table(result: RunResult, config: TrainConfig, output: Path) -> str:
     others = {} if result.symmetric is None else {"symmetric use": result.symmetric}
     if result.best_epoch != result.epochs and result.chosen:
         others |= {f"best epoch ({result.best_epoch})": result.chosen}
     rows = {"trained model": result.final, **others, **result.baselines}
     width = max(map(len, rows))
-    scores = [f"{name:{width}}  {s['expected']:.4f}   {s['worst']:.4f} to {s['best']:.4f}" for name, s in rows.items()]
+    scores = [f"{name:{width}}  {_score(s)}" for name, s in rows.items()]
     best = f"best/ (epoch {result.best_epoch}, mAP {result.best:.4f} on {result.chosen_on})"
     about = f"protocol {config.protocol}, {config.framework}, {config.model.bits} bits, seed {config.seed}"
     remark = [f"warning: this is {result.remark}"] if result.remark else []
     lines = [
-        f"{'':{width}}  {map_name(result.k)}  by order of ties",
+        f"{'':{width}}  {map_name(result.k)}  by order of ties{'   vote of 20' if 'vote' in result.final else ''}",
         *scores,
         f"{about}, ties expected, normalizer retrieved",
         *remark,

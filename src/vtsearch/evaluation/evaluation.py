@@ -91,6 +91,9 @@ class Evaluation:
     """For multi-label sets."""
     average_precisions: tuple[float, ...]
     """Expected average precision of each query: what intervals and paired tests need."""
+    vote: float | None = None
+    """Share of the queries whose class most of the 20 nearest items have, equal parts where items or classes tie: what
+    a nearest-neighbor classifier on these codes is right about. None where nobody asked for it: see ``with_vote``."""
     excluded: int = 0
     """Pairs of a query and an item that ``exclude`` left out."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from vtsearch.metrics import (
     precision_within,
     recall_at,
     recall_within,
+    vote_accuracy,
     wap_at,
 )
 from vtsearch.metrics.by_index import sums_of_all
@@ -101,6 +103,31 @@ def evaluate(
     by_index = sums.average_precision(histograms.relevant_totals, top, normalizer)
     excluded = 0 if selection.excluded is None else int(selection.excluded.counts().sum())
     return evaluation_of(histograms, by_index, k, normalizer=normalizer, bits=bits, excluded=excluded)
+
+
+def with_vote(
+    evaluation: Evaluation,
+    query_codes: NDArray[np.uint8],
+    db_codes: NDArray[np.uint8],
+    query_labels: NDArray[np.generic],
+    db_labels: NDArray[np.generic],
+    *,
+    threads: int | None = None,
+) -> Evaluation:
+    """The evaluation with the accuracy of the vote of the nearest items; as it was for several labels.
+
+    Args:
+        evaluation: of these codes and labels.
+        query_codes: (q, bytes) uint8.
+        db_codes: (n, bytes) uint8.
+        query_labels: int64 (q,), or 0/1 (q, classes).
+        db_labels: int64 (n,), or 0/1 (n, classes).
+        threads: upper bound; by default the CPUs that this process may use.
+    """
+    if evaluation.multi_label:
+        return evaluation
+    right = vote_accuracy(query_codes, db_codes, query_labels, db_labels, threads=threads)
+    return replace(evaluation, vote=_mean(right))
 
 
 def evaluation_of(

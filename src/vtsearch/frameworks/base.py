@@ -124,7 +124,12 @@ def label_shares(labels: Tensor) -> Tensor:
     return labels / labels.sum(dim=1, keepdim=True).clamp(min=1)
 
 
-def check_options(options: Any, above_zero: tuple[str, ...] = (), at_least_one: tuple[str, ...] = ()) -> None:
+def check_options(
+    options: Any,
+    above_zero: tuple[str, ...] = (),
+    at_least_one: tuple[str, ...] = (),
+    below_one: tuple[str, ...] = (),
+) -> None:
     """Refuse negative numbers, NaN, infinity, fractions of whole numbers and choices that a field's type does not list.
 
     Args:
@@ -132,6 +137,7 @@ def check_options(options: Any, above_zero: tuple[str, ...] = (), at_least_one: 
             string; a number beside a string must be above 0.
         above_zero: names of the other fields that must be above 0.
         at_least_one: names of the fields that must be 1 or more.
+        below_one: names of the other fields that must be below 1.
 
     Raises:
         ValueError: names the first field with another value.
@@ -150,6 +156,8 @@ def check_options(options: Any, above_zero: tuple[str, ...] = (), at_least_one: 
             whole = "a whole number, " if kind is int and isinstance(value, float) else ""
             alternatives = "".join(f" or {choice!r}" for choice in choices)
             raise ValueError(f"{name}: expected {whole}{least}{alternatives}, got {value!r}")
+        elif name in below_one and value >= 1:
+            raise ValueError(f"{name}: expected a number below 1, got {value!r}")
 
 
 def _is_allowed(value: Any, kind: Any, positive: bool, from_one: bool) -> bool:

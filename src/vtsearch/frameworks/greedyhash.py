@@ -36,9 +36,11 @@ class GreedyHashOptions:
     multi_label: Literal["shared", "first"] = "shared"
     """Target of the classifier for an item with several labels: all of them, in equal shares; or the "first" only, as
     published."""
+    smoothing: float = 0.0
+    """Label smoothing of the classifier: the share of the target that is spread over all classes; below 1."""
 
     def __post_init__(self) -> None:
-        check_options(self)
+        check_options(self, below_one=("smoothing",))
 
     def without_effect(self, facts: RunFacts) -> dict[str, str]:
         """Options that do nothing beside the others -> the reason."""
@@ -74,7 +76,8 @@ class GreedyHash(Framework):
         shares = label_shares(labels) if self.options.multi_label == "shared" else first_label(labels)
         penalty = (features.abs() - 1).abs().pow(3).mean()
         alpha: float = self.options.alpha
-        return functional.cross_entropy(logits, shares) + alpha * penalty
+        likelihood = functional.cross_entropy(logits, shares, label_smoothing=self.options.smoothing)
+        return likelihood + alpha * penalty
 
 
 def straight_through_sign(features: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from vtsearch.metrics.precision import (
     recall_at,
     recall_within,
 )
+from vtsearch.metrics.votes import vote_accuracy
 
 __all__ = [
     "average_precision",
@@ -34,6 +35,7 @@ __all__ = [
     "ndcg_at",
     "acg_at",
     "wap_at",
+    "vote_accuracy",
     "Ties",
     "Normalizer",
 ]

@@ -181,6 +181,8 @@ def _scores(evaluation: Evaluation, context: ReportContext) -> list[list[str]]:
         ["best order of ties", f"{score.best:.6f}"],
         ["worst order of ties", f"{score.worst:.6f}"],
     ]
+    if evaluation.vote is not None:
+        rows.append(["accuracy of the vote of the 20 nearest items", f"{evaluation.vote:.6f}"])
     if context.symmetric is not None:
         rows.append(["symmetric use (expected): the model encodes the database too", f"{context.symmetric:.6f}"])
     return rows + [[f"baseline (expected): {name}", f"{value:.6f}"] for name, value in context.baselines.items()]

@@ -11,7 +11,7 @@ from accelerate.utils import gather_object
 
 from vtsearch.codes import pack
 from vtsearch.encoding.encoder import Encoder
-from vtsearch.evaluation import Evaluation, evaluate
+from vtsearch.evaluation import Evaluation, evaluate, with_vote
 from vtsearch.models.heads import pooled
 from vtsearch.training.coordination import by_main
 from vtsearch.training.sampler import COIN_SEED
@@ -64,13 +64,12 @@ class ModelEvaluator:
         """
         query, database = _parts(self._data.split)
         sides = Sides(self.codes(*query), self.codes(*database) if learned is None else pack(learned))
-        return sides, self._evaluate(sides)
+        return sides, self._evaluate_protocol(sides)
 
     def on_held_out(self, held_out: NDArray[np.int64], fit: NDArray[np.int64]) -> Evaluation:
         """Scores of held-out training images as queries against the others, over all of them."""
-        labels = self._data.source.labels
-        query_codes, db_codes = self.codes(held_out, "validation"), self.codes(fit, "training images")
-        return by_main(lambda: evaluate(query_codes, db_codes, labels[held_out], labels[fit], bits=self._model.bits))
+        sides = Sides(self.codes(held_out, "validation"), self.codes(fit, "training images"))
+        return self._evaluate(sides, held_out, fit)
 
     def of_baselines(self, seed: int) -> dict[str, Evaluation]:
         """Scores of the baselines on the protocol.
@@ -90,7 +89,7 @@ class ModelEvaluator:
             "pooled features": [pack((side[:, bits:] - center) @ projection) for side in outputs],
             "random codes": [pack(random.random((len(side), bits)) > 0.5) for side in outputs],
         }
-        return {name: self._evaluate(Sides(*sides)) for name, sides in codes.items()}
+        return {name: self._evaluate_protocol(Sides(*sides)) for name, sides in codes.items()}
 
     def _features_and_tokens(self, positions: NDArray[np.int64], label: str) -> NDArray[np.float32]:
         """(n, bits + width) features and mean tokens of the images at n positions, in one pass."""
@@ -111,18 +110,16 @@ class ModelEvaluator:
         mine: int = self._accelerator.process_index
         return shares[mine]
 
-    def _evaluate(self, sides: Sides) -> Evaluation:
-        labels, split = self._data.source.labels, self._data.split
-        return by_main(
-            lambda: evaluate(
-                sides.query,
-                sides.database,
-                labels[split.query],
-                labels[split.database],
-                self._data.protocol.k,
-                bits=self._model.bits,
-            )
-        )
+    def _evaluate_protocol(self, sides: Sides) -> Evaluation:
+        return self._evaluate(sides, self._data.split.query, self._data.split.database, self._data.protocol.k)
+
+    def _evaluate(
+        self, sides: Sides, query: NDArray[np.int64], database: NDArray[np.int64], k: int | None = None
+    ) -> Evaluation:
+        """Scores of the codes of images at these positions, computed by the main process."""
+        labels = self._data.source.labels
+        both = sides.query, sides.database, labels[query], labels[database]
+        return by_main(lambda: with_vote(evaluate(*both, k, bits=self._model.bits), *both))
 
 
 def _parts(split: Split) -> list[tuple[NDArray[np.int64], str]]:

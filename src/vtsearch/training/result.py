@@ -21,7 +21,8 @@ MOST_BYTES = 2**26
 """Largest file of scores that is read; curves make up most of one."""
 
 Score = dict[str, float]
-"""mAP under each rule for ties: "expected", "index", "best", "worst"."""
+"""mAP under each rule for ties: "expected", "index", "best", "worst"; for single labels also "vote", the accuracy of
+the vote of the 20 nearest items."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,9 @@ class RunResult:
 
 
 def score(evaluation: Evaluation) -> Score:
-    """The mAP of an evaluation under each rule for ties."""
-    return asdict(evaluation.mean_average_precision)
+    """The mAP of an evaluation under each rule for ties, and the accuracy of the vote of the nearest items."""
+    vote = {} if evaluation.vote is None else {"vote": evaluation.vote}
+    return asdict(evaluation.mean_average_precision) | vote
 
 
 def write_result(run: Path, result: RunResult) -> None:
@@ -82,7 +84,8 @@ def read_result(run: Path) -> RunResult | None:
 def score_line(name: str, k: int | None, values: Score) -> str:
     """A line of progress output with a score."""
     bounds = f"{values['worst']:.4f} to {values['best']:.4f}"
-    return f"{name}  {map_name(k)} {values['expected']:.4f} (by order of ties {bounds})"
+    vote = f", vote of the nearest {values['vote']:.4f}" if "vote" in values else ""
+    return f"{name}  {map_name(k)} {values['expected']:.4f} (by order of ties {bounds}){vote}"
 
 
 def write_best(run: Path, epoch: int, evaluation: Evaluation) -> None:

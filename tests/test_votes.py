@@ -1,0 +1,71 @@
+"""The vote of the nearest items, against its definition in plain numpy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import seeded_codes
+
+import vtsearch
+from vtsearch import Evaluation, reference
+from vtsearch.evaluation import with_vote
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    items=st.integers(1, 40),
+    width=st.integers(1, 3),
+    classes=st.integers(1, 5),
+    voters=st.integers(1, 50),
+)
+def test_the_vote_is_its_definition(seed, items, width, classes, voters):
+    random = np.random.default_rng(seed)
+    query_codes, db_codes = random.integers(0, 4, (6, width), np.uint8), random.integers(0, 4, (items, width), np.uint8)
+    query_labels, db_labels = random.integers(0, classes + 1, 6), 3 * random.integers(0, classes, items)
+    arguments = query_codes, db_codes, query_labels, db_labels, voters
+    np.testing.assert_array_equal(vtsearch.vote_accuracy(*arguments), reference.vote_accuracy(*arguments))
+
+
+def test_no_order_of_ties_decides():
+    codes = np.zeros((30, 8), np.uint8)
+    labels = np.repeat([0, 1, 2], [12, 12, 6])
+    for order in (np.arange(30), np.arange(30)[::-1]):
+        scores = vtsearch.vote_accuracy(codes[:3], codes, np.array([0, 1, 2]), labels[order], voters=5)
+        assert scores.tolist() == [0.5, 0.5, 0.0]
+
+
+QUERIES, DATABASE = seeded_codes(0, 3, 16), seeded_codes(1, 20, 16)
+LABELS = np.arange(3), np.arange(20) % 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((QUERIES, DATABASE, LABELS[0], LABELS[1][:-1]), ValueError, "db_labels: expected"),
+        ((QUERIES, DATABASE, LABELS[0].astype(float), LABELS[1]), TypeError, "query_labels: expected"),
+        ((QUERIES, DATABASE, np.eye(3, dtype=int), LABELS[1]), ValueError, r"query_labels: expected shape \(3,\)"),
+        ((QUERIES, DATABASE, *LABELS, 0), ValueError, "voters: expected at least 1, got 0"),
+        ((QUERIES, DATABASE, *LABELS, 2.5), TypeError, "voters: expected"),
+        ((QUERIES, DATABASE[:0], LABELS[0], LABELS[1][:0]), ValueError, "db_codes: expected at least one code"),
+        ((QUERIES.astype(float), DATABASE, *LABELS), TypeError, "query_codes: expected"),
+        ((QUERIES, DATABASE[:, :1], *LABELS), ValueError, "expected"),
+    ],
+)
+def test_what_is_no_codes_or_classes_is_refused(arguments, error, message):
+    with pytest.raises(error, match=message):
+        vtsearch.vote_accuracy(*arguments)
+
+
+def test_an_evaluation_of_single_labels_takes_the_vote_in():
+    for labels in (LABELS, tuple(np.eye(3, dtype=int)[each] for each in LABELS)):
+        before = vtsearch.evaluate(QUERIES, DATABASE, *labels)
+        after = with_vote(before, QUERIES, DATABASE, *labels)
+        expected = None if labels[0].ndim == 2 else reference.vote_accuracy(QUERIES, DATABASE, *labels).mean()
+        assert before.vote is None
+        assert after == replace(before, vote=expected)
+        assert Evaluation.from_dict(after.to_dict()) == after
