@@ -136,6 +136,12 @@ def test_the_backbone_is_that_of_the_weights_file_unless_it_is_named(capsys):
     assert printed_config(capsys, "--weights", "mine.safetensors")["backbone"] == default
 
 
+@pytest.mark.parametrize("words", [["--bits", "4,8,12"], ["--bits=4,8,12"], ["--bits", "12", "--nested", "4,8"]])
+def test_several_lengths_are_nested_codes(words, capsys):
+    printed = printed_config(capsys, "--framework", "csq", *words)
+    assert (printed["bits"], printed["nested"]) == (12, "4,8")
+
+
 def test_help_shows_the_options_of_the_framework_with_their_documentation(capsys):
     assert main(["train", "--framework", "hashnet", "--help"]) == 0
     out = capsys.readouterr().out

@@ -65,7 +65,7 @@ def test_no_number_of_a_run_is_nan_infinite_or_text(tiny_config, name, value):
 
 
 def test_every_number_and_every_choice_of_a_run_has_its_range():
-    others = {"baselines", "compile", "framework", "protocol", "data", "strip_prefix", "options", "augment"}
+    others = {"baselines", "compile", "framework", "protocol", "data", "strip_prefix", "options", "augment", "nested"}
     named = set(RANGES) | set(CHOICES) | others
     names = {field.name for field in fields(TrainConfig)} - {"model", "optimizer", "schedule"}
     names |= {f"optimizer.{field.name}" for field in fields(OptimizerConfig)}
@@ -79,6 +79,20 @@ def test_every_number_and_every_choice_of_a_run_has_its_range():
 def test_values_of_another_kind_are_refused(tiny_config, changes):
     with pytest.raises(TypeError, match=f"^{next(iter(changes))}: expected"):
         replace(tiny_config, **changes)
+
+
+def test_nested_lengths_ascend_to_the_bits(tiny_config):
+    assert replace(tiny_config, nested="4,8").prefixes == (4, 8)
+    assert tiny_config.prefixes == ()
+    for text in ("8,4", "4,4", "12", "4,16", "0,4", "4,,8", "four", "-4"):
+        with pytest.raises(ValueError, match=r"^nested: expected ascending lengths below 12, the bits"):
+            replace(tiny_config, nested=text)
+
+
+@pytest.mark.parametrize("text", ["mirror", "flip,crop", "flip+flip", 3])
+def test_what_is_no_augmentation_is_refused(tiny_config, text):
+    with pytest.raises(ValueError, match=r"^augment: expected none, or"):
+        replace(tiny_config, augment=text)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from accelerate.utils import set_seed
 
-from vtsearch import mean_average_precision
+from vtsearch import evaluate, mean_average_precision, prefix, vote_accuracy
 from vtsearch.data import load_split, open_dataset, save_split
 from vtsearch.data.pictures import image_loader
 from vtsearch.encoding import Encoder
@@ -348,3 +348,16 @@ def test_a_result_is_what_result_json_holds(finished):
     content = json.loads((folder / files.RESULT).read_text())
     assert len(content.pop("sha256")) == 64
     assert content == asdict(result)
+
+
+def test_the_first_bits_of_nested_codes_are_judged_too(tiny_config, tmp_path):
+    result = train(replace(tiny_config, baselines=False, nested="4,8", teaching=0.1), tmp_path / "run")
+    codes = tmp_path / "run" / files.CODES
+    with Index.open(codes / "query") as query, Index.open(codes / "database") as database:
+        for bits in (4, 8):
+            short = prefix(query.codes(), bits), prefix(database.codes(), bits)
+            found = evaluate(*short, query.labels(), database.labels(), bits=bits)
+            assert result.prefixes[str(bits)]["expected"] == found.mean_average_precision.expected
+            assert result.prefixes[str(bits)]["vote"] == vote_accuracy(*short, query.labels(), database.labels()).mean()
+    assert result.prefixes["8"]["expected"] > 0.2
+    assert read_result(tmp_path / "run") == result

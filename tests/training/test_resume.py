@@ -34,6 +34,8 @@ SHORT = {
     "hashnet": {"continuation": 1},
 }
 """Options with which two epochs are enough to try everything that a framework remembers."""
+NESTED = {"csq": "4,8", "greedyhash": "4,8", "hashnet": "8"}
+"""Frameworks that are tried at several lengths at once."""
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +126,7 @@ def test_every_framework_goes_on_from_between_two_checkpoints_of_its_second_epoc
         augment="flip+crop+trivial+erasing",
         classification=0.1,
         ema=0.9,
+        nested=NESTED.get(framework, ""),
     )
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     train(config, whole)

@@ -46,6 +46,7 @@ FIRST: dict[str, Any] = {
 
 def run(argv: list[str]) -> int:
     """Train; prints the mAP of the model beside its baselines."""
+    argv = _with_nested(argv)
     first = _parse_first(argv)
     args = parser(first).parse_args([*first.implied, *argv]).as_dict()
     config = config_of(args)
@@ -61,6 +62,17 @@ def run(argv: list[str]) -> int:
     else:
         print(_table(result, config, output))
     return 0
+
+
+def _with_nested(argv: list[str]) -> list[str]:
+    """``--bits 8,16,32`` as ``--bits 32 --nested 8,16``."""
+    words: list[str] = []
+    for word in argv:
+        is_value = bool(words) and words[-1] == "--bits"
+        flag, value = ("", word) if is_value else (word[:7], word[7:]) if word.startswith("--bits=") else ("", "")
+        shorter, comma, longest = value.rpartition(",")
+        words += [f"{flag}{longest}", f"--nested={shorter}"] if comma else [word]
+    return words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,6 +188,7 @@ def _table(result: RunResult, config: TrainConfig, output: Path) -> str:
     others = {} if result.symmetric is None else {"symmetric use": result.symmetric}
     if result.best_epoch != result.epochs and result.chosen:
         others |= {f"best epoch ({result.best_epoch})": result.chosen}
+    others |= {f"its first {bits} bits": values for bits, values in result.prefixes.items()}
     rows = {"trained model": result.final, **others, **result.baselines}
     width = max(map(len, rows))
     scores = [f"{name:{width}}  {_score(s)}" for name, s in rows.items()]

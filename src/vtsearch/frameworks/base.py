@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
 
@@ -78,6 +80,12 @@ class Framework(nn.Module, ABC):
 
     def set_train_labels(self, labels: Tensor) -> None:
         """Hook once before training, with the labels of all training images; does nothing by default."""
+
+    def share_bits(self, shorter: Sequence[Framework]) -> None:
+        """Hook once for nested codes: give the frameworks of the first bits what belongs to single bits of this one.
+
+        Nothing does by default; where a class has a code, its first bits must be the class's code for them.
+        """
 
     def sample_positions(self, epoch: int) -> Tensor | None:  # noqa: ARG002 (for frameworks that sample)
         """Rows of the training set in an epoch, int64 (n,), a function of the seed; None for all rows."""

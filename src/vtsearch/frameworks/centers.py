@@ -11,6 +11,7 @@ https://arxiv.org/abs/2109.14449, likewise.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,13 +21,14 @@ import torch
 from vtsearch.frameworks.base import Framework, first_label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
 
 Construction = Literal["distant", "redrawn", "balanced", "bernoulli"]
 REDRAWS = 20
+ORDERS = 64  # of the added bits, when a center grows from one length to the next
 DRAWS = 4096  # candidates per round of the search
 ROUNDS = 8  # rounds before the search lowers a distance above the guaranteed one
 ENUMERATED_BITS = 16  # up to here all codes are candidates, in random order
@@ -46,6 +48,13 @@ class CenterBasedFramework(Framework):
         self.register_buffer("tie", tie_vector(bits, seed))  # (bits,) of -1, +1
         thresholds = spread_thresholds(bits, self.options.thresholds, seed)
         self.register_buffer("thresholds", thresholds, persistent=bool(self.options.thresholds))  # (bits,)
+
+    def share_bits(self, shorter: Sequence[Framework]) -> None:
+        """Centers that are far from each other in every prefix; a bit has one threshold and one vote in even ones."""
+        share_centers(self, shorter)
+        for each in shorter:
+            each.get_buffer("tie").copy_(self.tie[: each.bits])
+            each.get_buffer("thresholds").copy_(self.thresholds[: each.bits])
 
     def centers_of(self, labels: Tensor) -> Tensor:
         """The center of each item, (b, classes) of 0 and 1 -> (b, bits): by majority, or that of the first label."""
@@ -72,6 +81,44 @@ def majority_centers(centers: Tensor, labels: Tensor, tie: Tensor) -> Tensor:
 def tie_vector(bits: int, seed: int = 0) -> Tensor:
     """A random tie-breaker for even votes: float32 (bits,) of -1 and +1."""
     return torch.randint(2, (bits,), generator=torch.Generator().manual_seed(seed)).float() * 2 - 1
+
+
+def share_centers(longest: Framework, shorter: Sequence[Framework]) -> None:
+    """Give frameworks with the buffer ``centers`` those of ``nested_centers``."""
+    lengths = [*(each.bits for each in shorter), longest.bits]
+    centers = nested_centers(longest.options.centers, longest.classes, lengths, longest.seed)
+    for each in (*shorter, longest):
+        each.get_buffer("centers").copy_(centers[:, : each.bits])
+
+
+def nested_centers(construction: Construction, classes: int, lengths: Sequence[int], seed: int = 0) -> Tensor:
+    """One code per class, float32 (classes, lengths[-1]) of -1 and +1, whose prefixes of these lengths are centers too.
+
+    "distant": the bits of each step from one length to the next are centers of their own, and go to the classes in the
+    order, of a number of random ones, that leaves the least distance largest: classes that are close so far get codes
+    that are far from each other. Other constructions draw the longest codes alone.
+
+    Raises:
+        ValueError: more classes than codes of the shortest length; what ``draw_centers`` refuses.
+    """
+    if construction != "distant":
+        return draw_centers(construction, classes, lengths[-1], seed)
+    centers = class_centers(classes, lengths[0], seed)
+    random = torch.Generator().manual_seed(seed)
+    for before, bits in pairwise(lengths):
+        enough = classes <= 2 ** (bits - before)
+        added = draw_centers("distant" if enough else "bernoulli", classes, bits - before, seed + bits)
+        orders = [torch.randperm(classes, generator=random) for _ in range(ORDERS)]
+        candidates = [torch.cat([centers, added[order]], dim=1) for order in orders]
+        centers = max(candidates, key=_least_distance)
+    return centers
+
+
+def _least_distance(centers: Tensor) -> tuple[float, int]:
+    """The smallest distance of two centers, and minus the number of pairs that have it."""
+    apart = (centers.shape[1] - centers @ centers.T).fill_diagonal_(torch.inf) / 2
+    least = apart.min()
+    return float(least), -int((apart == least).sum())
 
 
 def spread_thresholds(bits: int, most: float, seed: int = 0) -> Tensor:

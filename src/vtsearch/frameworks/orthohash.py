@@ -14,9 +14,10 @@ import torch
 from torch.nn import functional
 
 from vtsearch.frameworks.base import Framework, check_options, label_shares
-from vtsearch.frameworks.centers import Construction, draw_centers
+from vtsearch.frameworks.centers import Construction, draw_centers, share_centers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any, Self
 
     from torch import Tensor
@@ -68,6 +69,10 @@ class OrthoHash(Framework):
         super().__init__(bits, classes, train_size, options, seed)
         centers = draw_centers(self.options.centers, classes, bits, seed)
         self.register_buffer("centers", centers)  # (classes, bits) of -1, +1
+
+    def share_bits(self, shorter: Sequence[Framework]) -> None:
+        """Codes of the classes that are far from each other in every prefix."""
+        share_centers(self, shorter)
 
     def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:  # noqa: ARG002 (no bank)
         """The margin cross-entropy (equation 5)."""

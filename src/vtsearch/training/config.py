@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vtsearch._ranges import Range, whole
@@ -77,6 +78,11 @@ class TrainConfig:
     augment: str = "flip"
     """Random augmentation of training images: none, or joined by + any of flip; crop (a square of an image somewhat
     larger) or resized_crop (a rectangle of 8 to 100 %); rand (RandAugment) or trivial (TrivialAugment); erasing."""
+    nested: str = ""
+    """Shorter lengths, joined by commas and ascending, whose codes are the first bits of the model's: the framework's
+    loss is then the mean over all lengths. `--bits 8,16,32` is `--bits 32 --nested 8,16`."""
+    teaching: float = 0.0
+    """Weight of what the longest of nested codes teaches the shorter ones: their pairs of images as similar as its."""
     classification: float = 0.0
     """Weight of the cross-entropy of a linear classifier on tanh of the features, beside the framework's loss; 0 is
     the framework alone. Another method by the letter, so it is off unless asked for."""
@@ -134,15 +140,38 @@ class TrainConfig:
             if not (value is None and dotted == "workers"):
                 allowed.check(dotted, value)
         Augmentation.parsed(self.augment)
+        _ = self.prefixes
         for dotted, choices in CHOICES.items():
             if _value(self, dotted) not in choices:
                 raise ValueError(f"{dotted}: expected one of {', '.join(choices)}, got {_value(self, dotted)!r}")
-        for name, kind in (("baselines", bool), ("compile", bool), ("framework", str), ("protocol", str)):
+        for name, kind in (
+            ("baselines", bool),
+            ("compile", bool),
+            ("framework", str),
+            ("protocol", str),
+            ("nested", str),
+        ):
             if not isinstance(getattr(self, name), kind):
                 raise TypeError(f"{name}: expected {_KINDS[kind]}, got {getattr(self, name)!r}")
         for name in ("data", "strip_prefix"):
             if not isinstance(getattr(self, name), str | None):
                 raise TypeError(f"{name}: expected text or nothing, got {getattr(self, name)!r}")
+
+    @property
+    def prefixes(self) -> tuple[int, ...]:
+        """The shorter lengths of nested codes; empty for codes of one length.
+
+        Raises:
+            ValueError: no ascending numbers below the bits of the model.
+        """
+        texts = self.nested.split(",") if self.nested else []
+        lengths = tuple(int(text) if text.strip().isdecimal() else 0 for text in texts)
+        if any(not a < b for a, b in pairwise((0, *lengths, self.model.bits))):
+            raise ValueError(
+                f"nested: expected ascending lengths below {self.model.bits}, the bits, joined by commas, "
+                f"got {self.nested!r}"
+            )
+        return lengths
 
 
 RANGES = {
@@ -156,6 +185,7 @@ RANGES = {
     "checkpoint_steps": whole(0),
     "log_every": whole(1),
     "timeout_minutes": Range(most=1_000_000, above=True),
+    "teaching": Range(),
     "classification": Range(),
     "smoothing": Range(most=1, below=True, noun="a share"),
     "ema": Range(most=1, below=True),

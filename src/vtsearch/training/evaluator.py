@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from accelerate.utils import gather_object
 
-from vtsearch.codes import pack
+from vtsearch.codes import pack, prefix
 from vtsearch.encoding.encoder import Encoder
 from vtsearch.evaluation import Evaluation, evaluate, with_vote
 from vtsearch.models.heads import pooled
@@ -17,6 +17,8 @@ from vtsearch.training.coordination import by_main
 from vtsearch.training.sampler import COIN_SEED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from accelerate import Accelerator
     from numpy.typing import NDArray
     from torch import Tensor
@@ -66,6 +68,14 @@ class ModelEvaluator:
         sides = Sides(self.codes(*query), self.codes(*database) if learned is None else pack(learned))
         return sides, self._evaluate_protocol(sides)
 
+    def on_prefixes(self, sides: Sides, lengths: Sequence[int]) -> dict[int, Evaluation]:
+        """Scores of the first bits of the protocol's codes, for each of these lengths."""
+        found = {}
+        for bits in lengths:
+            shorter = Sides(*(prefix(codes, bits) for codes in (sides.query, sides.database)))
+            found[bits] = self._evaluate_protocol(shorter, bits)
+        return found
+
     def on_held_out(self, held_out: NDArray[np.int64], fit: NDArray[np.int64]) -> Evaluation:
         """Scores of held-out training images as queries against the others, over all of them."""
         sides = Sides(self.codes(held_out, "validation"), self.codes(fit, "training images"))
@@ -110,16 +120,23 @@ class ModelEvaluator:
         mine: int = self._accelerator.process_index
         return shares[mine]
 
-    def _evaluate_protocol(self, sides: Sides) -> Evaluation:
-        return self._evaluate(sides, self._data.split.query, self._data.split.database, self._data.protocol.k)
+    def _evaluate_protocol(self, sides: Sides, bits: int | None = None) -> Evaluation:
+        split, k = self._data.split, self._data.protocol.k
+        return self._evaluate(sides, split.query, split.database, k, bits=bits)
 
     def _evaluate(
-        self, sides: Sides, query: NDArray[np.int64], database: NDArray[np.int64], k: int | None = None
+        self,
+        sides: Sides,
+        query: NDArray[np.int64],
+        database: NDArray[np.int64],
+        k: int | None = None,
+        *,
+        bits: int | None = None,
     ) -> Evaluation:
         """Scores of the codes of images at these positions, computed by the main process."""
         labels = self._data.source.labels
         both = sides.query, sides.database, labels[query], labels[database]
-        return by_main(lambda: with_vote(evaluate(*both, k, bits=self._model.bits), *both))
+        return by_main(lambda: with_vote(evaluate(*both, k, bits=bits or self._model.bits), *both))
 
 
 def _parts(split: Split) -> list[tuple[NDArray[np.int64], str]]:

@@ -36,6 +36,8 @@ def _of_training(config: TrainConfig) -> Iterator[tuple[str, str]]:
         yield "optimizer.momentum", f"optimizer.name is {config.optimizer.name!r}"
     if config.schedule.name == "constant":
         yield "schedule.warmup", "schedule.name is 'constant'"
+    if not config.nested:
+        yield "teaching", "the codes have one length: nested is empty"
     if not config.classification:
         yield "smoothing", "classification is 0"
     if not config.evaluate_every:

@@ -72,10 +72,12 @@ class BestModelTracker:
             self._choose(evaluation, state.epoch)
         else:
             components.metrics_log.write("evaluation", on="query", epoch=state.epoch, **score(evaluation))
+        prefixes = components.evaluator.on_prefixes(sides, components.config.prefixes)
         best = evaluation if state.best_epoch == state.epoch else self._evaluation_of_best()
         result = RunResult(
             final=score(evaluation),
             chosen=score(best),
+            prefixes={str(bits): score(each) for bits, each in prefixes.items()},
             k=evaluation.k,
             baselines=dict(state.baselines),
             best=state.best,

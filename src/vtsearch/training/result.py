@@ -50,6 +50,8 @@ class RunResult:
     """Origin of the database codes: encoded by the model, or learned beside it."""
     symmetric: Score | None = None
     """Scores of the final model as encoder of the database too, where `final` uses learned codes."""
+    prefixes: dict[str, Score] = field(default_factory=dict)
+    """Scores of the final model's first bits, by their number, for nested codes."""
     chosen: Score = field(default_factory=dict)
     """Scores of the model in best/ on the protocol; equal to `final` if the last epoch is the best."""
 

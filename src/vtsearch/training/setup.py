@@ -15,6 +15,7 @@ from vtsearch.data import load_split, open_dataset
 from vtsearch.data.loading.loader import build_loader
 from vtsearch.data.loading.torch_dataset import ImageDataset
 from vtsearch.frameworks import framework_class
+from vtsearch.frameworks.nested import Nested
 from vtsearch.models import build_model
 from vtsearch.tensors.distributed import synchronize
 from vtsearch.training import run_folder as files
@@ -142,8 +143,7 @@ def _build(
     fit, held_out = _training_images(config, framework_type, data.split)
     set_seed(derived_seed(config.seed, MODEL_SEED))
     model = build_model(config.model)
-    options = config.options if config.options is not None else framework_type.Options()
-    framework = framework_type(config.model.bits, len(data.source.classes), len(fit), options, seed=config.seed)
+    framework = _framework(config, framework_type, len(data.source.classes), len(fit))
     train_images = ImageDataset(data.source, fit, model.preprocessing, augment=config.augment, seed=config.seed)
     framework.set_train_labels(train_images.labels)
     return (
@@ -152,6 +152,15 @@ def _build(
         train_images,
         (fit, held_out),
     )
+
+
+def _framework(config: TrainConfig, kind: type[Framework], classes: int, train_size: int) -> Framework:
+    """The framework of the run, at every length if its codes are nested."""
+    options = config.options if config.options is not None else kind.Options()
+    if not config.prefixes:
+        return kind(config.model.bits, classes, train_size, options, seed=config.seed)
+    lengths = (*config.prefixes, config.model.bits)
+    return Nested(kind, lengths, classes, train_size, options, teaching=config.teaching, seed=config.seed)
 
 
 def _classifier(config: TrainConfig, classes: int) -> Classifier | None:
