@@ -84,7 +84,7 @@ def test_values_of_another_kind_are_refused(tiny_config, changes):
 def test_nested_lengths_ascend_to_the_bits(tiny_config):
     assert replace(tiny_config, nested="4,8").prefixes == (4, 8)
     assert tiny_config.prefixes == ()
-    for text in ("8,4", "4,4", "12", "4,16", "0,4", "4,,8", "four", "-4"):
+    for text in ("", "8,4", "4,4", "12", "4,16", "0,4", "4,,8", "four", "-4"):
         with pytest.raises(ValueError, match=r"^nested: expected ascending lengths below 12, the bits"):
             replace(tiny_config, nested=text)
 

@@ -126,7 +126,7 @@ def test_every_framework_goes_on_from_between_two_checkpoints_of_its_second_epoc
         augment="flip+crop+trivial+erasing",
         classification=0.1,
         ema=0.9,
-        nested=NESTED.get(framework, ""),
+        nested=NESTED.get(framework),
     )
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     train(config, whole)

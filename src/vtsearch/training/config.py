@@ -78,7 +78,7 @@ class TrainConfig:
     augment: str = "flip"
     """Random augmentation of training images: none, or joined by + any of flip; crop (a square of an image somewhat
     larger) or resized_crop (a rectangle of 8 to 100 %); rand (RandAugment) or trivial (TrivialAugment); erasing."""
-    nested: str = ""
+    nested: str | None = None
     """Shorter lengths, joined by commas and ascending, whose codes are the first bits of the model's: the framework's
     loss is then the mean over all lengths. `--bits 8,16,32` is `--bits 32 --nested 8,16`."""
     teaching: float = 0.0
@@ -139,23 +139,17 @@ class TrainConfig:
             value = _value(self, dotted)
             if not (value is None and dotted == "workers"):
                 allowed.check(dotted, value)
-        Augmentation.parsed(self.augment)
-        _ = self.prefixes
         for dotted, choices in CHOICES.items():
             if _value(self, dotted) not in choices:
                 raise ValueError(f"{dotted}: expected one of {', '.join(choices)}, got {_value(self, dotted)!r}")
-        for name, kind in (
-            ("baselines", bool),
-            ("compile", bool),
-            ("framework", str),
-            ("protocol", str),
-            ("nested", str),
-        ):
+        for name, kind in (("baselines", bool), ("compile", bool), ("framework", str), ("protocol", str)):
             if not isinstance(getattr(self, name), kind):
                 raise TypeError(f"{name}: expected {_KINDS[kind]}, got {getattr(self, name)!r}")
-        for name in ("data", "strip_prefix"):
+        for name in ("data", "strip_prefix", "nested"):
             if not isinstance(getattr(self, name), str | None):
                 raise TypeError(f"{name}: expected text or nothing, got {getattr(self, name)!r}")
+        Augmentation.parsed(self.augment)
+        _ = self.prefixes
 
     @property
     def prefixes(self) -> tuple[int, ...]:
@@ -164,7 +158,7 @@ class TrainConfig:
         Raises:
             ValueError: no ascending numbers below the bits of the model.
         """
-        texts = self.nested.split(",") if self.nested else []
+        texts = [] if self.nested is None else self.nested.split(",")
         lengths = tuple(int(text) if text.strip().isdecimal() else 0 for text in texts)
         if any(not a < b for a, b in pairwise((0, *lengths, self.model.bits))):
             raise ValueError(

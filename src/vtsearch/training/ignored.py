@@ -37,7 +37,7 @@ def _of_training(config: TrainConfig) -> Iterator[tuple[str, str]]:
     if config.schedule.name == "constant":
         yield "schedule.warmup", "schedule.name is 'constant'"
     if not config.nested:
-        yield "teaching", "the codes have one length: nested is empty"
+        yield "teaching", "the codes have one length"
     if not config.classification:
         yield "smoothing", "classification is 0"
     if not config.evaluate_every:
