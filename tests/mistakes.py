@@ -37,6 +37,10 @@ BASES = {
         *("train", "--protocol", "split", "--backbone", "test_vit", "--no-pretrained", "--image-size", "32"),
         *("--bits", "8", "--hidden", "8", "--epochs", "1", "--precision", "fp32", "--output", "new"),
     ],
+    "fit": [
+        *("fit", "lsh", "--protocol", "split", "--backbone", "test_vit", "--no-pretrained", "--image-size", "32"),
+        *("--bits", "8", "--precision", "fp32", "--output", "new"),
+    ],
     "encode": ["encode", "pictures", "--model", "model", "--output", "new"],
     "search": ["search", "cat/1.png", "--index", "index"],
     "serve": ["serve", "index", "--port", "0"],

@@ -1,7 +1,7 @@
 """Vision Transformer Hashing: learn short binary codes for images, then rank, search and evaluate them.
 
 With numpy alone: `pack`, `rank`, `mean_average_precision` and their friends. With the extra ``train``: `load_model`,
-`Encoder` and the commands that train and encode. Nothing here imports torch before it is needed.
+`Encoder`, `fit` and the commands that train, fit and encode. Nothing here imports torch before it is needed.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vtsearch.encoding import Encoder
+    from vtsearch.fitting.model import fit
 
 __all__ = [
     "pack",
@@ -61,6 +62,7 @@ __all__ = [
     "Index",
     "Encoder",
     "load_model",
+    "fit",
     "Ranking",
     "Neighbors",
     "Duplicates",
@@ -93,13 +95,16 @@ def load_model(path: str | Path) -> Encoder:
     return encoder
 
 
+_NEED_TORCH = {"Encoder": "vtsearch.encoding", "fit": "vtsearch.fitting.model"}
+
+
 def __getattr__(name: str) -> Any:
-    """``reference``, ``torch`` and ``Encoder``, imported on first use: most programs need none, two import torch."""
+    """Names that are imported on first use, because most programs do not need them or because they import torch."""
     if name in ("reference", "torch"):
         return importlib.import_module(f"vtsearch.{name}")
-    if name != "Encoder":
+    if name not in _NEED_TORCH:
         raise AttributeError(f"module 'vtsearch' has no attribute {name!r}")
     try:
-        return importlib.import_module("vtsearch.encoding").Encoder
+        return getattr(importlib.import_module(_NEED_TORCH[name]), name)
     except ModuleNotFoundError as missing:
         raise missing_extra(missing.name or "torch") from missing

@@ -283,6 +283,7 @@ LIBRARY = [
 ]
 EVALUATE = "evaluate --queries index --database index"
 SIDES = "--queries codes.npy --query-labels labels.npy"
+FIT = "--protocol digits --backbone test_vit --no-pretrained --image-size 32"
 GRID = "reproduce --protocols digits --frameworks csq --backbones test_vit --bits 16"
 
 COMMANDS = [
@@ -518,6 +519,26 @@ COMMANDS = [
         "validation: expected 0 with adsh",
     ),
     Mistake("a run where something is", "train --protocol digits --output pictures", "output: .*pictures"),
+    Mistake(
+        "a method of another kind",
+        f"fit sdh {FIT} --output new",
+        "method: expected one of pca, itq, rotation, lsh, got 'sdh'",
+    ),
+    Mistake(
+        "more bits than features",
+        f"fit itq {FIT} --bits 65 --output new",
+        "bits: expected at most 64 for itq, the width of the features, got 65",
+    ),
+    Mistake(
+        "steps of a method that has none",
+        f"fit pca {FIT} --iterations 9 --output new",
+        "iterations: expected the method itq beside it, got pca",
+    ),
+    Mistake(
+        "a head that has layers", f"fit pca {FIT} --head tokens --output new", "head: expected one of auto, cls, pooled"
+    ),
+    Mistake("a fitted model where one is", f"fit lsh {FIT} --output model", "output: model is a model; .*--overwrite"),
+    Mistake("a fitted model where something is", f"fit lsh {FIT} --output pictures", "folder: .*pictures"),
     Mistake("a table that the paper does not have", "reproduce --table 4", "table: expected one of 1, 2, 3, got '4'"),
     Mistake("an unknown flag of a grid", "reproduce --tabel 1", "--tabel: no such argument; did you mean --table"),
     Mistake(

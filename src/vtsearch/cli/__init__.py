@@ -29,6 +29,7 @@ COMMANDS = {
     "demo": "train, encode, evaluate and picture a small example; no download, about a minute",
     "data": "list the protocols, check a copy of a data set, split your own images",
     "train": "train a model that turns images into binary codes",
+    "fit": "fit a model to a frozen backbone's features in seconds: PCA, ITQ, random projections",
     "encode": "turn images into an index of codes",
     "search": "show the images of an index that are nearest to a query",
     "serve": "a page and an HTTP API for indexes",

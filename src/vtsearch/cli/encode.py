@@ -70,14 +70,7 @@ def parser() -> CommandParser:
     command.add_argument("--seed", type=int, default=0, help="seed of a protocol's split")
     command.add_argument("--split", help="split.json of a run, instead of drawing the split")
     command.add_argument("--strip_prefix", help="beginning to remove from the paths in lists and tables")
-    command.add_argument("--batch_size", type=int, default=128, help="images at a time")
-    command.add_argument("--device", help="cpu, cuda, ...; by default a GPU if there is one")
-    command.add_argument(
-        "--precision",
-        type=PRECISION,
-        default="auto",
-        help="arithmetic; auto is bf16 where the device has it, else fp32",
-    )
+    add_encoder_arguments(command)
     command.add_argument("--save_images", type=int, default=10_000, help="save the codes after so many images")
     command.add_argument("--save_seconds", type=float, default=30.0, help="or after so many seconds, if that is sooner")
     command.add_argument(
@@ -86,7 +79,6 @@ def parser() -> CommandParser:
     command.add_argument("--overwrite", action="store_true", help="replace the index that --output already is")
     command.add_argument("--keep-missing", action="store_true", help="leave images in the index that are gone")
     command.add_argument("--watch", type=float, metavar="SECONDS", help="look for changes every so often, until Ctrl-C")
-    command.add_argument("--workers", type=int, help="processes that read images; by default none without a GPU")
     command.add_argument("--failures", help="file of the images that could not be read: a line of JSON for each")
     add_worker_argument(command, "encode only a share of the images; the worker that finishes last writes the index")
     add_ray_argument(command, "read and encode images")
@@ -95,6 +87,19 @@ def parser() -> CommandParser:
         "--models", type=int, help="with --ray: models that encode; by default one for each GPU, else half of the CPUs"
     )
     return command
+
+
+def add_encoder_arguments(command: CommandParser) -> None:
+    """The arguments of an encoder: how images are read, and where and in which arithmetic the model computes."""
+    command.add_argument("--batch_size", type=int, default=128, help="images at a time")
+    command.add_argument("--device", help="cpu, cuda, ...; by default a GPU if there is one")
+    command.add_argument(
+        "--precision",
+        type=PRECISION,
+        default="auto",
+        help="arithmetic; auto is bf16 where the device has it, else fp32",
+    )
+    command.add_argument("--workers", type=int, help="processes that read images; by default none without a GPU")
 
 
 def run(argv: list[str]) -> int:

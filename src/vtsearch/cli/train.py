@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ActionYesNo, set_parsing_settings
 
 from vtsearch._yaml import read_yaml
+from vtsearch.cli.backbones import add_pretrained_argument, backbone_of
 from vtsearch.cli.output import check_output_folder, json_text
 from vtsearch.cli.parser import CommandParser, FirstParser, check_lengths, check_values
 from vtsearch.errors import VtsearchError, first_line
 from vtsearch.evaluation import map_name
 from vtsearch.frameworks import FRAMEWORKS, framework_class
 from vtsearch.models import ModelConfig
-from vtsearch.models.backbones import is_known
 from vtsearch.training import run_folder as files
 from vtsearch.training.config import TrainConfig, config_of, flat
 from vtsearch.training.devices import leave_processes, this_process
@@ -102,17 +102,13 @@ def parser(first: First) -> CommandParser:
     command.add_argument("--framework", choices=list(FRAMEWORKS), default=first.framework, help="training objective")
     command.add_class_arguments(TrainConfig, skip={"model", "framework", "options", "compile"}, instantiate=False)
     command.add_class_arguments(ModelConfig, skip={"pretrained"}, instantiate=False)
-    command.add_argument(
-        "--pretrained", action=ActionYesNo(no_prefix="no-"), default=True, help="start from pretrained backbone weights"
-    )
+    add_pretrained_argument(command)
     command.add_argument(
         "--compile", action=ActionYesNo(no_prefix="no-"), default=False, help="compile the backbone with torch.compile"
     )
     command.add_class_arguments(options, "options", instantiate=False)
     defaults = _dotted(flat(preset(first.preset, first.framework, first.protocol)))
-    backbone = Path(first.weights or "").name.removesuffix(".safetensors").removesuffix(".pth")
-    if is_known(backbone):
-        defaults["backbone"] = backbone
+    defaults["backbone"] = backbone_of(first.weights) or defaults["backbone"]
     command.set_defaults(defaults)
     return command
 

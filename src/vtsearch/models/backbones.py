@@ -96,6 +96,11 @@ def gives_tokens(backbone: Any) -> bool:
     return has_parts and isinstance(getattr(backbone.patch_embed, "img_size", None), tuple)
 
 
+def has_class_token(backbone: Any) -> bool:
+    """Whether the first of its tokens is a class token."""
+    return gives_tokens(backbone) and getattr(backbone, "cls_token", None) is not None
+
+
 def suit_attention(backbone: nn.Module, device: torch.device) -> None:
     """Compute attention in one fused step, but on a CPU in separate ones.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from vtsearch._atomic_io import recover_folder, replaced_folder
 from vtsearch._json import read_json
 from vtsearch.errors import VtsearchError
+from vtsearch.models.fitted import Fitted
 from vtsearch.models.hash_model import ModelConfig, build_model, config_fields, outline
 from vtsearch.tensors.preprocessing import Preprocessing
 
@@ -33,10 +34,19 @@ def save_model(model: HashModel, folder: str | Path) -> None:
         ValueError: the folder exists and holds something else than a model.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder / CONFIG).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"folder: expected a new or empty folder or a model to replace, got {folder}")
+    check_replaceable(folder)
     with replaced_folder(folder) as fresh:
         write_model(model, fresh)
+
+
+def check_replaceable(folder: Path) -> None:
+    """Refuse a folder that ``save_model`` would not write.
+
+    Raises:
+        ValueError: it exists and holds something else than a model.
+    """
+    if folder.exists() and not (folder / CONFIG).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"folder: expected a new or empty folder or a model to replace, got {folder}")
 
 
 def write_model(model: HashModel, folder: Path) -> None:
@@ -47,7 +57,7 @@ def write_model(model: HashModel, folder: Path) -> None:
         "fingerprint": model.fingerprint(),
         "config": config_fields(model.config),
         "preprocessing": model.preprocessing.to_dict(),
-    }
+    } | ({} if model.fitted is None else {"fitted": asdict(model.fitted)})
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     (folder / CONFIG).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
@@ -70,6 +80,7 @@ def load_model(folder: str | Path) -> HashModel:
         config = replace(ModelConfig(**content["config"]), weights=None, pretrained=False)
         _compare_shapes(config, folder / WEIGHTS)
         model = build_model(config, Preprocessing.from_dict(content["preprocessing"]))
+        model.fitted = Fitted(**content["fitted"]) if "fitted" in content else None
         model.load_state_dict(load_file(folder / WEIGHTS))
     except FileNotFoundError as reason:
         raise VtsearchError(f"{folder}: not a model folder (no {WEIGHTS})") from reason

@@ -21,6 +21,7 @@ from vtsearch.models.backbones import (
     create_backbone,
     feature_width,
     gives_tokens,
+    has_class_token,
     input_side,
     published_preprocessing,
     suit_attention,
@@ -39,6 +40,7 @@ from vtsearch.models.meta_device import meta_device
 from vtsearch.models.weights import load_backbone_weights, state_bytes
 
 if TYPE_CHECKING:
+    from vtsearch.models.fitted import Fitted
     from vtsearch.tensors.preprocessing import Preprocessing
 
 
@@ -120,6 +122,7 @@ class HashModel(nn.Module):
         preprocessing: what its images must go through.
         backbone: to all tokens, or to pooled features.
         head: from there to features.
+        fitted: how the head was fitted, if it was not trained.
     """
 
     def __init__(self, config: ModelConfig, backbone: nn.Module, head: nn.Module, preprocessing: Preprocessing) -> None:
@@ -128,6 +131,7 @@ class HashModel(nn.Module):
         self.preprocessing = preprocessing
         self.backbone = backbone
         self.head = head
+        self.fitted: Fitted | None = None
         # convolutions are faster on pixels whose channels lie side by side; the numbers are the same to rounding
         self._layout = torch.contiguous_format if gives_tokens(backbone) else torch.channels_last
         backbone.to(memory_format=self._layout)
@@ -149,6 +153,11 @@ class HashModel(nn.Module):
         Raises:
             ValueError: images of another shape.
         """
+        features: Tensor = self.head(self.backbone_outputs(images))
+        return features
+
+    def backbone_outputs(self, images: Tensor) -> Tensor:
+        """Tokens (b, tokens, width), or pooled features (b, width); images and errors as of ``forward``."""
         size = self.preprocessing.image_size
         if images.ndim != 4 or images.shape[1:] != (3, size, size):
             raise ValueError(
@@ -158,8 +167,8 @@ class HashModel(nn.Module):
         if images.device.type != self._suits:
             suit_attention(self.backbone, images.device)
             self._suits = images.device.type
-        features: Tensor = self.head(self.backbone(images.contiguous(memory_format=self._layout)))
-        return features
+        outputs: Tensor = self.backbone(images.contiguous(memory_format=self._layout))
+        return outputs
 
     def fingerprint(self) -> str:
         """sha256 of weights, preprocessing and architecture."""
@@ -273,7 +282,7 @@ def _build_head(config: ModelConfig, backbone: Any) -> Head:
     elif config.head == "tokens":
         tokens = int(backbone.patch_embed.num_patches + backbone.num_prefix_tokens)
         head = TokensHead(tokens, width, config.bits, hidden=config.hidden, dropout=config.dropout)
-    elif getattr(backbone, "cls_token", None) is None:
+    elif not has_class_token(backbone):
         raise ValueError(
             f"head: {config.backbone} has no class token; expected 'tokens' or 'pooled', got {config.head!r}"
         )

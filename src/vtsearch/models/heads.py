@@ -59,8 +59,12 @@ class ClassTokenHead(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(b, tokens, width) -> (b, bits)."""
-        features: Tensor = self.outer(tokens[:, 0])
+        features: Tensor = self.outer(self.pool(tokens))
         return features
+
+    def pool(self, tokens: Tensor) -> Tensor:
+        """What the linear layer sees: (b, tokens, width) -> (b, width)."""
+        return tokens[:, 0]
 
 
 class ClassTokenAndPatchesHead(nn.Module):
@@ -98,8 +102,12 @@ class PooledHead(nn.Module):
 
     def forward(self, outputs: Tensor) -> Tensor:
         """(b, width) or (b, tokens, width) -> (b, bits)."""
-        features: Tensor = self.outer(pooled(outputs))
+        features: Tensor = self.outer(self.pool(outputs))
         return features
+
+    def pool(self, outputs: Tensor) -> Tensor:
+        """What the linear layer sees: (b, width) or (b, tokens, width) -> (b, width)."""
+        return pooled(outputs)
 
 
 Head = TokensHead | ClassTokenHead | ClassTokenAndPatchesHead | PooledHead

@@ -11,6 +11,7 @@ from accelerate.utils import gather_object
 
 from vtsearch.codes import pack, prefix
 from vtsearch.encoding.encoder import Encoder
+from vtsearch.encoding.evaluation import evaluate_codes
 from vtsearch.evaluation import Evaluation, evaluate, with_vote
 from vtsearch.models.heads import pooled
 from vtsearch.training.coordination import by_main
@@ -79,7 +80,9 @@ class ModelEvaluator:
     def on_held_out(self, held_out: NDArray[np.int64], fit: NDArray[np.int64]) -> Evaluation:
         """Scores of held-out training images as queries against the others, over all of them."""
         sides = Sides(self.codes(held_out, "validation"), self.codes(fit, "training images"))
-        return self._evaluate(sides, held_out, fit)
+        labels = self._data.source.labels
+        both = sides.query, sides.database, labels[held_out], labels[fit]
+        return by_main(lambda: with_vote(evaluate(*both, bits=self._model.bits), *both))
 
     def of_baselines(self, seed: int) -> dict[str, Evaluation]:
         """Scores of the baselines on the protocol.
@@ -121,22 +124,8 @@ class ModelEvaluator:
         return shares[mine]
 
     def _evaluate_protocol(self, sides: Sides, bits: int | None = None) -> Evaluation:
-        split, k = self._data.split, self._data.protocol.k
-        return self._evaluate(sides, split.query, split.database, k, bits=bits)
-
-    def _evaluate(
-        self,
-        sides: Sides,
-        query: NDArray[np.int64],
-        database: NDArray[np.int64],
-        k: int | None = None,
-        *,
-        bits: int | None = None,
-    ) -> Evaluation:
-        """Scores of the codes of images at these positions, computed by the main process."""
-        labels = self._data.source.labels
-        both = sides.query, sides.database, labels[query], labels[database]
-        return by_main(lambda: with_vote(evaluate(*both, k, bits=bits or self._model.bits), *both))
+        both = sides.query, sides.database
+        return by_main(lambda: evaluate_codes(*both, self._data, bits=bits or self._model.bits))
 
 
 def _parts(split: Split) -> list[tuple[NDArray[np.int64], str]]:

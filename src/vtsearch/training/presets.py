@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+SMALL_BACKBONE = "vit_tiny_patch16_224.augreg_in21k_ft_in1k"
+"""The backbone that `modern` begins with."""
+
 THUMBNAILS = frozenset({"cifar10", "digits"})
 """Data sets of small square images, which the published code only enlarges; it crops and mirrors photographs."""
 
@@ -43,7 +46,7 @@ def modern(framework: str, protocol: str) -> TrainConfig:  # noqa: ARG001 (the t
     Held-out training images select the best epoch, unless the framework trains on the whole database.
     """
     kind = framework_class(framework)
-    options, model = kind.Options(), ModelConfig(backbone="vit_tiny_patch16_224.augreg_in21k_ft_in1k", bits=64)
+    options, model = kind.Options(), ModelConfig(backbone=SMALL_BACKBONE, bits=64)
     if framework in COLLAPSING:
         # 600 photographs with several labels, IDHN: mAP 0.634, and 0.377 without the norm
         options = replace(options, weights="balanced")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from vtsearch.encoding.progress import counting
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TextIO
@@ -65,10 +67,8 @@ class Progress:
     def counting(self, label: str, total: int) -> Iterator[Callable[[int], object]]:
         """A bar over other work on `total` images, excluded from the training time; yields its update function."""
         began = time.monotonic()
-        with tqdm(
-            total=total, desc=label, unit=" images", file=self._stream, disable=not self._terminal, leave=False
-        ) as bar:
-            yield bar.update
+        with counting(label, total, self._stream) as update:
+            yield update
         self._paused += time.monotonic() - began
 
     def stop(self) -> None:
