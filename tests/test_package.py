@@ -21,9 +21,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "vtsearch"
 
 
-def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(code: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    variables = {**os.environ, **environment}
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env={**os.environ, **environment}
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=variables, cwd=cwd
     )
 
 
@@ -126,6 +127,13 @@ def python_blocks(page: Path) -> list[str]:
 @pytest.mark.parametrize("block", [*python_blocks(ROOT / "README.md"), *python_blocks(ROOT / "docs/api/torch.md")])
 def test_python_of_a_page_runs(block):
     result = run(block)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", python_blocks(ROOT / "docs/fitting.md"))
+def test_python_of_the_page_on_fitted_models_runs(block, tmp_path):
+    result = run(block, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
 
 

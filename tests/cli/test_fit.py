@@ -52,6 +52,7 @@ def test_a_fitted_model_is_described_and_verified(fitted, capsys):
     assert out.endswith("as written\n")
 
 
+@pytest.mark.slow
 def test_other_commands_take_a_fitted_model(fitted, tmp_path, capsys):
     for part in ("query", "database"):
         words = ["--part", part, "--model", str(fitted), "--output", str(tmp_path / part)]

@@ -156,6 +156,7 @@ def test_what_cannot_be_fitted_is_named(features, changes, kind, message):
         fit_affine(**{"method": "itq", "features": features, "bits": 2} | changes)
 
 
+@pytest.mark.slow
 def test_fitting_features_imports_no_torch():
     code = "import sys, vtsearch.fitting; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

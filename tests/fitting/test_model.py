@@ -123,7 +123,7 @@ def test_own_images_without_a_protocol_are_enough():
 
 
 def test_equal_seeds_give_equal_models(digits, tmp_path):
-    """Also of a backbone with random weights, and whatever was drawn before."""
+    """Also of a backbone with random weights, whatever was drawn before; what is drawn after is not changed."""
     prints = []
     for seed in (1, 1, 2):
         torch.rand(1)
