@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -145,7 +145,7 @@ def fit_head(
     with torch.no_grad():
         head.outer.weight.copy_(torch.from_numpy(found.weight))
         head.outer.bias.copy_(torch.from_numpy(found.bias))
-    steps: Any = (ITERATIONS if iterations is None else iterations) if method == "itq" else None
+    steps = ITERATIONS if iterations is None and method == "itq" else iterations
     model.fitted = Fitted(method, seed, len(features), encoder.arithmetic, steps)
     return encoded - began, time.monotonic() - encoded
 
