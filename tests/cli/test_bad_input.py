@@ -76,6 +76,11 @@ def build(root: Path) -> Place:
     (root / "dangling").symlink_to("missing")
     (root / "shard.tar").write_bytes(gzip.compress(bytes(10_240), mtime=0))
     (root / "half.png").write_bytes((root / "pictures/cat/1.png").read_bytes()[:1000])
+    loss = "    def loss(self, features, labels, positions):\n        return features.mean()\n"
+    (root / "loss.py").write_text(
+        f"from vtsearch.frameworks import Framework\n\nclass MyLoss(Framework):\n{loss}", encoding="utf-8"
+    )
+    (root / "broken.py").write_text("import nothing_at_all\n")
     (root / "list.txt").write_text("pictures/cat/1.png 1 0\npictures/dog/1.png 0 2\n")
     (root / "table.csv").write_text("path,label,split\npictures/cat/1.png,cat,query\npictures/dog/1.png,dog,test\n")
     (root / "table.parquet").write_text("no table")
@@ -507,6 +512,20 @@ COMMANDS = [
     ),
     Mistake("a folder of no known kind", "info pictures", "pictures: expected a model, an index"),
     Mistake("an unknown framework", "train --framework cqs --output new", "framework: .*csq"),
+    Mistake("a framework in no file", "train --framework my_loss.py:MyLoss --output new", "my_loss.py: no such file"),
+    Mistake(
+        "a framework that its file does not have",
+        "train --framework loss.py:MyLos --output new",
+        r"expected one of MyLoss, got 'MyLos' \(did you mean 'MyLoss'",
+    ),
+    Mistake(
+        "a file that fails", "train --framework broken.py:MyLoss --output new", r"broken.py:1: ModuleNotFoundError"
+    ),
+    Mistake(
+        "published code of a framework of your own",
+        "train --framework loss.py:MyLoss --preset paper --output new",
+        "'paper' repeats published code",
+    ),
     Mistake(
         "an option of another framework",
         "train --framework csq --options.continuation 5 --output new",

@@ -154,7 +154,11 @@ def test_help_shows_the_options_of_the_framework_with_their_documentation(capsys
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--framework", "magic"], f"framework: expected one of {', '.join(FRAMEWORKS)}, got 'magic'"),
+        (
+            ["--framework", "magic"],
+            f"framework: expected one of {', '.join(FRAMEWORKS)}, or FILE.py:CLASS, got 'magic'",
+        ),
+        (["--framework", "magic.py:Loss"], "magic.py: no such file"),
         (["--protocol", "magic"], "protocol: expected one of cifar10@54000"),
         (["--preset", "best"], "preset: expected one of modern, paper, got 'best'"),
         (["--options.magic=1"], "options: csq has quantization, form, centers, multi_label, not 'magic'"),

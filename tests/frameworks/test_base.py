@@ -34,7 +34,9 @@ def test_the_table_imports_no_torch():
 
 def test_an_unknown_framework_lists_the_choices():
     choices = ", ".join(FRAMEWORKS)
-    with pytest.raises(ValueError, match=rf"framework: expected one of {choices}, got 'cqs' \(did you mean 'csq'"):
+    with pytest.raises(
+        ValueError, match=rf"framework: expected one of {choices}, or FILE.py:CLASS, got 'cqs' \(did you mean 'csq'"
+    ):
         framework_class("cqs")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -424,3 +425,12 @@ def test_a_damaged_run_is_told(tmp_path, harm, message):
     harm(run)
     with pytest.raises(VtsearchError, match=message):
         write_html_report([run], tmp_path / "report.html")
+
+
+def test_versions_of_a_framework_of_the_users_own_are_methods_of_their_own(tmp_path):
+    runs = [save_run(tmp_path / str(seed), "loss.py:MyLoss", seed=seed) for seed in range(3)]
+    for run, text in zip(runs, ("first", "first", "second"), strict=True):
+        (run / "framework.py").write_text(text)
+    first, second = (hashlib.sha256(text.encode()).hexdigest()[:8] for text in ("first", "second"))
+    names = [row[0] for row in texts(block(document(runs, tmp_path), "mAP@all"))]
+    assert set(names[:2]) == {f"loss.py:MyLoss, framework.py {digest}" for digest in (first, second)}

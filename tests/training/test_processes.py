@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import own_framework
 import pytest
 import yaml
 
@@ -48,9 +49,11 @@ def losses(folder):
         ("hashnet", {}),
         ("idhn", {}),
         ("adsh", {"sample": 500, "epochs_per_sample": 1}),
+        ("a file", {"quantization": 0.2}),
     ],
 )
 def test_two_processes_have_the_losses_of_one(tiny_config, tmp_path, framework, options):
+    framework = own_framework.write(tmp_path) if framework == "a file" else framework
     config = replace(
         tiny_config,
         framework=framework,

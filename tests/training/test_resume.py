@@ -12,10 +12,13 @@ from collections import Counter
 from dataclasses import asdict, replace
 
 import numpy as np
+import own_framework
 import pytest
 import torch
 from thorough import amount
 
+from vtsearch import load_model
+from vtsearch.cli import main
 from vtsearch.frameworks import FRAMEWORKS, framework_class
 from vtsearch.training import loop
 from vtsearch.training import run_folder as files
@@ -27,6 +30,11 @@ from vtsearch.training.result import read_result
 KILLS = 4
 ANYWHERE, KILLS_OF_A_RUN = amount(15, 300), 9
 OPERATIONS = frozenset({"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.listdir", "os.truncate"})
+OWN = (
+    *("--protocol", "digits", "--backbone", "test_vit", "--no-pretrained", "--image-size", "32", "--bits", "12"),
+    *("--hidden", "32", "--epochs", "2", "--batch-size", "100", "--precision", "fp32", "--baselines", "false"),
+    *("--checkpoint-steps", "5", "--evaluate-every", "1"),
+)
 TIMES = ("seconds", "images_per_second")
 SHORT = {
     "adsh": {"sample": 500, "epochs_per_sample": 1},
@@ -141,17 +149,74 @@ def test_every_framework_goes_on_from_between_two_checkpoints_of_its_second_epoc
     assert_alike(whole, killed)
 
 
+@pytest.mark.slow
+def test_a_framework_of_the_users_own_goes_on_and_its_model_does_without_the_file(
+    processes, tmp_path, monkeypatch, capsys
+):
+    framework = own_framework.write(tmp_path)
+    file, moved = tmp_path / "my_file.py", tmp_path / "moved" / "my_file.py"
+    content = file.read_text()
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    words = ["train", *OWN, "--options.quantization", "0.2"]
+    monkeypatch.chdir(tmp_path)
+    assert main([*words, "--framework", "my_file.py:MyLoss", "--output", str(whole)]) == 0
+    assert files.read_config(whole)["framework"] == framework
+    assert files.read_config(whole)["options"] == {"quantization": 0.2}
+    assert (whole / files.FRAMEWORK).read_text() == content
+
+    process = processes.Process(target=command_and_die, args=([*words, "--framework", framework], killed, 6))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert load_state(killed / files.LAST)["state"]["step"] == 5
+    again = ["train", "--output", str(killed), "--resume"]
+    file.write_text(content.replace("tanh()", "sin()"))
+    capsys.readouterr()
+    assert main(again) == 2
+    refused = capsys.readouterr().err
+    assert refused.startswith(f"vtsearch train: framework: {framework} (sha256 ")
+    assert f"is not what the run in {killed} was begun with, {killed / files.FRAMEWORK} (sha256 " in refused
+    moved.parent.mkdir()
+    moved.write_text(content)
+    monkeypatch.chdir(moved.parent)
+    assert main([*again, "--framework", "my_file.py:MyLoss"]) == 0
+    assert_alike(whole, killed)
+
+    moved.unlink()
+    file.unlink()
+    model, codes, page = killed / files.FINAL, killed / files.CODES, tmp_path / "page.html"
+    assert load_model(model).bits == 12
+    assert (
+        main(["encode", "digits", "--model", str(model), "--part", "query", "--output", str(tmp_path / "codes")]) == 0
+    )
+    assert main(["evaluate", "--queries", str(codes / "query"), "--database", str(codes / "database")]) == 0
+    assert main(["report", str(killed), "--output", str(page)]) == 0
+    assert "my_file.py:MyLoss" in page.read_text()
+    assert str(tmp_path) not in page.read_text()
+
+
+def command_and_die(words, folder, step):
+    """A command of ``vtsearch train`` as `train_and_die`."""
+    loop.Run = mortal(step)
+    main([*words, "--output", str(folder)])
+
+
 def train_and_die(config, folder, step):
     """Train until a step is done, and end there without a chance to say goodbye."""
+    loop.Run = mortal(step)
+    train(config, folder)
+
+
+def mortal(last):
+    """A run that is killed at a step."""
 
     class Mortal(Run):
         def _step(self, *batch):
-            if self.state.step == step:
+            if self.state.step == last:
                 os.kill(os.getpid(), signal.SIGKILL)
             return super()._step(*batch)
 
-    loop.Run = Mortal
-    train(config, folder)
+    return Mortal
 
 
 def assert_alike(whole, killed):

@@ -15,7 +15,7 @@ from vtsearch.cli.output import check_output_folder, json_text
 from vtsearch.cli.parser import CommandParser, FirstParser, check_lengths, check_values
 from vtsearch.errors import VtsearchError, first_line
 from vtsearch.evaluation import map_name
-from vtsearch.frameworks import FRAMEWORKS, framework_class
+from vtsearch.frameworks import FRAMEWORKS, framework_class, own
 from vtsearch.models import ModelConfig
 from vtsearch.training import run_folder as files
 from vtsearch.training.config import TrainConfig, config_of, flat
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = """  vtsearch train --protocol digits --framework csq --bits 32 --image-size 32 --no-pretrained
   vtsearch train --protocol cifar10@54000 --framework hashnet --options.continuation 5 --bits 64 --output runs/one
+  vtsearch train --protocol digits --framework my_file.py:MyLoss --output runs/mine
   vtsearch train --output runs/one --resume
   vtsearch train --preset paper --print-config > paper.yaml; vtsearch train --config paper.yaml --seed 1
 
@@ -50,7 +51,8 @@ def run(argv: list[str]) -> int:
     first = _parse_first(argv)
     args = parser(first).parse_args([*first.implied, *argv]).as_dict()
     config = config_of(args)
-    output = Path(args["output"] or f"runs/{Path(config.protocol).name}-{config.framework}-{config.model.bits}")
+    framework = own.class_name(config.framework)
+    output = Path(args["output"] or f"runs/{Path(config.protocol).name}-{framework}-{config.model.bits}")
     check_output_folder("output", str(output))
     result = train(config, output, resume=args["resume"], progress=sys.stderr)
     is_main = this_process().is_main_process
@@ -99,7 +101,14 @@ def parser(first: First) -> CommandParser:
     command.add_argument(
         "--preset", choices=list(PRESETS), default=first.preset, help="preset that supplies the defaults"
     )
-    command.add_argument("--framework", choices=list(FRAMEWORKS), default=first.framework, help="training objective")
+    command.add_argument(
+        "--framework",
+        type=_framework,
+        metavar="NAME",
+        default=first.framework,
+        help=f"training objective: {', '.join(FRAMEWORKS)}; or FILE.py:CLASS, a subclass of "
+        "vtsearch.frameworks.Framework in a file of your own, which is run",
+    )
     command.add_class_arguments(TrainConfig, skip={"model", "framework", "options", "compile"}, instantiate=False)
     command.add_class_arguments(ModelConfig, skip={"pretrained"}, instantiate=False)
     add_pretrained_argument(command)
@@ -111,6 +120,11 @@ def parser(first: First) -> CommandParser:
     defaults["backbone"] = backbone_of(first.weights) or defaults["backbone"]
     command.set_defaults(defaults)
     return command
+
+
+def _framework(name: str) -> str:
+    """The name of a framework, of a file with its absolute path."""
+    return own.absolute(name)
 
 
 def _parse_first(argv: list[str]) -> First:
@@ -156,13 +170,17 @@ def _read_config(path: str) -> dict[str, Any]:
 
 
 def check_options(framework: str, argv: list[str]) -> None:
-    """Refuse an option that the framework does not have, and list those it has."""
+    """Refuse an option that the framework does not have, and list those it has.
+
+    Raises:
+        ValueError: such an option; an unknown framework.
+    """
     names = [field.name for field in dataclasses.fields(framework_class(framework).Options)]
     for argument in argv:
         flag = argument.partition("=")[0]
         name = flag.removeprefix("--options.").replace("-", "_")
         if flag.startswith("--options.") and name not in names:
-            raise ValueError(f"options: {framework} has {', '.join(names)}, not {name!r}")
+            raise ValueError(f"options: {framework} has {', '.join(names) or 'none'}, not {name!r}")
 
 
 def _dotted(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import torch
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+@dataclass(frozen=True)
+class NoOptions:
+    """Options of a framework that has none."""
+
+
 class Framework(nn.Module, ABC):
     """A training objective: features, labels and positions in, a scalar loss out.
 
@@ -22,8 +28,9 @@ class Framework(nn.Module, ABC):
     an exact resume come from torch. The loss is computed in float32 (or float64, if the features are), outside any
     autocast: half-precision features would lose small differences of large sums.
 
-    A subclass names its options dataclass as ``Options`` and implements ``loss``. The defaults of ``Options`` are the
-    form we consider correct; its classmethod ``published()`` returns the options of the published code, flaws included.
+    A subclass implements ``loss``; if it has options, it names their dataclass as ``Options``, with a default for each.
+    The defaults are the form we consider correct; in the frameworks of vtsearch the classmethod ``published()`` returns
+    the options of the published code, flaws included.
 
     Args:
         bits: length of the codes.
@@ -37,7 +44,7 @@ class Framework(nn.Module, ABC):
         ValueError: bits, classes or train_size below 1.
     """
 
-    Options: ClassVar[type[Any]]
+    Options: ClassVar[type[Any]] = NoOptions
     trains_on: ClassVar[Literal["train", "database"]] = "train"
     """The images to train on: the split's training images, or the whole database, in its order."""
 
@@ -65,6 +72,7 @@ class Framework(nn.Module, ABC):
 
         Raises:
             ValueError: shapes that do not fit, or (on the CPU) a class number outside 0 to ``classes - 1``.
+            TypeError: ``loss`` returns something else than a scalar tensor.
         """
         if features.ndim != 2 or features.shape[1] != self.bits:
             raise ValueError(f"features: expected shape (b, {self.bits}), got {tuple(features.shape)}")
@@ -72,7 +80,11 @@ class Framework(nn.Module, ABC):
             raise ValueError(f"positions: expected shape ({len(features)},), got {tuple(positions.shape)}")
         with torch.autocast(features.device.type, enabled=False):
             features = features if features.dtype == torch.float64 else features.float()
-            return self.loss(features, self._columns(labels, features), positions)
+            loss: Any = self.loss(features, self._columns(labels, features), positions)
+        if not isinstance(loss, torch.Tensor) or loss.ndim:
+            got = f"shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
+            raise TypeError(f"{type(self).__name__}.loss: expected a scalar tensor, got {got}")
+        return loss
 
     @abstractmethod
     def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
@@ -187,7 +199,7 @@ def ignored_options(options: Any, facts: RunFacts) -> dict[str, str]:
 
     Options at their default or at their published value are left out: nobody asked for them.
     """
-    usual = (type(options)(), type(options).published())
+    usual = [type(options)(), *([type(options).published()] if hasattr(options, "published") else [])]
     found: dict[str, str] = options.without_effect(facts) if hasattr(options, "without_effect") else {}
     return {
         name: reason

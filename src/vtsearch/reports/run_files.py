@@ -4,6 +4,7 @@ from __future__ import annotations
 
 CONFIG = "config.yaml"
 ENVIRONMENT = "env.json"
+FRAMEWORK = "framework.py"
 SPLIT = "split.json"
 METRICS = "metrics.jsonl"
 BEST_SCORES = "best.json"

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MOST_BYTES = 2**26
 """Largest file of scores that is read."""
 MOST_SPLIT_BYTES = 2**30
+DIGITS = 8
+"""Of the fingerprint of a framework's file."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class SavedRun:
 
     folder: Path
     config: Mapping[str, Any]
-    """config.yaml, with dotted names; of a path its last part."""
+    """config.yaml, with dotted names; of a path its last part; the fingerprint of a framework of the user's own."""
     environment: Mapping[str, Any]
     """env.json, with dotted names."""
     result: Mapping[str, Any]
@@ -73,7 +75,7 @@ def read_run(folder: Path, result: Mapping[str, Any] | None = None) -> SavedRun:
         last = Evaluation.from_dict(report["evaluation"])
         context = _context(report["context"])
         chosen = Evaluation.from_dict(read_checked(best, MOST_BYTES)["evaluation"]) if best.is_file() else last
-        config = shortened(dotted(read_yaml(folder / files.CONFIG)))
+        config = shortened(dotted(read_yaml(folder / files.CONFIG))) | _source(folder / files.FRAMEWORK)
         overlap = _overlap(folder / files.SPLIT)
     except (KeyError, TypeError, ValueError, AttributeError) as reason:
         raise VtsearchError(f"{folder}: expected the files of a run, got others ({reason})") from reason
@@ -107,6 +109,11 @@ def _optional(path: Path) -> dict[str, Any]:
 
 def _events(path: Path) -> list[dict[str, Any]]:
     return read_json_lines(path) if path.is_file() else []
+
+
+def _source(path: Path) -> dict[str, Any]:
+    """What tells versions of a framework of the user's own apart."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:DIGITS]} if path.is_file() else {}
 
 
 def _overlap(path: Path) -> TrainingOverlap | None:

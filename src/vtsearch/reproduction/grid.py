@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtsearch.data import PROTOCOLS
 from vtsearch.errors import suggestion
-from vtsearch.frameworks import FRAMEWORKS
+from vtsearch.frameworks import FRAMEWORKS, own
 from vtsearch.reproduction.published import CONVOLUTIONAL, published_rows
 
 if TYPE_CHECKING:
@@ -133,6 +133,8 @@ def _check_known(axis: str, values: Iterable[str], known: Iterable[str]) -> None
     unknown = [value for value in values if value not in known]
     if unknown:
         hint = suggestion(str(unknown[0]), known)
+        if axis == "frameworks" and own.is_file(str(unknown[0])):
+            hint = " (vtsearch train takes a file of your own)"
         raise ValueError(f"{axis}: expected some of {', '.join(known)}, got {_listed(unknown)}{hint}")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vtsearch.data.selection import ImageSelection
 from vtsearch.encoding.encoder import Encoder
 from vtsearch.encoding.index_writer import IndexWriter, new_index
-from vtsearch.frameworks import FRAMEWORKS
+from vtsearch.frameworks import FRAMEWORKS, own
 from vtsearch.models import write_model
 from vtsearch.reports import PicturedSide, ReportContext, retrieval_rows, spread_over_classes, write_report
 from vtsearch.reports.html_report import write_run_report as write_html
@@ -107,7 +107,7 @@ def write_run_report(
         split=fingerprints["split"],
         model=fingerprints["model"],
         preprocessing=fingerprints["preprocessing"],
-        framework=config.framework,
+        framework=own.short_name(config.framework),
         backbone=config.model.backbone,
         database_codes=result.database_codes,
         symmetric=None if result.symmetric is None else result.symmetric["expected"],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from vtsearch._ranges import Range, whole
 from vtsearch.data.loading.augmentation import Augmentation
 from vtsearch.encoding.precision import Precision
-from vtsearch.frameworks import framework_class
+from vtsearch.frameworks import framework_class, own
 from vtsearch.models import ModelConfig
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class TrainConfig:
     model: ModelConfig
     """Backbone and hash head."""
     framework: str = "csq"
-    """Training objective."""
+    """Training objective: a name, or a file of one's own with a subclass of Framework in it, my_file.py:MyLoss."""
     options: Any = None
     """The objective's own options (its `Options` dataclass); None means their defaults."""
     protocol: str = "cifar10@54000"
@@ -150,6 +150,7 @@ class TrainConfig:
                 raise TypeError(f"{name}: expected text or nothing, got {getattr(self, name)!r}")
         Augmentation.parsed(self.augment)
         _ = self.prefixes
+        object.__setattr__(self, "framework", own.absolute(self.framework))  # a run is continued from any folder
 
     @property
     def prefixes(self) -> tuple[int, ...]:
@@ -227,7 +228,7 @@ def config_of(tree: Mapping[str, Any]) -> TrainConfig:
     known = {field.name for field in dataclasses.fields(TrainConfig)}
     parts = {
         "model": ModelConfig(**{f.name: tree[f.name] for f in dataclasses.fields(ModelConfig) if f.name in tree}),
-        "options": framework_class(tree["framework"]).Options(**(tree["options"] or {})),
+        "options": framework_class(tree["framework"]).Options(**(tree.get("options") or {})),
         "optimizer": OptimizerConfig(**tree["optimizer"]),
         "schedule": ScheduleConfig(**tree["schedule"]),
     }

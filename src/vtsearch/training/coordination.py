@@ -150,7 +150,7 @@ def require_same(value: object, what: str) -> None:
     (first_host, wanted), *others = everywhere((socket.gethostname(), value))
     for number, (host, other) in enumerate(others, start=1):
         if other != wanted:
-            raise VtsearchError(f"{what}: process {number} on {host} has others than process 0 on {first_host}")
+            raise VtsearchError(f"{what}: process {number} on {host} has something else than process 0 on {first_host}")
 
 
 @contextmanager

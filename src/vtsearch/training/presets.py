@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vtsearch.data import PROTOCOLS
-from vtsearch.frameworks import framework_class
+from vtsearch.frameworks import FRAMEWORKS, framework_class, own
 from vtsearch.models import ModelConfig
 from vtsearch.training.config import OptimizerConfig, ScheduleConfig, TrainConfig
 
@@ -74,7 +74,16 @@ def paper(framework: str, protocol: str) -> TrainConfig:
 
     Source: Dubey et al., Vision Transformer Hashing for Image Retrieval, ICME 2022, and its public code; for
     frameworks that another publication brought to Vision Transformers, that one: ``PAPERS``.
+
+    Raises:
+        ValueError: a framework of the user's own, which has no published code.
     """
+    framework_class(framework)  # an unknown name or a broken file has a message of its own
+    if framework not in FRAMEWORKS:
+        raise ValueError(
+            f"preset: expected 'modern' with {own.short_name(framework)}: 'paper' repeats published code, and a "
+            "framework of your own has none"
+        )
     if framework in PAPERS:
         return PAPERS[framework](protocol)
     return TrainConfig(
@@ -131,7 +140,7 @@ def preset(name: str, framework: str, protocol: str) -> TrainConfig:
     """The complete configuration of a preset for a framework on a protocol, or on a folder of your own images.
 
     Raises:
-        ValueError: an unknown preset or framework, with the choices.
+        ValueError: an unknown preset or framework, with the choices; `paper` with a framework of the user's own.
     """
     if name not in PRESETS:
         raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, got {name!r}")

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from vtsearch.errors import VtsearchError, first_line
+from vtsearch.frameworks import own
 from vtsearch.training import run_folder as files
 from vtsearch.training.checkpoint import STATE_FILE, TrainState, load_state, save_state
 from vtsearch.training.coordination import by_main, together
@@ -41,7 +42,7 @@ class RunCheckpoint:
                 "processes": components.sampler.begun_by,
                 "data": components.data.fingerprint,
                 "images": components.images,
-                "config": files.config_fingerprint(components.config),
+                "config": self._config(),
                 "metrics_bytes": components.metrics_log.sync(),
             }
             save_state(self._folder / files.LAST, content)
@@ -77,7 +78,7 @@ class RunCheckpoint:
     def _compare(self, content: dict[str, Any]) -> None:
         """Refuse a checkpoint of another configuration, split or set of images."""
         components = self._components
-        if content["config"] != files.config_fingerprint(components.config):
+        if content["config"] != self._config():
             raise VtsearchError(f"{self._folder / files.CONFIG}: not the configuration that this run was started with")
         if content["data"] != components.data.fingerprint:
             raise VtsearchError(
@@ -87,6 +88,10 @@ class RunCheckpoint:
             warning = compare_images(components.data, content["images"], components.images)
             if warning:
                 components.progress.note(f"warning: {warning}")
+
+    def _config(self) -> str:
+        source = own.source_of(type(self._components.framework))
+        return files.config_fingerprint(self._components.config, source)
 
     def _stateful(self) -> dict[str, Any]:
         components = self._components

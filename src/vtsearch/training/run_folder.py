@@ -1,6 +1,7 @@
 """The folder of a run: its files, and the checks before a run starts or resumes in it.
 
 - config.yaml: the complete configuration
+- framework.py: a copy of the file, or of the class, of a framework of the user's own
 - env.json: versions, instruction set, threads, device
 - split.json: positions of queries, training set and database
 - metrics.jsonl: losses, scores and times
@@ -31,6 +32,7 @@ from vtsearch._file_lock import FileLock
 from vtsearch._yaml import read_yaml
 from vtsearch.data import Split, save_split
 from vtsearch.errors import VtsearchError, installed_version
+from vtsearch.frameworks import framework_class, own
 from vtsearch.reports import run_files
 from vtsearch.training.config import FREE_ON_RESUME, TrainConfig, differing_keys, flat, look_up
 
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 CONFIG = run_files.CONFIG
 ENVIRONMENT = run_files.ENVIRONMENT
+FRAMEWORK = run_files.FRAMEWORK
 SPLIT = run_files.SPLIT
 METRICS = run_files.METRICS
 LAST = "last"
@@ -50,7 +53,7 @@ CODES = run_files.CODES
 RESULT = run_files.RESULT
 LOCK = ".lock"
 REPORTS = ("report.html", "report.json", "report.md")
-WRITTEN = (CONFIG, ENVIRONMENT, SPLIT, LAST, BEST, BEST_SCORES, FINAL, CODES, RESULT, *REPORTS)
+WRITTEN = (CONFIG, ENVIRONMENT, FRAMEWORK, SPLIT, LAST, BEST, BEST_SCORES, FINAL, CODES, RESULT, *REPORTS)
 """Everything in a run folder that appears as a whole."""
 
 _PACKAGES = ("vtsearch", "numpy", "torch", "torchvision", "timm", "accelerate")
@@ -84,13 +87,15 @@ def check(folder: Path, config: TrainConfig, *, resume: bool) -> None:
 
     Raises:
         FileExistsError: the folder is not empty, without `resume`.
-        VtsearchError: the folder holds no run, or a run of another configuration.
+        VtsearchError: the folder holds no run, or a run of another configuration or of another source of its framework.
     """
     if is_free(folder):
         return
     if not resume:
         raise FileExistsError(f"output: {folder} is not empty; continue it with --resume, or choose another --output")
     saved, wanted = read_config(folder), plain(config)
+    if _is_moved(str(saved.get("framework")), config.framework):
+        saved["framework"] = config.framework  # its content decides
     differing = [key for key in differing_keys(saved, wanted) if key not in FREE_ON_RESUME]
     if differing:
         key, more = differing[0], f" (and {', '.join(differing[1:])} differ too)" if differing[1:] else ""
@@ -98,6 +103,27 @@ def check(folder: Path, config: TrainConfig, *, resume: bool) -> None:
             f"{key}: the run in {folder} has {look_up(saved, key)!r}, this configuration {look_up(wanted, key)!r}"
             f"{more}; continue the run as it was begun, or choose another --output"
         )
+    _check_source(folder, config)
+
+
+def _is_moved(saved: str, wanted: str) -> bool:
+    """Whether two names are of one class, in a file that may have moved."""
+    return own.is_file(saved) and own.is_file(wanted) and own.class_name(saved) == own.class_name(wanted)
+
+
+def _check_source(folder: Path, config: TrainConfig) -> None:
+    """Refuse a framework of the user's own whose source has changed: the numbers would be those of two objectives."""
+    kept, source = folder / FRAMEWORK, own.source_of(framework_class(config.framework))
+    saved = kept.read_bytes() if kept.is_file() else None
+    if saved != source:
+        raise VtsearchError(
+            f"framework: {config.framework} ({_digest(source)}) is not what the run in {folder} was begun with, "
+            f"{kept} ({_digest(saved)}); put that back, or choose another --output"
+        )
+
+
+def _digest(source: bytes | None) -> str:
+    return "no source" if source is None else f"sha256 {hashlib.sha256(source).hexdigest()[:12]}"
 
 
 def is_free(folder: Path) -> bool:
@@ -108,9 +134,9 @@ def is_free(folder: Path) -> bool:
     if not folder.is_dir():
         return not folder.exists()
     names = {each.name for each in folder.iterdir()}
-    ours = (CONFIG, SPLIT, ENVIRONMENT)
+    ours = (CONFIG, SPLIT, ENVIRONMENT, FRAMEWORK)
     rest = {name for name in names if name != LOCK and not name.startswith(tuple(f".{name}." for name in ours))}
-    return not rest or (LOCK in names and rest <= {SPLIT, ENVIRONMENT})
+    return not rest or (LOCK in names and rest <= {SPLIT, ENVIRONMENT, FRAMEWORK})
 
 
 def is_claimed(folder: Path) -> bool:
@@ -118,10 +144,16 @@ def is_claimed(folder: Path) -> bool:
     return (folder / CONFIG).is_file()
 
 
-def claim(folder: Path, config: TrainConfig, split: Split) -> None:
-    """Write the split, environment and configuration of a run to its folder, whose ``lock`` is held.
+def claim(folder: Path, config: TrainConfig, split: Split, source: bytes | None = None) -> None:
+    """Write the split, environment, framework and configuration of a run to its folder, whose ``lock`` is held.
 
     config.yaml comes last: before it appears, the folder is free for any run.
+
+    Args:
+        folder: of the run.
+        config: the complete run.
+        split: of its data.
+        source: of a framework of the user's own.
     """
     if is_claimed(folder):
         return
@@ -129,9 +161,13 @@ def claim(folder: Path, config: TrainConfig, split: Split) -> None:
     try:
         save_split(split, folder / SPLIT)
         write_file(folder / ENVIRONMENT, (json.dumps(environment(), indent=1) + "\n").encode())
+        if source is None:
+            (folder / FRAMEWORK).unlink(missing_ok=True)  # of a claim that was killed
+        else:
+            write_file(folder / FRAMEWORK, source)
         write_file(folder / CONFIG, yaml.safe_dump(plain(config), sort_keys=False).encode())
     except BaseException:
-        for name in (SPLIT, ENVIRONMENT):
+        for name in (SPLIT, ENVIRONMENT, FRAMEWORK):
             (folder / name).unlink(missing_ok=True)
         raise
 
@@ -150,9 +186,16 @@ def _clean_up(folder: Path) -> None:
             remove_leftovers(path)
 
 
-def config_fingerprint(config: TrainConfig) -> str:
-    """sha256 of the values on which the numbers of a run depend."""
+def config_fingerprint(config: TrainConfig, source: bytes | None = None) -> str:
+    """sha256 of the values on which the numbers of a run depend.
+
+    Args:
+        config: the complete run.
+        source: of a framework of the user's own; it counts in place of where its file is.
+    """
     tree = {name: value for name, value in plain(config).items() if name not in FREE_ON_RESUME}
+    if source is not None:
+        tree["framework"] = [own.class_name(config.framework), hashlib.sha256(source).hexdigest()]
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
 

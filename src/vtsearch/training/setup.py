@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from accelerate.utils import DistributedType, set_seed
 
 from vtsearch.data import load_split, open_dataset
 from vtsearch.data.loading.loader import build_loader
 from vtsearch.data.loading.torch_dataset import ImageDataset
-from vtsearch.frameworks import framework_class
+from vtsearch.frameworks import framework_class, own
 from vtsearch.frameworks.nested import Nested
 from vtsearch.models import build_model
 from vtsearch.tensors.distributed import synchronize
@@ -31,7 +32,6 @@ from vtsearch.training.sampler import HOLD_OUT_SEED, MODEL_SEED, EpochSampler, d
 from vtsearch.training.train_module import Classifier, TrainModule
 
 if TYPE_CHECKING:
-    import torch
     from accelerate import Accelerator
     from numpy.typing import NDArray
     from torch.utils.data import DataLoader
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from vtsearch.training.progress import Progress
 
 
+TRIED = 8
+"""Images of the batch on which a framework of the user's own is tried."""
 LEAST_HELD_OUT = 50
 """Fewest held-out images that select an epoch; the choice of fewer is mostly chance."""
 
@@ -84,16 +86,20 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress) -> RunComponen
 
     Raises:
         ValueError: an unknown framework, protocol or backbone; options or images that do not fit; a held-out share
-            with a framework that trains on the database.
+            with a framework that trains on the database; a file of the user's whose framework cannot be built.
         FileNotFoundError: no data, no weights.
-        VtsearchError: another process failed, or opened other data.
+        VtsearchError: another process failed, or opened other data or another framework.
     """
     accelerator = accelerator_for(config.precision)
     split = by_main(lambda: _saved_split(folder))
     data, train_module, train_images, (fit, held_out) = first_on_each_node(lambda: _build(config, split))
     require_same(data.fingerprint, f"{config.protocol}: split and labels")
-    by_main(lambda: files.claim(folder, config, data.split))
     model, framework = train_module.model, train_module.framework
+    source = own.source_of(type(framework))
+    require_same(source, f"framework: {config.framework}: its file")
+    if source is not None:
+        together(lambda: try_loss(framework, train_images.labels, accelerator.device))
+    by_main(lambda: files.claim(folder, config, data.split, source))
     sampler = EpochSampler(
         len(fit),
         config.batch_size,
@@ -167,6 +173,22 @@ def _classifier(config: TrainConfig, classes: int) -> Classifier | None:
     if not config.classification:
         return None
     return Classifier(config.model.bits, classes, weight=config.classification, smoothing=config.smoothing)
+
+
+def try_loss(framework: Framework, labels: torch.Tensor, device: torch.device) -> None:
+    """One small batch through a copy of a framework of the user's own, before the run folder is made.
+
+    Raises:
+        Exception: what its methods raise.
+        ValueError: a loss without gradient.
+    """
+    trial = copy.deepcopy(framework).to(device)
+    trial.start_epoch(0)
+    positions = torch.arange(min(TRIED, len(labels)))
+    features = torch.randn(len(positions), trial.bits, device=device).requires_grad_()
+    loss = trial(features, labels[positions].to(device), positions.to(device))
+    if not loss.requires_grad:
+        raise ValueError(f"{type(framework).__name__}.loss: expected a loss with a gradient, got one without")
 
 
 def _prepare(
