@@ -19,7 +19,7 @@ EVEN = [0, 1, 2, 3]
 UNEVEN = [0, 1, 2, 3, 4]
 CROSSED = [0, 1, 4, 5]  # so that the first halves of both are the first half of the batch
 
-PAIRWISE = ("dch", "dfh", "dhn", "dpsh", "dsh", "hashnet", "idhn")
+PAIRWISE = ("dch", "dfh", "dhn", "dpsh", "dsdh", "dsh", "hashnet", "idhn")
 """Frameworks of pairs, which reduce over all processes; the others average what each process has."""
 
 
@@ -40,6 +40,7 @@ def cases():
         options = framework_class(name).Options
         made |= {f"{name} {weights}": (name, options(weights=weights), UNEVEN) for weights in ("balanced", "similar")}
     made["dtsh uneven"] = ("dtsh", framework_class("dtsh").Options(), UNEVEN)
+    made["hyp2 uneven"] = ("hyp2", framework_class("hyp2").Options(), UNEVEN)
     made["adsh uneven"] = ("adsh", framework_class("adsh").Options(), UNEVEN)
     made["hashnet weight 3"] = ("hashnet", framework_class("hashnet").Options(positive_weight=3.0), UNEVEN)
     return made

@@ -26,10 +26,12 @@ FRAMEWORKS: Mapping[str, str] = {
     "dhn": "DHN",
     "dpn": "DPN",
     "dpsh": "DPSH",
+    "dsdh": "DSDH",
     "dsh": "DSH",
     "dtsh": "DTSH",
     "greedyhash": "GreedyHash",
     "hashnet": "HashNet",
+    "hyp2": "HyP2",
     "idhn": "IDHN",
     "orthohash": "OrthoHash",
 }
