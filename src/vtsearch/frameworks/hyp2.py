@@ -66,17 +66,15 @@ class HyP2(Framework):
         random = torch.Generator().manual_seed(seed)
         proxies = torch.randn(classes, bits, generator=random) * math.sqrt(2 / classes)  # the authors' scale
         self.proxies = nn.Parameter(proxies)
-        self.threshold = self.options.threshold
-        if self.threshold == "codes":
-            self.threshold = largest_cosine(class_centers(classes, bits))
+        asked: float | Literal["codes"] = self.options.threshold
+        self.threshold = largest_cosine(class_centers(classes, bits)) if asked == "codes" else asked
 
     def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:  # noqa: ARG002 (no bank)
         """The two proxy terms and the pair term."""
         to_proxies = cosines(features, self.proxies.to(features.dtype))  # (b, classes)
-        own = mean(1 - to_proxies, labels)
-        return (
-            own + mean(self._excess(to_proxies), 1 - labels) + self.options.pair_weight * self._pairs(features, labels)
-        )
+        own, others = mean(1 - to_proxies, labels), mean(self._excess(to_proxies), 1 - labels)
+        weight: float = self.options.pair_weight
+        return own + others + weight * self._pairs(features, labels)
 
     def _pairs(self, features: Tensor, labels: Tensor) -> Tensor:
         """The mean excess of the cosines of unrelated images with several labels."""
