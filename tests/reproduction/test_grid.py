@@ -43,6 +43,7 @@ def test_names_of_runs_are_names_of_folders():
     [
         ({"protocols": ("digit",)}, r"protocols: expected some of .*, got 'digit' \(did you mean 'digits'\?\)"),
         ({"frameworks": ("csq", "cqs")}, "frameworks: expected some of .*csq.*, got 'cqs'"),
+        ({"frameworks": ("my.py:Mine",)}, "got 'my.py:Mine' .vtsearch train takes a file of your own"),
         ({"features": ("both",)}, "features: expected some of all, cls, got 'both'"),
         ({"bits": ()}, "bits: expected different values, at least one, got none"),
         ({"bits": (16, 16)}, "bits: expected different values, at least one, got 16, 16"),
