@@ -23,6 +23,7 @@ _EXTRAS = {
     "parquet": ("pyarrow",),
     "postgres": ("psycopg",),
     "mat": ("scipy",),
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "ray": ("ray",),
     "serve": ("fastapi", "uvicorn", "httptools", "multipart", "python_multipart", "prometheus_client"),
     "train": (

@@ -365,6 +365,11 @@ COMMANDS = [
     Mistake("an export whose format nothing tells", "export index codes", "target: expected a path that ends as"),
     Mistake("an unknown format", "export index codes.npy --to fais", "to: expected one of faiss, .*, got 'fais'"),
     Mistake("a table in a file", "export index new.npy --table codes", "table: expected none with format npy"),
+    Mistake("an export of no model", "export nowhere model.onnx", "nowhere: expected a model folder"),
+    Mistake("an index as ONNX", "export index model.onnx", "index: not a model folder"),
+    Mistake(
+        "a model as codes", "export model codes.faiss", r"target: expected a file that ends as \.onnx, \.pt2 for a mo"
+    ),
     Mistake("codes of 64 bits as PDQ", "export index new.pdq", "index: expected codes of 256 bits for PDQ, got 64"),
     Mistake(
         "a database that does not answer",

@@ -37,7 +37,7 @@ COMMANDS = {
     "decide": "keep, remove or tell apart near-duplicates, in the index only",
     "remove": "remove items from an index",
     "compact": "make an index small again after many changes",
-    "export": "write the codes of an index for FAISS, Parquet, PostgreSQL, NumPy, MATLAB, PDQ lists",
+    "export": "write the codes of an index for FAISS, Parquet, PostgreSQL, NumPy, MATLAB, PDQ lists; a model as ONNX",
     "import": "make an index of codes that another tool has written",
     "evaluate": "compute mAP with its bounds, curves and a report, from two indexes or from arrays",
     "report": "one file to look at and hand in: tables, curves, pictures of runs and indexes",

@@ -69,7 +69,7 @@ def export(
     entry = FORMATS[name]
     refuse_options(name, table=table)
     if not entry.beginnings:
-        _check_file(Path(target), overwrite=overwrite)
+        check_file(Path(target), overwrite=overwrite)
     written = entry.load().write(index, target, ExportOptions(name, overwrite, table))
     return Exported(name, written.target, len(index), _left_out(index, entry), written.queries)
 
@@ -111,7 +111,7 @@ def read(
     return entry.load().read(source, ImportOptions(name, bits, table, codes, labels))
 
 
-def _check_file(path: Path, *, overwrite: bool) -> None:
+def check_file(path: Path, *, overwrite: bool) -> None:
     """Refuse a file that exists or cannot be made, before any work.
 
     Raises:

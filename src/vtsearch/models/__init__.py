@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from vtsearch.models.export import ExportedModel, export_model
 from vtsearch.models.folder import load_model, save_model, write_model
 from vtsearch.models.hash_model import HashModel, ModelConfig, build_model
 
-__all__ = ["HashModel", "ModelConfig", "build_model", "load_model", "save_model", "write_model"]
+__all__ = [
+    "ExportedModel",
+    "HashModel",
+    "ModelConfig",
+    "build_model",
+    "export_model",
+    "load_model",
+    "save_model",
+    "write_model",
+]

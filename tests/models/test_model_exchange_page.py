@@ -1,0 +1,58 @@
+"""docs/model_exchange.md: its commands and its Python run, and give the codes of the model."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vtsearch.cli import main
+from vtsearch.codes import pack
+from vtsearch.models import ModelConfig, build_model, save_model
+
+PAGE = Path(__file__).parents[2] / "docs" / "model_exchange.md"
+
+
+def section(title):
+    return re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE.read_text(), re.MULTILINE | re.DOTALL)[1]
+
+
+def python_of(title):
+    return re.findall(r"```python\n(.*?)```", section(title), re.DOTALL)
+
+
+def commands_of(title):
+    return [line.split()[1:] for line in section(title).splitlines() if line.startswith("    vtsearch ")]
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    model = build_model(ModelConfig("test_vit", 16, head="cls", image_size=32, pretrained=False)).eval()
+    save_model(model, tmp_path / "runs/cifar/final")
+    return model
+
+
+@pytest.mark.slow
+def test_exports_of_the_page(model):
+    for package in ("onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason=f"needs {package}: pip install 'vtsearch[onnx]'")
+    exporting, with_onnx, with_torch = python_of("ONNX and torch.export")
+    for command in commands_of("ONNX and torch.export"):
+        assert main(command) == 0
+    names = {}
+    with pytest.raises(FileExistsError, match=r"target: expected a new file, got 'model\.onnx'"):  # of the command
+        exec(exporting, names)
+    pixels = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    expected = pack(model(pixels).detach().numpy())
+    names["images"] = pixels.numpy()
+    exec(with_onnx, names)
+    assert names["codes"].tobytes() == expected.tobytes()
+    names["images"] = pixels
+    exec(with_torch, names)
+    assert np.packbits(names["features"].detach() > 0, axis=1).tobytes() == expected.tobytes()
+    assert '"bits": 16' in names["about"]["vtsearch"]
