@@ -49,6 +49,7 @@ BASES = {
     "remove": ["remove", "index", "item 77", "--missing", "ignore"],
     "compact": ["compact", "index"],
     "export": ["export", "index", "new.npy"],
+    "push": ["push", "model", "me/x"],
     "import": ["import", "codes.npy", "--output", "new"],
     "evaluate": ["evaluate", "--queries", "queries", "--database", "index"],
     "report": ["report", "index", "--output", "new.html"],

@@ -80,15 +80,16 @@ def load_model(path: str | Path) -> Encoder:
     """The Encoder of a trained model, with defaults throughout; needs the extra ``train``.
 
     Args:
-        path: a model folder, as training writes it (``best`` or ``final`` of a run).
+        path: a model folder, as training writes it (``best`` or ``final`` of a run); or, as text where there is no such
+            folder, ``user/name`` or ``user/name@revision`` of the Hugging Face hub.
 
     Returns:
         Its ``encode`` gives the codes of images, (n, bytes) uint8, the same as ``vtsearch encode``; ``model`` is the
         model itself, in evaluation mode.
 
     Raises:
-        FileNotFoundError: no such folder.
-        VtsearchError: the folder is not a model, or is damaged.
+        FileNotFoundError: no such folder and no such repository.
+        VtsearchError: the folder is not a model, or is damaged; a hub that does not answer or refuses.
         ModuleNotFoundError: the extra ``train`` is not installed.
     """
     encoder: Encoder = __getattr__("Encoder")(path)

@@ -370,6 +370,8 @@ COMMANDS = [
     Mistake(
         "a model as codes", "export model codes.faiss", r"target: expected a file that ends as \.onnx, \.pt2 for a mo"
     ),
+    Mistake("a repository without a user", "push model cifar", "repository: expected user/name, got 'cifar'"),
+    Mistake("a push of no model", "push nowhere me/cifar", "nowhere: expected a model folder"),
     Mistake("codes of 64 bits as PDQ", "export index new.pdq", "index: expected codes of 256 bits for PDQ, got 64"),
     Mistake(
         "a database that does not answer",

@@ -11,6 +11,7 @@ from collections import Counter
 
 import mistakes
 import pytest
+from hub_stand_in import hub_stand_in
 from thorough import amount
 
 FRAMEWORKS = ("csq", "hashnet", "adsh", "dpn", "orthohash")
@@ -32,7 +33,8 @@ OUTCOMES = {0: "no mistake", 1: "code 1", 2: "one line, code 2"}
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    return mistakes.build(tmp_path_factory.mktemp("mistakes"))
+    with hub_stand_in(tmp_path_factory.mktemp("cache")):
+        yield mistakes.build(tmp_path_factory.mktemp("mistakes"))
 
 
 def faults(commands, place):

@@ -206,7 +206,10 @@ def test_a_missing_package_is_named_with_its_extra(folder, monkeypatch):
         ("model codes.faiss", "target: expected a file that ends as .onnx, .pt2 for a model, got 'codes.faiss'"),
         ("model codes.npy --to npy", "format: expected one of onnx, pt2 for a model, got 'npy'"),
         ("model a.onnx --table codes", "table: expected none with format onnx, got 'codes'"),
-        ("none a.onnx", "none: expected a model folder (config.json and model.safetensors)"),
+        (
+            "none a.onnx",
+            "none: expected a model folder (config.json and model.safetensors), or user/name of the Hugging Face hub",
+        ),
     ],
 )
 def test_the_command_tells_models_from_indexes(folder, capsys, words, line):

@@ -8,9 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hub_stand_in import hub_stand_in
+from PIL import Image
+from saved_runs import save_run
 
 from vtsearch.cli import main
 from vtsearch.codes import pack
+from vtsearch.index import Index
 from vtsearch.models import ModelConfig, build_model, save_model
 
 PAGE = Path(__file__).parents[2] / "docs" / "model_exchange.md"
@@ -33,7 +37,9 @@ def model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     model = build_model(ModelConfig("test_vit", 16, head="cls", image_size=32, pretrained=False)).eval()
-    save_model(model, tmp_path / "runs/cifar/final")
+    save_run(tmp_path / "runs/cifar")
+    for name in ("final", "best"):
+        save_model(model, tmp_path / "runs/cifar" / name)
     return model
 
 
@@ -56,3 +62,21 @@ def test_exports_of_the_page(model):
     exec(with_torch, names)
     assert np.packbits(names["features"].detach() > 0, axis=1).tobytes() == expected.tobytes()
     assert '"bits": 16' in names["about"]["vtsearch"]
+
+
+def test_the_hub_of_the_page(model, tmp_path):
+    Image.new("RGB", (40, 40), "red").save((tmp_path / "photos").mkdir() or tmp_path / "photos/1.png")
+    with hub_stand_in(tmp_path / "cache") as hub:
+        pushes, best, encodes = commands_of("Hugging Face hub")
+        assert main(pushes) == 0
+        assert main(best) == 2  # the repository is public
+        hub.repositories.clear()
+        assert main(best) == 0
+        hub.repositories.clear()
+        (python,) = python_of("Hugging Face hub")
+        exec(python, names := {})
+        assert main(encodes) == 0
+    assert names["encoder"].model.fingerprint() == model.fingerprint()
+    with Index.open("codes") as index:
+        assert index.description["model"] == f"me/cifar-64@{names['pushed'].commit}"
+        assert index.codes().tobytes() == names["encoder"].encode(["photos/1.png"]).tobytes()

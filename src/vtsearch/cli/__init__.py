@@ -38,6 +38,7 @@ COMMANDS = {
     "remove": "remove items from an index",
     "compact": "make an index small again after many changes",
     "export": "write the codes of an index for FAISS, Parquet, PostgreSQL, NumPy, MATLAB, PDQ lists; a model as ONNX",
+    "push": "upload a model to the Hugging Face hub, with a card",
     "import": "make an index of codes that another tool has written",
     "evaluate": "compute mAP with its bounds, curves and a report, from two indexes or from arrays",
     "report": "one file to look at and hand in: tables, curves, pictures of runs and indexes",

@@ -16,6 +16,7 @@ from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.progress import EncodingReport, show_remarks
 from vtsearch.data.selection import Part, select_images
 from vtsearch.data.skipped import skipped_images
+from vtsearch.exchange.hub import locate_model
 from vtsearch.index import Index
 
 if TYPE_CHECKING:
@@ -63,7 +64,11 @@ def parser() -> CommandParser:
         help="a protocol's name, a folder (one subfolder per class, or none), a list (.txt, .csv, .parquet), images, "
         "tar files of images (webdataset), Parquet files of images (Hugging Face), or URLs",
     )
-    command.add_argument("--model", required=True, help="model folder that made or will make the codes")
+    command.add_argument(
+        "--model",
+        required=True,
+        help="model folder that made or will make the codes, or user/name of the Hugging Face hub",
+    )
     command.add_argument("--output", required=True, help="folder of the new index")
     command.add_argument("--part", type=Part, default="database", help="part of a protocol")
     command.add_argument("--data", help="folder of a protocol's data set, or of a list's images")
@@ -117,7 +122,9 @@ def run(argv: list[str]) -> int:
     images = _images(args)
     if worker is None or worker.number == 0:
         show_remarks("encode", images.remarks)
-    encoder = _encoder(args, images)
+    located = locate_model(args.model)
+    args.model_address = located.address
+    encoder = _encoder(args, located.folder, images)
     if worker is not None:
         _encode_share(args, encoder, images, save, worker)
     elif exists:
@@ -167,21 +174,19 @@ def _check(args: Namespace, worker: Worker | None) -> None:
             raise ValueError(f"{name}: expected no {flag} for worker {worker} of an encoding, got one")
 
 
-def _encoder(args: Namespace, images: ImageSelection) -> Encoder | RayEncoder:
+def _encoder(args: Namespace, model: Path, images: ImageSelection) -> Encoder | RayEncoder:
     """The encoder, in this process or on a cluster."""
     if args.ray is None:
         from vtsearch.encoding import Encoder
 
         device = args.device or own_device()
-        return Encoder(
-            args.model, device=device, precision=args.precision, batch_size=args.batch_size, workers=args.workers
-        )
+        return Encoder(model, device=device, precision=args.precision, batch_size=args.batch_size, workers=args.workers)
     from vtsearch.scale.connection import connect
     from vtsearch.scale.encoding import RayEncoder
 
     connect(args.ray)
     encoder = RayEncoder(
-        args.model,
+        model,
         device=args.device,
         precision=args.precision,
         batch_size=args.batch_size,
@@ -244,7 +249,7 @@ def _encode_share(
 
 def _made_by(args: Namespace, encoder: Encoder | RayEncoder) -> dict[str, str]:
     """What the description of an index says of its model."""
-    return {"model": str(Path(args.model).absolute()), "backbone": encoder.model.config.backbone}
+    return {"model": args.model_address, "backbone": encoder.model.config.backbone}
 
 
 def _report(args: Namespace, encoder: Encoder | RayEncoder, images: ImageSelection, encoded: EncodedShard) -> None:

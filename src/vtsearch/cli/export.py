@@ -32,7 +32,9 @@ docs/exchange.md has each format, and SQL to search what was written."""
 def parser() -> CommandParser:
     """Build the argument parser."""
     command = CommandParser("export", DESCRIPTION, EXAMPLE)
-    command.add_argument("source", help="folder of the index or of the model")
+    command.add_argument(
+        "source", help="folder of the index; or of the model, or its user/name of the Hugging Face hub"
+    )
     command.add_argument("target", help="file to write, or a database, postgresql://USER@HOST/DATABASE")
     command.add_argument(
         "--to",

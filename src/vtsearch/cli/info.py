@@ -16,6 +16,7 @@ from vtsearch.cli.parser import CommandParser
 from vtsearch.cli.verification import verify
 from vtsearch.data.skipped import SKIPPED, skipped_images
 from vtsearch.errors import VtsearchError, installed_version
+from vtsearch.exchange.hub import locate_model, may_be_model
 from vtsearch.index import Index
 
 EXAMPLE = """  vtsearch info
@@ -27,7 +28,12 @@ PACKAGES = ("numpy", "torch", "torchvision", "timm", "accelerate", "matplotlib",
 def parser() -> CommandParser:
     """Build the argument parser."""
     command = CommandParser("info", "Describe this installation, or a model, an index, a run or a report.", EXAMPLE)
-    command.add_argument("folder", nargs="?", help="a model, an index, a run or a report; by default this installation")
+    command.add_argument(
+        "folder",
+        nargs="?",
+        help="a model, an index, a run or a report, or a model of the Hugging Face hub as user/name; by default this "
+        "installation",
+    )
     command.add_argument(
         "--verify",
         action="store_true",
@@ -42,10 +48,19 @@ def run(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     if args.verify and args.folder is None:
         raise ValueError("verify: expected the folder of an index, a model or a run, got none")
-    verified = {"verified": verify(Path(args.folder))} if args.verify else {}
-    facts = (installation() if args.folder is None else describe(Path(args.folder))) | verified
+    if args.folder is None:
+        facts = installation()
+    else:
+        folder = _located(args.folder)
+        verified = {"verified": verify(folder)} if args.verify else {}
+        facts = describe(folder) | verified
     print(json_text(facts) if args.json else _text(facts))
     return 0
+
+
+def _located(word: str) -> Path:
+    """The folder of that name, or the copy of a model of the hub."""
+    return locate_model(word).folder if not Path(word).exists() and may_be_model(word) else Path(word)
 
 
 def installation() -> dict[str, Any]:

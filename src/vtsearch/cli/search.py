@@ -77,7 +77,10 @@ def parser() -> CommandParser:
         help="an image file, a folder of images, the id of an item of the index, or a code in hexadecimal",
     )
     command.add_argument("--index", required=True, help="folder of the index")
-    command.add_argument("--model", help="model folder for images; by default the one that made the index")
+    command.add_argument(
+        "--model",
+        help="model folder for images, or user/name of the Hugging Face hub; by default the one that made the index",
+    )
     command.add_argument("-k", "--k", type=int, default=10, help="how many answers")
     command.add_argument("--bits", type=int, help="compare the first bits of the codes alone, as of a nested model")
     command.add_argument("--where", help=WHERE)

@@ -54,7 +54,10 @@ def parser() -> CommandParser:
     command.add_argument("--replicas", type=int, help="actors of each part; by default 1")
     command.add_argument("--cpus", type=float, help="that Ray reserves for each actor; by default 1")
     command.add_argument("--open", action="store_true", help="open the page in a browser")
-    command.add_argument("--model", help="model folder for pictures; by default the one that made each index")
+    command.add_argument(
+        "--model",
+        help="model folder for pictures, or user/name of the Hugging Face hub; by default the one that made each index",
+    )
     command.add_argument("--images", help="folder of the indexes' images, if it has moved")
     command.add_argument(
         "--token",

@@ -52,7 +52,7 @@ class Encoder:
     that close to 0.
 
     Args:
-        model: a model, or the folder of one.
+        model: a model, the folder of one, or ``user/name`` of the Hugging Face hub.
         device: by default where the model is; for a folder a GPU if there is one, else the CPU.
         precision: arithmetic of the forward pass; "auto" is bf16 where the device has it, else fp32.
         batch_size: images loaded at a time, at least 1; on a GPU also the images per forward pass, on a CPU these
@@ -60,7 +60,7 @@ class Encoder:
         workers: loading processes; by default none on a CPU.
 
     Raises:
-        FileNotFoundError: no such folder.
+        FileNotFoundError: no such folder and no such repository.
         ValueError: batch_size below 1, an unknown precision, or a device that this machine does not have.
         VtsearchError: the folder is not a model, or is damaged.
     """

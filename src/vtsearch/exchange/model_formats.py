@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from vtsearch.errors import suggestion
+from vtsearch.exchange.hub import CONFIG, WEIGHTS
 
 ModelFormat = Literal["onnx", "pt2"]
 MODEL_FORMATS: tuple[ModelFormat, ...] = get_args(ModelFormat)
@@ -36,4 +37,4 @@ def checked_model_format(target: str, name: str | None) -> ModelFormat:
 
 def is_model_folder(path: str | Path) -> bool:
     """Whether a folder holds the files of a model."""
-    return all((Path(path) / name).is_file() for name in ("config.json", "model.safetensors"))
+    return all((Path(path) / name).is_file() for name in (CONFIG, WEIGHTS))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vtsearch.models.export import ExportedModel, export_model
 from vtsearch.models.folder import load_model, save_model, write_model
 from vtsearch.models.hash_model import HashModel, ModelConfig, build_model
+from vtsearch.models.push import push_model
 
 __all__ = [
     "ExportedModel",
@@ -13,6 +14,7 @@ __all__ = [
     "build_model",
     "export_model",
     "load_model",
+    "push_model",
     "save_model",
     "write_model",
 ]

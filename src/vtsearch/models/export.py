@@ -67,7 +67,7 @@ class FileFormat(Protocol):
 
 
 def export_model(
-    model: HashModel | str | PathLike[str],
+    model: HashModel | str | Path,
     target: str | PathLike[str],
     format: str | None = None,  # noqa: A002 (the word for it everywhere)
     *,
@@ -79,7 +79,7 @@ def export_model(
     Bit i of a code is ``feature[i] > 0``. An HashModel itself is left as it was.
 
     Args:
-        model: a model, or the folder of one.
+        model: a model, the folder of one, or ``user/name`` of the Hugging Face hub.
         target: the file to write.
         format: "onnx" or "pt2" (``torch.export``); by default what the target's name tells.
         overwrite: whether a file of that name is replaced.
@@ -97,7 +97,7 @@ def export_model(
     check_file(Path(target), overwrite=overwrite)
     file_format = _module(name)
     # a copy, as it goes to the CPU, into float32 and into mode eval
-    model = copy.deepcopy(model).cpu().float().eval() if isinstance(model, HashModel) else load_model(Path(model))
+    model = copy.deepcopy(model).cpu().float().eval() if isinstance(model, HashModel) else load_model(model)
     file_format.check(model)
     with placed_file(Path(target), overwrite=overwrite) as path, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporters, about their own workings

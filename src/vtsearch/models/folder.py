@@ -11,20 +11,15 @@ from typing import TYPE_CHECKING, Any
 import safetensors
 from safetensors.torch import load_file, save_file
 
-from vtsearch._atomic_io import recover_folder, replaced_folder
-from vtsearch._json import read_json
+from vtsearch._atomic_io import replaced_folder
 from vtsearch.errors import VtsearchError
+from vtsearch.exchange.hub import CONFIG, FORMAT, WEIGHTS, check_config, locate_model
 from vtsearch.models.fitted import Fitted
 from vtsearch.models.hash_model import ModelConfig, build_model, config_fields, outline
 from vtsearch.tensors.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from vtsearch.models.hash_model import HashModel
-
-FORMAT = "vtsearch-model"
-CONFIG = "config.json"
-WEIGHTS = "model.safetensors"
-MOST_CONFIG_BYTES = 2**20
 
 
 def save_model(model: HashModel, folder: str | Path) -> None:
@@ -67,15 +62,17 @@ def write_model(model: HashModel, folder: Path) -> None:
 def load_model(folder: str | Path) -> HashModel:
     """The model in a folder, on the CPU and in evaluation mode.
 
+    Args:
+        folder: of the model; or, as text, ``user/name`` or ``user/name@revision`` of the Hugging Face hub, where there
+            is no folder of that name.
+
     Raises:
-        FileNotFoundError: no such folder.
-        VtsearchError: not a model folder, a damaged one, or weights that are not those it was written with.
+        FileNotFoundError: neither a folder nor a repository.
+        VtsearchError: not a model folder, a damaged one, or weights that are not those it was written with; a hub that
+            does not answer or refuses.
     """
-    folder = Path(folder)
-    recover_folder(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: expected a model folder ({CONFIG} and {WEIGHTS})")
-    content = _read_config(folder)
+    where, folder = str(folder), locate_model(folder).folder
+    content: Any = _read_config(folder, where)
     try:
         config = replace(ModelConfig(**content["config"]), weights=None, pretrained=False)
         _compare_shapes(config, folder / WEIGHTS)
@@ -83,7 +80,7 @@ def load_model(folder: str | Path) -> HashModel:
         model.fitted = Fitted(**content["fitted"]) if "fitted" in content else None
         model.load_state_dict(load_file(folder / WEIGHTS))
     except FileNotFoundError as reason:
-        raise VtsearchError(f"{folder}: not a model folder (no {WEIGHTS})") from reason
+        raise VtsearchError(f"{where}: not a model folder (no {WEIGHTS})") from reason
     except (
         LookupError,
         TypeError,
@@ -94,10 +91,10 @@ def load_model(folder: str | Path) -> HashModel:
         OSError,
         safetensors.SafetensorError,
     ) as reason:
-        raise VtsearchError(f"{folder}: damaged model folder ({str(reason).splitlines()[0]})") from reason
+        raise VtsearchError(f"{where}: damaged model folder ({str(reason).splitlines()[0]})") from reason
     model.config = replace(model.config, **{name: content["config"][name] for name in ("weights", "pretrained")})
     if model.fingerprint() != content.get("fingerprint"):
-        raise VtsearchError(f"{folder}: {WEIGHTS} is not what {CONFIG} was written with (fingerprints differ)")
+        raise VtsearchError(f"{where}: {WEIGHTS} is not what {CONFIG} was written with (fingerprints differ)")
     return model.eval()
 
 
@@ -116,11 +113,8 @@ def _compare_shapes(config: ModelConfig, weights: Path) -> None:
             raise ValueError(f"{name}: expected shape {expected.get(name)}, got {found.get(name)}")
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def _read_config(folder: Path, where: str) -> dict[str, object]:
     path = folder / CONFIG
     if not path.is_file():
-        raise VtsearchError(f"{folder}: not a model folder (no {CONFIG})")
-    content = read_json(path, MOST_CONFIG_BYTES)
-    if content.get("format") != FORMAT or content.get("version") != 1:
-        raise VtsearchError(f"{path}: expected format {FORMAT!r}, version 1")
-    return content
+        raise VtsearchError(f"{where}: not a model folder (no {CONFIG})")
+    return check_config(path, f"{where}/{CONFIG}")

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vtsearch.exchange.hub import may_be_model
 from vtsearch.serve.errors import Refused
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class QueryEncoder:
 
     Args:
         index: whose codes it makes.
-        folder: of the model; by default the one that the index remembers.
+        folder: of the model, or its name on the Hugging Face hub; by default the one that the index remembers.
         encoders: of all indexes.
     """
 
@@ -34,7 +35,7 @@ class QueryEncoder:
     @property
     def exists(self) -> bool:
         """Whether there is a model, and the packages to run it."""
-        return self._folder is not None and Path(self._folder).is_dir() and find_spec("torch") is not None
+        return self._folder is not None and may_be_model(self._folder) and find_spec("torch") is not None
 
     def load(self) -> Encoder:
         """The encoder, loaded; one that is loaded stays, whatever becomes of its folder.
@@ -46,7 +47,7 @@ class QueryEncoder:
         """
         if self._encoder is not None:
             return self._encoder
-        if self._folder is None or not Path(self._folder).is_dir():
+        if self._folder is None or not may_be_model(self._folder):
             raise Refused(
                 f"image: no model for {self._index.path}; start the server with --model FOLDER, or ask by id or by code"
             )

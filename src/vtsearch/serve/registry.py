@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vtsearch.data.locate import ImageLocator, has_images
 from vtsearch.errors import did_you_mean
+from vtsearch.exchange.hub import locate_model, may_be_model
 from vtsearch.serve.batching import Batcher
 from vtsearch.serve.encoders import QueryEncoder, SharedEncoders
 from vtsearch.serve.errors import NotThere
@@ -42,7 +43,8 @@ class IndexRegistry:
         executor: where searches run.
         passes: that go on at once for an index.
         engines: makes what scans the codes of an index; by default this process does.
-        model: folder of the model that encodes pictures; by default the one that each index remembers.
+        model: folder of the model that encodes pictures, or its name on the Hugging Face hub; by default the one that
+            each index remembers.
         images: folder of the pictures, if they have moved.
 
     Raises:
@@ -60,10 +62,10 @@ class IndexRegistry:
         model: str | None = None,
         images: str | None = None,
     ) -> None:
-        for what, path in (("model", model), ("images", images)):
-            if path is not None and not Path(path).exists():
-                raise FileNotFoundError(2, f"no such {what}", path)
-        self._executor, self._passes, self._model, self._images = executor, passes, model, images
+        if images is not None and not Path(images).exists():
+            raise FileNotFoundError(2, "no such images", images)
+        self._model = None if model is None else _located(model)
+        self._executor, self._passes, self._images = executor, passes, images
         self._make_engine = engines
         self._engines: list[Engine] = []
         self._encoders = SharedEncoders()
@@ -136,3 +138,14 @@ def _named(paths: Sequence[str | Path]) -> dict[str, Path]:
         if len(set(names)) == len(names):
             return {readable(name): folder for name, folder in zip(names, folders, strict=True)}
     raise ValueError("index: expected different folders, got one twice")
+
+
+def _located(model: str) -> str:
+    """The folder of a model that is named by it or on the hub, where it is fetched from before anybody asks.
+
+    Raises:
+        FileNotFoundError: no such model.
+    """
+    if not may_be_model(model):
+        raise FileNotFoundError(2, "no such model", model)
+    return str(locate_model(model).folder)
