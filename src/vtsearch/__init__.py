@@ -1,7 +1,8 @@
 """Vision Transformer Hashing: learn short binary codes for images, then rank, search and evaluate them.
 
 With numpy alone: `pack`, `rank`, `mean_average_precision` and their friends. With the extra ``train``: `load_model`,
-`Encoder`, `fit` and the commands that train, fit and encode. Nothing here imports torch before it is needed.
+`Encoder`, `HashEncoder`, `fit` and the commands that train, fit and encode. Nothing here imports torch before it is
+needed.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vtsearch.encoding import Encoder
+    from vtsearch.encoding.estimator import HashEncoder
     from vtsearch.fitting.model import fit
 
 __all__ = [
@@ -61,6 +63,7 @@ __all__ = [
     "MultiIndex",
     "Index",
     "Encoder",
+    "HashEncoder",
     "load_model",
     "fit",
     "Ranking",
@@ -74,6 +77,9 @@ __all__ = [
     "VtsearchError",
     "__version__",
 ]
+
+
+_LAZY_CLASSES = {"Encoder": "vtsearch.encoding", "HashEncoder": "vtsearch.encoding.estimator"}
 
 
 def load_model(path: str | Path) -> Encoder:
@@ -96,7 +102,11 @@ def load_model(path: str | Path) -> Encoder:
     return encoder
 
 
-_NEED_TORCH = {"Encoder": "vtsearch.encoding", "fit": "vtsearch.fitting.model"}
+_NEED_TORCH = {
+    "Encoder": "vtsearch.encoding",
+    "HashEncoder": "vtsearch.encoding.estimator",
+    "fit": "vtsearch.fitting.model",
+}
 
 
 def __getattr__(name: str) -> Any:

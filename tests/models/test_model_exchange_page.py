@@ -80,3 +80,14 @@ def test_the_hub_of_the_page(model, tmp_path):
     with Index.open("codes") as index:
         assert index.description["model"] == f"me/cifar-64@{names['pushed'].commit}"
         assert index.codes().tobytes() == names["encoder"].encode(["photos/1.png"]).tobytes()
+
+
+def test_scikit_learn_of_the_page(model, tmp_path):
+    paths = []
+    for number, color in enumerate(("red", "blue") * 3):
+        paths.append(tmp_path / f"{number}.png")
+        Image.new("RGB", (40 + number, 40), color).save(paths[-1])
+    (python,) = python_of("scikit-learn")
+    names = {"paths": paths, "labels": [0, 1] * 3, "other_paths": paths[:2]}
+    exec(python, names)
+    assert names["predicted"].tolist() == [0, 1]
