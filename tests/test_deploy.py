@@ -158,7 +158,7 @@ def services():
 
 def test_compose_serves_the_index_that_it_exports(services):
     serve, export = (parse(services[name]["command"]) for name in ("serve", "export"))
-    assert serve.index == [export.index] == ["/data/index"]
+    assert serve.index == [export.source] == ["/data/index"]
     for name in ("serve", "export"):
         assert "${INDEX:?folder of the index}:/data/index:ro" in services[name]["volumes"]
     assert serve.read_only
