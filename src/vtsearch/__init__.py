@@ -79,9 +79,6 @@ __all__ = [
 ]
 
 
-_LAZY_CLASSES = {"Encoder": "vtsearch.encoding", "HashEncoder": "vtsearch.encoding.estimator"}
-
-
 def load_model(path: str | Path) -> Encoder:
     """The Encoder of a trained model, with defaults throughout; needs the extra ``train``.
 

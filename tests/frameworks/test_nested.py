@@ -79,6 +79,7 @@ def test_hooks_reach_every_length():
     nested.end_epoch(3)
     assert [part.scale.item() for part in nested.parts] == [2.0, 2.0, 2.0]
     assert nested.database_codes() is None
+    assert nested.kind is framework_class("hashnet")
     assert nested.sample_positions(0) is None
 
 

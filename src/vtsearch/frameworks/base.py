@@ -93,6 +93,11 @@ class Framework(nn.Module, ABC):
     def set_train_labels(self, labels: Tensor) -> None:
         """Hook once before training, with the labels of all training images; does nothing by default."""
 
+    @property
+    def kind(self) -> type[Framework]:
+        """The framework's class; of nested codes that of every length."""
+        return type(self)
+
     def share_bits(self, shorter: Sequence[Framework]) -> None:
         """Hook once for nested codes: give the frameworks of the first bits what belongs to single bits of this one.
 

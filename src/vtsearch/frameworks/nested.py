@@ -74,6 +74,11 @@ class Nested(Framework):
     def _parts(self) -> list[Framework]:
         return [part for part in self.parts if isinstance(part, Framework)]
 
+    @property
+    def kind(self) -> type[Framework]:
+        """The class of the framework of every length."""
+        return type(self._parts[-1])
+
     def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
         """The mean over lengths, and what the longest teaches."""
         losses = [part.loss(features[:, : part.bits], labels, positions) for part in self._parts]

@@ -90,7 +90,7 @@ class RunCheckpoint:
                 components.progress.note(f"warning: {warning}")
 
     def _config(self) -> str:
-        source = own.source_of(type(self._components.framework))
+        source = own.source_of(self._components.framework.kind)
         return files.config_fingerprint(self._components.config, source)
 
     def _stateful(self) -> dict[str, Any]:

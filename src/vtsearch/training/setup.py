@@ -95,7 +95,7 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress) -> RunComponen
     data, train_module, train_images, (fit, held_out) = first_on_each_node(lambda: _build(config, split))
     require_same(data.fingerprint, f"{config.protocol}: split and labels")
     model, framework = train_module.model, train_module.framework
-    source = own.source_of(type(framework))
+    source = own.source_of(framework.kind)
     require_same(source, f"framework: {config.framework}: its file")
     if source is not None:
         together(lambda: try_loss(framework, train_images.labels, accelerator.device))
