@@ -187,7 +187,8 @@ def add_commit(hub, name, files, branch="main"):
 @contextmanager
 def hub_stand_in(cache):
     """A hub, reached by the client of this process and of those that it starts, with its owner's token."""
-    constants = pytest.importorskip("huggingface_hub").constants
+    client = pytest.importorskip("huggingface_hub")
+    constants = client.constants
     with (
         pytest.MonkeyPatch.context() as patch,
         served(Hub, repositories={}, objects={}, requests=[], lfs=True, cut=None) as hub,
@@ -198,7 +199,9 @@ def hub_stand_in(cache):
         programs = {"HF_ENDPOINT": hub.url, "HF_HUB_CACHE": str(cache), "HF_HUB_DISABLE_XET": "1", "HF_TOKEN": TOKEN}
         for name, value in programs.items():
             patch.setenv(name, value)
+        client.close_session()  # it would go through the proxy of the environment that it was opened in
         yield hub
+    client.close_session()
 
 
 def reach(patch, constants, url):
