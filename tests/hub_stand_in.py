@@ -188,7 +188,7 @@ def add_commit(hub, name, files, branch="main"):
 def hub_stand_in(cache):
     """A hub, reached by the client of this process and of those that it starts, with its owner's token."""
     client = pytest.importorskip("huggingface_hub")
-    constants = client.constants
+    constants = pytest.importorskip("huggingface_hub.constants")
     with (
         pytest.MonkeyPatch.context() as patch,
         served(Hub, repositories={}, objects={}, requests=[], lfs=True, cut=None) as hub,

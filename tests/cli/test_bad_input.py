@@ -368,7 +368,7 @@ COMMANDS = [
     Mistake("an export of no model", "export nowhere model.onnx", "nowhere: expected a model folder"),
     Mistake("an index as ONNX", "export index model.onnx", "index: not a model folder"),
     Mistake(
-        "a model as codes", "export model codes.faiss", r"target: expected a file that ends as \.onnx, \.pt2 for a mo"
+        "a model as codes", "export model codes.faiss", r"target: expected a file that ends as \.onnx, \.pt2 for th"
     ),
     Mistake("a repository without a user", "push model cifar", "repository: expected user/name, got 'cifar'"),
     Mistake("a push of no model", "push nowhere me/cifar", "nowhere: expected a model folder"),

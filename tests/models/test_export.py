@@ -203,8 +203,11 @@ def test_a_missing_package_is_named_with_its_extra(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ("model codes.faiss", "target: expected a file that ends as .onnx, .pt2 for a model, got 'codes.faiss'"),
-        ("model codes.npy --to npy", "format: expected one of onnx, pt2 for a model, got 'npy'"),
+        (
+            "model codes.faiss",
+            "target: expected a file that ends as .onnx, .pt2 for the model model, got 'codes.faiss'",
+        ),
+        ("model codes.npy --to npy", "format: expected one of onnx, pt2 for the model model, got 'npy'"),
         ("model a.onnx --table codes", "table: expected none with format onnx, got 'codes'"),
         (
             "none a.onnx",

@@ -72,7 +72,7 @@ def _export_index(args: Namespace) -> None:
 
 
 def _export_model(args: Namespace) -> None:
-    name = checked_model_format(args.target, args.to)
+    name = checked_model_format(args.target, args.to, f"the model {args.source}")
     if args.table is not None:
         raise ValueError(f"table: expected none with format {name}, got {args.table!r}")
     from vtsearch.models import export_model

@@ -19,8 +19,8 @@ def model_format(target: str, name: str | None) -> ModelFormat | None:
     return next((each for each in MODEL_FORMATS if each == asked), None)
 
 
-def checked_model_format(target: str, name: str | None) -> ModelFormat:
-    """As ``model_format``.
+def checked_model_format(target: str, name: str | None, what: str = "a model") -> ModelFormat:
+    """As ``model_format``; messages say what is to be written.
 
     Raises:
         ValueError: none of a model's file.
@@ -30,9 +30,9 @@ def checked_model_format(target: str, name: str | None) -> ModelFormat:
         return found
     if name is not None:
         hint = suggestion(name, MODEL_FORMATS)
-        raise ValueError(f"format: expected one of {', '.join(MODEL_FORMATS)} for a model, got {name!r}{hint}")
+        raise ValueError(f"format: expected one of {', '.join(MODEL_FORMATS)} for {what}, got {name!r}{hint}")
     endings = ", ".join(f".{each}" for each in MODEL_FORMATS)
-    raise ValueError(f"target: expected a file that ends as {endings} for a model, got {target!r}")
+    raise ValueError(f"target: expected a file that ends as {endings} for {what}, got {target!r}")
 
 
 def is_model_folder(path: str | Path) -> bool:
