@@ -26,7 +26,8 @@ def test_the_seconds_and_the_map_with_its_bounds_are_printed(tmp_path, capsys):
     first, score, choices, last = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"rotation, 12 bits, fitted to 500 images: features [\d.]+ s, fit [\d.]+ s", first)
     numbers = re.fullmatch(
-        r"protocol digits, seed 0  mAP@all (0\.\d+) \(by order of ties (0\.\d+) to (0\.\d+)\)", score
+        r"protocol digits, seed 0  mAP@all (0\.\d+) \(by order of ties (0\.\d+) to (0\.\d+)\), vote of the nearest 0\.\d+",
+        score,
     )
     expected, worst, best = map(float, numbers.groups())
     assert 0.15 < worst < expected < best
@@ -42,7 +43,7 @@ def test_json_has_the_facts_of_the_folder(tmp_path, capsys):
     assert facts["fingerprint"] == model.fingerprint()
     assert (facts["method"], facts["iterations"], facts["images"], facts["k"]) == ("itq", 2, 500, None)
     assert facts["split"] == model.fitted.split
-    assert set(facts["scores"]) == {"expected", "index", "best", "worst"}
+    assert set(facts["scores"]) == {"expected", "index", "best", "worst", "vote"}
 
 
 def test_a_fitted_model_is_described_and_verified(fitted, capsys):

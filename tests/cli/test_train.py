@@ -50,7 +50,7 @@ def test_json_is_one_object_with_the_scores(run, capsys):
     assert main(["train", "--output", str(run), "--resume", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["run"] == str(run)
-    assert {"expected", "index", "best", "worst"} == result["final"].keys()
+    assert {"expected", "index", "best", "worst", "vote"} == result["final"].keys()
 
 
 def test_a_run_is_verified(run, capsys):
@@ -161,7 +161,10 @@ def test_help_shows_the_options_of_the_framework_with_their_documentation(capsys
         (["--framework", "magic.py:Loss"], "magic.py: no such file"),
         (["--protocol", "magic"], "protocol: expected one of cifar10@54000"),
         (["--preset", "best"], "preset: expected one of modern, paper, got 'best'"),
-        (["--options.magic=1"], "options: csq has quantization, form, centers, multi_label, not 'magic'"),
+        (
+            ["--options.magic=1"],
+            "options: csq has quantization, form, centers, multi_label, thresholds, smoothing, not 'magic'",
+        ),
         (["--magic", "1"], "--magic"),
         (["--options.quantization", "-1"], "quantization: expected at least 0, got -1.0"),
         (["--epochs", "0"], "epochs: expected at least 1, got 0"),

@@ -138,6 +138,7 @@ def test_a_folder_comes_before_the_hub(hub, folder, model):
     assert hub.requests == []
 
 
+@pytest.mark.slow  # the client tries again for seconds
 def test_without_the_hub_a_copy_is_used(hub, folder, model, monkeypatch):
     push_model("model", "me/x")
     load_model("me/x")
