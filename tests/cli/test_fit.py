@@ -26,7 +26,8 @@ def test_the_seconds_and_the_map_with_its_bounds_are_printed(tmp_path, capsys):
     first, score, choices, last = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"rotation, 12 bits, fitted to 500 images: features [\d.]+ s, fit [\d.]+ s", first)
     numbers = re.fullmatch(
-        r"protocol digits, seed 0  mAP@all (0\.\d+) \(by order of ties (0\.\d+) to (0\.\d+)\), vote of the nearest 0\.\d+",
+        r"protocol digits, seed 0  mAP@all (0\.\d+) \(by order of ties (0\.\d+) to (0\.\d+)\), "
+        r"vote of the nearest 0\.\d+",
         score,
     )
     expected, worst, best = map(float, numbers.groups())

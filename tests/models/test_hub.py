@@ -152,6 +152,16 @@ def test_without_the_hub_a_copy_is_used(hub, folder, model, monkeypatch):
         push_model("model", "me/x")
 
 
+def test_a_mistyped_folder_asks_no_hub(hub, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    add_commit(hub, "runs/bset", {"config.json": b"{}"})
+    asked_before = len(hub.requests)
+    with pytest.raises(FileNotFoundError, match=r"^runs/bset: expected a model folder .*; runs is a folder here, so"):
+        load_model("runs/bset")
+    assert len(hub.requests) == asked_before
+
+
 @pytest.mark.parametrize("token", [None, "hf_of_a_stranger"])
 def test_who_may_not_write_is_told_to_log_in(hub, monkeypatch, token):
     monkeypatch.delenv("HF_TOKEN") if token is None else monkeypatch.setenv("HF_TOKEN", token)

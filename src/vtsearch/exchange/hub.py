@@ -80,15 +80,22 @@ def checked_repository(name: str) -> str:
 
 def may_be_model(model: str) -> bool:
     """Whether a text is a folder, or may name a repository of the hub; nothing is asked of the hub."""
-    return Path(model).is_dir() or (not Path(model).exists() and hub_name(model) is not None)
+    return Path(model).is_dir() or _name_elsewhere(model) is not None
+
+
+def _name_elsewhere(model: str | Path) -> HubName | None:
+    """The repository that a text names, if its first part is no folder here: a mistyped ``runs/best`` is no user's."""
+    if not isinstance(model, str) or Path(model).exists() or Path(model).parent.is_dir():
+        return None
+    return hub_name(model)
 
 
 def locate_model(model: str | Path) -> LocatedModel:
     """The folder of a model: a folder of this machine or, where there is none of that name, a model of the hub.
 
     Args:
-        model: a folder; or, as text, ``user/name`` or ``user/name@revision``. If the hub does not answer, the copy in
-            its cache is used.
+        model: a folder; or, as text, ``user/name`` or ``user/name@revision``, where ``user`` is no folder here. If the
+            hub does not answer, the copy in its cache is used.
 
     Raises:
         FileNotFoundError: neither a folder nor a repository.
@@ -99,10 +106,15 @@ def locate_model(model: str | Path) -> LocatedModel:
     recover_folder(folder)
     if folder.is_dir():
         return LocatedModel(folder, str(folder.absolute()))
-    name = hub_name(model) if isinstance(model, str) and not folder.exists() else None
+    name = _name_elsewhere(model)
     if name is None:
+        here = (
+            f"; {folder.parent} is a folder here, so that the hub is not asked"
+            if folder.parent.name and folder.parent.is_dir()
+            else ""
+        )
         raise FileNotFoundError(
-            f"{model}: expected a model folder ({CONFIG} and {WEIGHTS}), or user/name of the Hugging Face hub"
+            f"{model}: expected a model folder ({CONFIG} and {WEIGHTS}), or user/name of the Hugging Face hub{here}"
         )
     return _fetch(name)
 
