@@ -108,11 +108,8 @@ def locate_model(model: str | Path) -> LocatedModel:
         return LocatedModel(folder, str(folder.absolute()))
     name = _name_elsewhere(model)
     if name is None:
-        here = (
-            f"; {folder.parent} is a folder here, so that the hub is not asked"
-            if folder.parent.name and folder.parent.is_dir()
-            else ""
-        )
+        is_name = isinstance(model, str) and hub_name(model) is not None and folder.parent.is_dir()
+        here = f"; {folder.parent} is a folder here, so that the hub is not asked" if is_name else ""
         raise FileNotFoundError(
             f"{model}: expected a model folder ({CONFIG} and {WEIGHTS}), or user/name of the Hugging Face hub{here}"
         )
