@@ -295,21 +295,32 @@ def _without(base: list[str], flag: str) -> list[str]:
 # Running them
 
 
+@contextlib.contextmanager
+def cleaned(root: Path) -> Iterator[None]:
+    """Delete what is written into a folder meanwhile."""
+    before = {path.name for path in root.iterdir()}
+    yield
+    for path in root.iterdir():
+        if path.name not in before:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
 def run(mistake: Mistake, root: Path) -> Outcome:
     """Run a command in the folder; what it wrote there is deleted."""
-    before = {path.name for path in root.iterdir()}
     out, err = io.StringIO(), io.StringIO()
     code: int | None = None
-    with contextlib.chdir(root), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with (
+        cleaned(root),
+        contextlib.chdir(root),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
         try:
             with warnings.catch_warnings(), patch("vtsearch.cli.encode.pause", side_effect=SystemExit(0)):
                 warnings.simplefilter("error")
                 code = main(list(mistake.argv))
         except BaseException as error:  # noqa: BLE001 (a test looks at it)
             err.write(f"{type(error).__name__}: {error}")
-    for path in root.iterdir():
-        if path.name not in before:
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     return Outcome(code, err.getvalue())
 
 

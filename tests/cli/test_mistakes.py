@@ -74,18 +74,19 @@ def test_a_process_answers_as_the_function_does(place, monkeypatch):
     mistakes.stub_training(monkeypatch)
     mistakes.stub_serving(monkeypatch)
     compared = 0
-    for mistake in list(mistakes.generate((), mistakes.FEW))[::25]:
+    for mistake in list(mistakes.generate((), mistakes.FEW))[:: amount(43, 25)]:
         expected = mistakes.run(mistake, place)
         if mistake.command == "serve" and expected.code == 0:
             continue  # no mistake: the program would serve until it is killed
-        done = subprocess.run(
-            [sys.executable, "-m", "vtsearch", *mistake.argv],
-            cwd=place,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        with mistakes.cleaned(place):
+            done = subprocess.run(
+                [sys.executable, "-m", "vtsearch", *mistake.argv],
+                cwd=place,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=300,
+            )
         assert done.returncode == expected.code, done.stderr
         assert mistakes.fault(mistake, mistakes.Outcome(done.returncode, done.stderr)) == "", done.stderr
         compared += 1

@@ -19,6 +19,9 @@ from vtsearch.training.metrics_log import read_metrics
 
 pytestmark = pytest.mark.slow  # two processes that import torch, for every framework
 BATCH = 50
+TOLERANCES = {"dsh": 1e-4, "a file": 1e-3}
+"""By rounding, DSH's pairs leave the hinge and a feature near 0 changes the slope of |u| here or there; from then on
+runs differ by more than rounding."""
 LAUNCH = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "vtsearch")
 
 
@@ -53,11 +56,11 @@ def losses(folder):
     ],
 )
 def test_two_processes_have_the_losses_of_one(tiny_config, tmp_path, framework, options):
-    framework = own_framework.write(tmp_path) if framework == "a file" else framework
+    name = own_framework.write(tmp_path) if framework == "a file" else framework
     config = replace(
         tiny_config,
-        framework=framework,
-        options=framework_class(framework).Options(**options),
+        framework=name,
+        options=framework_class(name).Options(**options),
         # each process has a dropout of its own; the head's mean and deviation are those of both
         model=replace(tiny_config.model, dropout=0.0, head_norm="batch"),
         batch_size=BATCH,
@@ -72,8 +75,7 @@ def test_two_processes_have_the_losses_of_one(tiny_config, tmp_path, framework, 
     result = train(config, one)
     train_in_two_processes(replace(config, batch_size=BATCH // 2), two)
     assert len(losses(one)) == 2 * (500 // BATCH + 1)
-    # DSH's pairs leave the hinge by rounding here or there, and from then on differ by more than rounding
-    np.testing.assert_allclose(losses(two), losses(one), rtol=1e-4 if framework == "dsh" else 1e-5)
+    np.testing.assert_allclose(losses(two), losses(one), rtol=TOLERANCES.get(framework, 1e-5))
     with Index.open(one / files.CODES / "database") as alone, Index.open(two / files.CODES / "database") as shared:
         assert len(shared) == len(alone) == 1197  # each image once
         different = np.bitwise_count(np.asarray(shared.codes()) ^ np.asarray(alone.codes())).sum()
