@@ -21,7 +21,7 @@ DB_LABELS = np.arange(20) % 3
 SINGLE = (QUERIES, DATABASE, QUERY_LABELS, DB_LABELS)
 CALLS = [metrics.average_precision, metrics.mean_average_precision, metrics.relevance_histograms]
 EVERY_CALL = pytest.mark.parametrize("call", CALLS)
-AT_K = ("precision_at", "recall_at", "ndcg_at", "acg_at", "wap_at")
+AT_K = ("precision_at", "recall_at", "hit_at", "ndcg_at", "acg_at", "wap_at")
 WITHIN = ("precision_within", "recall_within")
 GRADED = ("ndcg_at", "acg_at", "wap_at")
 
@@ -34,6 +34,10 @@ def test_the_metrics_of_any_small_retrieval_are_the_reference(retrieval, k):
     for name in (*AT_K, *WITHIN):
         score, oracle = getattr(metrics, name)(actual, k), getattr(reference, name)(expected, k)
         np.testing.assert_allclose(score, oracle, rtol=1e-12, atol=1e-15, err_msg=name)
+    np.testing.assert_allclose(metrics.r_precision(actual), reference.r_precision(expected), rtol=1e-12)
+    for top in (k, None):
+        rank, oracle = metrics.reciprocal_rank(actual, top), reference.reciprocal_rank(expected, top)
+        np.testing.assert_allclose(rank, oracle, rtol=1e-12)
     for ties in ("expected", "best", "worst"):
         np.testing.assert_allclose(
             metrics.average_precision_of(actual, k, ties=ties),
@@ -236,6 +240,26 @@ def test_the_k_of_every_metric_is_checked(name):
         getattr(metrics, name)(histograms, 0)
     with pytest.raises(TypeError, match="k: expected an int, got None"):
         getattr(metrics, name)(histograms, None)
+
+
+def test_a_first_relevant_item_among_thousands_of_ties():
+    """By the formulas of one group: hit@k = 1 - C(n - r, k) / C(n, k); a lone relevant item has H(n) / n."""
+    n = 20_000
+    histograms = metrics.RelevanceHistograms(np.array([[0, n], [5, n]]), np.array([[0, 1], [0, 300]]))
+    harmonic = (1 / np.arange(1, n + 1)).sum()
+    np.testing.assert_allclose(metrics.reciprocal_rank(histograms)[0], harmonic / n, rtol=1e-12)
+    np.testing.assert_allclose(metrics.hit_at(histograms, 50)[0], 50 / n, rtol=1e-12)
+    missed = np.prod([(n - 300 - i) / (n - i) for i in range(45)])
+    np.testing.assert_allclose(metrics.hit_at(histograms, 50)[1], 1 - missed, rtol=1e-11)
+    np.testing.assert_allclose(metrics.r_precision(histograms), [1 / n, 295 / n], rtol=1e-12)
+
+
+def test_the_k_of_a_reciprocal_rank_is_checked():
+    histograms = metrics.relevance_histograms(*SINGLE)
+    with pytest.raises(ValueError, match="k: expected at least 1, got 0"):
+        metrics.reciprocal_rank(histograms, 0)
+    with pytest.raises(TypeError, match="k: expected an int, got True"):
+        metrics.reciprocal_rank(histograms, True)
 
 
 @pytest.mark.parametrize("name", WITHIN)

@@ -543,6 +543,43 @@ def recall_at(histograms: RelevanceHistograms, k: int) -> Scores:
     return _top_sum(histograms.items, histograms.relevant, k) / np.maximum(total, 1)
 
 
+def hit_at(histograms: RelevanceHistograms, k: int) -> Scores:
+    """(q,) the share of the orders of tied items that have a relevant one among the top k."""
+    scores = []
+    for items, relevant in zip(histograms.items, histograms.relevant, strict=True):
+        missed = Fraction(1)
+        for group in _groups(items, relevant, relevant, k):
+            others = math.comb(group.items - group.relevant, group.inside)
+            missed *= Fraction(others, math.comb(group.items, group.inside))
+        scores.append(float(1 - missed))
+    return np.array(scores)
+
+
+def reciprocal_rank(histograms: RelevanceHistograms, k: int | None = None) -> Scores:
+    """(q,) the mean of 1 / (position of the first relevant item) over all orders of tied items; 0 beyond the top k."""
+    scores = []
+    for items, relevant in zip(histograms.items, histograms.relevant, strict=True):
+        score = Fraction(0)
+        for group in _groups(items, relevant, relevant, k):
+            if group.relevant:
+                n, r = group.items, group.relevant
+                for i in range(1, min(n - r + 1, group.inside) + 1):  # the others of r lie behind position i
+                    score += Fraction(math.comb(n - i, r - 1), math.comb(n, r)) / (group.before + i)
+                break
+        scores.append(float(score))
+    return np.array(scores)
+
+
+def r_precision(histograms: RelevanceHistograms) -> Scores:
+    """(q,) share of relevant items among the first R, R the number of relevant items; 0 where nothing is relevant."""
+    scores = []
+    for items, relevant in zip(histograms.items, histograms.relevant, strict=True):
+        total = int(relevant.sum())
+        one = RelevanceHistograms(items[None], relevant[None])
+        scores.append(float(_top_sum(one.items, one.relevant, total)[0]) / total if total else 0.0)
+    return np.array(scores)
+
+
 def precision_within(histograms: RelevanceHistograms, radius: int) -> Scores:
     """(q,) share of relevant items among those within the radius; 0 where it finds none."""
     found: Counts = histograms.items[:, : radius + 1].sum(axis=1)

@@ -194,9 +194,12 @@ def as_text(evaluation: Evaluation, context: ReportContext, comparison: Comparis
         f"{'':<14}{score.worst:.6f}  worst order of ties",
         *_interval(evaluation),
         f"{'P@radius<=2':<14}{evaluation.precision_within_2:.6f}",
+        f"{'MRR':<14}{evaluation.mean_reciprocal_rank:.6f}",
+        f"{'R-precision':<14}{evaluation.r_precision:.6f}",
     ]
     lines += [
-        f"{f'P@{point.n}':<14}{point.precision:.6f}  R@{point.n} {point.recall:.6f}" for point in evaluation.cut_offs
+        f"{f'P@{point.n}':<14}{point.precision:.6f}  R@{point.n} {point.recall:.6f}  hit@{point.n} {point.hit:.6f}"
+        for point in evaluation.cut_offs
     ]
     if evaluation.gains is not None:
         at = evaluation.k or "all"

@@ -34,6 +34,8 @@ class CutOff:
     n: int
     precision: float
     recall: float
+    hit: float
+    """Chance that at least one relevant item is found."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,10 @@ class Evaluation:
     """Bootstrap interval of the expected mAP over queries; None for a single query."""
     chance: float
     """The share of a query's relevant items in the database, averaged: the precision of a blind guess."""
+    mean_reciprocal_rank: float
+    """MRR: the mean of 1 / (position of the first relevant item), expected under ties."""
+    r_precision: float
+    """P@R, R the number of a query's relevant items, expected under ties."""
     precision_within_2: float
     """P@radius<=2; a query that finds nothing counts 0."""
     cut_offs: tuple[CutOff, ...]

@@ -15,11 +15,14 @@ from vtsearch.metrics import (
     RelevanceHistograms,
     acg_at,
     average_precision_of,
+    hit_at,
     ndcg_at,
     precision_at,
     precision_within,
+    r_precision,
     recall_at,
     recall_within,
+    reciprocal_rank,
     vote_accuracy,
     wap_at,
 )
@@ -173,6 +176,8 @@ def evaluation_of(
         mean_average_precision=TiedScore(*map(_mean, (expected, by_index, best, worst))),
         bootstrap_interval=bootstrap_interval(expected) if len(expected) > 1 else None,
         chance=_mean(histograms.relevant_totals / np.maximum(histograms.totals, 1)),
+        mean_reciprocal_rank=_mean(reciprocal_rank(histograms)),
+        r_precision=_mean(r_precision(histograms)),
         precision_within_2=_mean(precision_within(histograms, LOOKUP_RADIUS)),
         cut_offs=_cut_offs(histograms, CUT_OFFS, n),
         published_curve=_cut_offs(histograms, PUBLISHED_CURVE, n),
@@ -222,7 +227,9 @@ def check_histograms(histograms: RelevanceHistograms, bits: int) -> int:
 
 def _cut_offs(histograms: RelevanceHistograms, at: Iterable[int], database: int) -> tuple[CutOff, ...]:
     return tuple(
-        CutOff(n, _mean(precision_at(histograms, n)), _mean(recall_at(histograms, n))) for n in at if n <= database
+        CutOff(n, *(_mean(score(histograms, n)) for score in (precision_at, recall_at, hit_at)))
+        for n in at
+        if n <= database
     )
 
 

@@ -6,6 +6,7 @@ docs/metrics.md has the definitions, ``vtsearch.reference`` the same in plain nu
 from __future__ import annotations
 
 from vtsearch.metrics.by_index import PrecisionSums, precision_sums
+from vtsearch.metrics.first_relevant import hit_at, r_precision, reciprocal_rank
 from vtsearch.metrics.graded import acg_at, ndcg_at, wap_at
 from vtsearch.metrics.histograms import Normalizer, RelevanceHistograms, relevance_histograms
 from vtsearch.metrics.precision import (
@@ -30,6 +31,9 @@ __all__ = [
     "precision_sums",
     "precision_at",
     "recall_at",
+    "hit_at",
+    "reciprocal_rank",
+    "r_precision",
     "precision_within",
     "recall_within",
     "ndcg_at",

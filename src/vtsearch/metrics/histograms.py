@@ -242,7 +242,12 @@ def top_positions(histograms: RelevanceHistograms, k: int) -> Counts:
 
 def top_sum(histograms: RelevanceHistograms, sums: NDArray[Any], k: int) -> Scores:
     """(q,) sums over the top k of a histogram; a group of ties at the cut counts in proportion."""
-    top, rows = top_positions(histograms, k), np.arange(len(histograms.items))
+    return sum_of_first(histograms, sums, top_positions(histograms, k))
+
+
+def sum_of_first(histograms: RelevanceHistograms, sums: NDArray[Any], top: Counts) -> Scores:
+    """The same with a number of positions for each query, (q,), at most all."""
+    rows = np.arange(len(histograms.items))
     last = np.minimum((histograms.within < top[:, None]).sum(axis=1), histograms.items.shape[1] - 1)  # of the cut
     items, tied = histograms.items[rows, last], sums[rows, last]
     share = (top - (histograms.within[rows, last] - items)) / np.maximum(items, 1)

@@ -134,13 +134,14 @@ def markdown(
         f"*{choices(evaluation, context, 'as each row says')}*",
         *_interval(evaluation),
         *([] if comparison is None else _comparison(comparison, evaluation, context)),
-        "## Precision and recall at N",
-        markdown_table(["N", "P@N", "R@N"], _points(evaluation.cut_offs)),
+        "## Precision, recall and hits at N",
+        markdown_table(["N", "P@N", "R@N", "hit@N"], _points(evaluation.cut_offs)),
         note,
-        f"P@radius<=2 (hash lookup): {evaluation.precision_within_2:.4f}. Chance: {evaluation.chance:.4f}.",
+        f"P@radius<=2 (hash lookup): {evaluation.precision_within_2:.4f}. MRR: {evaluation.mean_reciprocal_rank:.4f}. "
+        f"R-precision: {evaluation.r_precision:.4f}. Chance: {evaluation.chance:.4f}.",
         *_gains(evaluation, note),
         "## Precision-recall curve",
-        markdown_table(["N", "precision", "recall"], _points(evaluation.published_curve)),
+        markdown_table(["N", "precision", "recall", "hits"], _points(evaluation.published_curve)),
         note,
         *[f"![{name.removesuffix('.png').replace('_', ' ')}]({name})" for name in figures],
         *([] if figures else ["Figures need matplotlib: `pip install 'vtsearch[plot]'`."]),
@@ -224,7 +225,9 @@ def _bootstrap(interval: Interval) -> str:
 
 
 def _points(points: Sequence[CutOff]) -> list[list[str]]:
-    return [[f"{point.n:,}", f"{point.precision:.4f}", f"{point.recall:.4f}"] for point in points]
+    return [
+        [f"{point.n:,}", *(f"{share:.4f}" for share in (point.precision, point.recall, point.hit))] for point in points
+    ]
 
 
 def _gains(evaluation: Evaluation, note: str) -> list[str]:
