@@ -98,6 +98,14 @@ class Framework(nn.Module, ABC):
         """The framework's class; of nested codes that of every length."""
         return type(self)
 
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether the loss is a mean over images that are neither compared with each other nor remembered.
+
+        Then an image may be the mix of two.
+        """
+        return False
+
     def share_bits(self, shorter: Sequence[Framework]) -> None:
         """Hook once for nested codes: give the frameworks of the first bits what belongs to single bits of this one.
 

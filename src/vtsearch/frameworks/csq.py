@@ -68,6 +68,11 @@ class CSQ(CenterBasedFramework):
 
     Options = CSQOptions
 
+    @property
+    def is_pointwise(self) -> bool:
+        """Each image has its own center."""
+        return True
+
     def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:  # noqa: ARG002 (no bank)
         """Central similarity (equation 4 of the paper) and quantization (equation 6, in its published square)."""
         features = features + self.thresholds.to(features.dtype).atanh()

@@ -104,6 +104,11 @@ class DPN(CenterBasedFramework):
         else:
             self.centers.copy_(followed_centers(self.centers, self.bank, self.options.update_share))
 
+    @property
+    def is_pointwise(self) -> bool:
+        """Each image has its own target, unless targets follow remembered features."""
+        return self.bank is None
+
     def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
         """The polarization loss (equation 1) of each item's target or targets."""
         if self.bank is not None:

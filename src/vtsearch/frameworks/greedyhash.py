@@ -70,6 +70,11 @@ class GreedyHash(Framework):
         else:
             self.register_buffer("classifier", weights)
 
+    @property
+    def is_pointwise(self) -> bool:
+        """Each image is classified by itself."""
+        return True
+
     def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:  # noqa: ARG002 (no bank)
         """Cross-entropy of the code (equation 6) and the penalty (equation 9)."""
         logits = straight_through_sign(features) @ self.classifier.to(features.dtype).T  # (b, classes)

@@ -79,6 +79,11 @@ class Nested(Framework):
         """The class of the framework of every length."""
         return type(self._parts[-1])
 
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether the loss of every length is."""
+        return all(part.is_pointwise for part in self._parts)
+
     def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
         """The mean over lengths, and what the longest teaches."""
         losses = [part.loss(features[:, : part.bits], labels, positions) for part in self._parts]

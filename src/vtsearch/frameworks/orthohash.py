@@ -70,6 +70,11 @@ class OrthoHash(Framework):
         centers = draw_centers(self.options.centers, classes, bits, seed)
         self.register_buffer("centers", centers)  # (classes, bits) of -1, +1
 
+    @property
+    def is_pointwise(self) -> bool:
+        """Each image is classified by itself."""
+        return True
+
     def share_bits(self, shorter: Sequence[Framework]) -> None:
         """Codes of the classes that are far from each other in every prefix."""
         share_centers(self, shorter)

@@ -137,8 +137,7 @@ def markdown(
         "## Precision, recall and hits at N",
         markdown_table(["N", "P@N", "R@N", "hit@N"], _points(evaluation.cut_offs)),
         note,
-        f"P@radius<=2 (hash lookup): {evaluation.precision_within_2:.4f}. MRR: {evaluation.mean_reciprocal_rank:.4f}. "
-        f"R-precision: {evaluation.r_precision:.4f}. Chance: {evaluation.chance:.4f}.",
+        _single_numbers(evaluation),
         *_gains(evaluation, note),
         "## Precision-recall curve",
         markdown_table(["N", "precision", "recall", "hits"], _points(evaluation.published_curve)),
@@ -148,6 +147,13 @@ def markdown(
         f"All numbers, also by radius and per query, are in `{JSON_FILE}`.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _single_numbers(evaluation: Evaluation) -> str:
+    return (
+        f"P@radius<=2 (hash lookup): {evaluation.precision_within_2:.4f}. MRR: {evaluation.mean_reciprocal_rank:.4f}. "
+        f"R-precision: {evaluation.r_precision:.4f}. Chance: {evaluation.chance:.4f}."
+    )
 
 
 def _about(evaluation: Evaluation, context: ReportContext) -> list[list[str]]:

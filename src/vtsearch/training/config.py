@@ -114,6 +114,9 @@ class TrainConfig:
     auto caches them if they fit cache_gib and decoding is worth saving."""
     cache_gib: float = 4.0
     """Largest cache of decoded images per process, in GiB."""
+    mixup: float = 0.0
+    """Alpha of mixup: training images are mixed in pairs by a share from the distribution Beta(alpha, alpha), with the
+    losses of both labels in the same shares; for frameworks that compare no images with each other. 0 mixes nothing."""
     ema: float = 0.0
     """Decay, per step, of a moving average of the weights, which then is the model that is evaluated and saved; at the
     beginning of the run it is smaller. 0 takes the weights of the last step."""
@@ -183,6 +186,7 @@ RANGES = {
     "teaching": Range(),
     "classification": Range(),
     "smoothing": Range(most=1, below=True, noun="a share"),
+    "mixup": Range(),
     "ema": Range(most=1, below=True),
     "validation": Range(most=1, below=True, noun="a share"),
     "optimizer.lr": Range(above=True),

@@ -154,7 +154,7 @@ def _build(
     framework.set_train_labels(train_images.labels)
     return (
         data,
-        TrainModule(model, framework, _classifier(config, len(data.source.classes))),
+        TrainModule(model, framework, _classifier(config, len(data.source.classes)), mixup=config.mixup),
         train_images,
         (fit, held_out),
     )

@@ -22,13 +22,25 @@ class TrainModule(nn.Module):
         model: images to features.
         framework: features to the loss.
         classifier: of the features, with its own weight in the loss; None for none.
+        mixup: alpha of the Beta distribution of the share of an image in a mixed one; 0 mixes nothing. Draws from
+            torch's generator. Source: Zhang et al., mixup, ICLR 2018, https://arxiv.org/abs/1710.09412.
+
+    Raises:
+        ValueError: mixup with a framework that compares images with each other.
     """
 
-    def __init__(self, model: HashModel, framework: Framework, classifier: Classifier | None = None) -> None:
+    def __init__(
+        self, model: HashModel, framework: Framework, classifier: Classifier | None = None, *, mixup: float = 0.0
+    ) -> None:
         super().__init__()
+        if mixup and not framework.is_pointwise:
+            raise ValueError(
+                f"mixup: expected 0 with {framework.kind.__name__}, which compares images with each other, got {mixup}"
+            )
         self.model = model
         self.framework = framework
         self.classifier = classifier
+        self._mixup = mixup
 
     def forward(self, images: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
         """The scalar loss.
@@ -38,7 +50,14 @@ class TrainModule(nn.Module):
             labels: (b,) int64 or (b, classes).
             positions: (b,) int64 rows of the training set.
         """
-        features = self.model(images)
+        if not (self._mixup and self.training):
+            return self._loss(self.model(images), labels, positions)
+        share = float(torch.distributions.Beta(self._mixup, self._mixup).sample())
+        features = self.model(share * images + (1 - share) * images.roll(1, 0))
+        first, second = self._loss(features, labels, positions), self._loss(features, labels.roll(1, 0), positions)
+        return share * first + (1 - share) * second
+
+    def _loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
         loss: Tensor = self.framework(features, labels, positions)
         return loss if self.classifier is None else loss + self.classifier(features, labels)
 
