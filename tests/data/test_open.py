@@ -31,7 +31,9 @@ def sizes(data):
         ("cifar10@54000", (1_000, 5_000, 54_000), None, 60_000),
         ("cifar10@all", (1_000, 5_000, 59_000), None, 60_000),
         ("cifar10@50000", (10_000, 50_000, 50_000), None, 60_000),
+        ("cifar10@unseen", (1_000, 3_500, 55_500), None, 60_000),
         ("imagenet100@1000", (5_000, 13_000, 128_503), 1_000, 133_503),
+        ("imagenet100@unseen", (5_000, 9_750, 128_503), 1_000, 133_503),
         ("nuswide21@5000", (2_100, 10_500, 193_734), 5_000, 195_834),
         ("nuswide81@5000", (5_000, 10_000, 168_692), 5_000, 173_692),
         ("mscoco@5000", (5_000, 10_000, 117_218), 5_000, 122_218),
@@ -47,7 +49,7 @@ def test_the_table_has_the_published_numbers(name, counts, k, images):
     assert (protocol.k, protocol.images) == (k, images)
     if protocol.draw != "sizes":
         assert protocol.queries * published.classes == published.query
-        assert protocol.train * published.classes == published.train
+        assert protocol.train * (protocol.seen_classes or published.classes) == published.train
     else:
         assert (protocol.queries, protocol.train) == (published.query, published.train)
 

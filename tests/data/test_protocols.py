@@ -18,8 +18,8 @@ COCO = Path(os.environ.get("VTSEARCH_DATA", ""), "coco736")
 
 def test_every_protocol_is_found_under_its_name():
     assert list(PROTOCOLS) == [
-        *("cifar10@54000", "cifar10@all", "cifar10@50000", "imagenet100@1000", "nuswide21@5000", "nuswide81@5000"),
-        *("mscoco@5000", "mirflickr", "voc2012", "digits"),
+        *("cifar10@54000", "cifar10@all", "cifar10@50000", "cifar10@unseen", "imagenet100@1000", "imagenet100@unseen"),
+        *("nuswide21@5000", "nuswide81@5000", "mscoco@5000", "mirflickr", "voc2012", "digits"),
     ]
     assert all(get_protocol(name).name == name for name in PROTOCOLS)
 

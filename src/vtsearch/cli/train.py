@@ -203,6 +203,7 @@ def _table(result: RunResult, config: TrainConfig, output: Path) -> str:
     if result.best_epoch != result.epochs and result.chosen:
         others |= {f"best epoch ({result.best_epoch})": result.chosen}
     others |= {f"its first {bits} bits": values for bits, values in result.prefixes.items()}
+    others |= {f"classes {name}": values for name, values in result.unseen.items()}
     rows = {"trained model": result.final, **others, **result.baselines}
     width = max(map(len, rows))
     scores = [f"{name:{width}}  {_score(s)}" for name, s in rows.items()]

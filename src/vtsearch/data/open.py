@@ -15,7 +15,7 @@ from vtsearch.data.sources.image_files import refuse
 from vtsearch.data.sources.image_folder import ImageFolderSource
 from vtsearch.data.sources.image_list import ImageListSource
 from vtsearch.data.sources.manifest import SUFFIXES, ManifestSource
-from vtsearch.data.splits.sampling import draw
+from vtsearch.data.splits.sampling import draw, with_unseen_classes
 from vtsearch.data.splits.split import Positions, Split, generator
 
 if TYPE_CHECKING:
@@ -140,11 +140,20 @@ def open_lists(
 
 
 def divide(protocol: RetrievalProtocol, opened: OpenedImages, seed: int) -> Split:
-    """The split in the files, with missing parts drawn at random.
+    """The split in the files, with missing parts drawn at random, and training images of the seen classes alone.
 
     Raises:
         ValueError: too few images for the protocol's numbers, or a query that also is a training or database image.
     """
+    split, source = _divide(protocol, opened, seed), opened.source
+    if not protocol.seen_classes:
+        return split
+    return with_unseen_classes(
+        split, source.labels, len(source.classes), protocol.seen_classes, database=protocol.database
+    )
+
+
+def _divide(protocol: RetrievalProtocol, opened: OpenedImages, seed: int) -> Split:
     source, parts = opened.source, opened.parts
     if parts is not None:
         query, database = np.unique(parts["query"]), np.unique(parts["database"])

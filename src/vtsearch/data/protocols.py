@@ -51,6 +51,8 @@ class RetrievalProtocol:
     """"rest", "rest+train" (training images are searched too) or "train" (nothing else is)."""
     description: str = ""
     draw: DrawRule = "classes"
+    seen_classes: int = 0
+    """Number of classes with training images, drawn by the seed; 0 means all."""
     published: PublishedSplit | None = None
 
     @property
@@ -107,7 +109,7 @@ def _sizes(query: int, train: int, database: int) -> PublishedSplit:
 
 
 def _cifar10(
-    name: str, queries: int, train: int, database: DatabaseRule, published: PublishedSplit
+    name: str, queries: int, train: int, database: DatabaseRule, published: PublishedSplit, *, seen: int = 0
 ) -> RetrievalProtocol:
     where = {"rest": "apart from the database", "rest+train": "searched too", "train": "the database"}[database]
     return RetrievalProtocol(
@@ -117,7 +119,9 @@ def _cifar10(
         queries=queries,
         train=train,
         database=database,
-        description=f"per class {queries:,} queries and {train:,} training images, which are {where}",
+        description=f"per class {queries:,} queries and {train:,} training images, which are {where}"
+        + (f"; {seen} classes have training images" if seen else ""),
+        seen_classes=seen,
         published=published,
     )
 
@@ -130,6 +134,7 @@ PROTOCOLS: Mapping[str, RetrievalProtocol] = {
         _cifar10("cifar10@54000", 100, 500, "rest", _sizes(1_000, 5_000, 54_000)),
         _cifar10("cifar10@all", 100, 500, "rest+train", _sizes(1_000, 5_000, 59_000)),
         _cifar10("cifar10@50000", 1_000, 5_000, "train", _sizes(10_000, 50_000, 50_000)),
+        _cifar10("cifar10@unseen", 100, 500, "rest", _sizes(1_000, 3_500, 55_500), seen=7),
         RetrievalProtocol(
             name="imagenet100@1000",
             source="imagenet",
@@ -146,6 +151,17 @@ PROTOCOLS: Mapping[str, RetrievalProtocol] = {
                 lists="imagenet",
                 sha256={"query": "0aadea2e9afadd0e", "train": "c141cb443b3c674c"},
             ),
+        ),
+        RetrievalProtocol(
+            name="imagenet100@unseen",
+            source="imagenet",
+            k=1_000,
+            queries=50,
+            train=130,
+            database="rest+train",
+            description=f"as imagenet100@1000, with training images of 75 classes; {_IN_BOTH}",
+            seen_classes=75,
+            published=PublishedSplit(query=5_000, train=9_750, database=128_503, classes=100, lists="imagenet"),
         ),
         RetrievalProtocol(
             name="nuswide21@5000",

@@ -77,12 +77,31 @@ class ModelEvaluator:
             found[bits] = self._evaluate_protocol(shorter, bits)
         return found
 
+    def on_unseen(self, sides: Sides) -> dict[str, Evaluation]:
+        """Scores of queries of seen and of unseen classes; none where all classes have training images.
+
+        "seen" and "unseen" are among database images of such classes, "seen in all" and "unseen in all" among all.
+        """
+        labels, split = self._data.source.labels, self._data.split
+        if labels.ndim > 1:
+            return {}
+        trained = np.unique(labels[split.train])
+        parts = [np.isin(labels[each], trained) for each in (split.query, split.database)]
+        if parts[0].all():
+            return {}
+        groups = {"seen": parts, "unseen": [~part for part in parts]}
+        found = {}
+        for name, (query, database) in groups.items():
+            for suffix, kept in (("", database), (" in all", np.ones_like(database))):
+                part = Sides(sides.query[query], sides.database[kept])
+                at = split.query[query], split.database[kept]
+                found[name + suffix] = self._evaluate(part, *at, self._data.protocol.k)
+        return found
+
     def on_held_out(self, held_out: NDArray[np.int64], fit: NDArray[np.int64]) -> Evaluation:
         """Scores of held-out training images as queries against the others, over all of them."""
         sides = Sides(self.codes(held_out, "validation"), self.codes(fit, "training images"))
-        labels = self._data.source.labels
-        both = sides.query, sides.database, labels[held_out], labels[fit]
-        return by_main(lambda: with_vote(evaluate(*both, bits=self._model.bits), *both))
+        return self._evaluate(sides, held_out, fit, None)
 
     def of_baselines(self, seed: int) -> dict[str, Evaluation]:
         """Scores of the baselines on the protocol.
@@ -122,6 +141,14 @@ class ModelEvaluator:
         shares: list[NDArray[np.int64]] = np.array_split(positions, self._accelerator.num_processes)
         mine: int = self._accelerator.process_index
         return shares[mine]
+
+    def _evaluate(
+        self, sides: Sides, query: NDArray[np.int64], database: NDArray[np.int64], k: int | None
+    ) -> Evaluation:
+        """Scores at k of the codes of images at these positions."""
+        labels = self._data.source.labels
+        both = sides.query, sides.database, labels[query], labels[database]
+        return by_main(lambda: with_vote(evaluate(*both, k, bits=self._model.bits), *both))
 
     def _evaluate_protocol(self, sides: Sides, bits: int | None = None) -> Evaluation:
         both = sides.query, sides.database

@@ -73,10 +73,12 @@ class BestModelTracker:
         else:
             components.metrics_log.write("evaluation", on="query", epoch=state.epoch, **score(evaluation))
         prefixes = components.evaluator.on_prefixes(sides, components.config.prefixes)
+        unseen = components.evaluator.on_unseen(sides)
         best = evaluation if state.best_epoch == state.epoch else self._evaluation_of_best()
         result = RunResult(
             final=score(evaluation),
             chosen=score(best),
+            unseen={name: score(each) for name, each in unseen.items()},
             prefixes={str(bits): score(each) for bits, each in prefixes.items()},
             k=evaluation.k,
             baselines=dict(state.baselines),

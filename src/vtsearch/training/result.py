@@ -52,6 +52,8 @@ class RunResult:
     """Scores of the final model as encoder of the database too, where `final` uses learned codes."""
     prefixes: dict[str, Score] = field(default_factory=dict)
     """Scores of the final model's first bits, by their number, for nested codes."""
+    unseen: dict[str, Score] = field(default_factory=dict)
+    """Scores of the final model for queries of seen and of unseen classes, where not all have training images."""
     chosen: Score = field(default_factory=dict)
     """Scores of the model in best/ on the protocol; equal to `final` if the last epoch is the best."""
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vtsearch.data.splits.split import DatabaseRule
 
 DrawRule = Literal["classes", "quotas", "sizes"]
+UNSEEN = 1  # beside the seed of a split, for the draw of classes
 
 
 def draw(
@@ -94,6 +95,27 @@ def draw_by_sizes(
     role[order[:train]] = 2
     role[order[train : train + queries]] = 1
     return _split(role, database, seed, f"{train} training images and {queries} queries")
+
+
+def with_unseen_classes(split: Split, labels: NDArray[Any], classes: int, seen: int, database: DatabaseRule) -> Split:
+    """The split with the training images of some classes alone; queries and database keep all classes.
+
+    Which classes, the split's seed decides. Training images of the others join the database where it is the rest.
+
+    Args:
+        split: of all classes.
+        labels: int64 (n,) of the images.
+        classes: number of classes.
+        seen: how many of them have training images.
+        database: the rule of the split.
+
+    Source: Sablayrolles et al., How should we evaluate supervised hashing?, ICASSP 2017,
+    https://arxiv.org/abs/1609.06753.
+    """
+    random = np.random.Generator(np.random.PCG64([split.seed, UNSEEN]))
+    is_seen = np.isin(labels[split.train], random.permutation(classes)[:seen])
+    added = split.train[~is_seen] if database == "rest" else split.train[:0]
+    return Split(split.query, split.train[is_seen], np.union1d(split.database, added), split.seed)
 
 
 def _split(role: NDArray[np.uint8], database: DatabaseRule, seed: int, request: str) -> Split:
