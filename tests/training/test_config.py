@@ -66,6 +66,7 @@ def test_no_number_of_a_run_is_nan_infinite_or_text(tiny_config, name, value):
 
 def test_every_number_and_every_choice_of_a_run_has_its_range():
     others = {"baselines", "compile", "framework", "protocol", "data", "strip_prefix", "options", "augment", "nested"}
+    others |= {"gradient_checkpointing"}
     named = set(RANGES) | set(CHOICES) | others
     names = {field.name for field in fields(TrainConfig)} - {"model", "optimizer", "schedule"}
     names |= {f"optimizer.{field.name}" for field in fields(OptimizerConfig)}
@@ -74,7 +75,15 @@ def test_every_number_and_every_choice_of_a_run_has_its_range():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"baselines": 1}, {"compile": "yes"}, {"protocol": 3}, {"data": 3}, {"strip_prefix": 3}]
+    "changes",
+    [
+        {"baselines": 1},
+        {"gradient_checkpointing": 1},
+        {"compile": "yes"},
+        {"protocol": 3},
+        {"data": 3},
+        {"strip_prefix": 3},
+    ],
 )
 def test_values_of_another_kind_are_refused(tiny_config, changes):
     with pytest.raises(TypeError, match=f"^{next(iter(changes))}: expected"):

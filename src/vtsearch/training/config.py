@@ -120,6 +120,12 @@ class TrainConfig:
     ema: float = 0.0
     """Decay, per step, of a moving average of the weights, which then is the model that is evaluated and saved; at the
     beginning of the run it is smaller. 0 takes the weights of the last step."""
+    freeze: int = 0
+    """Layers of a Vision Transformer that training leaves as they are, from the image on: the embedding of patches is
+    the first, each block one more."""
+    gradient_checkpointing: bool = False
+    """Whether to keep only what enters each block, and to compute the rest again in the backward pass: larger batches
+    in the same memory, a third more time."""
     compile: bool = False
     """Whether to compile the backbone with torch.compile: minutes at the start, faster steps on a GPU."""
     checkpoint_minutes: float = 5.0
@@ -145,7 +151,7 @@ class TrainConfig:
         for dotted, choices in CHOICES.items():
             if _value(self, dotted) not in choices:
                 raise ValueError(f"{dotted}: expected one of {', '.join(choices)}, got {_value(self, dotted)!r}")
-        for name, kind in (("baselines", bool), ("compile", bool), ("framework", str), ("protocol", str)):
+        for name, kind in KINDS.items():
             if not isinstance(getattr(self, name), kind):
                 raise TypeError(f"{name}: expected {_KINDS[kind]}, got {getattr(self, name)!r}")
         for name in ("data", "strip_prefix", "nested"):
@@ -172,9 +178,16 @@ class TrainConfig:
         return lengths
 
 
+KINDS: dict[str, type[Any]] = {
+    **dict.fromkeys(("baselines", "gradient_checkpointing", "compile"), bool),
+    **dict.fromkeys(("framework", "protocol"), str),
+}
+"""Name of each field of a run that is true or false, or text -> its type."""
+
 RANGES = {
     "epochs": whole(1, 1_000_000),
     "batch_size": whole(1, 1_000_000),
+    "freeze": whole(0, 1_000_000),
     "seed": whole(0, 2**63 - 1),
     "evaluate_every": whole(0),
     "workers": whole(0, 1024),

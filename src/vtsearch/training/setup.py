@@ -18,6 +18,7 @@ from vtsearch.data.loading.torch_dataset import ImageDataset
 from vtsearch.frameworks import framework_class, own
 from vtsearch.frameworks.nested import Nested
 from vtsearch.models import build_model
+from vtsearch.models.freezing import freeze, recompute_activations
 from vtsearch.tensors.distributed import synchronize
 from vtsearch.training import run_folder as files
 from vtsearch.training.averaging import WeightAverage
@@ -149,6 +150,9 @@ def _build(
     fit, held_out = _training_images(config, framework_type, data.split)
     set_seed(derived_seed(config.seed, MODEL_SEED))
     model = build_model(config.model)
+    freeze(model.backbone, config.freeze)
+    if config.gradient_checkpointing:
+        recompute_activations(model.backbone)
     framework = _framework(config, framework_type, len(data.source.classes), len(fit))
     train_images = ImageDataset(data.source, fit, model.preprocessing, augment=config.augment, seed=config.seed)
     framework.set_train_labels(train_images.labels)
