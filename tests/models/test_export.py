@@ -12,7 +12,7 @@ import torch
 from vtsearch.cli import main
 from vtsearch.codes import pack
 from vtsearch.errors import VtsearchError
-from vtsearch.models import ModelConfig, build_model, export, export_model, onnx_file, pt2_file, save_model
+from vtsearch.models import ModelConfig, build_model, export, export_model, onnx_file, pt2_file
 
 KINDS = {
     "tokens": {"head": "tokens"},
@@ -35,13 +35,6 @@ def build(**fields):
 @pytest.fixture(scope="module")
 def model():
     return build(head="cls")
-
-
-@pytest.fixture
-def folder(model, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    save_model(model, tmp_path / "model")
-    return tmp_path
 
 
 @pytest.fixture

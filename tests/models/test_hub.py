@@ -41,14 +41,6 @@ def model():
 
 
 @pytest.fixture
-def folder(model, tmp_path, monkeypatch):
-    """The current folder, with a model in it."""
-    monkeypatch.chdir(tmp_path)
-    save_model(model, tmp_path / "model")
-    return tmp_path
-
-
-@pytest.fixture
 def hub(folder):
     with hub_stand_in(folder / "cache") as hub:
         yield hub

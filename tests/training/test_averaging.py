@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from accelerate.utils import DistributedType
 from torch import nn
 
 from vtsearch.models import load_model
 from vtsearch.training import run_folder as files
+from vtsearch.training import setup
 from vtsearch.training.averaging import WeightAverage
 from vtsearch.training.checkpoint import load_state
 from vtsearch.training.loop import train
@@ -43,3 +46,10 @@ def test_the_average_is_what_is_evaluated_and_saved(tiny_config, tmp_path, ema):
     assert of_last_step == (ema == 0)
     if ema:
         assert all(torch.equal(tensor, last["average"][name]) for name, tensor in saved.items())
+
+
+def test_sharded_parameters_have_no_average(tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(setup, "accelerator_for", lambda _: SimpleNamespace(distributed_type=DistributedType.FSDP))
+    with pytest.raises(ValueError, match=r"ema: expected 0 where parameters are sharded over processes, got 0\.9"):
+        train(replace(tiny_config, ema=0.9), tmp_path / "run")
+    assert not (tmp_path / "run" / files.CONFIG).exists()

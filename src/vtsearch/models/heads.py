@@ -83,9 +83,12 @@ class ClassTokenAndPatchesHead(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(b, tokens, width) -> (b, bits)."""
-        both = torch.cat([tokens[:, 0], tokens[:, self._prefix :].mean(dim=1)], dim=1)  # (b, 2 * width)
-        features: Tensor = self.outer(both)
+        features: Tensor = self.outer(self.pool(tokens))
         return features
+
+    def pool(self, tokens: Tensor) -> Tensor:
+        """What the linear layer sees: (b, tokens, width) -> (b, 2 * width)."""
+        return torch.cat([tokens[:, 0], tokens[:, self._prefix :].mean(dim=1)], dim=1)
 
 
 class PooledHead(nn.Module):

@@ -11,8 +11,7 @@ from accelerate.utils import gather_object
 
 from vtsearch.codes import pack, prefix
 from vtsearch.encoding.encoder import Encoder
-from vtsearch.encoding.evaluation import evaluate_codes
-from vtsearch.evaluation import Evaluation, evaluate, with_vote
+from vtsearch.encoding.evaluation import evaluate_at, evaluate_codes
 from vtsearch.models.heads import pooled
 from vtsearch.training.coordination import by_main
 from vtsearch.training.sampler import COIN_SEED
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from vtsearch.data import RetrievalData, Split
     from vtsearch.encoding.precision import Precision
+    from vtsearch.evaluation import Evaluation
     from vtsearch.models import HashModel
     from vtsearch.training.progress import Progress
 
@@ -128,7 +128,7 @@ class ModelEvaluator:
         model = self._model
 
         def both(images: Tensor) -> Tensor:
-            outputs = model.backbone(images)  # (b, tokens, width) or (b, width)
+            outputs = model.backbone_outputs(images)  # (b, tokens, width) or (b, width)
             return torch.cat([model.head(outputs), pooled(outputs)], dim=1)  # (b, bits + width)
 
         share = self._share(positions)
@@ -146,9 +146,8 @@ class ModelEvaluator:
         self, sides: Sides, query: NDArray[np.int64], database: NDArray[np.int64], k: int | None
     ) -> Evaluation:
         """Scores at k of the codes of images at these positions."""
-        labels = self._data.source.labels
-        both = sides.query, sides.database, labels[query], labels[database]
-        return by_main(lambda: with_vote(evaluate(*both, k, bits=self._model.bits), *both))
+        both, bits = (sides.query, sides.database), self._model.bits
+        return by_main(lambda: evaluate_at(*both, self._data, query, database, k=k, bits=bits))
 
     def _evaluate_protocol(self, sides: Sides, bits: int | None = None) -> Evaluation:
         both = sides.query, sides.database

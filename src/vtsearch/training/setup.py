@@ -87,11 +87,15 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress) -> RunComponen
 
     Raises:
         ValueError: an unknown framework, protocol or backbone; options or images that do not fit; a held-out share
-            with a framework that trains on the database; a file of the user's whose framework cannot be built.
+            with a framework that trains on the database; a file of the user's whose framework cannot be built; averaged
+            weights of sharded parameters.
         FileNotFoundError: no data, no weights.
         VtsearchError: another process failed, or opened other data or another framework.
     """
     accelerator = accelerator_for(config.precision)
+    is_sharded = accelerator.distributed_type == DistributedType.FSDP
+    if is_sharded and config.ema:
+        raise ValueError(f"ema: expected 0 where parameters are sharded over processes, got {config.ema}")
     split = by_main(lambda: _saved_split(folder))
     data, train_module, train_images, (fit, held_out) = first_on_each_node(lambda: _build(config, split))
     require_same(data.fingerprint, f"{config.protocol}: split and labels")
@@ -112,9 +116,6 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress) -> RunComponen
     together(lambda: cache_training_images(train_images, config, accelerator.device, progress))
     # random weights may differ by rounding between kinds of CPUs
     synchronize(train_module.to(accelerator.device).state_dict().values())
-    is_sharded = accelerator.distributed_type == DistributedType.FSDP
-    if is_sharded and config.ema:
-        raise ValueError(f"ema: expected 0 where parameters are sharded over processes, got {config.ema}")
     whole_model = copy.deepcopy(model) if is_sharded or config.ema else model
     if config.compile:
         model.backbone.compile()
