@@ -73,7 +73,7 @@ def test_the_journal_tells_the_run_in_order(finished):
     kinds = [event["event"] for event in events]
     steps_of_an_epoch = ["step"] * 4
     assert kinds == [
-        *["baseline"] * 3,
+        *["baseline"] * 4,
         *steps_of_an_epoch,
         "evaluation",
         "epoch",
@@ -91,15 +91,16 @@ def test_a_person_without_a_terminal_sees_a_line_per_epoch_and_evaluation(finish
     assert [line.split("  ")[0] for line in lines[1:]] == [
         "untrained model",
         "pooled features",
+        "linear classifier",
         "random codes",
         "epoch 1/2 on query",
         "epoch 1/2",
         "epoch 2/2",
         "epoch 2/2 on query",
     ]
-    assert "images/s" in lines[5]
-    assert "left" in lines[5]
-    assert "by order of ties" in lines[4]
+    assert "images/s" in lines[6]
+    assert "left" in lines[6]
+    assert "by order of ties" in lines[5]
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from vtsearch.encoding.encoder import Encoder
-from vtsearch.encoding.evaluation import evaluate_codes
+from vtsearch.encoding.evaluation import Sides, evaluate_codes
 from vtsearch.encoding.progress import counting
 from vtsearch.fitting.affine import ITERATIONS, check_options, fit_affine
 from vtsearch.models import ModelConfig, build_model, save_model
@@ -185,4 +185,4 @@ def _evaluate(encoder: Encoder, data: RetrievalData, progress: TextIO | None) ->
     for label, positions in (("query", data.split.query), ("database", data.split.database)):
         with counting(f"encoding {label}", len(positions), progress) as count:
             codes.append(encoder.encode(data.source, positions, progress=count))
-    return evaluate_codes(codes[0], codes[1], data, bits=encoder.bits)
+    return evaluate_codes(Sides(codes[0], codes[1], encoder.bits), data)

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vtsearch.data import RetrievalData
+    from vtsearch.encoding.evaluation import Sides
     from vtsearch.evaluation import Evaluation
     from vtsearch.index import Index
     from vtsearch.models import HashModel
     from vtsearch.reports import RetrievalRow
     from vtsearch.reports.subjects import Images, Load
     from vtsearch.training.config import TrainConfig
-    from vtsearch.training.evaluator import Sides
     from vtsearch.training.setup import RunComponents
 
 PICTURED_QUERIES = 10

@@ -106,7 +106,8 @@ class TrainConfig:
     """Share of the training images held out to choose the best epoch; 0 chooses on the protocol's queries. A share of
     fewer than 50 images is not held out, and the last epoch counts."""
     baselines: bool = True
-    """Whether to evaluate the untrained model, its pooled backbone features and random codes as baselines."""
+    """Whether to evaluate baselines: the untrained model, its pooled backbone features, a linear classifier on them,
+    and random codes."""
     workers: int | None = None
     """Processes that load images; by default 0 on CPU, up to 8 on GPU."""
     images: Images = "auto"

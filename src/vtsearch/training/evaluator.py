@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +10,9 @@ from accelerate.utils import gather_object
 
 from vtsearch.codes import pack, prefix
 from vtsearch.encoding.encoder import Encoder
-from vtsearch.encoding.evaluation import evaluate_at, evaluate_codes
+from vtsearch.encoding.evaluation import Sides, evaluate_at, evaluate_codes
 from vtsearch.models.heads import pooled
+from vtsearch.training.baselines import class_codes, coin_flips, random_projection
 from vtsearch.training.coordination import by_main
 from vtsearch.training.sampler import COIN_SEED
 
@@ -28,14 +28,6 @@ if TYPE_CHECKING:
     from vtsearch.evaluation import Evaluation
     from vtsearch.models import HashModel
     from vtsearch.training.progress import Progress
-
-
-@dataclass(frozen=True)
-class Sides:
-    """Codes of the two sides, (q, bytes) and (n, bytes) uint8."""
-
-    query: NDArray[np.uint8]
-    database: NDArray[np.uint8]
 
 
 class ModelEvaluator:
@@ -66,15 +58,15 @@ class ModelEvaluator:
             learned: (n, bits) codes of the database, in its order, instead of the model's; only the sign matters.
         """
         query, database = _parts(self._data.split)
-        sides = Sides(self.codes(*query), self.codes(*database) if learned is None else pack(learned))
+        sides = Sides(self.codes(*query), self.codes(*database) if learned is None else pack(learned), self._model.bits)
         return sides, self._evaluate_protocol(sides)
 
     def on_prefixes(self, sides: Sides, lengths: Sequence[int]) -> dict[int, Evaluation]:
         """Scores of the first bits of the protocol's codes, for each of these lengths."""
         found = {}
         for bits in lengths:
-            shorter = Sides(*(prefix(codes, bits) for codes in (sides.query, sides.database)))
-            found[bits] = self._evaluate_protocol(shorter, bits)
+            shorter = Sides(prefix(sides.query, bits), prefix(sides.database, bits), bits)
+            found[bits] = self._evaluate_protocol(shorter)
         return found
 
     def on_unseen(self, sides: Sides) -> dict[str, Evaluation]:
@@ -93,35 +85,37 @@ class ModelEvaluator:
         found = {}
         for name, (query, database) in groups.items():
             for suffix, kept in (("", database), (" in all", np.ones_like(database))):
-                part = Sides(sides.query[query], sides.database[kept])
+                part = Sides(sides.query[query], sides.database[kept], sides.bits)
                 at = split.query[query], split.database[kept]
                 found[name + suffix] = self._evaluate(part, *at, self._data.protocol.k)
         return found
 
     def on_held_out(self, held_out: NDArray[np.int64], fit: NDArray[np.int64]) -> Evaluation:
         """Scores of held-out training images as queries against the others, over all of them."""
-        sides = Sides(self.codes(held_out, "validation"), self.codes(fit, "training images"))
+        sides = Sides(self.codes(held_out, "validation"), self.codes(fit, "training images"), self._model.bits)
         return self._evaluate(sides, held_out, fit, None)
 
     def of_baselines(self, seed: int) -> dict[str, Evaluation]:
         """Scores of the baselines on the protocol.
 
         "untrained model" is the model as it is; "pooled features" are the signs of a random projection of its
-        backbone's mean tokens (of a CNN, its pooled features), centered on the database: what the backbone knows
-        without any training of ours;
+        backbone's mean tokens (of a CNN, its pooled features): what the backbone knows without any training of ours;
+        "linear classifier" is a bit for each class that one takes them for, where images have one class each;
         "random codes" are coin flips.
         """
-        bits, split = self._model.bits, self._data.split
+        bits, split, labels = self._model.bits, self._data.split, self._data.source.labels
         random = np.random.Generator(np.random.PCG64((seed, COIN_SEED)))
-        outputs = [self._features_and_tokens(part, label) for part, label in _parts(split)]
-        width = outputs[0].shape[1] - bits
-        center, projection = outputs[1][:, bits:].mean(axis=0), random.standard_normal((width, bits))
-        codes = {
-            "untrained model": [pack(side[:, :bits]) for side in outputs],
-            "pooled features": [pack((side[:, bits:] - center) @ projection) for side in outputs],
-            "random codes": [pack(random.random((len(side), bits)) > 0.5) for side in outputs],
+        query, database = (self._features_and_tokens(part, label) for part, label in _parts(split))
+        tokens = query[:, bits:], database[:, bits:]
+        found = {
+            "untrained model": Sides(pack(query[:, :bits]), pack(database[:, :bits]), bits),
+            "pooled features": random_projection(*tokens, bits, random),
         }
-        return {name: self._evaluate_protocol(Sides(*sides)) for name, sides in codes.items()}
+        if labels.ndim == 1:
+            train = self._features_and_tokens(split.train, "training images")[:, bits:]
+            found["linear classifier"] = class_codes(*tokens, train, labels[split.train])
+        found["random codes"] = coin_flips(len(query), len(database), bits, random)
+        return {name: self._evaluate_protocol(sides) for name, sides in found.items()}
 
     def _features_and_tokens(self, positions: NDArray[np.int64], label: str) -> NDArray[np.float32]:
         """(n, bits + width) features and mean tokens of the images at n positions, in one pass."""
@@ -146,12 +140,10 @@ class ModelEvaluator:
         self, sides: Sides, query: NDArray[np.int64], database: NDArray[np.int64], k: int | None
     ) -> Evaluation:
         """Scores at k of the codes of images at these positions."""
-        both, bits = (sides.query, sides.database), self._model.bits
-        return by_main(lambda: evaluate_at(*both, self._data, query, database, k=k, bits=bits))
+        return by_main(lambda: evaluate_at(sides, self._data, query, database, k=k))
 
-    def _evaluate_protocol(self, sides: Sides, bits: int | None = None) -> Evaluation:
-        both = sides.query, sides.database
-        return by_main(lambda: evaluate_codes(*both, self._data, bits=bits or self._model.bits))
+    def _evaluate_protocol(self, sides: Sides) -> Evaluation:
+        return by_main(lambda: evaluate_codes(sides, self._data))
 
 
 def _parts(split: Split) -> list[tuple[NDArray[np.int64], str]]:

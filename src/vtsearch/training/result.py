@@ -34,7 +34,8 @@ class RunResult:
     k: int | None
     """Cut-off of mAP; None is the whole database."""
     baselines: dict[str, Score]
-    """Scores of the untrained model, of its backbone's pooled features and of random codes."""
+    """Scores of the untrained model, of its backbone's pooled features, of a linear classifier on
+    them and of random codes."""
     best: float
     """mAP (expected ties) that selected the model in best/."""
     best_epoch: int
