@@ -19,7 +19,7 @@ EVEN = [0, 1, 2, 3]
 UNEVEN = [0, 1, 2, 3, 4]
 CROSSED = [0, 1, 4, 5]  # so that the first halves of both are the first half of the batch
 
-PAIRWISE = ("dch", "dfh", "dhn", "dpsh", "dsdh", "dsh", "hashnet", "idhn")
+PAIRWISE = ("dbdh", "dch", "dfh", "dhn", "dpsh", "dsdh", "dsh", "hashnet", "idhn")
 """Frameworks of pairs, which reduce over all processes; the others average what each process has."""
 
 

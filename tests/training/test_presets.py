@@ -45,7 +45,7 @@ def test_published_training_crops_photographs_alone():
 
 
 def test_modern_weighs_pairs_and_normalizes_features_where_codes_would_collapse():
-    for framework in ("dfh", "dhn", "dpsh", "dsdh", "idhn"):
+    for framework in ("dbdh", "dfh", "dhn", "dpsh", "dsdh", "idhn"):
         assert framework_class(framework).Options().weights == "equal"  # the papers'
         config = preset("modern", framework, "digits")
         assert (config.options.weights, config.model.head_norm) == ("balanced", "batch")

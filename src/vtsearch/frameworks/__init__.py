@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FRAMEWORKS: Mapping[str, str] = {
     "adsh": "ADSH",
     "csq": "CSQ",
+    "dbdh": "DBDH",
     "dch": "DCH",
     "dfh": "DFH",
     "dhn": "DHN",

@@ -26,7 +26,7 @@ KNOWN_MULTI_LABEL = frozenset({"nuswide21@5000", "mscoco@5000"})
 ASYMMETRIC_SAMPLE = {"cifar10": 5000, "nuswide": 2100}
 """Images of a sample, by data set, in the code of He and Wei."""
 
-COLLAPSING = ("dfh", "dhn", "dpsh", "dsdh", "idhn")
+COLLAPSING = ("dbdh", "dfh", "dhn", "dpsh", "dsdh", "idhn")
 """Frameworks that tend to give all images one code unless similar and dissimilar pairs weigh the same and each feature
 is normalized over the batch."""
 
