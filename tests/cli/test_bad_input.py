@@ -534,6 +534,11 @@ COMMANDS = [
         "'paper' repeats published code",
     ),
     Mistake(
+        "a preset of another framework",
+        "train --framework csq --preset transhash --output new",
+        "preset: expected the framework dch with 'transhash', got csq",
+    ),
+    Mistake(
         "an option of another framework",
         "train --framework csq --options.continuation 5 --output new",
         "continuation",

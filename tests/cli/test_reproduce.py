@@ -80,7 +80,7 @@ def test_a_grid_on_disk_is_gone_on_with_and_reported(tmp_path, capsys):
             "or names of timm models, got 'vts61' (did you mean 'vts16'",
         ),
         (["--features", "some"], "features: expected some of all, cls, got 'some'"),
-        (["--preset", "best"], "preset: expected one of modern, paper, got 'best'"),
+        (["--preset", "best"], "preset: expected one of modern, paper, transhash, got 'best'"),
         (["--backbones", "vts16,vts32", "--weights", "a.npz"], "weights: expected one backbone with --weights"),
         (["--report-only"], "report_only: expected the reports of the whole grid, got a choice of cells"),
         (["--output"], "--output: expected one value, got fewer"),

@@ -160,7 +160,7 @@ def test_help_shows_the_options_of_the_framework_with_their_documentation(capsys
         ),
         (["--framework", "magic.py:Loss"], "magic.py: no such file"),
         (["--protocol", "magic"], "protocol: expected one of cifar10@54000"),
-        (["--preset", "best"], "preset: expected one of modern, paper, got 'best'"),
+        (["--preset", "best"], "preset: expected one of modern, paper, transhash, got 'best'"),
         (
             ["--options.magic=1"],
             "options: csq has quantization, form, centers, multi_label, thresholds, smoothing, not 'magic'",

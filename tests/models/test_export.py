@@ -17,6 +17,7 @@ from vtsearch.models import ModelConfig, build_model, export, export_model, onnx
 KINDS = {
     "tokens": {"head": "tokens"},
     "class token, batch norm": {"head": "cls", "head_norm": "batch"},
+    "dual": {"head": "dual", "groups": 3},
     "pooled": {"head": "pooled", "bits": 20},
     "CNN, batch norm": {"backbone": "resnet18", "head_norm": "batch"},
 }

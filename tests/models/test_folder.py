@@ -37,6 +37,7 @@ def saved(model, tmp_path):
         {},
         {"head": "cls"},
         {"head": "pooled"},
+        {"head": "dual", "groups": 3},
         {"head_norm": "batch"},
         {"preprocessing": "published"},
         {"backbone_dropout": 0.1},

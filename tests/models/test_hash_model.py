@@ -35,7 +35,7 @@ def pictures(count=3):
     return [Image.fromarray(random.integers(256, size=(20 + i, 30, 3), dtype=np.uint8)) for i in range(count)]
 
 
-@pytest.mark.parametrize("head", ["tokens", "cls", "cls+patches"])
+@pytest.mark.parametrize("head", ["tokens", "cls", "cls+patches", "dual"])
 def test_images_become_features(head):
     model = build(head=head)
     assert model.bits == 12
@@ -187,7 +187,7 @@ def test_an_unreachable_hub_says_what_to_do(monkeypatch, tmp_path):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("head", ["cls", "cls+patches"])
+@pytest.mark.parametrize("head", ["cls", "cls+patches", "dual"])
 def test_a_backbone_without_class_token_has_no_head_of_it(head):
     with pytest.raises(
         ValueError, match=rf"head: .* has no class token; expected 'tokens' or 'pooled', got '{re.escape(head)}'"
@@ -209,7 +209,7 @@ def test_a_backbone_without_class_token_has_no_head_of_it(head):
         ("dropout", float("nan"), "dropout: expected from 0 to below 1, got nan"),
         ("dropout", 1.0, "dropout: expected from 0 to below 1, got 1.0"),
         ("backbone_dropout", -0.1, "backbone_dropout: expected from 0 to below 1, got -0.1"),
-        ("head", "all", "head: expected one of auto, tokens, cls, cls+patches, pooled, got 'all'"),
+        ("head", "all", "head: expected one of auto, tokens, cls, cls+patches, dual, pooled, got 'all'"),
         ("head_init", "zero", "head_init: expected one of fan_in, published, got 'zero'"),
         ("head_norm", "layer", "head_norm: expected one of none, batch, got 'layer'"),
         ("preprocessing", "imagenet", "preprocessing: expected one of backbone, published, got 'imagenet'"),

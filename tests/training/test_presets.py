@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from vtsearch.data import PROTOCOLS
@@ -7,7 +9,7 @@ from vtsearch.frameworks import FRAMEWORKS, framework_class
 from vtsearch.training.presets import PRESETS, preset
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", ["modern", "paper"])
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_preset_is_complete_for_every_framework(name, framework):
     config = preset(name, framework, "digits")
@@ -67,7 +69,18 @@ def test_modern_takes_the_published_scale_of_idhn_beside_the_norm():
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_keeps_the_protocol_it_was_asked_for(name):
-    assert preset(name, "csq", "mirflickr").protocol == "mirflickr"
+    framework = "dch" if name == "transhash" else "csq"
+    assert preset(name, framework, "mirflickr").protocol == "mirflickr"
+
+
+def test_transhash_is_the_modern_dch_with_two_streams():
+    config, usual = preset("transhash", "dch", "digits"), preset("modern", "dch", "digits")
+    assert config == replace(usual, model=replace(usual.model, head="dual"))
+
+
+def test_transhash_is_a_preset_of_dch_alone():
+    with pytest.raises(ValueError, match="preset: expected the framework dch with 'transhash', got csq"):
+        preset("transhash", "csq", "digits")
 
 
 def test_paper_is_the_publication_that_brought_a_framework_to_transformers():
@@ -95,7 +108,7 @@ def test_modern_trains_on_the_backbones_own_pixels():
 
 
 def test_an_unknown_preset_lists_the_choices():
-    with pytest.raises(ValueError, match="preset: expected one of modern, paper, got 'best'"):
+    with pytest.raises(ValueError, match="preset: expected one of modern, paper, transhash, got 'best'"):
         preset("best", "csq", "digits")
 
 

@@ -88,7 +88,13 @@ def _flags() -> list[tuple[tuple[str, ...], dict[str, Any]]]:
             ("--seeds",),
             {"help": "number of runs per cell (seeds 0, 1, ...), or a list of seeds such as 3,7; by default 1"},
         ),
-        (("--preset",), {"help": "recipe: paper (default) repeats the published one, modern is the recommended one"}),
+        (
+            ("--preset",),
+            {
+                "help": "recipe: paper (default) repeats the published one, modern is the recommended one, "
+                "transhash is a reconstruction of TransHash, for dch alone"
+            },
+        ),
         (("--data",), {"help": "folder that holds the data sets; by default $VTSEARCH_DATA"}),
         (("--output",), {"default": DEFAULT_OUTPUT, "help": "folder of the grid; an existing grid is continued"}),
         (("--dry-run",), {"action": "store_true", "help": "list the cells only"}),

@@ -99,7 +99,11 @@ def parser(first: First) -> CommandParser:
     command.add_argument("--resume", action="store_true", help="continue the run in --output")
     command.add_argument("--json", action="store_true", help="print the result as one JSON object")
     command.add_argument(
-        "--preset", choices=list(PRESETS), default=first.preset, help="preset that supplies the defaults"
+        "--preset",
+        choices=list(PRESETS),
+        default=first.preset,
+        help="preset that supplies the defaults: modern is recommended, paper repeats the framework's publication, "
+        "transhash is a reconstruction of TransHash, with --framework dch",
     )
     command.add_argument(
         "--framework",

@@ -117,6 +117,12 @@ def feature_width(backbone: Any) -> int:
     return int(getattr(backbone, "head_hidden_size", None) or backbone.num_features)
 
 
+def attention_heads(backbone: Any) -> int:
+    """Heads of the attention in its last block; 64 features of a token for each where the block does not tell."""
+    attention = getattr(backbone.blocks[-1], "attn", None)
+    return int(getattr(attention, "num_heads", 0) or max(1, feature_width(backbone) // 64))
+
+
 def input_side(backbone: Any, image_size: int | None) -> int:
     """Side of its input in pixels: as it was built, as asked, or that of its weights."""
     if gives_tokens(backbone):

@@ -17,6 +17,7 @@ from vtsearch._validate import WIDEST
 from vtsearch.models.alexnet import AlexNet
 from vtsearch.models.backbones import (
     architecture,
+    attention_heads,
     backbone_preprocessing,
     create_backbone,
     feature_width,
@@ -26,6 +27,7 @@ from vtsearch.models.backbones import (
     published_preprocessing,
     suit_attention,
 )
+from vtsearch.models.dual_head import DualHead
 from vtsearch.models.heads import (
     ClassTokenAndPatchesHead,
     ClassTokenHead,
@@ -35,6 +37,7 @@ from vtsearch.models.heads import (
     PooledHead,
     TokensHead,
     initialize,
+    output_layers,
 )
 from vtsearch.models.meta_device import meta_device
 from vtsearch.models.weights import load_backbone_weights, state_bytes
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
     from vtsearch.tensors.preprocessing import Preprocessing
 
 
-HeadName = Literal["auto", "tokens", "cls", "cls+patches", "pooled"]
+HeadName = Literal["auto", "tokens", "cls", "cls+patches", "dual", "pooled"]
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,9 @@ class ModelConfig:
     """Length of the features and of the codes, at least 1."""
     head: HeadName = "auto"
     """"tokens" sees all tokens, at one image size; "cls" the class token alone; "cls+patches" the class token and
-    the mean of the patch tokens; "pooled" the pooled features of a CNN, or the mean of all tokens; "auto" is tokens for
-    a Vision Transformer and pooled for anything else."""
+    the mean of the patch tokens; "dual" the class token for half of the bits and groups of patches for the others, a
+    reconstruction of TransHash's head; "pooled" the pooled features of a CNN, or the mean of all tokens; "auto" is
+    tokens for a Vision Transformer and pooled for anything else."""
     image_size: int | None = None
     """Side of the input in pixels; None is the backbone's own."""
     weights: str | None = None
@@ -74,6 +78,8 @@ class ModelConfig:
     """Share of the flattened tokens that training zeroes (head "tokens")."""
     hidden: int = 1024
     """Width of the inner layer (head "tokens")."""
+    groups: int = 4
+    """Groups of patches, at most as many as there are patches (head "dual")."""
     backbone_dropout: float = 0.0
     """Dropout inside a Vision Transformer; the published training has 0.1."""
     drop_path: float = 0.0
@@ -106,6 +112,7 @@ class ModelConfig:
 RANGES = {
     "bits": whole(1, 8 * WIDEST),
     "hidden": whole(1, 65_536),
+    "groups": whole(1, 65_536),
     "image_size": whole(1, 8_192),
     "dropout": Range(most=1, below=True),
     "backbone_dropout": Range(most=1, below=True),
@@ -165,7 +172,7 @@ class HashModel(nn.Module):
                 "a model has one image size: build it with another image_size, or preprocess to this one"
             )
         if images.device.type != self._suits:
-            suit_attention(self.backbone, images.device)
+            suit_attention(self, images.device)
             self._suits = images.device.type
         outputs: Tensor = self.backbone(images.contiguous(memory_format=self._layout))
         return outputs
@@ -173,7 +180,8 @@ class HashModel(nn.Module):
     def fingerprint(self) -> str:
         """sha256 of weights, preprocessing and architecture."""
         digest = hashlib.sha256()
-        made_of = {name: getattr(self.config, name) for name in ("bits", "head", "hidden")}
+        names = ("bits", "head", "hidden", *(("groups",) if self.config.head == "dual" else ()))
+        made_of = {name: getattr(self.config, name) for name in names}
         made_of["backbone"] = architecture(self.config.backbone)
         digest.update(json.dumps([made_of, self.preprocessing.to_dict()], sort_keys=True).encode())
         for name, tensor in sorted(self.state_dict().items()):
@@ -266,31 +274,31 @@ def config_fields(config: ModelConfig) -> dict[str, Any]:
 
 def _normed_head(config: ModelConfig, backbone: Any) -> nn.Module:
     head = _build_head(config, backbone)
+    if not (config.head_init == "published" and isinstance(backbone, AlexNet)):  # which leaves it as torch draws it
+        initialize(head, config.head_init)
     if config.head_norm == "none":
         return head
-    head.outer.register_parameter("bias", None)
+    for layer in output_layers(head):
+        layer.register_parameter("bias", None)
     return nn.Sequential(head, FeatureNorm(config.bits))
 
 
 def _build_head(config: ModelConfig, backbone: Any) -> Head:
     width = feature_width(backbone)
-    head: Head
     if config.head == "pooled":
-        head = PooledHead(width, config.bits)
-    elif not gives_tokens(backbone):
+        return PooledHead(width, config.bits)
+    if not gives_tokens(backbone):
         raise ValueError(f"head: {config.backbone} is no Vision Transformer; expected 'pooled', got {config.head!r}")
-    elif config.head == "tokens":
-        tokens = int(backbone.patch_embed.num_patches + backbone.num_prefix_tokens)
-        head = TokensHead(tokens, width, config.bits, hidden=config.hidden, dropout=config.dropout)
-    elif not has_class_token(backbone):
+    patches, prefix = int(backbone.patch_embed.num_patches), int(backbone.num_prefix_tokens)
+    if config.head == "tokens":
+        return TokensHead(patches + prefix, width, config.bits, hidden=config.hidden, dropout=config.dropout)
+    if not has_class_token(backbone):
         raise ValueError(
             f"head: {config.backbone} has no class token; expected 'tokens' or 'pooled', got {config.head!r}"
         )
-    elif config.head == "cls+patches":
-        head = ClassTokenAndPatchesHead(width, config.bits, prefix=int(backbone.num_prefix_tokens))
-    else:
-        head = ClassTokenHead(width, config.bits)
-    if config.head_init == "published" and isinstance(backbone, AlexNet):
-        return head  # the published AlexNet leaves it as torch draws it
-    initialize(head, config.head_init)
-    return head
+    if config.head == "cls+patches":
+        return ClassTokenAndPatchesHead(width, config.bits, prefix=prefix)
+    if config.head == "dual":
+        heads = attention_heads(backbone)
+        return DualHead(width, heads, config.bits, prefix=prefix, patches=patches, groups=config.groups)
+    return ClassTokenHead(width, config.bits)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from vtsearch.models.dual_head import DualHead, initialize_block
 from vtsearch.tensors.distributed import number_of_processes, total
 
 if TYPE_CHECKING:
@@ -113,7 +114,12 @@ class PooledHead(nn.Module):
         return pooled(outputs)
 
 
-Head = TokensHead | ClassTokenHead | ClassTokenAndPatchesHead | PooledHead
+Head = TokensHead | ClassTokenHead | ClassTokenAndPatchesHead | DualHead | PooledHead
+
+
+def output_layers(head: Head) -> tuple[nn.Linear, ...]:
+    """The linear layers whose outputs are the features."""
+    return (head.outer, head.outer_local) if isinstance(head, DualHead) else (head.outer,)
 
 
 def pooled(outputs: Tensor) -> Tensor:
@@ -158,13 +164,16 @@ def initialize(head: Head, init: HeadInit) -> None:
     its number of outputs, its biases are N(0, 1); features start at a standard deviation of 3 and more, where tanh has
     little slope. A pooled head starts alike under both, as the published ResNet does.
     """
-    first = head.inner if isinstance(head, TokensHead) else head.outer
+    if isinstance(head, DualHead):
+        initialize_block(head)
     if init == "published" and not isinstance(head, PooledHead):
-        nn.init.kaiming_uniform_(first.weight, mode="fan_out")
-        nn.init.normal_(first.bias)
+        for layer in (head.inner,) if isinstance(head, TokensHead) else output_layers(head):
+            nn.init.kaiming_uniform_(layer.weight, mode="fan_out")
+            nn.init.normal_(layer.bias)
         return
-    if first is not head.outer:
-        nn.init.kaiming_uniform_(first.weight, nonlinearity="relu")
-        nn.init.zeros_(first.bias)
-    nn.init.normal_(head.outer.weight, std=0.01)
-    nn.init.zeros_(head.outer.bias)
+    if isinstance(head, TokensHead):
+        nn.init.kaiming_uniform_(head.inner.weight, nonlinearity="relu")
+        nn.init.zeros_(head.inner.bias)
+    for layer in output_layers(head):
+        nn.init.normal_(layer.weight, std=0.01)
+        nn.init.zeros_(layer.bias)

@@ -55,6 +55,8 @@ def _of_model(config: TrainConfig, model: HashModel) -> Iterator[tuple[str, str]
     head = model.config.head
     if head != "tokens":
         yield from ((name, f"the head is {head!r}") for name in ("dropout", "hidden"))
+    if head != "dual":
+        yield "groups", f"the head is {head!r}"
     if head == "pooled" and model.config.backbone.partition(".")[0] != "alexnet":
         yield "head_init", "a pooled head starts alike under both"
     if not gives_tokens(model.backbone):

@@ -1,4 +1,7 @@
-"""Complete configurations by name: `modern` is recommended, `paper` repeats the published code."""
+"""Complete configurations by name: `modern` is recommended, `paper` repeats the published code.
+
+`transhash` reconstructs a method without published code.
+"""
 
 from __future__ import annotations
 
@@ -107,6 +110,20 @@ def paper(framework: str, protocol: str) -> TrainConfig:
     )
 
 
+def transhash(framework: str, protocol: str) -> TrainConfig:
+    """A reconstruction of TransHash: its two streams and DCH's likelihood of pairs, with all else as in `modern`.
+
+    Source: Chen et al., TransHash, ICMR 2022, https://arxiv.org/abs/2105.01823, of which the abstract alone is certain.
+
+    Raises:
+        ValueError: another framework than DCH.
+    """
+    if framework != "dch":
+        raise ValueError(f"preset: expected the framework dch with 'transhash', got {own.short_name(framework)}")
+    config = modern(framework, protocol)
+    return replace(config, model=replace(config.model, head="dual"))
+
+
 def asymmetric_paper(protocol: str) -> TrainConfig:
     """The configuration of the authors' code.
 
@@ -133,14 +150,19 @@ def asymmetric_paper(protocol: str) -> TrainConfig:
 
 
 PAPERS: dict[str, Callable[[str], TrainConfig]] = {"adsh": asymmetric_paper}
-PRESETS: dict[str, Callable[[str, str], TrainConfig]] = {"modern": modern, "paper": paper}
+PRESETS: dict[str, Callable[[str, str], TrainConfig]] = {
+    "modern": modern,
+    "paper": paper,
+    "transhash": transhash,
+}
 
 
 def preset(name: str, framework: str, protocol: str) -> TrainConfig:
     """The complete configuration of a preset for a framework on a protocol, or on a folder of your own images.
 
     Raises:
-        ValueError: an unknown preset or framework, with the choices; `paper` with a framework of the user's own.
+        ValueError: an unknown preset or framework, with the choices; `paper` with a framework of the user's own,
+            `transhash` with another than DCH.
     """
     if name not in PRESETS:
         raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, got {name!r}")
