@@ -17,11 +17,13 @@ from vtsearch.errors import VtsearchError, first_line
 from vtsearch.evaluation import map_name
 from vtsearch.frameworks import FRAMEWORKS, framework_class, own
 from vtsearch.models import ModelConfig
+from vtsearch.models.hash_model import config_fields
 from vtsearch.training import run_folder as files
 from vtsearch.training.config import TrainConfig, config_of, flat
 from vtsearch.training.devices import leave_processes, this_process
 from vtsearch.training.loop import train
 from vtsearch.training.presets import PRESETS, preset
+from vtsearch.training.start import model_to_train
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 EXAMPLE = """  vtsearch train --protocol digits --framework csq --bits 32 --image-size 32 --no-pretrained
   vtsearch train --protocol cifar10@54000 --framework hashnet --options.continuation 5 --bits 64 --output runs/one
   vtsearch train --protocol digits --framework my_file.py:MyLoss --output runs/mine
+  vtsearch train --protocol photos --start-from runs/one --image-size 160 --output runs/two
   vtsearch train --output runs/one --resume
   vtsearch train --preset paper --print-config > paper.yaml; vtsearch train --config paper.yaml --seed 1
 
@@ -42,6 +45,7 @@ FIRST: dict[str, Any] = {
     "preset": "modern",
     "protocol": "cifar10@54000",
     "weights": None,
+    "start_from": None,
 }
 
 
@@ -50,6 +54,8 @@ def run(argv: list[str]) -> int:
     argv = _with_nested(argv)
     first = _parse_first(argv)
     args = parser(first).parse_args([*first.implied, *argv]).as_dict()
+    if args["start_from"] is not None and args["pretrained"]:
+        raise ValueError("pretrained: expected false with start_from, got true")
     config = config_of(args)
     framework = own.class_name(config.framework)
     output = Path(args["output"] or f"runs/{Path(config.protocol).name}-{framework}-{config.model.bits}")
@@ -85,6 +91,7 @@ class First:
     preset: str
     protocol: str
     weights: str | None = None
+    start_from: str | None = None
     implied: tuple[str, ...] = ()
     """Arguments placed before the user's: the configuration of a resumed run."""
 
@@ -122,6 +129,8 @@ def parser(first: First) -> CommandParser:
     command.add_class_arguments(options, "options", instantiate=False)
     defaults = _dotted(flat(preset(first.preset, first.framework, first.protocol)))
     defaults["backbone"] = backbone_of(first.weights) or defaults["backbone"]
+    if first.start_from is not None and not first.implied:
+        defaults |= config_fields(model_to_train(first.start_from))
     command.set_defaults(defaults)
     return command
 
@@ -136,7 +145,7 @@ def _parse_first(argv: list[str]) -> First:
     check_lengths(argv)
     first = FirstParser()
     for name in (*FIRST, "config", "output"):
-        first.add_argument(f"--{name}")
+        first.add_argument(f"--{name.replace('_', '-')}", f"--{name}", dest=name)
     first.add_argument("--resume", action="store_true")
     known, others = first.parse_known_args(argv)
     args = vars(known)

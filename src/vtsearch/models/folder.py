@@ -98,6 +98,23 @@ def load_model(folder: str | Path) -> HashModel:
     return model.eval()
 
 
+def read_facts(folder: str | Path) -> tuple[ModelConfig, str]:
+    """Configuration and fingerprint of the model in a folder or of the hub, without its weights.
+
+    Args:
+        folder: as of ``load_model``.
+
+    Raises:
+        FileNotFoundError: neither a folder nor a repository.
+        VtsearchError: not a model folder, or a damaged one.
+    """
+    content: Any = _read_config(locate_model(folder).folder, str(folder))
+    try:
+        return ModelConfig(**content["config"]), str(content["fingerprint"])
+    except (LookupError, TypeError, ValueError) as reason:
+        raise VtsearchError(f"{folder}: damaged model folder ({str(reason).splitlines()[0]})") from reason
+
+
 def _compare_shapes(config: ModelConfig, weights: Path) -> None:
     """Refuse a configuration of other tensors than the file's before memory is allocated for them.
 

@@ -58,12 +58,16 @@ def _load_npz(backbone: Any, path: Path) -> None:
 def _load_state(backbone: nn.Module, path: Path) -> None:
     state: dict[str, Tensor] = timm.models.load_state_dict(str(path), device="cpu", weights_only=True)
     state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
-    adapt = getattr(inspect.getmodule(type(backbone)), "checkpoint_filter_fn", None)
-    if adapt is not None:  # timm's own conversion of names, and of position embeddings to the image size
-        state = adapt(state, backbone)
+    state = adapted(state, backbone)
     wanted, classifier = backbone.state_dict(), (*CLASSIFIER, *_classifier(backbone))
     state = {name: tensor for name, tensor in state.items() if name in wanted or not name.startswith(classifier)}
     backbone.load_state_dict(state, strict=True)
+
+
+def adapted(state: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:
+    """Weights by name, with timm's own conversion of names, and of position embeddings to the image size."""
+    adapt = getattr(inspect.getmodule(type(backbone)), "checkpoint_filter_fn", None)
+    return state if adapt is None else adapt(state, backbone)
 
 
 def _classifier(backbone: Any) -> list[str]:

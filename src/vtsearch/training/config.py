@@ -64,6 +64,11 @@ class TrainConfig:
 
     model: ModelConfig
     """Backbone and hash head."""
+    start_from: str | None = None
+    """A trained model to begin with instead of the backbone's weights: a model folder, a run (its best/), or user/name
+    of the Hugging Face hub. Backbone and preprocessing are its own; so is the head, if bits, kind and shape are."""
+    start_fingerprint: str | None = None
+    """Fingerprint of that model; another one is refused. By default that of the model which is found there."""
     framework: str = "csq"
     """Training objective: a name, or a file of one's own with a subclass of Framework in it, my_file.py:MyLoss."""
     options: Any = None
@@ -155,12 +160,22 @@ class TrainConfig:
         for name, kind in KINDS.items():
             if not isinstance(getattr(self, name), kind):
                 raise TypeError(f"{name}: expected {_KINDS[kind]}, got {getattr(self, name)!r}")
-        for name in ("data", "strip_prefix", "nested"):
+        for name in ("data", "strip_prefix", "nested", "start_from", "start_fingerprint"):
             if not isinstance(getattr(self, name), str | None):
                 raise TypeError(f"{name}: expected text or nothing, got {getattr(self, name)!r}")
         Augmentation.parsed(self.augment)
         _ = self.prefixes
+        self._check_start()
         object.__setattr__(self, "framework", own.absolute(self.framework))  # a run is continued from any folder
+
+    def _check_start(self) -> None:
+        if self.start_from is None and self.start_fingerprint is not None:
+            raise ValueError(f"start_fingerprint: expected none without start_from, got {self.start_fingerprint!r}")
+        if self.start_from is None:
+            return
+        if self.model.weights is not None:
+            raise ValueError(f"weights: expected none with start_from, got {self.model.weights!r}")
+        object.__setattr__(self, "model", dataclasses.replace(self.model, pretrained=False))  # nothing is fetched
 
     @property
     def prefixes(self) -> tuple[int, ...]:

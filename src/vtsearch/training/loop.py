@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ from vtsearch.training.run_checkpoint import RunCheckpoint
 from vtsearch.training.sampler import STEP_SEED, derived_seed
 from vtsearch.training.setup import set_up
 from vtsearch.training.sharding import copy_weights
+from vtsearch.training.start import find_start
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -54,22 +56,24 @@ def train(
 
     Raises:
         FileExistsError: a folder that is not empty, without `resume`.
-        VtsearchError: the folder of another run; damaged files or images that are not those of its start; a loss that
-            is not finite. Of several processes: another one failed or was lost; they do not share the folder, the
-            configuration or the data; they cannot divide the steps of the run that they continue.
+        VtsearchError: the folder of another run; damaged files or images that are not those of its start; no model to
+            start from; a loss that is not finite. Of several processes: another one failed or was lost; they do not
+            share the folder, the configuration or the data; they cannot divide the steps of the run that they continue.
         BlockingIOError: another process trains in the folder.
-        ValueError: an unknown framework, protocol or backbone.
+        ValueError: an unknown framework, protocol or backbone; another backbone than that of the model to start from.
         OSError: a checkpoint that cannot be written; the previous one is intact.
     """
     path, process = Path(folder), this_process(config.timeout_minutes)
     messages = Progress(progress if process.is_main_process else None)
     with named_losses(), ExitStack() as held:
+        given, start = config, by_main(lambda: find_start(config, path))
+        config = replace(given, **start)
         by_main(lambda: files.check(path, config, resume=resume))
         if resume and (finished := by_main(lambda: _finished(path, messages))) is not None:
             return finished
         by_main(lambda: held.enter_context(files.lock(path)))
         require_shared(path)
-        require_same_config(config)
+        require_same_config(given)
         by_main(lambda: files.check(path, config, resume=resume))  # once more: another run may have been faster
         if resume and not files.is_claimed(path):
             messages.note(f"{path}: no run to continue; a new one starts")

@@ -30,6 +30,7 @@ from vtsearch.training.image_identity import Identity, image_identity
 from vtsearch.training.metrics_log import MetricsLog
 from vtsearch.training.optimization import build_optimizer
 from vtsearch.training.sampler import HOLD_OUT_SEED, MODEL_SEED, EpochSampler, derived_seed
+from vtsearch.training.start import start
 from vtsearch.training.train_module import Classifier, TrainModule
 
 if TYPE_CHECKING:
@@ -96,8 +97,10 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress) -> RunComponen
     is_sharded = accelerator.distributed_type == DistributedType.FSDP
     if is_sharded and config.ema:
         raise ValueError(f"ema: expected 0 where parameters are sharded over processes, got {config.ema}")
-    split = by_main(lambda: _saved_split(folder))
+    split, has_weights = by_main(lambda: (_saved_split(folder), (folder / files.LAST).is_dir()))
     data, train_module, train_images, (fit, held_out) = first_on_each_node(lambda: _build(config, split))
+    if config.start_from is not None and not has_weights:  # the last checkpoint has them
+        progress.note(first_on_each_node(lambda: start(train_module.model, config)))
     require_same(data.fingerprint, f"{config.protocol}: split and labels")
     model, framework = train_module.model, train_module.framework
     source = own.source_of(framework.kind)
