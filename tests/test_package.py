@@ -124,7 +124,12 @@ def python_blocks(page: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("block", [*python_blocks(ROOT / "README.md"), *python_blocks(ROOT / "docs/api/torch.md")])
+PAGES = [*python_blocks(ROOT / "README.md"), *python_blocks(ROOT / "docs/api/torch.md")]
+
+
+@pytest.mark.parametrize(
+    "block", [pytest.param(each, marks=pytest.mark.slow if "vtsearch.train(" in each else ()) for each in PAGES]
+)
 def test_python_of_a_page_runs(block):
     result = run(block)
     assert result.returncode == 0, result.stderr

@@ -1,8 +1,8 @@
 """Vision Transformer Hashing: learn short binary codes for images, then rank, search and evaluate them.
 
 With numpy alone: `pack`, `rank`, `mean_average_precision` and their friends. With the extra ``train``: `load_model`,
-`Encoder`, `HashEncoder`, `fit` and the commands that train, fit and encode. Nothing here imports torch before it is
-needed.
+`Encoder`, `HashEncoder`, `train`, `fit` and the commands that train, fit and encode. Nothing here imports torch before
+it is needed.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from vtsearch.encoding import Encoder
     from vtsearch.encoding.estimator import HashEncoder
     from vtsearch.fitting.model import fit
+    from vtsearch.training.keywords import train
 
 __all__ = [
     "pack",
@@ -65,6 +66,7 @@ __all__ = [
     "Encoder",
     "HashEncoder",
     "load_model",
+    "train",
     "fit",
     "Ranking",
     "Neighbors",
@@ -102,6 +104,7 @@ def load_model(path: str | Path) -> Encoder:
 _NEED_TORCH = {
     "Encoder": "vtsearch.encoding",
     "HashEncoder": "vtsearch.encoding.estimator",
+    "train": "vtsearch.training.keywords",
     "fit": "vtsearch.fitting.model",
 }
 

@@ -144,16 +144,17 @@ def test_the_model_to_train_is_built_like_the_trained_one(trained):
 
 
 @pytest.mark.parametrize(
-    ("given", "address", "is_same"),
+    ("names", "is_same"),
     [
-        ("me/x", "me/x@0123abcd", True),
-        ("me/x@v2", "me/x@0123abcd", True),
-        ("me/y", "me/x@0123abcd", False),
-        ("trained", "{folder}/trained", True),
-        ("../trained", "{folder}/trained", False),
+        (("me/x", "me/x@0123abcd"), True),
+        (("me/x@v2", "me/x@0123abcd"), True),
+        (("me/y", "me/x@0123abcd"), False),
+        (("trained", "{folder}/trained"), True),
+        (("../trained", "{folder}/trained"), False),
     ],
 )
-def test_a_begun_run_knows_its_model_by_each_of_its_names(tiny_config, tmp_path, monkeypatch, given, address, is_same):
+def test_a_begun_run_knows_its_model_by_each_of_its_names(tiny_config, tmp_path, monkeypatch, names, is_same):
+    given, address = names
     monkeypatch.chdir(tmp_path)
     saved = {"start_from": address.format(folder=tmp_path), "start_fingerprint": "abc"}
     (tmp_path / "run").mkdir()

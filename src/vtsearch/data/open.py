@@ -199,20 +199,29 @@ def _open_own(path: Path, options: ListOptions) -> tuple[RetrievalProtocol, Open
     """The images of your own folder or manifest, with a protocol for their number."""
     opened = open_listed(path, path, options) if path.is_dir() else open_table(path, None, options)
     opened = opened or OpenedImages(open_image_folder(path))
-    labels = opened.source.labels
-    name, several = str(path), labels.ndim > 1
+    return own_protocol(str(path), opened), opened
+
+
+def own_protocol(name: str, opened: OpenedImages) -> RetrievalProtocol:
+    """The protocol of your own images, by their numbers if no part is specified; see ``open_folder``.
+
+    Raises:
+        ValueError: fewer than two classes, or a class number without an image.
+    """
+    labels, classes = opened.source.labels, opened.source.classes
+    several = labels.ndim > 1
     if opened.parts is not None:
-        return RetrievalProtocol(name=name, source=name, k=None, queries=0, train=0, database="rest"), opened
-    if not several and len(opened.source.classes) < 2:
-        raise ValueError(f"{path}: expected images of two classes or more, got one, {opened.source.classes[0]!r}")
-    smallest = len(labels) if several else int(np.bincount(labels, minlength=len(opened.source.classes)).min())
+        return RetrievalProtocol(name=name, source=name, k=None, queries=0, train=0, database="rest")
+    if not several and len(classes) < 2:
+        raise ValueError(f"{name}: expected images of two classes or more, got one, {classes[0]!r}")
+    smallest = len(labels) if several else int(np.bincount(labels, minlength=len(classes)).min())
     if smallest == 0:
-        raise ValueError(f"{path}: {'; '.join(unused_numbers(labels, len(opened.source.classes)))}")
+        raise ValueError(f"{name}: {'; '.join(unused_numbers(labels, len(classes)))}")
     queries = min(max(smallest // 10, 1), 1_000 if several else 100)
     protocol = RetrievalProtocol(
         name=name, source=name, k=None, queries=queries, train=max(smallest - queries, 1), database="rest+train"
     )
-    return (replace(protocol, draw="sizes") if several else protocol), opened
+    return replace(protocol, draw="sizes") if several else protocol
 
 
 def open_image_folder(root: str | Path) -> ImageFolderSource:

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vtsearch.data.selection import ImageSelection
+from vtsearch.data.given import is_given
+from vtsearch.data.selection import OWN, PROTOCOL, ImageSelection
 from vtsearch.encoding.encoder import Encoder
 from vtsearch.encoding.index_writer import IndexWriter, new_index
 from vtsearch.frameworks import FRAMEWORKS, own
@@ -65,7 +66,7 @@ def write_codes(
     """Write the codes of queries and database to one index each, under `codes/`."""
     fingerprints = _fingerprints(model, data, config)
     description = {
-        "protocol": data.protocol.name,
+        OWN if is_given(data.protocol.name) else PROTOCOL: data.protocol.name,
         "model": str((run / files.FINAL).absolute()),
         "backbone": config.model.backbone,
     } | ({"data": str(Path(config.data).absolute())} if config.data else {})
@@ -112,11 +113,18 @@ def write_run_report(
         database_codes=result.database_codes,
         symmetric=None if result.symmetric is None else result.symmetric["expected"],
         seed=config.seed,
-        command=f"vtsearch train --config {run / files.CONFIG} --output NEW_FOLDER",
+        command=_command(run, config),
         baselines={name: values["expected"] for name, values in result.baselines.items()},
         remark=data.remark,
     )
     write_report(run, evaluation, context, retrievals=_pictured(data, sides))
+
+
+def _command(run: Path, config: TrainConfig) -> str:
+    """What repeats the run."""
+    if is_given(config.protocol):
+        return f"vtsearch.train(data=..., output=...) in Python, with the values of {run / files.CONFIG}"
+    return f"vtsearch train --config {run / files.CONFIG} --output NEW_FOLDER"
 
 
 def _pictured(data: RetrievalData, sides: Sides) -> list[RetrievalRow]:

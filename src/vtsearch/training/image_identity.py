@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from vtsearch.data.sources.image_source import FileSource, PixelSource
+from vtsearch.data.sources.image_source import FileSource, PixelSource, SummedSource
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def image_identity(data: RetrievalData, most_bytes: int = MOST_BYTES) -> Identit
     """What identifies the images of a split, for ``compare_images``.
 
     Of image files: "sizes", "times" of the last change in nanoseconds and, if all together have at most `most_bytes`,
-    "sums" (CRC-32 of the content), each int64 (n,). Of pixels in memory: "sha256". Of other sources: nothing.
+    "sums" (CRC-32 of the content), each int64 (n,). Of pixels in memory: "sha256". Of a data set in Python: "sums". Of
+    other sources: nothing.
 
     Raises:
         OSError: an image file that cannot be read.
@@ -40,6 +41,8 @@ def image_identity(data: RetrievalData, most_bytes: int = MOST_BYTES) -> Identit
         sizes = torch.tensor([each.st_size for each in status])
         identity = {"sizes": sizes, "times": torch.tensor([each.st_mtime_ns for each in status])}
         return identity | ({"sums": _sums(source, positions)} if int(sizes.sum()) <= most_bytes else {})
+    if isinstance(source, SummedSource):
+        return {"sums": torch.from_numpy(source.sums(positions))}
     return {"sha256": _pixel_hash(source, positions)} if isinstance(source, PixelSource) else {}
 
 

@@ -39,18 +39,27 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from vtsearch.data.given import GivenImages
     from vtsearch.training.config import TrainConfig
     from vtsearch.training.setup import RunComponents
 
 
 def train(
-    config: TrainConfig, folder: str | PathLike[str], *, resume: bool = False, progress: TextIO | None = None
+    config: TrainConfig,
+    folder: str | PathLike[str],
+    *,
+    images: GivenImages | None = None,
+    resume: bool = False,
+    progress: TextIO | None = None,
 ) -> RunResult:
     """Train a model, evaluate it beside its baselines, and write model, codes and report to a run folder.
+
+    ``vtsearch.train`` does the same from keyword arguments.
 
     Args:
         config: the complete run.
         folder: new or empty; with `resume` also the folder of this run, which is then continued.
+        images: those of the protocol, if they are given in Python: ``vtsearch.data.given.given_images``.
         resume: continue from the last checkpoint, with the results of an uninterrupted run.
         progress: stream for progress messages; None prints nothing.
 
@@ -77,7 +86,7 @@ def train(
         by_main(lambda: files.check(path, config, resume=resume))  # once more: another run may have been faster
         if resume and not files.is_claimed(path):
             messages.note(f"{path}: no run to continue; a new one starts")
-        components = set_up(config, path, messages)
+        components = set_up(config, path, messages, images)
         with components.metrics_log:
             return Run(components, path).finish()
 

@@ -91,6 +91,7 @@ class BestModelTracker:
             database_codes=ENCODED if symmetric is None else LEARNED,
             symmetric=symmetric,
             remark=components.data.remark,
+            folder=self._folder,
         )
         return Outcome(result, sides, evaluation, best)
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import InitVar, asdict, dataclass, field
+from pathlib import Path
 
 from vtsearch._json import read_checked, write_checked
+from vtsearch.encoding import Encoder
 from vtsearch.errors import VtsearchError
 from vtsearch.evaluation import Evaluation, map_name
 from vtsearch.training import run_folder as files
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ENCODED = "encoded by the model"
 LEARNED = "learned, asymmetric"
@@ -57,6 +55,23 @@ class RunResult:
     """Scores of the final model for queries of seen and of unseen classes, where not all have training images."""
     chosen: Score = field(default_factory=dict)
     """Scores of the model in best/ on the protocol; equal to `final` if the last epoch is the best."""
+    folder: InitVar[Path | None] = None
+    """Folder of the run; no part of result.json."""
+
+    def __post_init__(self, folder: Path | None) -> None:
+        object.__setattr__(self, "folder", folder)
+
+    @property
+    def model(self) -> Encoder:
+        """The Encoder of the model in best/, loaded from the folder of the run: ``result.model.encode(images)``.
+
+        Raises:
+            VtsearchError: the folder is gone, or the result was not read from one.
+        """
+        folder: Path | None = vars(self)["folder"]
+        if folder is None or not (folder / files.BEST).is_dir():
+            raise VtsearchError(f"model: expected the folder of the run with {files.BEST}/ in it, got {folder}")
+        return Encoder(folder / files.BEST)
 
 
 def score(evaluation: Evaluation) -> Score:
@@ -81,7 +96,7 @@ def read_result(run: Path) -> RunResult | None:
         return None
     content = read_checked(path, MOST_BYTES)
     try:
-        return RunResult(**content)
+        return RunResult(**content, folder=run)
     except TypeError as reason:
         raise VtsearchError(f"{path}: not the result of a run ({reason})") from reason
 

@@ -13,6 +13,7 @@ import torch
 from accelerate.utils import DistributedType, set_seed
 
 from vtsearch.data import load_split, open_dataset
+from vtsearch.data.given import is_given
 from vtsearch.data.loading.loader import build_loader
 from vtsearch.data.loading.torch_dataset import ImageDataset
 from vtsearch.frameworks import framework_class, own
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
     from vtsearch.data import RetrievalData, Split
+    from vtsearch.data.given import GivenImages
     from vtsearch.data.loading.torch_dataset import ImageBatch
     from vtsearch.frameworks.base import Framework
     from vtsearch.models import HashModel
@@ -83,8 +85,14 @@ class RunComponents:
     progress: Progress
 
 
-def set_up(config: TrainConfig, folder: Path, progress: Progress) -> RunComponents:
+def set_up(config: TrainConfig, folder: Path, progress: Progress, given: GivenImages | None = None) -> RunComponents:
     """Build the components; the folder is created only after the user's input has been validated.
+
+    Args:
+        config: the complete run.
+        folder: of the run.
+        progress: for messages.
+        given: the images, if the configuration's protocol is one of images that are given in Python.
 
     Raises:
         ValueError: an unknown framework, protocol or backbone; options or images that do not fit; a held-out share
@@ -98,7 +106,7 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress) -> RunComponen
     if is_sharded and config.ema:
         raise ValueError(f"ema: expected 0 where parameters are sharded over processes, got {config.ema}")
     split, has_weights = by_main(lambda: (_saved_split(folder), (folder / files.LAST).is_dir()))
-    data, train_module, train_images, (fit, held_out) = first_on_each_node(lambda: _build(config, split))
+    data, train_module, train_images, (fit, held_out) = first_on_each_node(lambda: _build(config, split, given))
     if config.start_from is not None and not has_weights:  # the last checkpoint has them
         progress.note(first_on_each_node(lambda: start(train_module.model, config)))
     require_same(data.fingerprint, f"{config.protocol}: split and labels")
@@ -146,11 +154,11 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress) -> RunComponen
 
 
 def _build(
-    config: TrainConfig, split: Split | None
+    config: TrainConfig, split: Split | None, given: GivenImages | None
 ) -> tuple[RetrievalData, TrainModule, ImageDataset, tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Data, model with framework, training images, and the positions to train on and to hold out."""
     framework_type = framework_class(config.framework)
-    data = _data(config, split)
+    data = _data(config, split, given)
     fit, held_out = _training_images(config, framework_type, data.split)
     set_seed(derived_seed(config.seed, MODEL_SEED))
     model = build_model(config.model)
@@ -247,8 +255,21 @@ def _saved_split(folder: Path) -> Split | None:
     return load_split(file) if files.is_claimed(folder) and file.exists() else None
 
 
-def _data(config: TrainConfig, split: Split | None) -> RetrievalData:
-    """The data with the saved split of the run, or with a new one."""
+def _data(config: TrainConfig, split: Split | None, given: GivenImages | None) -> RetrievalData:
+    """The data with the saved split of the run, or with a new one.
+
+    Raises:
+        ValueError: images that are given in Python and not here, or for another protocol.
+    """
+    if given is not None and given.protocol.name != config.protocol:
+        raise ValueError(f"protocol: expected {given.protocol.name!r}, the name of the images, got {config.protocol!r}")
+    if given is not None:
+        return given.divided(config.seed, split)
+    if is_given(config.protocol):
+        raise ValueError(
+            f"protocol: the images of {config.protocol!r} are given in Python: such a run is begun and continued with "
+            "vtsearch.train(data=..., output=..., resume=True), not by a command"
+        )
     return open_dataset(
         config.protocol,
         Path(config.data) if config.data else None,

@@ -74,6 +74,14 @@ class PixelSource(ImageItems, Protocol):
 
 
 @runtime_checkable
+class SummedSource(ImageItems, Protocol):
+    """An image source that knows the content of its images, which are in no files."""
+
+    def sums(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64 (b,): CRC-32 of the images at b positions; another image has another, but for one in 2^32."""
+
+
+@runtime_checkable
 class ReducibleSource(ImageItems, Protocol):
     """An image source whose images may be decoded at a reduced size."""
 
