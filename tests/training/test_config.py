@@ -66,7 +66,7 @@ def test_no_number_of_a_run_is_nan_infinite_or_text(tiny_config, name, value):
 
 def test_every_number_and_every_choice_of_a_run_has_its_range():
     others = {"baselines", "compile", "framework", "protocol", "data", "strip_prefix", "options", "augment", "nested"}
-    others |= {"gradient_checkpointing", "start_from", "start_fingerprint"}
+    others |= {"gradient_checkpointing", "start_from", "start_fingerprint", "trackers"}
     named = set(RANGES) | set(CHOICES) | others
     names = {field.name for field in fields(TrainConfig)} - {"model", "optimizer", "schedule"}
     names |= {f"optimizer.{field.name}" for field in fields(OptimizerConfig)}
@@ -83,6 +83,7 @@ def test_every_number_and_every_choice_of_a_run_has_its_range():
         {"protocol": 3},
         {"data": 3},
         {"strip_prefix": 3},
+        {"trackers": 3},
     ],
 )
 def test_values_of_another_kind_are_refused(tiny_config, changes):

@@ -12,6 +12,7 @@ from vtsearch.data.loading.augmentation import Augmentation
 from vtsearch.encoding.precision import Precision
 from vtsearch.frameworks import framework_class, own
 from vtsearch.models import ModelConfig
+from vtsearch.training.trackers import chosen_trackers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +23,7 @@ ScheduleName = Literal["one_cycle", "cosine", "constant"]
 
 # What may change between the start of a run and its continuation, because no number depends on it.
 FREE_ON_RESUME = frozenset(
-    {"data", "workers", "checkpoint_minutes", "checkpoint_steps", "log_every", "timeout_minutes"}
+    {"data", "workers", "checkpoint_minutes", "checkpoint_steps", "log_every", "timeout_minutes", "trackers"}
 )
 # What may differ between the nodes of a run: where a node has its images, and how many CPUs.
 LOCAL = frozenset({"data", "workers"})
@@ -140,6 +141,9 @@ class TrainConfig:
     """Steps between checkpoints inside an epoch; 0 goes by time alone."""
     log_every: int = 50
     """Steps between lines of metrics.jsonl; of several processes also between looks at checkpoint_minutes."""
+    trackers: str | None = None
+    """Where the lines of metrics.jsonl are shown too: none, or joined by commas any of tensorboard, wandb and trackio;
+    by default tensorboard, if it is installed."""
     timeout_minutes: float = 30.0
     """Longest time that a process waits for the others, also while one of them evaluates; then the run ends."""
 
@@ -160,10 +164,11 @@ class TrainConfig:
         for name, kind in KINDS.items():
             if not isinstance(getattr(self, name), kind):
                 raise TypeError(f"{name}: expected {_KINDS[kind]}, got {getattr(self, name)!r}")
-        for name in ("data", "strip_prefix", "nested", "start_from", "start_fingerprint"):
+        for name in ("data", "strip_prefix", "nested", "start_from", "start_fingerprint", "trackers"):
             if not isinstance(getattr(self, name), str | None):
                 raise TypeError(f"{name}: expected text or nothing, got {getattr(self, name)!r}")
         Augmentation.parsed(self.augment)
+        chosen_trackers(self.trackers)
         _ = self.prefixes
         self._check_start()
         object.__setattr__(self, "framework", own.absolute(self.framework))  # a run is continued from any folder

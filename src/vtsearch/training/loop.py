@@ -32,6 +32,7 @@ from vtsearch.training.sampler import STEP_SEED, derived_seed
 from vtsearch.training.setup import set_up
 from vtsearch.training.sharding import copy_weights
 from vtsearch.training.start import find_start
+from vtsearch.training.trackers import require_trackers
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -70,6 +71,7 @@ def train(
             share the folder, the configuration or the data; they cannot divide the steps of the run that they continue.
         BlockingIOError: another process trains in the folder.
         ValueError: an unknown framework, protocol or backbone; another backbone than that of the model to start from.
+        ModuleNotFoundError: a tracker that is not installed.
         OSError: a checkpoint that cannot be written; the previous one is intact.
     """
     path, process = Path(folder), this_process(config.timeout_minutes)
@@ -78,6 +80,7 @@ def train(
         given, start = config, by_main(lambda: find_start(config, path))
         config = replace(given, **start)
         by_main(lambda: files.check(path, config, resume=resume))
+        by_main(lambda: require_trackers(config.trackers))
         if resume and (finished := by_main(lambda: _finished(path, messages))) is not None:
             return finished
         by_main(lambda: held.enter_context(files.lock(path)))

@@ -13,13 +13,21 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from vtsearch.training.trackers import Trackers
+
 
 class MetricsLog:
     """An append-only log that can be truncated to the length at a checkpoint."""
 
-    def __init__(self, path: Path | None) -> None:
-        """Open the log; with None, in all processes but the main one, nothing is written."""
+    def __init__(self, path: Path | None, trackers: Trackers | None = None) -> None:
+        """Open the log; with None, in all processes but the main one, nothing is written.
+
+        Args:
+            path: of the file.
+            trackers: get a copy of each line, after it is in the file.
+        """
         self._file = None if path is None else path.open("ab")
+        self._trackers = None if path is None else trackers
 
     def __enter__(self) -> Self:
         return self
@@ -29,12 +37,16 @@ class MetricsLog:
     ) -> None:
         if self._file is not None:
             self._file.close()
+        if self._trackers is not None:
+            self._trackers.finish()
 
     def write(self, event: str, **fields: Any) -> None:
         """Append one line and flush it, so that readers see whole lines even after a crash."""
         if self._file is not None:
             self._file.write(json.dumps({"event": event, **fields}).encode() + b"\n")
             self._file.flush()
+        if self._trackers is not None:
+            self._trackers.log(event, fields)
 
     def sync(self) -> int:
         """Sync the log to disk; returns its length in bytes, for the checkpoint."""

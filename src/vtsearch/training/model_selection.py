@@ -47,7 +47,7 @@ class BestModelTracker:
         """Evaluate the baselines, before the first training step."""
         for name, evaluation in self._components.evaluator.of_baselines(self._components.config.seed).items():
             found = self._state.baselines[name] = score(evaluation)
-            self._components.metrics_log.write("baseline", of=name, **found)
+            self._components.metrics_log.write("baseline", of=name, step=0, **found)
             self._components.progress.note(score_line(name, evaluation.k, found))
 
     def evaluate_epoch(self, epoch: int) -> None:
@@ -71,7 +71,8 @@ class BestModelTracker:
         if self.chooses_on == "query":
             self._choose(evaluation, state.epoch)
         else:
-            components.metrics_log.write("evaluation", on="query", epoch=state.epoch, **score(evaluation))
+            found = score(evaluation)
+            components.metrics_log.write("evaluation", on="query", epoch=state.epoch, step=state.step, **found)
         prefixes = components.evaluator.on_prefixes(sides, components.config.prefixes)
         unseen = components.evaluator.on_unseen(sides)
         best = evaluation if state.best_epoch == state.epoch else self._evaluation_of_best()
@@ -98,8 +99,10 @@ class BestModelTracker:
     def _evaluate_symmetric(self) -> dict[str, float]:
         """Evaluate the final model as encoder of the database too, instead of the learned codes."""
         _, evaluation = self._components.evaluator.on_protocol()
-        found = score(evaluation)
-        self._components.metrics_log.write("evaluation", on="query, symmetric", epoch=self._state.epoch, **found)
+        found, state = score(evaluation), self._state
+        self._components.metrics_log.write(
+            "evaluation", on="query, symmetric", epoch=state.epoch, step=state.step, **found
+        )
         self._components.progress.note(score_line("symmetric use", evaluation.k, found))
         return found
 
@@ -107,7 +110,7 @@ class BestModelTracker:
         """Log an evaluation, and save the model if it is the best so far."""
         components, state, on = self._components, self._state, self.chooses_on
         found = score(evaluation)
-        components.metrics_log.write("evaluation", on=on, epoch=epoch, **found)
+        components.metrics_log.write("evaluation", on=on, epoch=epoch, step=state.step, **found)
         components.progress.note(score_line(f"epoch {epoch}/{components.config.epochs} on {on}", evaluation.k, found))
         if found["expected"] > state.best:
             state.best, state.best_epoch = found["expected"], epoch

@@ -5,6 +5,7 @@
 - env.json: versions, instruction set, threads, device
 - split.json: positions of queries, training set and database
 - metrics.jsonl: losses, scores and times
+- trackers.json, tensorboard/, wandb/: of trackers that show these lines too
 - last/: the last checkpoint
 - best/, final/: model folders: weights, configuration and preprocessing
 - best.json: the scores of best/ on the protocol's queries

@@ -20,9 +20,11 @@ from vtsearch.frameworks import framework_class, own
 from vtsearch.frameworks.nested import Nested
 from vtsearch.models import build_model
 from vtsearch.models.freezing import freeze, recompute_activations
+from vtsearch.reports.saved_run import dotted
 from vtsearch.tensors.distributed import synchronize
 from vtsearch.training import run_folder as files
 from vtsearch.training.averaging import WeightAverage
+from vtsearch.training.config import flat
 from vtsearch.training.coordination import by_main, first_on_each_node, require_same, together
 from vtsearch.training.devices import accelerator_for
 from vtsearch.training.evaluator import ModelEvaluator
@@ -32,6 +34,7 @@ from vtsearch.training.metrics_log import MetricsLog
 from vtsearch.training.optimization import build_optimizer
 from vtsearch.training.sampler import HOLD_OUT_SEED, MODEL_SEED, EpochSampler, derived_seed
 from vtsearch.training.start import start
+from vtsearch.training.trackers import Trackers
 from vtsearch.training.train_module import Classifier, TrainModule
 
 if TYPE_CHECKING:
@@ -148,7 +151,7 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress, given: GivenIm
         loader=build_loader(train_images, sampler, device=accelerator.device, workers=config.workers),
         accelerator=accelerator,
         evaluator=ModelEvaluator(whole_model, data, accelerator, progress, config.precision),
-        metrics_log=MetricsLog(folder / files.METRICS if accelerator.is_main_process else None),
+        metrics_log=_metrics_log(config, folder, progress) if accelerator.is_main_process else MetricsLog(None),
         progress=progress,
     )
 
@@ -205,6 +208,11 @@ def try_loss(framework: Framework, labels: torch.Tensor, device: torch.device) -
     loss = trial(features, labels[positions].to(device), positions.to(device))
     if not loss.requires_grad:
         raise ValueError(f"{type(framework).__name__}.loss: expected a loss with a gradient, got one without")
+
+
+def _metrics_log(config: TrainConfig, folder: Path, progress: Progress) -> MetricsLog:
+    trackers = Trackers(config.trackers, folder, dotted(flat(config)), progress.note)
+    return MetricsLog(folder / files.METRICS, trackers)
 
 
 def _prepare(
