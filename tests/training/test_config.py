@@ -45,6 +45,11 @@ def test_every_field_documents_itself(kind):
         ({"seed": 2**64}, "seed: expected at most 9,223,372,036,854,775,807, got 18446744073709551616"),
         ({"precision": "fp8"}, "precision: expected one of auto, bf16, fp32, got 'fp8'"),
         ({"optimizer": OptimizerConfig(name="adamx")}, "optimizer.name: expected one of adamw, adam, sgd, got 'adamx'"),
+        ({"patience": 1}, "patience: expected 0, because evaluate_every is 0, got 1"),
+        (
+            {"patience": 2, "evaluate_every": 3, "epochs": 9},
+            "patience: expected 0, because epochs and evaluate_every leave no more evaluations, got 2",
+        ),
     ],
 )
 def test_values_that_no_run_can_have_are_refused(tiny_config, changes, message):

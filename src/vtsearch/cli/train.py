@@ -228,6 +228,7 @@ def _table(result: RunResult, config: TrainConfig, output: Path) -> str:
         *scores,
         f"{about}, ties expected, normalizer retrieved",
         *remark,
+        *([f"stopped after epoch {result.epochs}: {result.stopped}"] if result.stopped else []),
         f"trained {result.epochs} epochs in {result.seconds:.0f} s, {result.images_per_second:.0f} images/s",
         f"{output}: report.html, report.md, final/ (the model), codes/ (its codes), {best}",
     ]

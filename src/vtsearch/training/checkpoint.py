@@ -37,6 +37,8 @@ class TrainState:
     """Training time, evaluation excluded."""
     best: float = -1.0
     best_epoch: int = 0
+    stale: int = 0
+    """Evaluations since the best one."""
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from vtsearch.data.loading.augmentation import Augmentation
 from vtsearch.encoding.precision import Precision
 from vtsearch.frameworks import framework_class, own
 from vtsearch.models import ModelConfig
+from vtsearch.training.effects import refuse_idle_values, value_of
 from vtsearch.training.trackers import chosen_trackers
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ class TrainConfig:
     validation: float = 0.0
     """Share of the training images held out to choose the best epoch; 0 chooses on the protocol's queries. A share of
     fewer than 50 images is not held out, and the last epoch counts."""
+    patience: int = 0
+    """Evaluations in a row without a better score than the best one's, after which the run ends; 0 runs all epochs."""
     baselines: bool = True
     """Whether to evaluate baselines: the untrained model, its pooled backbone features, a linear classifier on them,
     and random codes."""
@@ -151,16 +154,17 @@ class TrainConfig:
         """Validate the values.
 
         Raises:
-            ValueError: a value outside its range, NaN and infinity included, or none of the choices.
+            ValueError: a value outside its range, NaN and infinity included, or none of the choices; a value that does
+                nothing beside another one.
             TypeError: a value of another kind than the field's.
         """
         for dotted, allowed in RANGES.items():
-            value = _value(self, dotted)
+            value = value_of(self, dotted)
             if not (value is None and dotted == "workers"):
                 allowed.check(dotted, value)
         for dotted, choices in CHOICES.items():
-            if _value(self, dotted) not in choices:
-                raise ValueError(f"{dotted}: expected one of {', '.join(choices)}, got {_value(self, dotted)!r}")
+            if value_of(self, dotted) not in choices:
+                raise ValueError(f"{dotted}: expected one of {', '.join(choices)}, got {value_of(self, dotted)!r}")
         for name, kind in KINDS.items():
             if not isinstance(getattr(self, name), kind):
                 raise TypeError(f"{name}: expected {_KINDS[kind]}, got {getattr(self, name)!r}")
@@ -171,6 +175,7 @@ class TrainConfig:
         chosen_trackers(self.trackers)
         _ = self.prefixes
         self._check_start()
+        refuse_idle_values(self)
         object.__setattr__(self, "framework", own.absolute(self.framework))  # a run is continued from any folder
 
     def _check_start(self) -> None:
@@ -211,6 +216,7 @@ RANGES = {
     "freeze": whole(0, 1_000_000),
     "seed": whole(0, 2**63 - 1),
     "evaluate_every": whole(0),
+    "patience": whole(0),
     "workers": whole(0, 1024),
     "cache_gib": Range(),
     "checkpoint_minutes": Range(),
@@ -242,11 +248,6 @@ CHOICES = {
 """Dotted name of each choice of a run -> its values."""
 
 _KINDS = {bool: "true or false", str: "text"}
-
-
-def _value(config: TrainConfig, dotted: str) -> Any:
-    owner, _, name = dotted.rpartition(".")
-    return getattr(getattr(config, owner) if owner else config, name)
 
 
 def flat(config: TrainConfig) -> dict[str, Any]:

@@ -140,7 +140,7 @@ class Run:
             self._save()
         done, current = sum(self._sizes[: state.epoch]), sum(self._sizes[state.epoch : state.epoch + 1])
         self.progress.start(sum(self._sizes), done + min(state.batch * config.batch_size, current))
-        while state.epoch < config.epochs:
+        while state.epoch < config.epochs and not self.best_model.reason_to_stop:
             self._train_epoch()
             self._end_epoch()
         self.progress.stop()
@@ -205,12 +205,15 @@ class Run:
         state.epoch, state.batch = epoch, 0
         self._loss_sum.zero_()
         self.progress.epoch(f"epoch {epoch}/{self.config.epochs}", loss)
+        if reason := self.best_model.reason_to_stop:
+            components.metrics_log.write("stop", epoch=epoch, step=state.step, reason=reason)
+            self.progress.note(f"epoch {epoch}/{self.config.epochs}: the run ends here, {reason}")
         self._save()
 
     def _conclude(self) -> RunResult:
         """Evaluate the final model and write the artifacts of the run."""
         self._update_model()
-        outcome = self.best_model.conclude(images=sum(self._sizes))
+        outcome = self.best_model.conclude(images=sum(self._sizes[: self.state.epoch]))
         by_main(lambda: write_artifacts(self.folder, self.components, outcome))
         return outcome.result
 

@@ -35,6 +35,17 @@ class BestModelTracker:
         """Whether validation was requested with too few images for it; then the last epoch counts."""
         return self._components.config.validation > 0 and not len(self._components.held_out)
 
+    @property
+    def reason_to_stop(self) -> str:
+        """Why the run ends before its last epoch; empty if it goes on."""
+        config, state = self._components.config, self._state
+        is_over = 0 < config.patience <= state.stale and state.epoch < config.epochs
+        return (
+            f"no better mAP on {self.chooses_on} in {config.patience} evaluation{'s' * (config.patience > 1)}"
+            if is_over
+            else ""
+        )
+
     def is_due(self, epoch: int) -> bool:
         """Whether to evaluate after this epoch (from 1): after the last one, and every `evaluate_every` epochs."""
         config = self._components.config
@@ -68,9 +79,9 @@ class BestModelTracker:
         learned = components.framework.database_codes()
         sides, evaluation = components.evaluator.on_protocol(learned)
         symmetric = None if learned is None else self._evaluate_symmetric()
-        if self.chooses_on == "query":
+        if self.chooses_on == "query" and not self.reason_to_stop:
             self._choose(evaluation, state.epoch)
-        else:
+        elif self.chooses_on == "validation":
             found = score(evaluation)
             components.metrics_log.write("evaluation", on="query", epoch=state.epoch, step=state.step, **found)
         prefixes = components.evaluator.on_prefixes(sides, components.config.prefixes)
@@ -87,6 +98,7 @@ class BestModelTracker:
             best_epoch=state.best_epoch,
             chosen_on=self.chooses_on,
             epochs=state.epoch,
+            stopped=self.reason_to_stop,
             seconds=round(state.seconds, 1),
             images_per_second=round(images / max(state.seconds, 1e-9), 1),
             database_codes=ENCODED if symmetric is None else LEARNED,
@@ -112,8 +124,9 @@ class BestModelTracker:
         found = score(evaluation)
         components.metrics_log.write("evaluation", on=on, epoch=epoch, step=state.step, **found)
         components.progress.note(score_line(f"epoch {epoch}/{components.config.epochs} on {on}", evaluation.k, found))
+        state.stale += 1
         if found["expected"] > state.best:
-            state.best, state.best_epoch = found["expected"], epoch
+            state.best, state.best_epoch, state.stale = found["expected"], epoch, 0
             by_main(lambda: self._write_best(evaluation if on == "query" else None))
 
     def _write_best(self, evaluation: Evaluation | None) -> None:

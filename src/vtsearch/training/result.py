@@ -53,6 +53,8 @@ class RunResult:
     """Scores of the final model's first bits, by their number, for nested codes."""
     unseen: dict[str, Score] = field(default_factory=dict)
     """Scores of the final model for queries of seen and of unseen classes, where not all have training images."""
+    stopped: str = ""
+    """Why the run ended before its last epoch; empty if it did not."""
     chosen: Score = field(default_factory=dict)
     """Scores of the model in best/ on the protocol; equal to `final` if the last epoch is the best."""
     folder: InitVar[Path | None] = None

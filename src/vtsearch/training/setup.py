@@ -231,7 +231,13 @@ def _training_images(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Positions of the training images and of the held-out ones."""
     if framework.trains_on == "train":
-        return hold_out(split.train, config.validation, seed=config.seed)
+        fit, held_out = hold_out(split.train, config.validation, seed=config.seed)
+        if config.patience and config.validation and not len(held_out):
+            raise ValueError(
+                f"patience: expected 0 with a validation share of fewer than {LEAST_HELD_OUT} images, which choose no "
+                f"epoch, got {config.patience}"
+            )
+        return fit, held_out
     if config.validation:
         raise ValueError(
             f"validation: expected 0 with {config.framework}, which learns the code of every database image, "
