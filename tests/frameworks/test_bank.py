@@ -38,6 +38,13 @@ def test_only_visited_rows_are_seen():
     assert state["labels"][4].tolist() == [0, 1, 0]
 
 
+def test_of_a_row_that_comes_twice_the_first_features_stay():
+    bank, rows = Bank(6, 2, 3), torch.tensor([4, 1, 4])
+    bank.update(torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), torch.eye(3)[rows % 3], rows)
+    assert bank.features[4].tolist() == [1.0, 2.0]
+    assert bank.features[1].tolist() == [3.0, 4.0]
+
+
 @pytest.mark.slow
 def test_two_processes_have_the_bank_of_one(tmp_path):
     workers = [subprocess.Popen([sys.executable, "-c", TWO_PROCESSES, str(rank), str(tmp_path)]) for rank in range(2)]

@@ -43,6 +43,7 @@ def test_every_field_documents_itself(kind):
         ({"epochs": 1.5}, "epochs: expected a whole number, at least 1, got 1.5"),
         ({"epochs": True}, "epochs: expected a whole number, at least 1, got True"),
         ({"seed": 2**64}, "seed: expected at most 9,223,372,036,854,775,807, got 18446744073709551616"),
+        ({"sampling": "classes"}, "sampling: expected one of shuffled, balanced, got 'classes'"),
         ({"precision": "fp8"}, "precision: expected one of auto, bf16, fp32, got 'fp8'"),
         ({"optimizer": OptimizerConfig(name="adamx")}, "optimizer.name: expected one of adamw, adam, sgd, got 'adamx'"),
         ({"patience": 1}, "patience: expected 0, because evaluate_every is 0, got 1"),

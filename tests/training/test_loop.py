@@ -319,6 +319,10 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_it_reaches_a_checkpoint(
     [
         ({"framework": "magic"}, "framework: expected one of"),
         ({"protocol": "magic"}, "protocol: expected one of"),
+        (
+            {"framework": "dsdh", "sampling": "balanced"},
+            "sampling: expected shuffled with dsdh, which needs each image",
+        ),
         ({"options": object()}, "options: expected CSQOptions, got object"),
     ],
 )

@@ -135,6 +135,7 @@ def test_every_framework_goes_on_from_between_two_checkpoints_of_its_second_epoc
         classification=0.1,
         ema=0.9,
         nested=NESTED.get(framework),
+        sampling="shuffled" if framework_class(framework).learns_codes else "balanced",
     )
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     train(config, whole)
@@ -266,6 +267,7 @@ def test_runs_killed_at_random_end_like_one_that_was_not(processes, tiny_config,
     config = replace(
         tiny_config, batch_size=100, validation=0.2, evaluate_every=1, augment="flip", checkpoint_steps=2, log_every=1
     )
+    config = replace(config, sampling="balanced")
     config = replace(config, model=replace(config.model, hidden=16, bits=8), baselines=False)
     whole, moments, counts = tmp_path / "whole", random.Random(ANYWHERE), Counter()
     attempt(processes, config, whole)  # warms the server of processes

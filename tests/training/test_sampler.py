@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 
 from vtsearch.data.loading.loader import worker_count
 from vtsearch.errors import VtsearchError
-from vtsearch.training.sampler import EpochSampler, derived_seed
+from vtsearch.training.sampler import EpochSampler, derived_seed, rows_of_classes
 
 
 def rows(batches, epoch=0, first=0):
@@ -77,6 +78,54 @@ def test_steps_that_cannot_be_divided_are_refused(processes, all_rows):
     sampler = EpochSampler(all_rows, 6, seed=0, processes=processes)  # the last step of 62 has two rows
     with pytest.raises(VtsearchError, match=rf"started with 2, .* 12 images a step .*, got {processes}$"):
         sampler.take_over(2, epochs=1)
+
+
+LABELS = torch.tensor([0] * 70 + [1] * 20 + [3] * 10)
+"""Three classes of different sizes, and one without images."""
+
+
+def balanced(**options):
+    return EpochSampler(100, 12, classes=rows_of_classes(LABELS), **options)
+
+
+def test_each_class_has_an_equal_share_of_a_balanced_epoch():
+    drawn = [np.concatenate(rows(balanced(seed=seed), epoch)) for seed in (0, 1) for epoch in (0, 1)]
+    for order in drawn:
+        assert len(order) == 100
+        counts = torch.bincount(LABELS[order % 100]).tolist()
+        assert counts[2] == 0
+        assert {counts[0], counts[1], counts[3]} == {33, 34}
+        for first in range(0, 90, 30):  # evenly from the beginning to the end
+            assert min(torch.bincount(LABELS[order[first : first + 30] % 100])[[0, 1, 3]].tolist()) >= 9
+    assert len({tuple(order) for order in drawn}) == 4
+
+
+def test_images_of_a_class_come_again_after_all_others():
+    order = np.concatenate(rows(balanced(seed=0)))
+    assert len(set(order.tolist())) == 100  # a repeat has a number of its own
+    for label, size in ((0, 70), (1, 20), (3, 10)):
+        drawn = order[(LABELS[order % 100] == label).numpy()]
+        np.testing.assert_array_equal(drawn // 100, np.arange(len(drawn)) // size)
+        for turn in range(0, len(drawn), size):
+            assert len(set(drawn[turn : turn + size] % 100)) == len(drawn[turn : turn + size])
+
+
+def test_processes_share_a_balanced_epoch_which_is_taken_up_anywhere():
+    whole = rows(balanced(seed=3), epoch=2)
+    halves = [
+        rows(EpochSampler(100, 6, seed=3, process=p, processes=2, classes=balanced(seed=3).classes), 2) for p in (0, 1)
+    ]
+    for step, *parts in zip(whole, *halves, strict=True):
+        assert sorted(step) == sorted([*parts[0], *parts[1]])
+    assert rows(balanced(seed=3), epoch=2, first=4) == whole[4:]
+
+
+def test_an_image_with_several_labels_is_one_of_each_class():
+    labels = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    assert [rows.tolist() for rows in rows_of_classes(labels)] == [[0, 1], [0]]
+    order = np.concatenate(rows(EpochSampler(3, 3, seed=0, classes=rows_of_classes(labels))))
+    assert set((order % 3).tolist()) <= {0, 1}
+    assert len(set(order.tolist())) == 3
 
 
 def test_derived_seeds_differ_in_every_word():

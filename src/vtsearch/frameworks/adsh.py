@@ -81,6 +81,7 @@ class ADSH(Framework):
 
     Options = ADSHOptions
     trains_on = "database"
+    learns_codes = True
     codes: Tensor
     classifier: Tensor
     outputs: Tensor

@@ -38,6 +38,12 @@ class Bank(nn.Module):
     def update(self, features: Tensor, labels: Tensor, positions: Tensor) -> None:
         """Overwrite the rows at ``positions`` (b,) with features (b, bits) and labels (b, classes)."""
         features, labels, positions = (gather(part.detach()) for part in (features, labels, positions))
+        features = features[_first_of_each(positions)]
         self.features[positions] = features.to(self.features.dtype)
         self.labels[positions] = labels.to(self.labels.dtype)
         self.seen[positions] = True
+
+
+def _first_of_each(positions: Tensor) -> Tensor:
+    """(b,) index of the first element with the same position: of rows written twice, the device would choose one."""
+    return (positions[:, None] == positions).int().argmax(dim=1)

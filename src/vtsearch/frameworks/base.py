@@ -47,6 +47,8 @@ class Framework(nn.Module, ABC):
     Options: ClassVar[type[Any]] = NoOptions
     trains_on: ClassVar[Literal["train", "database"]] = "train"
     """The images to train on: the split's training images, or the whole database, in its order."""
+    learns_codes: ClassVar[bool] = False
+    """Whether it learns a code of each image from the image's features, which every epoch then has to bring."""
 
     def __init__(self, bits: int, classes: int, train_size: int, options: Any = None, seed: int = 0) -> None:
         super().__init__()

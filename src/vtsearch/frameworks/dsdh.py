@@ -69,6 +69,7 @@ class DSDH(PairwiseFramework):
     """
 
     Options = DSDHOptions
+    learns_codes = True
     codes: Tensor
     classifier: Tensor
     outputs: Tensor

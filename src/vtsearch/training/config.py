@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 OptimizerName = Literal["adamw", "adam", "sgd"]
 Images = Literal["auto", "loader", "device"]
+Sampling = Literal["shuffled", "balanced"]
 ScheduleName = Literal["one_cycle", "cosine", "constant"]
 
 # What may change between the start of a run and its continuation, because no number depends on it.
@@ -85,6 +86,9 @@ class TrainConfig:
     augment: str = "flip"
     """Random augmentation of training images: none, or joined by + any of flip; crop (a square of an image somewhat
     larger) or resized_crop (a rectangle of 8 to 100 %); rand (RandAugment) or trivial (TrivialAugment); erasing."""
+    sampling: Sampling = "shuffled"
+    """What an epoch consists of: each training image once (shuffled), or as many images, of each class equally many
+    (balanced), for data whose classes differ in size."""
     nested: str | None = None
     """Shorter lengths, joined by commas and ascending, whose codes are the first bits of the model's: the framework's
     loss is then the mean over all lengths. `--bits 8,16,32` is `--bits 32 --nested 8,16`."""
@@ -242,6 +246,7 @@ RANGES = {
 CHOICES = {
     "precision": get_args(Precision),
     "images": get_args(Images),
+    "sampling": get_args(Sampling),
     "optimizer.name": get_args(OptimizerName),
     "schedule.name": get_args(ScheduleName),
 }

@@ -34,6 +34,7 @@ from vtsearch.training.metrics_log import MetricsLog
 from vtsearch.training.optimization import build_optimizer
 from vtsearch.training.sampler import HOLD_OUT_SEED, MODEL_SEED, EpochSampler, derived_seed
 from vtsearch.training.start import start
+from vtsearch.training.sampler import HOLD_OUT_SEED, MODEL_SEED, EpochSampler, derived_seed, rows_of_classes
 from vtsearch.training.trackers import Trackers
 from vtsearch.training.train_module import Classifier, TrainModule
 
@@ -126,6 +127,7 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress, given: GivenIm
         process=accelerator.process_index,
         processes=accelerator.num_processes,
         visited=framework.sample_positions,
+        classes=rows_of_classes(train_images.labels) if config.sampling == "balanced" else None,
     )
     together(lambda: cache_training_images(train_images, config, accelerator.device, progress))
     # random weights may differ by rounding between kinds of CPUs
@@ -171,6 +173,11 @@ def _build(
     framework = _framework(config, framework_type, len(data.source.classes), len(fit))
     train_images = ImageDataset(data.source, fit, model.preprocessing, augment=config.augment, seed=config.seed)
     framework.set_train_labels(train_images.labels)
+    if config.sampling != "shuffled" and (framework_type.learns_codes or framework.sample_positions(0) is not None):
+        raise ValueError(
+            f"sampling: expected shuffled with {own.short_name(config.framework)}, which needs each image of its "
+            f"epochs once, got {config.sampling}"
+        )
     return (
         data,
         TrainModule(model, framework, _classifier(config, len(data.source.classes)), mixup=config.mixup),

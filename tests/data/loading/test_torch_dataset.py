@@ -58,6 +58,17 @@ def test_items_are_pixels_labels_and_rows():
     assert batch.positions.tolist() == [5, 6]
 
 
+def test_a_repeated_row_is_the_same_image_with_other_random_choices():
+    plain, augmented = build(), build("flip+crop")
+    rows = list(range(40))
+    repeated = [row + 40 for row in rows]
+    for left, right in zip(plain.__getitems__(rows), plain.__getitems__(repeated), strict=True):
+        assert torch.equal(left, right)
+    drawn = [augmented.__getitems__(each).images for each in (rows, repeated, [row + 80 for row in rows])]
+    assert len({tuple(each.flatten().tolist()) for each in drawn}) == 3
+    assert torch.equal(augmented.__getitems__([3, 47, 80]).images, torch.stack([drawn[0][3], drawn[1][7], drawn[2][0]]))
+
+
 def test_label_columns_come_as_floats():
     source = DigitsSource()
     source.labels = np.eye(10, dtype=np.uint8)[source.labels]

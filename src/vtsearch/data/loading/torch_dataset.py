@@ -123,14 +123,26 @@ class ImageDataset(Dataset[ImageBatch]):
         return ImageBatch(*(part[0] for part in self.__getitems__([row])))
 
     def __getitems__(self, rows: Sequence[int]) -> ImageBatch:
-        """The batch of the given rows, in their order."""
+        """The batch of the given rows, in their order.
+
+        A row plus a multiple of ``len(self)`` is the same image with other random choices, for epochs that repeat it.
+        """
         index = torch.as_tensor(rows, dtype=torch.int64)
-        return ImageBatch(self.preprocessing.normalize(self.pixels(index)), self.labels[index], index)
+        pixels, index = self.pixels(index), index % len(self)
+        return ImageBatch(self.preprocessing.normalize(pixels), self.labels[index], index)
 
     def pixels(self, rows: Tensor) -> Tensor:
         """uint8 (b, 3, image_size, image_size): the images of rows, int64 (b,), before they are normalized."""
-        resized, draws = self._reader.read(rows), self._epoch_draws()[rows]
+        resized, draws = self._reader.read(rows % len(self)), self._draws_of(rows)
         return self.augmentation.apply(resized, self.preprocessing, draws)
+
+    def _draws_of(self, rows: Tensor) -> Tensor:
+        """(b, DRAWS) random numbers of rows, repeats included."""
+        draws = self._epoch_draws()[rows % len(self)]
+        for at in (rows >= len(self)).nonzero().flatten().tolist():
+            random = np.random.Generator(np.random.PCG64([self.seed, int(self._epoch), int(rows[at])]))
+            draws[at] = torch.from_numpy(random.random(DRAWS))
+        return draws
 
     def _epoch_draws(self) -> Tensor:
         epoch = int(self._epoch)
