@@ -58,4 +58,5 @@ class DBDH(PairwiseFramework):
 
     def quantization_weight(self) -> float:
         """The weight of the balance."""
-        return self.options.balance
+        weight: float = self.options.balance
+        return weight

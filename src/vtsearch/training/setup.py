@@ -32,9 +32,8 @@ from vtsearch.training.image_cache import cache_training_images
 from vtsearch.training.image_identity import Identity, image_identity
 from vtsearch.training.metrics_log import MetricsLog
 from vtsearch.training.optimization import build_optimizer
-from vtsearch.training.sampler import HOLD_OUT_SEED, MODEL_SEED, EpochSampler, derived_seed
-from vtsearch.training.start import start
 from vtsearch.training.sampler import HOLD_OUT_SEED, MODEL_SEED, EpochSampler, derived_seed, rows_of_classes
+from vtsearch.training.start import start
 from vtsearch.training.trackers import Trackers
 from vtsearch.training.train_module import Classifier, TrainModule
 
