@@ -566,7 +566,9 @@ COMMANDS = [
         "iterations: expected the method itq beside it, got pca",
     ),
     Mistake(
-        "a head that has layers", f"fit pca {FIT} --head tokens --output new", "head: expected one of auto, cls, pooled"
+        "a head that has layers",
+        f"fit pca {FIT} --head tokens --output new",
+        r"head: expected one of auto, cls, cls\+patches, pooled",
     ),
     Mistake("a fitted model where one is", f"fit lsh {FIT} --output model", "output: model is a model; .*--overwrite"),
     Mistake("a fitted model where something is", f"fit lsh {FIT} --output pictures", "folder: .*pictures"),

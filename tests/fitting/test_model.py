@@ -37,7 +37,8 @@ def fitted(digits, tmp_path_factory):
 def tokens(encoder, images, positions, pool):
     """(n, width) float32 of the backbone alone."""
     model = encoder.model
-    return encoder.outputs(lambda batch: pool(model.backbone(batch)), model.width, images, positions)
+    width = model.head.outer.in_features
+    return encoder.outputs(lambda batch: pool(model.backbone(batch)), width, images, positions)
 
 
 def test_codes_are_the_signs_of_the_map_fitted_to_the_features(fitted, digits):
@@ -138,6 +139,17 @@ def test_equal_seeds_give_equal_models(digits, tmp_path):
     assert prints[0] == prints[1] != prints[2]
 
 
+def test_patch_tokens_stand_beside_the_class_token(digits):
+    torch.manual_seed(0)
+    model = build_model(ModelConfig(**SMALL, head="cls+patches")).eval()
+    encoder, positions = Encoder(model, precision="fp32"), digits.split.train[:40]
+    features = tokens(encoder, digits.source, positions, lambda all_: torch.cat([all_[:, 0], all_[:, 1:].mean(1)], 1))
+    fit_head(encoder, "itq", digits.source, positions, seed=2)
+    found = fit_affine("itq", features, 12, seed=2)
+    size = np.abs(found(features)).max()
+    np.testing.assert_allclose(encoder.features(digits.source, positions), found(features), atol=1e-3 * size)
+
+
 @pytest.mark.parametrize(("backbone", "head"), [("test_vit", "cls"), ("test_resnet", "pooled")])
 def test_the_head_sees_the_class_token_where_there_is_one(digits, tmp_path, backbone, head):
     config = ModelConfig(**SMALL | {"backbone": backbone})
@@ -148,7 +160,11 @@ def test_the_head_sees_the_class_token_where_there_is_one(digits, tmp_path, back
 @pytest.mark.parametrize(
     ("method", "changes", "message"),
     [
-        ("itq", {"head": "tokens"}, "head: expected cls, pooled or auto for a fitted head, got tokens"),
+        (
+            "itq",
+            {"head": "tokens"},
+            "head: expected one of auto, cls, cls\\+patches, pooled for a fitted head, got tokens",
+        ),
         ("itq", {"head_norm": "batch"}, "head_norm: expected none for a fitted head, got batch"),
         ("itq", {"bits": 65}, "bits: expected at most 64 for itq, the width of the features, got 65"),
         ("sdh", {}, "method: expected one of pca, itq, rotation, lsh, got 'sdh'"),
@@ -163,7 +179,7 @@ def test_what_cannot_be_fitted_writes_nothing(digits, tmp_path, method, changes,
 @pytest.mark.parametrize("fields", [{"head": "tokens"}, {"head": "cls", "head_norm": "batch"}])
 def test_another_head_cannot_be_fitted(digits, fields):
     encoder = Encoder(build_model(ModelConfig(**SMALL | fields, hidden=8)))
-    with pytest.raises(ValueError, match="head: expected 'cls' or 'pooled' without a norm, got "):
+    with pytest.raises(ValueError, match="head: expected 'cls', 'cls\\+patches' or 'pooled' without a norm, got "):
         fit_head(encoder, "lsh", digits.source)
 
 

@@ -13,8 +13,15 @@ from torch import nn
 from vtsearch.errors import VtsearchError
 from vtsearch.models import ModelConfig, build_model, load_model, save_model
 from vtsearch.models.alexnet import AlexNet
-from vtsearch.models.backbones import SHORT_NAMES, architecture, create_backbone, feature_width, is_known
-from vtsearch.models.heads import PooledHead, TokensHead, pooled
+from vtsearch.models.backbones import (
+    SHORT_NAMES,
+    architecture,
+    create_backbone,
+    feature_width,
+    is_known,
+    registers_of,
+)
+from vtsearch.models.heads import PooledHead, pooled
 from vtsearch.models.weights import load_backbone_weights
 from vtsearch.tensors.preprocessing import Preprocessing
 
@@ -47,7 +54,7 @@ def alexnet_state():
 @pytest.mark.parametrize("name", COUNTS)
 def test_short_names_are_the_published_networks(name):
     with torch.device("meta"):
-        model = build_model(ModelConfig(name, 64, pretrained=False))
+        model = build_model(ModelConfig(name, 64, head="published", pretrained=False))
     assert (count(model.backbone), count(model.head)) == COUNTS[name]
     assert model.preprocessing.image_size == 224
     assert model.config.head == ("tokens" if name.startswith("v") else "pooled")
@@ -68,7 +75,7 @@ def test_short_names_mean_the_published_weights():
 
 def test_the_published_transformers_have_their_layers():
     with torch.device("meta"):
-        model = build_model(ModelConfig("vts32", 64, pretrained=False, backbone_dropout=0.1))
+        model = build_model(ModelConfig("vts32", 64, head="published", pretrained=False, backbone_dropout=0.1))
     rates = [layer.p for layer in model.modules() if isinstance(layer, nn.Dropout) and layer.p]
     assert sorted(rates) == [0.1] * 25 + [0.5]  # after the positions, twice in each of 12 MLPs, in the head
     assert {block.attn.proj_drop.p for block in model.backbone.blocks} == {0.0}
@@ -196,11 +203,25 @@ def test_any_network_of_timm_gives_pooled_features(name):
         assert model(torch.randn(2, 3, side, side)).shape == (2, 12)
 
 
-def test_auto_is_the_head_that_suits():
-    assert isinstance(build("vit_tiny_patch16_224").head, TokensHead)
-    assert build("vit_tiny_patch16_224").config.head == "tokens"
-    assert build("vit_tiny_patch16_224").fingerprint() == build("vit_tiny_patch16_224", head="tokens").fingerprint()
-    assert build("resnet18").config.head == "pooled"
+@pytest.mark.parametrize(
+    ("head", "name", "expected"),
+    [
+        ("auto", "vit_tiny_patch16_224", "cls"),
+        ("auto", "xcit_nano_12_p16_224", "cls"),
+        ("auto", "vit_base_patch16_siglip_224", "pooled"),
+        ("auto", "resnet18", "pooled"),
+        ("published", "vit_tiny_patch16_224", "tokens"),
+        ("published", "resnet18", "pooled"),
+    ],
+)
+def test_some_heads_are_what_suits_the_backbone(head, name, expected):
+    with torch.device("meta"):
+        model = build_model(ModelConfig(name, 12, head=head, image_size=32, pretrained=False))
+    assert model.config.head == expected
+
+
+def test_a_model_is_the_same_by_either_name_of_its_head():
+    assert build("vit_tiny_patch16_224").fingerprint() == build("vit_tiny_patch16_224", head="cls").fingerprint()
 
 
 def test_pooled_is_the_mean_token():
@@ -210,8 +231,16 @@ def test_pooled_is_the_mean_token():
     assert torch.equal(pooled(tokens[:, 0]), tokens[:, 0])
 
 
+def test_registers_are_no_part_of_the_mean():
+    model = build("vit_small_patch14_reg4_dinov2", head="pooled", image_size=28)
+    tokens = torch.randn(2, 1 + 4 + 4, 384)
+    expected = torch.cat([tokens[:, :1], tokens[:, 5:]], dim=1).mean(1)
+    assert registers_of(model.backbone) == slice(1, 5)
+    torch.testing.assert_close(model.head.pool(tokens), expected)
+
+
 def test_a_patch_may_be_given_by_one_side():
-    model = build("xcit_nano_12_p16_224", image_size=32).eval()
+    model = build("xcit_nano_12_p16_224", head="tokens", image_size=32).eval()
     assert model.config.head == "tokens"
     assert model(torch.zeros(2, 3, 32, 32)).shape == (2, model.bits)
 

@@ -27,7 +27,7 @@ def build(seed=0, preprocessing=None, **fields):
 
 @pytest.fixture(scope="module")
 def model():
-    return build().eval()
+    return build(head="tokens").eval()
 
 
 def pictures(count=3):
@@ -100,7 +100,7 @@ def test_a_normed_head_trains_on_a_single_image():
 
 
 def test_the_published_start_has_its_bounds():
-    head = build(head_init="published", hidden=64).head
+    head = build(head="tokens", head_init="published", hidden=64).head
     assert head.inner.weight.abs().max().item() == pytest.approx(math.sqrt(6 / 64), rel=0.01)
     assert 0.5 < head.inner.bias.std() < 1.5
     assert head.outer.weight.abs().max() <= 1 / math.sqrt(64)
@@ -109,10 +109,10 @@ def test_the_published_start_has_its_bounds():
 def test_the_default_start_keeps_features_small_for_any_number_of_tokens():
     for size, tokens in ((32, 5), (112, 50)):
         torch.manual_seed(0)
-        head = build(image_size=size, hidden=1024).eval().head
+        head = build(head="tokens", image_size=size, hidden=1024).eval().head
         with torch.no_grad():
             assert 0.1 < head(torch.randn(64, tokens, 192)).std() < 1
-    published = build(image_size=112, hidden=1024, head_init="published").eval().head
+    published = build(head="tokens", image_size=112, hidden=1024, head_init="published").eval().head
     with torch.no_grad():
         assert published(torch.randn(64, 50, 192)).std() > 1.5
 
@@ -209,7 +209,7 @@ def test_a_backbone_without_class_token_has_no_head_of_it(head):
         ("dropout", float("nan"), "dropout: expected from 0 to below 1, got nan"),
         ("dropout", 1.0, "dropout: expected from 0 to below 1, got 1.0"),
         ("backbone_dropout", -0.1, "backbone_dropout: expected from 0 to below 1, got -0.1"),
-        ("head", "all", "head: expected one of auto, tokens, cls, cls+patches, dual, pooled, got 'all'"),
+        ("head", "all", "head: expected one of auto, published, tokens, cls, cls+patches, dual, pooled, got 'all'"),
         ("head_init", "zero", "head_init: expected one of fan_in, published, got 'zero'"),
         ("head_norm", "layer", "head_norm: expected one of none, batch, got 'layer'"),
         ("preprocessing", "imagenet", "preprocessing: expected one of backbone, published, got 'imagenet'"),
@@ -222,10 +222,10 @@ def test_config_values_out_of_range_are_named(field, value, message):
 
 
 def test_the_fingerprint_is_that_of_weights_and_preprocessing(model):
-    assert build().fingerprint() == model.fingerprint()
-    assert build(seed=1).fingerprint() != model.fingerprint()
+    assert build(head="tokens").fingerprint() == model.fingerprint()
+    assert build(head="tokens", seed=1).fingerprint() != model.fingerprint()
     assert build_model(model.config, Preprocessing(32, crop_pct=1.0)).fingerprint() != model.fingerprint()
-    changed = build()
+    changed = build(head="tokens")
     with torch.no_grad():
         changed.head.outer.bias[0] += 1e-3
     assert changed.fingerprint() != model.fingerprint()

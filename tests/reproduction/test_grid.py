@@ -113,5 +113,5 @@ def test_a_change_that_no_recipe_has_is_refused(name):
 
 
 def test_an_unknown_preset_is_refused():
-    with pytest.raises(ValueError, match="preset: expected one of modern, paper, got 'best'"):
+    with pytest.raises(ValueError, match="preset: expected one of modern, paper, transhash, got 'best'"):
         cell_config(CELL, Recipe("best"))

@@ -36,7 +36,7 @@ DESCRIPTION = """Fit a model that turns images into binary codes, in seconds and
 A frozen backbone gives the features of the training images of a protocol; the head becomes an affine map that a method
 finds from them. The model is like a trained one: encode, search, serve and evaluate take it."""
 
-Head = Literal["auto", "cls", "pooled"]
+Head = Literal["auto", "cls", "cls+patches", "pooled"]
 
 IMAGES = ("protocol", "data", "strip_prefix")
 """Arguments of images that are those of ``vtsearch train``."""
@@ -61,8 +61,8 @@ def parser(weights: str | None = None) -> CommandParser:
         "--head",
         type=Head,
         default="auto",
-        help="features to fit to: the class token; the pooled features of a CNN, or the mean token; auto is the class "
-        "token where there is one",
+        help="features to fit to: the class token, alone or beside the mean of the patch tokens; the pooled features "
+        "of a CNN, or the mean token; auto is the class token where there is one, else pooled",
     )
     command.add_argument("--iterations", type=int, help="of itq; by default 50")
     command.add_argument("--seed", type=int, default=0, help="of the split, and of random directions and rotations")

@@ -14,11 +14,9 @@ from vtsearch.encoding.evaluation import Sides, evaluate_codes
 from vtsearch.encoding.progress import counting
 from vtsearch.fitting.affine import ITERATIONS, check_options, fit_affine
 from vtsearch.models import ModelConfig, build_model, save_model
-from vtsearch.models.backbones import has_class_token
 from vtsearch.models.fitted import Fitted
 from vtsearch.models.folder import check_replaceable
-from vtsearch.models.hash_model import outline
-from vtsearch.models.heads import ClassTokenHead, PooledHead
+from vtsearch.models.heads import ClassTokenAndPatchesHead, ClassTokenHead, PooledHead
 from vtsearch.tensors.devices import usable_device
 
 if TYPE_CHECKING:
@@ -33,6 +31,11 @@ if TYPE_CHECKING:
     from vtsearch.evaluation import Evaluation
     from vtsearch.fitting.affine import Method
     from vtsearch.models import HashModel
+
+
+HEADS = ("auto", "cls", "cls+patches", "pooled")
+"""Heads of one linear layer, which can be fitted."""
+LinearHead = ClassTokenHead | ClassTokenAndPatchesHead | PooledHead
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def fit(
         method: "pca", "itq", "rotation" or "lsh", as of ``vtsearch.fitting.fit_affine``.
         data: from ``open_dataset`` and its like.
         folder: of the new model.
-        model: backbone, bits and head: "cls", "pooled" or "auto": cls where the backbone has a class token.
+        model: backbone, bits and head: one of ``HEADS``.
         seed: of random directions, rotations and weights.
         iterations: of "itq", 50 by default.
         evaluate: encode the protocol's query and database too, and score their codes.
@@ -118,7 +121,7 @@ def fit_head(
     """Replace weight and bias of a model's linear head by those fitted to the features of images.
 
     Args:
-        encoder: of a model with the head "cls" or "pooled" and no norm.
+        encoder: of a model with the head "cls", "cls+patches" or "pooled" and no norm.
         method: as of ``vtsearch.fitting.fit_affine``, like ``seed`` and ``iterations``.
         images: as of ``Encoder.encode``, like ``positions`` and ``progress``.
         positions: which of them.
@@ -133,13 +136,14 @@ def fit_head(
         ValueError: another head; otherwise as ``fit_affine``.
     """
     model, head = encoder.model, _linear_head(encoder.model)
-    check_options(method, model.width, model.bits, seed=seed, iterations=iterations)
+    width = head.outer.in_features
+    check_options(method, width, model.bits, seed=seed, iterations=iterations)
 
     def pooled(batch: Tensor) -> Tensor:
         return head.pool(model.backbone_outputs(batch))
 
     began = time.monotonic()
-    features = encoder.outputs(pooled, model.width, images, positions, progress=progress)
+    features = encoder.outputs(pooled, width, images, positions, progress=progress)
     encoded = time.monotonic()
     found = fit_affine(method, features, model.bits, seed=seed, iterations=iterations)
     with torch.no_grad():
@@ -150,11 +154,11 @@ def fit_head(
     return encoded - began, time.monotonic() - encoded
 
 
-def _linear_head(model: HashModel) -> ClassTokenHead | PooledHead:
+def _linear_head(model: HashModel) -> LinearHead:
     head = model.head
-    if isinstance(head, ClassTokenHead | PooledHead):
+    if isinstance(head, LinearHead):
         return head
-    raise ValueError(f"head: expected 'cls' or 'pooled' without a norm, got {model.config.head!r}")
+    raise ValueError(f"head: expected 'cls', 'cls+patches' or 'pooled' without a norm, got {model.config.head!r}")
 
 
 def _fittable(config: ModelConfig) -> ModelConfig:
@@ -165,12 +169,9 @@ def _fittable(config: ModelConfig) -> ModelConfig:
     """
     if config.head_norm != "none":
         raise ValueError(f"head_norm: expected none for a fitted head, got {config.head_norm}")
-    if config.head == "tokens":
-        raise ValueError("head: expected cls, pooled or auto for a fitted head, got tokens")
-    if config.head != "auto":
-        return config
-    backbone = outline(replace(config, head="pooled"))["backbone"]
-    return replace(config, head="cls" if has_class_token(backbone) else "pooled")
+    if config.head not in HEADS:
+        raise ValueError(f"head: expected one of {', '.join(HEADS)} for a fitted head, got {config.head}")
+    return config
 
 
 def _check_folder(folder: Path, *, overwrite: bool) -> None:

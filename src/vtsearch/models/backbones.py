@@ -101,6 +101,16 @@ def has_class_token(backbone: Any) -> bool:
     return gives_tokens(backbone) and getattr(backbone, "cls_token", None) is not None
 
 
+def registers_of(backbone: Any) -> slice:
+    """Where its registers stand among its tokens: after the class token, before the patches; nowhere in most.
+
+    Source: Darcet et al., Vision Transformers Need Registers, ICLR 2024, https://arxiv.org/abs/2309.16588.
+    """
+    if not gives_tokens(backbone):
+        return slice(0, 0)
+    return slice(int(has_class_token(backbone)), int(backbone.num_prefix_tokens))
+
+
 def suit_attention(backbone: nn.Module, device: torch.device) -> None:
     """Compute attention in one fused step, but on a CPU in separate ones.
 

@@ -25,6 +25,7 @@ from vtsearch.models.backbones import (
     has_class_token,
     input_side,
     published_preprocessing,
+    registers_of,
     suit_attention,
 )
 from vtsearch.models.dual_head import DualHead
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from vtsearch.tensors.preprocessing import Preprocessing
 
 
-HeadName = Literal["auto", "tokens", "cls", "cls+patches", "dual", "pooled"]
+HeadName = Literal["auto", "published", "tokens", "cls", "cls+patches", "dual", "pooled"]
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,9 @@ class ModelConfig:
     head: HeadName = "auto"
     """"tokens" sees all tokens, at one image size; "cls" the class token alone; "cls+patches" the class token and
     the mean of the patch tokens; "dual" the class token for half of the bits and groups of patches for the others, a
-    reconstruction of TransHash's head; "pooled" the pooled features of a CNN, or the mean of all tokens; "auto" is
-    tokens for a Vision Transformer and pooled for anything else."""
+    reconstruction of TransHash's head; "pooled" the pooled features of a CNN, or the mean of all tokens but registers;
+    "auto" is cls where there is a class token, else pooled; "published" is tokens for a Vision Transformer and pooled
+    for anything else."""
     image_size: int | None = None
     """Side of the input in pixels; None is the backbone's own."""
     weights: str | None = None
@@ -125,7 +127,7 @@ class HashModel(nn.Module):
     """Backbone and hash head: images to features, the signs of which are the code. See ``build_model``.
 
     Attributes:
-        config: what it was made from; its head is never "auto".
+        config: what it was made from; its head is never "auto" or "published".
         preprocessing: what its images must go through.
         backbone: to all tokens, or to pooled features.
         head: from there to features.
@@ -261,10 +263,13 @@ def _create_backbone(config: ModelConfig, *, pretrained: bool) -> nn.Module:
 
 
 def _resolved(config: ModelConfig, backbone: nn.Module) -> tuple[int, ModelConfig]:
-    """The image size, and the configuration with it and with a head that is not "auto"."""
+    """The image size, and the configuration with it and with the head that "auto" or "published" stands for."""
     size = input_side(backbone, config.image_size)
-    head = ("tokens" if gives_tokens(backbone) else "pooled") if config.head == "auto" else config.head
-    return size, replace(config, image_size=size, head=head)
+    suitable: dict[HeadName, HeadName] = {
+        "auto": "cls" if has_class_token(backbone) else "pooled",
+        "published": "tokens" if gives_tokens(backbone) else "pooled",
+    }
+    return size, replace(config, image_size=size, head=suitable.get(config.head, config.head))
 
 
 def config_fields(config: ModelConfig) -> dict[str, Any]:
@@ -286,7 +291,7 @@ def _normed_head(config: ModelConfig, backbone: Any) -> nn.Module:
 def _build_head(config: ModelConfig, backbone: Any) -> Head:
     width = feature_width(backbone)
     if config.head == "pooled":
-        return PooledHead(width, config.bits)
+        return PooledHead(width, config.bits, registers_of(backbone))
     if not gives_tokens(backbone):
         raise ValueError(f"head: {config.backbone} is no Vision Transformer; expected 'pooled', got {config.head!r}")
     patches, prefix = int(backbone.patch_embed.num_patches), int(backbone.num_prefix_tokens)

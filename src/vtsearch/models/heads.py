@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 HeadInit = Literal["fan_in", "published"]
+NOWHERE = slice(0, 0)
 
 
 class TokensHead(nn.Module):
@@ -93,15 +94,17 @@ class ClassTokenAndPatchesHead(nn.Module):
 
 
 class PooledHead(nn.Module):
-    """Pooled features, or the mean of all tokens, through one linear layer.
+    """Pooled features, or the mean of all tokens but registers, through one linear layer.
 
     Args:
         width: of the pooled features.
         bits: length of the features.
+        registers: where they stand among the tokens; in most backbones nowhere.
     """
 
-    def __init__(self, width: int, bits: int) -> None:
+    def __init__(self, width: int, bits: int, registers: slice = NOWHERE) -> None:
         super().__init__()
+        self._registers = registers
         self.outer = nn.Linear(width, bits)
 
     def forward(self, outputs: Tensor) -> Tensor:
@@ -111,7 +114,7 @@ class PooledHead(nn.Module):
 
     def pool(self, outputs: Tensor) -> Tensor:
         """What the linear layer sees: (b, width) or (b, tokens, width) -> (b, width)."""
-        return pooled(outputs)
+        return pooled(outputs, self._registers)
 
 
 Head = TokensHead | ClassTokenHead | ClassTokenAndPatchesHead | DualHead | PooledHead
@@ -122,9 +125,13 @@ def output_layers(head: Head) -> tuple[nn.Linear, ...]:
     return (head.outer, head.outer_local) if isinstance(head, DualHead) else (head.outer,)
 
 
-def pooled(outputs: Tensor) -> Tensor:
-    """One vector per image, (b, width), of tokens (b, tokens, width) or of pooled features."""
-    return outputs.mean(dim=1) if outputs.ndim == 3 else outputs
+def pooled(outputs: Tensor, registers: slice = NOWHERE) -> Tensor:
+    """One vector per image, (b, width): the mean of tokens (b, tokens, width) but registers, or pooled features."""
+    if outputs.ndim < 3:
+        return outputs
+    if registers.start == registers.stop:
+        return outputs.mean(dim=1)
+    return torch.cat([outputs[:, : registers.start], outputs[:, registers.stop :]], dim=1).mean(dim=1)
 
 
 class FeatureNorm(nn.BatchNorm1d):

@@ -15,8 +15,8 @@ from vtsearch.training.presets import preset
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-HEADS = {"all": "auto", "cls": "cls"}
-"""Input of the head -> its name; "auto" is all tokens of a Vision Transformer, the pooled features of others."""
+HEADS = {"all": "published", "cls": "cls"}
+"""Input of the head -> its name; "published" is all tokens of a Vision Transformer, the pooled features of others."""
 
 OF_A_CELL = frozenset({"protocol", "backbone", "head", "framework", "bits", "seed"})
 """Keys set by the cell; a recipe may not change them."""

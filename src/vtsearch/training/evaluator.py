@@ -11,6 +11,7 @@ from accelerate.utils import gather_object
 from vtsearch.codes import pack, prefix
 from vtsearch.encoding.encoder import Encoder
 from vtsearch.encoding.evaluation import Sides, evaluate_at, evaluate_codes
+from vtsearch.models.backbones import registers_of
 from vtsearch.models.heads import pooled
 from vtsearch.training.baselines import class_codes, coin_flips, random_projection
 from vtsearch.training.coordination import by_main
@@ -99,7 +100,8 @@ class ModelEvaluator:
         """Scores of the baselines on the protocol.
 
         "untrained model" is the model as it is; "pooled features" are the signs of a random projection of its
-        backbone's mean tokens (of a CNN, its pooled features): what the backbone knows without any training of ours;
+        backbone's mean tokens but registers (of a CNN, its pooled features): what the backbone knows without any
+        training of ours;
         "linear classifier" is a bit for each class that one takes them for, where images have one class each;
         "random codes" are coin flips.
         """
@@ -119,11 +121,11 @@ class ModelEvaluator:
 
     def _features_and_tokens(self, positions: NDArray[np.int64], label: str) -> NDArray[np.float32]:
         """(n, bits + width) features and mean tokens of the images at n positions, in one pass."""
-        model = self._model
+        model, registers = self._model, registers_of(self._model.backbone)
 
         def both(images: Tensor) -> Tensor:
             outputs = model.backbone_outputs(images)  # (b, tokens, width) or (b, width)
-            return torch.cat([model.head(outputs), pooled(outputs)], dim=1)  # (b, bits + width)
+            return torch.cat([model.head(outputs), pooled(outputs, registers)], dim=1)  # (b, bits + width)
 
         share = self._share(positions)
         with self._progress.counting(f"encoding {label}", len(share)) as count:

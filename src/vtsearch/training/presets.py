@@ -95,6 +95,7 @@ def paper(framework: str, protocol: str) -> TrainConfig:
         model=ModelConfig(
             backbone="vit_base_patch16_224.orig_in21k",
             bits=64,
+            head="published",
             head_init="published",  # drawn by fan-out, so that tanh starts saturated
             backbone_dropout=0.1,
             preprocessing="published",  # ImageNet's, although these weights were trained with mean = deviation = 0.5
