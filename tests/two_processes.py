@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 import torch
+from framework_calls import loss_of
 from torch import distributed
 
 from vtsearch.frameworks import FRAMEWORKS, framework_class
@@ -39,6 +40,7 @@ def cases():
     for name in sorted(set(PAIRWISE) - {"hashnet"}):
         options = framework_class(name).Options
         made |= {f"{name} {weights}": (name, options(weights=weights), UNEVEN) for weights in ("balanced", "similar")}
+    made["bihalf uneven"] = ("bihalf", framework_class("bihalf").Options(), UNEVEN)
     made["dtsh uneven"] = ("dtsh", framework_class("dtsh").Options(), UNEVEN)
     made["hyp2 uneven"] = ("hyp2", framework_class("hyp2").Options(), UNEVEN)
     made["adsh uneven"] = ("adsh", framework_class("adsh").Options(), UNEVEN)
@@ -58,7 +60,7 @@ def steps(framework, part):
         positions = torch.randperm(IMAGES, generator=random)[:ROWS]
         mine = features[part].requires_grad_()
         framework.zero_grad()
-        loss = framework(mine, labels[part], positions[part])
+        loss = loss_of(framework, mine, labels[part], positions[part])
         loss.backward()
         results.append((loss.detach(), mine.grad, [parameter.grad.clone() for parameter in framework.parameters()]))
     return results

@@ -10,6 +10,7 @@ import itertools
 
 import pytest
 import torch
+from framework_calls import loss_of
 
 from vtsearch.frameworks import FRAMEWORKS, framework_class
 
@@ -47,7 +48,7 @@ def test_a_run_that_stopped_amid_an_epoch_goes_on_to_the_same_numbers(name, form
     whole.start_epoch(20)
     before, after = list(batches(3, kind, seed=1)), list(batches(3, kind, seed=2))
     for batch in before:
-        whole(*batch)
+        loss_of(whole, *batch)
     saved = io.BytesIO()
     torch.save(whole.state_dict(), saved)
     expected = [losses_and_gradient(whole, *batch) for batch in after]
@@ -62,7 +63,7 @@ def test_a_run_that_stopped_amid_an_epoch_goes_on_to_the_same_numbers(name, form
 
 def losses_and_gradient(framework, features, labels, positions):
     features = features.clone().requires_grad_()
-    loss = framework(features, labels, positions)
+    loss = loss_of(framework, features, labels, positions)
     loss.backward()
     return loss.detach(), features.grad
 
@@ -85,7 +86,7 @@ def test_loss_and_gradient_are_finite_at_extremes(name, size, alike):
 def test_the_last_batch_may_be_a_single_image(name, form):
     framework = build(name, form)
     for features, labels, positions in batches(2):
-        framework(features, labels, positions)
+        loss_of(framework, features, labels, positions)
         loss, gradient = losses_and_gradient(framework, features[:1], labels[:1], positions[:1])
         assert loss.isfinite()
         assert gradient.isfinite().all()

@@ -5,13 +5,14 @@ import sys
 
 import pytest
 import torch
+from framework_calls import loss_of
 
 from vtsearch.frameworks import FRAMEWORKS, framework_class
 from vtsearch.frameworks.csq import CSQOptions
 
 NAMES = sorted(FRAMEWORKS)
 # Their gradient goes past a sign, and is not the derivative of the loss: their own tests say what it is.
-STRAIGHT_THROUGH = ["greedyhash"]
+STRAIGHT_THROUGH = ["bihalf", "greedyhash"]
 
 
 @pytest.fixture(params=NAMES)
@@ -61,29 +62,29 @@ def test_sizes_below_one_are_refused(name):
 def test_class_numbers_and_columns_give_the_same_loss(framework):
     features, labels, positions = batch()
     before = {name: tensor.clone() for name, tensor in framework.state_dict().items()}
-    by_number = framework(features, labels, positions)
+    by_number = loss_of(framework, features, labels, positions)
     framework.load_state_dict(before)
     columns = torch.nn.functional.one_hot(labels, 3).to(torch.uint8)
-    assert torch.equal(framework(features, columns, positions), by_number)
+    assert torch.equal(loss_of(framework, features, columns, positions), by_number)
 
 
 def test_wrong_shapes_are_named(framework):
     features, labels, positions = batch()
     with pytest.raises(ValueError, match=r"features: expected shape \(b, 8\), got \(6, 7\)"):
-        framework(features[:, :7], labels, positions)
+        loss_of(framework, features[:, :7], labels, positions)
     with pytest.raises(ValueError, match=r"positions: expected shape \(6,\), got \(5,\)"):
-        framework(features, labels, positions[:5])
+        loss_of(framework, features, labels, positions[:5])
     with pytest.raises(ValueError, match=r"labels: expected shape \(6,\) or \(6, 3\), got \(6, 4\)"):
-        framework(features, torch.zeros(6, 4), positions)
+        loss_of(framework, features, torch.zeros(6, 4), positions)
     with pytest.raises(ValueError, match="labels: expected 0 to 2, got 0 to 3"):
-        framework(features, torch.tensor([0, 1, 2, 3, 0, 1]), positions)
+        loss_of(framework, features, torch.tensor([0, 1, 2, 3, 0, 1]), positions)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in STRAIGHT_THROUGH])
 def test_the_gradient_is_that_of_finite_differences(name):
     framework = framework_class(name)(8, 3, 12).double()
     features, labels, positions = batch()
-    framework(*batch(rows=12, seed=1))
+    loss_of(framework, *batch(rows=12, seed=1))
     if getattr(framework, "bank", None) is not None:
         # The bank holds the batch itself, as a constant: difference against a bank filled with other images only.
         framework.bank.update = lambda *_: None
@@ -92,27 +93,27 @@ def test_the_gradient_is_that_of_finite_differences(name):
     def loss(values):
         copies = {name: tensor.clone() for name, tensor in state.items()}
         framework.load_state_dict(copies, assign=True)  # centers that move with each batch are constants of it
-        return framework(values, labels, positions)
+        return loss_of(framework, values, labels, positions)
 
     assert torch.autograd.gradcheck(loss, features.double().requires_grad_(), atol=1e-7)
 
 
 def test_a_saved_state_continues_to_the_same_number(framework):
     framework.start_epoch(45)
-    framework(*batch(seed=1))
+    loss_of(framework, *batch(seed=1))
     other = type(framework)(8, 3, 12, seed=99)
     other.load_state_dict(framework.state_dict())
-    assert torch.equal(framework(*batch(seed=2)), other(*batch(seed=2)))
+    assert torch.equal(loss_of(framework, *batch(seed=2)), loss_of(other, *batch(seed=2)))
 
 
 def test_half_precision_features_are_computed_in_float32(framework):
     features, labels, positions = batch()
     rounded = features.bfloat16().float()
     state = {name: tensor.clone() for name, tensor in framework.state_dict().items()}
-    expected = framework(rounded, labels, positions)
+    expected = loss_of(framework, rounded, labels, positions)
     framework.load_state_dict(state)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        actual = framework(features.bfloat16(), labels, positions)
+        actual = loss_of(framework, features.bfloat16(), labels, positions)
     assert actual.dtype == torch.float32
     assert torch.equal(actual, expected)
 
@@ -120,7 +121,7 @@ def test_half_precision_features_are_computed_in_float32(framework):
 def test_items_without_labels_leave_the_loss_finite(framework):
     features, _, positions = batch()
     features.requires_grad_()
-    loss = framework(features, torch.zeros(6, 3), positions)
+    loss = loss_of(framework, features, torch.zeros(6, 3), positions)
     loss.backward()
     assert loss.isfinite()
     assert features.grad.isfinite().all()
@@ -133,7 +134,7 @@ def test_training_lowers_the_loss(framework):
     losses = []
     for _ in range(50):
         optimizer.zero_grad()
-        losses.append(framework(features, labels, positions))
+        losses.append(loss_of(framework, features, labels, positions))
         losses[-1].backward()
         optimizer.step()
     assert losses[-1] < 0.7 * losses[0]

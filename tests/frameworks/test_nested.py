@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from center_distances import minimum_distance
+from framework_calls import loss_of
 
 from vtsearch.frameworks import FRAMEWORKS, framework_class
 from vtsearch.frameworks.centers import nested_centers
@@ -27,9 +28,9 @@ def batch(seed=0):
 @pytest.mark.parametrize("name", TRAINED)
 def test_the_loss_is_the_mean_over_the_lengths(name):
     nested, (features, labels, positions) = build(name), batch()
-    parts = [part(features[:, : part.bits], labels, positions).item() for part in build(name).parts]
+    parts = [loss_of(part, features[:, : part.bits], labels, positions).item() for part in build(name).parts]
     assert [part.bits for part in nested.parts] == list(LENGTHS)
-    assert nested(features, labels, positions).item() == pytest.approx(np.mean(parts), rel=1e-12)
+    assert loss_of(nested, features, labels, positions).item() == pytest.approx(np.mean(parts), rel=1e-12)
 
 
 def test_the_longest_teaches_how_similar_images_are():

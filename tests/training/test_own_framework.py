@@ -43,6 +43,17 @@ def test_the_trial_leaves_the_framework_as_it_is():
     assert not framework.seen.any()
 
 
+class Comparing(Framework):
+    compares_inputs = True
+
+    def loss(self, features, labels, positions, inputs):
+        return features.mean() * inputs.mean()
+
+
+def test_a_framework_that_compares_the_backbones_features_is_tried_with_some():
+    try_loss(Comparing(8, 3, 5), LABELS, CPU)
+
+
 @pytest.fixture
 def run(tmp_path, tiny_config):
     """A folder that a run with the framework of the page has claimed, and its configuration."""

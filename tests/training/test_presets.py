@@ -8,9 +8,12 @@ from vtsearch.data import PROTOCOLS
 from vtsearch.frameworks import FRAMEWORKS, framework_class
 from vtsearch.training.presets import PRESETS, preset
 
+UNSUPERVISED = [name for name in FRAMEWORKS if not framework_class(name).is_supervised]
+WITH_LABELS = [name for name in FRAMEWORKS if name not in UNSUPERVISED]
+
 
 @pytest.mark.parametrize("name", ["modern", "paper"])
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", WITH_LABELS)
 def test_a_preset_is_complete_for_every_framework(name, framework):
     config = preset(name, framework, "digits")
     assert config.framework == framework
@@ -26,7 +29,7 @@ def test_paper_repeats_what_the_published_code_does():
     assert config.model.backbone_dropout == 0.1
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", WITH_LABELS)
 def test_paper_takes_the_options_of_the_published_code(framework):
     published = framework_class(framework).Options.published()
     assert preset("paper", framework, "mscoco@5000").options == published
@@ -95,7 +98,23 @@ def test_paper_is_the_publication_that_brought_a_framework_to_transformers():
     assert config.epochs == 60 * config.options.epochs_per_sample
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", UNSUPERVISED)
+def test_modern_uses_no_labels_with_an_unsupervised_framework(framework):
+    config = preset("modern", framework, "digits")
+    assert isinstance(config.options, framework_class(framework).Options)
+    assert (config.validation, config.evaluate_every) == (0.0, 0)  # a chosen epoch is chosen by labels
+    assert config.optimizer.lr < 1e-4 < config.optimizer.lr * config.optimizer.head_factor
+
+
+@pytest.mark.parametrize("framework", UNSUPERVISED)
+def test_paper_is_refused_where_no_publication_has_transformers(framework):
+    with pytest.raises(
+        ValueError, match=f"preset: expected 'modern' with {framework}: 'paper' repeats code for Vision"
+    ):
+        preset("paper", framework, "digits")
+
+
+@pytest.mark.parametrize("framework", WITH_LABELS)
 def test_modern_chooses_the_epoch_on_held_out_images(framework):
     config = preset("modern", framework, "digits")
     learns_codes = framework == "adsh"  # of all images that it trains on

@@ -10,6 +10,7 @@ from torch import nn
 
 from vtsearch.frameworks import framework_class
 from vtsearch.frameworks.nested import Nested
+from vtsearch.models import ModelConfig, build_model
 from vtsearch.training.train_module import Classifier, TrainModule
 
 
@@ -35,6 +36,21 @@ class Doubled(nn.Module):
         return 2 * images.mean(dim=(1, 2, 3))[:, None].expand(-1, 2)
 
 
+@pytest.mark.parametrize(
+    ("head", "norm", "seen"),
+    [("cls", "none", "class token"), ("cls", "batch", "class token"), ("tokens", "none", "mean")],
+)
+def test_an_unsupervised_framework_gets_what_the_linear_layer_sees(head, norm, seen):
+    torch.manual_seed(0)
+    config = ModelConfig("test_vit", 8, head, 32, pretrained=False, hidden=8, dropout=0.0, head_norm=norm)
+    module = TrainModule(build_model(config).eval(), framework_class("bihalf")(8, 3, 6))
+    images, labels, positions = torch.rand(6, 3, 32, 32), torch.arange(6) % 3, torch.arange(6)
+    tokens = module.model.backbone_outputs(images)
+    inputs = tokens[:, 0] if seen == "class token" else tokens.mean(dim=1)
+    expected = module.framework(module.model.head(tokens), labels, positions, inputs)
+    torch.testing.assert_close(module(images, labels, positions), expected)
+
+
 def test_mixed_images_have_the_losses_of_both_labels():
     framework = framework_class("csq")(2, 3, 4).double()
     images = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -52,7 +68,7 @@ def test_mixed_images_have_the_losses_of_both_labels():
     assert module.eval()(images, labels, positions).item() == pytest.approx(plain, rel=1e-12)
 
 
-@pytest.mark.parametrize("name", ["dsh", "hashnet", "idhn", "dch", "dtsh", "adsh"])
+@pytest.mark.parametrize("name", ["dsh", "hashnet", "idhn", "dch", "dtsh", "adsh", "bihalf"])
 def test_frameworks_that_compare_images_mix_none(name):
     framework = framework_class(name)(8, 3, 4)
     TrainModule(Doubled(), framework)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FRAMEWORKS: Mapping[str, str] = {
     "adsh": "ADSH",
+    "bihalf": "BiHalf",
     "csq": "CSQ",
     "dbdh": "DBDH",
     "dch": "DCH",

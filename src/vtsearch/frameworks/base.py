@@ -49,6 +49,11 @@ class Framework(nn.Module, ABC):
     """The images to train on: the split's training images, or the whole database, in its order."""
     learns_codes: ClassVar[bool] = False
     """Whether it learns a code of each image from the image's features, which every epoch then has to bring."""
+    is_supervised: ClassVar[bool] = True
+    """Whether the loss depends on labels."""
+    compares_inputs: ClassVar[bool] = False
+    """Whether ``loss`` takes one more argument, ``inputs``, the features of the backbone that the codes are made of:
+    float (b, width), without gradient."""
 
     def __init__(self, bits: int, classes: int, train_size: int, options: Any = None, seed: int = 0) -> None:
         super().__init__()
@@ -64,16 +69,18 @@ class Framework(nn.Module, ABC):
         self.options = options
         self.seed = seed
 
-    def forward(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
+    def forward(self, features: Tensor, labels: Tensor, positions: Tensor, inputs: Tensor | None = None) -> Tensor:
         """The loss of a batch.
 
         Args:
             features: (b, bits), before any activation.
             labels: int64 (b,) class numbers, or 0/1 (b, classes) of any dtype.
             positions: int64 (b,), rows in the training set.
+            inputs: (b, width), the backbone's features; only if the class compares them, which then needs them.
 
         Raises:
-            ValueError: shapes that do not fit, or (on the CPU) a class number outside 0 to ``classes - 1``.
+            ValueError: shapes that do not fit, inputs that are missing, or (on the CPU) a class number outside 0 to
+                ``classes - 1``.
             TypeError: ``loss`` returns something else than a scalar tensor.
         """
         if features.ndim != 2 or features.shape[1] != self.bits:
@@ -82,7 +89,8 @@ class Framework(nn.Module, ABC):
             raise ValueError(f"positions: expected shape ({len(features)},), got {tuple(positions.shape)}")
         with torch.autocast(features.device.type, enabled=False):
             features = features if features.dtype == torch.float64 else features.float()
-            loss: Any = self.loss(features, self._columns(labels, features), positions)
+            more = {"inputs": self._inputs(inputs, features)} if self.kind.compares_inputs else {}
+            loss: Any = self.loss(features, self._columns(labels, features), positions, **more)
         if not isinstance(loss, torch.Tensor) or loss.ndim:
             got = f"shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
             raise TypeError(f"{type(self).__name__}.loss: expected a scalar tensor, got {got}")
@@ -130,6 +138,13 @@ class Framework(nn.Module, ABC):
         Only if the framework trains on the database; they replace the model's codes of the database.
         """
         return None
+
+    def _inputs(self, inputs: Tensor | None, like: Tensor) -> Tensor:
+        """The backbone's features (b, width) without gradient, for the b rows of `like` and of its dtype."""
+        if inputs is None or inputs.ndim != 2 or len(inputs) != len(like):
+            got = None if inputs is None else tuple(inputs.shape)
+            raise ValueError(f"inputs: expected shape ({len(like)}, width), got {got}")
+        return inputs.detach().to(like.dtype)
 
     def _columns(self, labels: Tensor, like: Tensor) -> Tensor:
         """Labels as 0/1 columns (b, classes), for the b rows of `like` and of its dtype."""

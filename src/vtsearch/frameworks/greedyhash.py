@@ -87,6 +87,10 @@ class GreedyHash(Framework):
 
 def straight_through_sign(features: Tensor) -> Tensor:
     """+1 for features above 0, else -1; the gradient is that of the identity. Any shape."""
-    signs = torch.where(features > 0, 1.0, -1.0).to(features.dtype)
-    # The difference is exactly 0, so the value is exactly the sign, even for large features.
-    return signs + (features - features.detach())
+    return straight_through(torch.where(features > 0, 1.0, -1.0).to(features.dtype), features)
+
+
+def straight_through(codes: Tensor, features: Tensor) -> Tensor:
+    """The values of codes without gradient, and the gradient of features. Any shape."""
+    # The difference is exactly 0, so the value is exactly the code, even for large features.
+    return codes + (features - features.detach())

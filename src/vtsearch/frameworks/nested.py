@@ -84,9 +84,9 @@ class Nested(Framework):
         """Whether the loss of every length is."""
         return all(part.is_pointwise for part in self._parts)
 
-    def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
-        """The mean over lengths, and what the longest teaches."""
-        losses = [part.loss(features[:, : part.bits], labels, positions) for part in self._parts]
+    def loss(self, features: Tensor, labels: Tensor, positions: Tensor, **more: Tensor) -> Tensor:
+        """The mean over lengths, and what the longest teaches; ``more`` is what the framework's own loss takes."""
+        losses = [part.loss(features[:, : part.bits], labels, positions, **more) for part in self._parts]
         mean = sum(losses[1:], start=losses[0]) / len(losses)
         teaching: float = self.options.teaching
         return mean + teaching * self._difference(features) if teaching else mean

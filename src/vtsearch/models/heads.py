@@ -134,6 +134,12 @@ def pooled(outputs: Tensor, registers: slice = NOWHERE) -> Tensor:
     return torch.cat([outputs[:, : registers.start], outputs[:, registers.stop :]], dim=1).mean(dim=1)
 
 
+def head_inputs(head: nn.Module, outputs: Tensor) -> Tensor:
+    """One vector per image, (b, width): what the linear layer of a head "cls" or "pooled" sees; else the mean token."""
+    first = head[0] if isinstance(head, nn.Sequential) else head  # before the norm
+    return first.pool(outputs) if isinstance(first, ClassTokenHead | PooledHead) else pooled(outputs)
+
+
 class FeatureNorm(nn.BatchNorm1d):
     """Each feature with mean and deviation learned, from those of the batch; when encoding, from the running ones.
 

@@ -49,6 +49,8 @@ def modern(framework: str, protocol: str) -> TrainConfig:  # noqa: ARG001 (the t
     Held-out training images select the best epoch, unless the framework trains on the whole database.
     """
     kind = framework_class(framework)
+    if not kind.is_supervised:
+        return _without_labels(framework)
     options, model = kind.Options(), ModelConfig(backbone=SMALL_BACKBONE, bits=64)
     if framework in COLLAPSING:
         # 600 photographs with several labels, IDHN: mAP 0.634, and 0.377 without the norm
@@ -72,6 +74,19 @@ def modern(framework: str, protocol: str) -> TrainConfig:  # noqa: ARG001 (the t
     )
 
 
+def _without_labels(framework: str) -> TrainConfig:
+    """`modern` for an unsupervised framework: the head learns fast, the backbone little, no labels choose an epoch."""
+    return TrainConfig(
+        framework=framework,
+        options=framework_class(framework).Options(),
+        model=ModelConfig(backbone=SMALL_BACKBONE, bits=64, head="cls", head_norm="batch"),
+        augment="flip+crop",
+        optimizer=OptimizerConfig(name="adamw", lr=1e-5, head_factor=100, layer_decay=0.75),
+        schedule=ScheduleConfig(name="one_cycle", warmup=0.2),
+        epochs=10,
+    )
+
+
 def paper(framework: str, protocol: str) -> TrainConfig:
     """The configuration of the authors' code, each of its flaws a field here.
 
@@ -79,13 +94,19 @@ def paper(framework: str, protocol: str) -> TrainConfig:
     frameworks that another publication brought to Vision Transformers, that one: ``PAPERS``.
 
     Raises:
-        ValueError: a framework of the user's own, which has no published code.
+        ValueError: a framework of the user's own, which has no published code, or an unsupervised one, which no
+            publication brought to Vision Transformers.
     """
-    framework_class(framework)  # an unknown name or a broken file has a message of its own
+    kind = framework_class(framework)  # an unknown name or a broken file has a message of its own
     if framework not in FRAMEWORKS:
         raise ValueError(
             f"preset: expected 'modern' with {own.short_name(framework)}: 'paper' repeats published code, and a "
             "framework of your own has none"
+        )
+    if not kind.is_supervised:
+        raise ValueError(
+            f"preset: expected 'modern' with {framework}: 'paper' repeats code for Vision Transformers, and the code "
+            "published with this framework is for another network"
         )
     if framework in PAPERS:
         return PAPERS[framework](protocol)

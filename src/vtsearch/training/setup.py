@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 TRIED = 8
 """Images of the batch on which a framework of the user's own is tried."""
+TRIED_WIDTH = 16
+"""Width of its backbone's features."""
 LEAST_HELD_OUT = 50
 """Fewest held-out images that select an epoch; the choice of fewer is mostly chance."""
 
@@ -211,7 +213,8 @@ def try_loss(framework: Framework, labels: torch.Tensor, device: torch.device) -
     trial.start_epoch(0)
     positions = torch.arange(min(TRIED, len(labels)))
     features = torch.randn(len(positions), trial.bits, device=device).requires_grad_()
-    loss = trial(features, labels[positions].to(device), positions.to(device))
+    inputs = (torch.randn(len(positions), TRIED_WIDTH, device=device),) if trial.kind.compares_inputs else ()
+    loss = trial(features, labels[positions].to(device), positions.to(device), *inputs)
     if not loss.requires_grad:
         raise ValueError(f"{type(framework).__name__}.loss: expected a loss with a gradient, got one without")
 

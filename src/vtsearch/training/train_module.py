@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vtsearch.frameworks.base import label_shares
+from vtsearch.models.heads import head_inputs
 
 if TYPE_CHECKING:
     from vtsearch.frameworks.base import Framework
@@ -50,6 +51,10 @@ class TrainModule(nn.Module):
             labels: (b,) int64 or (b, classes).
             positions: (b,) int64 rows of the training set.
         """
+        if self.framework.kind.compares_inputs:
+            outputs = self.model.backbone_outputs(images)
+            inputs = head_inputs(self.model.head, outputs.detach())
+            return self._loss(self.model.head(outputs), labels, positions, inputs)
         if not (self._mixup and self.training):
             return self._loss(self.model(images), labels, positions)
         share = float(torch.distributions.Beta(self._mixup, self._mixup).sample())
@@ -57,8 +62,8 @@ class TrainModule(nn.Module):
         first, second = self._loss(features, labels, positions), self._loss(features, labels.roll(1, 0), positions)
         return share * first + (1 - share) * second
 
-    def _loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
-        loss: Tensor = self.framework(features, labels, positions)
+    def _loss(self, features: Tensor, labels: Tensor, positions: Tensor, *inputs: Tensor) -> Tensor:
+        loss: Tensor = self.framework(features, labels, positions, *inputs)
         return loss if self.classifier is None else loss + self.classifier(features, labels)
 
 
