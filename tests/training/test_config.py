@@ -29,6 +29,7 @@ def test_every_field_documents_itself(kind):
     [
         ({"epochs": 0}, "epochs: expected at least 1, got 0"),
         ({"batch_size": 0}, "batch_size: expected at least 1, got 0"),
+        ({"accumulate": 0}, "accumulate: expected at least 1, got 0"),
         ({"workers": -1}, "workers: expected at least 0, got -1"),
         ({"cache_gib": -1.0}, "cache_gib: expected at least 0, got -1.0"),
         ({"images": "gpu"}, "images: expected one of auto, loader, device, got 'gpu'"),

@@ -66,6 +66,7 @@ def test_two_processes_have_the_losses_of_one(tiny_config, tmp_path, framework, 
         batch_size=BATCH,
         augment="flip+crop",
         nested="8" if framework == "csq" else None,
+        accumulate=2 if framework == "csq" else 1,
         sampling="balanced" if framework == "csq" else "shuffled",
         classification=0.1,
         ema=0.9,
@@ -75,7 +76,7 @@ def test_two_processes_have_the_losses_of_one(tiny_config, tmp_path, framework, 
     one, two = tmp_path / "one", tmp_path / "two"
     result = train(config, one)
     train_in_two_processes(replace(config, batch_size=BATCH // 2), two)
-    assert len(losses(one)) == 2 * (500 // BATCH + 1)
+    assert len(losses(one)) == 2 * (500 // (BATCH * config.accumulate) + 1)
     np.testing.assert_allclose(losses(two), losses(one), rtol=TOLERANCES.get(framework, 1e-5))
     with Index.open(one / files.CODES / "database") as alone, Index.open(two / files.CODES / "database") as shared:
         assert len(shared) == len(alone) == 1197  # each image once

@@ -127,7 +127,8 @@ def test_every_framework_goes_on_from_between_two_checkpoints_of_its_second_epoc
         tiny_config,
         framework=framework,
         options=framework_class(framework).Options(**SHORT.get(framework, {})),
-        batch_size=100,
+        batch_size=50,
+        accumulate=2,
         checkpoint_steps=2,
         epochs=2,
         baselines=False,
@@ -265,9 +266,9 @@ def attempt(processes, config, folder, seconds=None, operation=None):
 @pytest.mark.slow
 def test_runs_killed_at_random_end_like_one_that_was_not(processes, tiny_config, tmp_path):
     config = replace(
-        tiny_config, batch_size=100, validation=0.2, evaluate_every=1, augment="flip", checkpoint_steps=2, log_every=1
+        tiny_config, batch_size=50, validation=0.2, evaluate_every=1, augment="flip", checkpoint_steps=2, log_every=1
     )
-    config = replace(config, sampling="balanced")
+    config = replace(config, sampling="balanced", accumulate=2)
     config = replace(config, model=replace(config.model, hidden=16, bits=8), baselines=False)
     whole, moments, counts = tmp_path / "whole", random.Random(ANYWHERE), Counter()
     attempt(processes, config, whole)  # warms the server of processes

@@ -8,7 +8,7 @@ import torch
 
 from vtsearch.data.loading.loader import worker_count
 from vtsearch.errors import VtsearchError
-from vtsearch.training.sampler import EpochSampler, derived_seed, rows_of_classes
+from vtsearch.training.sampler import EpochSampler, derived_seed, rows_of_classes, windows
 
 
 def rows(batches, epoch=0, first=0):
@@ -126,6 +126,15 @@ def test_an_image_with_several_labels_is_one_of_each_class():
     order = np.concatenate(rows(EpochSampler(3, 3, seed=0, classes=rows_of_classes(labels))))
     assert set((order % 3).tolist()) <= {0, 1}
     assert len(set(order.tolist())) == 3
+
+
+def test_a_window_is_some_batches_and_no_more_are_read_for_it():
+    left = iter(range(7))
+    found = windows(left, 3)
+    assert next(found) == [0, 1, 2]
+    assert next(left) == 3
+    assert list(found) == [[4, 5, 6]]
+    assert list(windows(range(7), 3))[-1] == [6]
 
 
 def test_derived_seeds_differ_in_every_word():

@@ -30,7 +30,7 @@ class TrainState:
     batch: int = 0
     """Finished batches of the current epoch; all of them during the evaluation at its end."""
     step: int = 0
-    """Finished batches of the run."""
+    """Finished optimizer steps of the run."""
     loss_sum: float = 0.0
     """Sum of the losses of the current epoch's batches."""
     seconds: float = 0.0

@@ -106,7 +106,9 @@ class TrainConfig:
     epochs: int = 10
     """Passes over the training images."""
     batch_size: int = 64
-    """Images per step and process."""
+    """Images per batch and process."""
+    accumulate: int = 1
+    """Batches per optimizer step: their gradients are averaged by images. Images are compared within a batch alone."""
     seed: int = 0
     """Decides the split, the initial head, the order of images, augmentation and dropout."""
     precision: Precision = "auto"
@@ -217,6 +219,7 @@ KINDS: dict[str, type[Any]] = {
 RANGES = {
     "epochs": whole(1, 1_000_000),
     "batch_size": whole(1, 1_000_000),
+    "accumulate": whole(1, 1_000_000),
     "freeze": whole(0, 1_000_000),
     "seed": whole(0, 2**63 - 1),
     "evaluate_every": whole(0),

@@ -1,15 +1,17 @@
 """The life of a training run, top to bottom. It uses the interfaces of model, framework and data, never their names.
 
 Random numbers are derived from seeds: the order of images from (seed, epoch), an image's augmentation from (seed,
-epoch, row), the dropout of a step from (seed, step, process). A killed run therefore resumes from its last checkpoint
-with bit-identical results. ``setup.py`` builds the components that are used here.
+epoch, row), the dropout of a batch from (seed, step, process, number of the batch in the step). A killed run therefore
+resumes from its last checkpoint with bit-identical results. ``setup.py`` builds the components that are used here.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +30,7 @@ from vtsearch.training.optimization import set_learning_rate
 from vtsearch.training.progress import Progress
 from vtsearch.training.result import RunResult, read_result
 from vtsearch.training.run_checkpoint import RunCheckpoint
-from vtsearch.training.sampler import STEP_SEED, derived_seed
+from vtsearch.training.sampler import STEP_SEED, derived_seed, windows
 from vtsearch.training.setup import set_up
 from vtsearch.training.sharding import copy_weights
 from vtsearch.training.start import find_start
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vtsearch.data.given import GivenImages
+    from vtsearch.data.loading.torch_dataset import ImageBatch
     from vtsearch.training.config import TrainConfig
     from vtsearch.training.setup import RunComponents
 
@@ -122,7 +125,8 @@ class Run:
         self._checkpoint = RunCheckpoint(components, folder)
         self.state = self._checkpoint.restore()
         self._sizes = [components.sampler.size(epoch) for epoch in range(components.config.epochs)]
-        self._steps = sum(map(components.sampler.batches_of, self._sizes))
+        batches = map(components.sampler.batches_of, self._sizes)
+        self._steps = sum(math.ceil(count / components.config.accumulate) for count in batches)
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=components.accelerator.device)
         self._loss_sum += self.state.loss_sum
         self.best_model = BestModelTracker(components, folder, self.state)
@@ -155,37 +159,58 @@ class Run:
         components.sampler.epoch, components.sampler.first = state.epoch, state.batch
         components.train_module.train()
         self._clock = time.monotonic()
-        for images, labels, positions in components.loader:
-            loss = self._step(images, labels, positions)
-            self._loss_sum += loss
-            state.batch += 1
+        for batches in windows(components.loader, self.config.accumulate):
+            loss = self._step(batches)
+            self._loss_sum += loss * len(batches)
+            state.batch += len(batches)
             state.step += 1
             state.seconds += (now := time.monotonic()) - self._clock
             self._clock = now
-            processes = components.accelerator.num_processes
-            self.progress.step(len(images) * processes, f"epoch {state.epoch + 1}/{self.config.epochs}", loss.item)
+            images = sum(len(batch.positions) for batch in batches) * components.accelerator.num_processes
+            self.progress.step(images, f"epoch {state.epoch + 1}/{self.config.epochs}", loss.item)
             if state.step % self.config.log_every == 0:
                 self._log_step(float(loss))
             if self._is_checkpoint_due():
                 self._save()
 
-    def _step(self, images: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
+    def _step(self, batches: list[ImageBatch]) -> Tensor:
         """Take one optimizer step; returns the mean loss over all processes, on the device."""
         components, config, accelerator = self.components, self.config, self.components.accelerator
-        set_seed(derived_seed(config.seed, STEP_SEED, self.state.step, accelerator.process_index))
         set_learning_rate(components.optimizer, config.schedule, self.state.step / self._steps)
-        batch = (part.to(accelerator.device, non_blocking=True) for part in (images, labels, positions))
-        with accelerator.autocast():
-            loss: Tensor = components.parallel_module(*batch)
-        accelerator.backward(loss)
+        images = sum(len(batch.positions) for batch in batches)
+        loss = torch.zeros((), device=accelerator.device)
+        for number, batch in enumerate(batches):
+            is_last = number == len(batches) - 1
+            with nullcontext() if is_last else accelerator.no_sync(components.parallel_module):
+                loss += self._add_gradient(batch, len(batch.positions) / images, number)
         if config.optimizer.clip:
             accelerator.clip_grad_norm_(components.train_module.parameters(), config.optimizer.clip)
         components.optimizer.step()
         components.optimizer.zero_grad(set_to_none=True)
         if components.average is not None:
             components.average.update(components.train_module.model, self.state.step)
-        mean: Tensor = accelerator.reduce(loss.detach(), reduction="mean")
+        mean: Tensor = accelerator.reduce(loss, reduction="mean")
         return mean
+
+    def _add_gradient(self, batch: ImageBatch, share: float, number: int) -> Tensor:
+        """Add the gradient of a batch's loss.
+
+        Args:
+            batch: of this process.
+            share: its weight among the batches of the step, by their images.
+            number: of the batch in the step, from 0.
+
+        Returns:
+            The weighted loss, on the device.
+        """
+        accelerator, of_batch = self.components.accelerator, (number,) if number else ()
+        seed = derived_seed(self.config.seed, STEP_SEED, self.state.step, accelerator.process_index, *of_batch)
+        set_seed(seed)
+        on_device = (part.to(accelerator.device, non_blocking=True) for part in batch)
+        with accelerator.autocast():
+            loss: Tensor = self.components.parallel_module(*on_device) * share
+        accelerator.backward(loss)
+        return loss.detach()
 
     def _end_epoch(self) -> None:
         """End the epoch of the framework, evaluate the model if it is due, and advance to the next epoch."""

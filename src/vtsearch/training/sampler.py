@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -11,10 +12,12 @@ from torch.utils.data import Sampler
 from vtsearch.errors import VtsearchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
+
+Batch = TypeVar("Batch")
 
 # Purposes of derived seeds.
 MODEL_SEED, HOLD_OUT_SEED, ORDER_SEED, STEP_SEED, COIN_SEED = range(5)
@@ -116,6 +119,13 @@ class EpochSampler(Sampler[list[int]]):
             return order + self.rows * occurrences(order)
         visited = self.visited(self.epoch)
         return random.permutation(self.rows if visited is None else visited.numpy())
+
+
+def windows(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
+    """Consecutive batches, `size` at a time; the last may be fewer."""
+    iterator = iter(batches)
+    while window := list(islice(iterator, size)):
+        yield window
 
 
 def balanced_order(classes: Sequence[NDArray[np.int64]], size: int, random: np.random.Generator) -> NDArray[np.int64]:
