@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import ExitStack
-from dataclasses import replace
 from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
