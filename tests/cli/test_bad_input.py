@@ -546,8 +546,18 @@ COMMANDS = [
     Mistake("a model of 0 bits", "train --protocol digits --bits 0 --output new", "bits: expected at least 1, got 0"),
     Mistake(
         "a held-out share of a database whose codes are learned",
-        "train --framework adsh --validation 0.1 --protocol digits --no-pretrained --output new",
+        "train --framework adsh --validation 0.1 --evaluate-every 1 --protocol digits --no-pretrained --output new",
         "validation: expected 0 with adsh",
+    ),
+    Mistake(
+        "a value that would do nothing",
+        "train --smoothing 0.1 --protocol digits --no-pretrained --output new",
+        "smoothing: expected its default 0.0 where classification is 0, got 0.1, which would do nothing",
+    ),
+    Mistake(
+        "a tracker that there is not",
+        "train --trackers mlflow --protocol digits --no-pretrained --output new",
+        "trackers: expected none, or joined by commas any of tensorboard, wandb, trackio, got 'mlflow'",
     ),
     Mistake("a run where something is", "train --protocol digits --output pictures", "output: .*pictures"),
     Mistake(

@@ -232,9 +232,9 @@ def test_a_configuration_that_was_changed_is_refused(finished, tmp_path):
 @pytest.mark.slow
 def test_values_that_do_nothing_are_announced(tiny_config, tmp_path):
     seen = io.StringIO()
-    config = replace(tiny_config, optimizer=OptimizerConfig(momentum=0.5), epochs=1, baselines=False)
+    config = replace(tiny_config, data="elsewhere", epochs=1, baselines=False)
     train(config, tmp_path / "run", progress=seen)
-    line = "warning: optimizer.momentum: 0.5 does nothing, because optimizer.name is 'adamw'"
+    line = "warning: data: 'elsewhere' does nothing, because the protocol names its images itself"
     assert line in seen.getvalue().splitlines()
 
 

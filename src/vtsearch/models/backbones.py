@@ -8,6 +8,7 @@ Source: Wightman, PyTorch Image Models, https://github.com/huggingface/pytorch-i
 from __future__ import annotations
 
 import inspect
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import huggingface_hub
@@ -94,6 +95,20 @@ def gives_tokens(backbone: Any) -> bool:
     """Whether it is a Vision Transformer of timm's plan, which gives all its tokens; others give pooled features."""
     has_parts = all(hasattr(backbone, name) for name in ("num_prefix_tokens", "blocks", "patch_embed"))
     return has_parts and isinstance(getattr(backbone.patch_embed, "img_size", None), tuple)
+
+
+@cache
+def is_vision_transformer(name: str) -> bool:
+    """Whether the backbone of that name gives all its tokens.
+
+    Raises:
+        ValueError: a name that timm does not know.
+    """
+    if architecture(name) == "alexnet":
+        return False
+    _check_name(full_name(name), pretrained=False)
+    with meta_device():
+        return gives_tokens(_create(architecture(name), num_classes=0))
 
 
 def has_class_token(backbone: Any) -> bool:

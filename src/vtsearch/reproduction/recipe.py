@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from vtsearch.models.backbones import SHORT_NAMES
 from vtsearch.reproduction.grid import Cell
 from vtsearch.reproduction.published import CONVOLUTIONAL
-from vtsearch.training.config import FREE_ON_RESUME, TrainConfig, config_of, differing_keys, flat, look_up
+from vtsearch.training.config import DEFAULTS, FREE_ON_RESUME, TrainConfig, config_of, flat
+from vtsearch.training.effects import idle_values, without_idle_values
 from vtsearch.training.presets import preset
+from vtsearch.training.trees import differing_keys, look_up, with_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,20 +52,19 @@ def cell_config(cell: Cell, recipe: Recipe, data: str | None = None) -> TrainCon
     Raises:
         ValueError: an unknown preset or framework, a change of a key that the preset lacks, invalid values.
     """
-    tree = flat(preset(recipe.preset, cell.framework, cell.protocol))
+    supplied = flat(preset(recipe.preset, cell.framework, cell.protocol))
+    tree = copy.deepcopy(supplied)
     for name, value in recipe.changed.items():
         _set(tree, name, value)
-    return config_of(
-        tree
-        | {
-            "protocol": cell.protocol,
-            "backbone": cell.backbone,
-            "head": HEADS[cell.features],
-            "bits": cell.bits,
-            "seed": cell.seed,
-            "data": data,
-        }
-    )
+    of_the_cell = {
+        "protocol": cell.protocol,
+        "backbone": cell.backbone,
+        "head": HEADS[cell.features],
+        "bits": cell.bits,
+        "seed": cell.seed,
+        "data": data,
+    }
+    return config_of(without_idle_values(tree | of_the_cell, supplied, DEFAULTS))
 
 
 def cell_of(tree: Mapping[str, Any]) -> Cell:
@@ -77,9 +78,19 @@ def cell_of(tree: Mapping[str, Any]) -> Cell:
 
 def recipe_of(tree: Mapping[str, Any], name: str) -> Recipe:
     """The changes of a run's config.yaml to a preset; options added to the program later are ignored."""
-    base = copy.deepcopy(flat(preset(name, tree["framework"], tree["protocol"])))
-    keys = [key for key in differing_keys(base, dict(tree)) if key not in OF_A_CELL | {"data"} and _has(tree, key)]
+    supplied = flat(preset(name, tree["framework"], tree["protocol"]))
+    keys = [
+        key
+        for key in differing_keys(copy.deepcopy(supplied), dict(tree))
+        if key not in OF_A_CELL | {"data"} and _has(tree, key) and not _is_left_out(tree, key, supplied)
+    ]
     return Recipe(name, {key: look_up(tree, key) for key in keys})
+
+
+def _is_left_out(tree: Mapping[str, Any], key: str, supplied: Mapping[str, Any]) -> bool:
+    """Whether a run has the default in place of a preset's value that would do nothing in it."""
+    as_supplied = with_value({**supplied, **tree}, key, look_up(supplied, key))
+    return bool(look_up(tree, key) == look_up(DEFAULTS, key)) and key in idle_values(as_supplied, DEFAULTS)
 
 
 def _set(tree: dict[str, Any], dotted: str, value: Any) -> None:

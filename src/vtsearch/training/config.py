@@ -12,8 +12,9 @@ from vtsearch.data.loading.augmentation import Augmentation
 from vtsearch.encoding.precision import Precision
 from vtsearch.frameworks import framework_class, own
 from vtsearch.models import ModelConfig
-from vtsearch.training.effects import refuse_idle_values, value_of
+from vtsearch.training.effects import refuse_idle_values
 from vtsearch.training.trackers import chosen_trackers
+from vtsearch.training.trees import look_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -164,13 +165,14 @@ class TrainConfig:
                 nothing beside another one.
             TypeError: a value of another kind than the field's.
         """
+        tree = flat(self)
         for dotted, allowed in RANGES.items():
-            value = value_of(self, dotted)
+            value = look_up(tree, dotted)
             if not (value is None and dotted == "workers"):
                 allowed.check(dotted, value)
         for dotted, choices in CHOICES.items():
-            if value_of(self, dotted) not in choices:
-                raise ValueError(f"{dotted}: expected one of {', '.join(choices)}, got {value_of(self, dotted)!r}")
+            if look_up(tree, dotted) not in choices:
+                raise ValueError(f"{dotted}: expected one of {', '.join(choices)}, got {look_up(tree, dotted)!r}")
         for name, kind in KINDS.items():
             if not isinstance(getattr(self, name), kind):
                 raise TypeError(f"{name}: expected {_KINDS[kind]}, got {getattr(self, name)!r}")
@@ -182,6 +184,7 @@ class TrainConfig:
         _ = self.prefixes
         self._check_start()
         refuse_idle_values(self)
+        refuse_idle_values(tree, DEFAULTS)
         object.__setattr__(self, "framework", own.absolute(self.framework))  # a run is continued from any folder
 
     def _check_start(self) -> None:
@@ -255,6 +258,14 @@ CHOICES = {
 }
 """Dotted name of each choice of a run -> its values."""
 
+DEFAULTS = {
+    **{each.name: each.default for each in dataclasses.fields(ModelConfig)},
+    **{each.name: each.default for each in dataclasses.fields(TrainConfig) if each.name != "model"},
+    "optimizer": dataclasses.asdict(OptimizerConfig()),
+    "schedule": dataclasses.asdict(ScheduleConfig()),
+}
+"""The default of each field, in the form of `flat`."""
+
 _KINDS = {bool: "true or false", str: "text"}
 
 
@@ -280,22 +291,3 @@ def config_of(tree: Mapping[str, Any]) -> TrainConfig:
         "schedule": ScheduleConfig(**tree["schedule"]),
     }
     return TrainConfig(**{name: value for name, value in tree.items() if name in known} | parts)
-
-
-def differing_keys(mine: dict[str, Any], other: dict[str, Any], prefix: str = "") -> list[str]:
-    """Dotted names of the values that two flat trees do not share, in the order of `mine`, absent ones included."""
-    names = []
-    for name in dict.fromkeys([*mine, *other]):
-        a, b = mine.get(name), other.get(name)
-        if isinstance(a, dict) and isinstance(b, dict):
-            names += differing_keys(a, b, f"{prefix}{name}.")
-        elif a != b:
-            names.append(prefix + name)
-    return names
-
-
-def look_up(tree: Any, dotted: str) -> Any:
-    """The value with that dotted name in a tree, None where there is none."""
-    for name in dotted.split("."):
-        tree = tree.get(name) if isinstance(tree, dict) else None
-    return tree

@@ -18,7 +18,8 @@ from vtsearch._atomic_io import temporary
 from vtsearch._error_text import format_error
 from vtsearch.errors import VtsearchError, first_line
 from vtsearch.tensors.distributed import number_of_processes
-from vtsearch.training.config import LOCAL, differing_keys, flat, look_up
+from vtsearch.training.config import LOCAL, flat
+from vtsearch.training.trees import differing_keys, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

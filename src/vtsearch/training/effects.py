@@ -2,62 +2,96 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from vtsearch.models.backbones import architecture, is_vision_transformer
+from vtsearch.training.trees import look_up, with_value
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from vtsearch.training.config import TrainConfig
+Tree = dict[str, Any]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Idle:
     """When a field does nothing."""
 
     field: str
     """Its dotted name."""
-    when: Callable[[TrainConfig], bool]
-    because: str
+    when: Callable[[Tree], bool]
+    """Whether it does nothing in a configuration, as `config.flat` gives it."""
+    where: str
     """The value of another field that makes it so."""
 
 
+def _has_tokens_head(tree: Tree) -> bool:
+    return tree["head"] == "tokens" or (tree["head"] == "auto" and is_vision_transformer(tree["backbone"]))
+
+
+def _starts_alike(tree: Tree) -> bool:
+    is_pooled = tree["head"] == "pooled" or (tree["head"] == "auto" and not is_vision_transformer(tree["backbone"]))
+    return is_pooled and architecture(tree["backbone"]) != "alexnet"
+
+
 IDLE = (
-    Idle("patience", lambda c: not c.evaluate_every, "evaluate_every is 0"),
+    Idle("optimizer.momentum", lambda tree: tree["optimizer"]["name"] != "sgd", "optimizer.name is not sgd"),
+    Idle("schedule.warmup", lambda tree: tree["schedule"]["name"] == "constant", "schedule.name is constant"),
+    Idle("teaching", lambda tree: not tree["nested"], "nested is empty"),
+    Idle("smoothing", lambda tree: not tree["classification"], "classification is 0"),
+    Idle("validation", lambda tree: not tree["evaluate_every"], "evaluate_every is 0"),
+    Idle("patience", lambda tree: not tree["evaluate_every"], "evaluate_every is 0"),
     Idle(
         "patience",
-        lambda c: (c.patience + 1) * c.evaluate_every >= c.epochs,
-        "epochs and evaluate_every leave no more evaluations",
+        lambda tree: (tree["patience"] + 1) * tree["evaluate_every"] >= tree["epochs"],
+        "evaluate_every and epochs leave no more evaluations",
     ),
+    Idle("cache_gib", lambda tree: tree["images"] == "loader", "images is loader"),
+    Idle("dropout", lambda tree: not _has_tokens_head(tree), "head is not tokens"),
+    Idle("hidden", lambda tree: not _has_tokens_head(tree), "head is not tokens"),
+    Idle("head_init", _starts_alike, "head is pooled"),
+    Idle(
+        "backbone_dropout",
+        lambda tree: not is_vision_transformer(tree["backbone"]),
+        "backbone is no Vision Transformer",
+    ),
+    Idle("drop_path", lambda tree: architecture(tree["backbone"]) == "alexnet", "backbone is alexnet"),
 )
 """Fields that do nothing beside certain values of others."""
 
 
-def idle_values(config: TrainConfig) -> dict[str, str]:
-    """Dotted name -> reason of each value that is not its field's default and does nothing."""
-    found = {each.field: each.because for each in reversed(IDLE) if each.when(config)}
-    return {name: because for name, because in found.items() if value_of(config, name) != default_of(config, name)}
+def idle_values(tree: Tree, defaults: Tree) -> dict[str, str]:
+    """Dotted name -> where it does nothing, for each value that is not the default and does nothing.
+
+    Args:
+        tree: a configuration, as `config.flat` gives it.
+        defaults: the default of each field, in the same form.
+    """
+    found: dict[str, str] = {}
+    for each in IDLE:
+        # the default first: what a backbone can do takes a while to find out
+        if look_up(tree, each.field) != look_up(defaults, each.field) and each.field not in found and each.when(tree):
+            found[each.field] = each.where
+    return found
 
 
-def refuse_idle_values(config: TrainConfig) -> None:
+def refuse_idle_values(tree: Tree, defaults: Tree) -> None:
     """Refuse a configuration with a value that does nothing.
 
     Raises:
-        ValueError: names the field, its default and the reason.
+        ValueError: such a value, with the other field; an unknown backbone.
     """
-    for name, because in idle_values(config).items():
-        default, value = default_of(config, name), value_of(config, name)
-        raise ValueError(f"{name}: expected {default!r}, because {because}, got {value!r}")
+    for name, where in idle_values(tree, defaults).items():
+        raise ValueError(
+            f"{name}: expected its default {look_up(defaults, name)!r} where {where}, got {look_up(tree, name)!r}, "
+            "which would do nothing"
+        )
 
 
-def value_of(config: TrainConfig, dotted: str) -> Any:
-    """The value of a field with that dotted name."""
-    owner, _, name = dotted.rpartition(".")
-    return getattr(getattr(config, owner) if owner else config, name)
-
-
-def default_of(config: TrainConfig, dotted: str) -> Any:
-    """The default of a field with that dotted name."""
-    owner, _, name = dotted.rpartition(".")
-    part = getattr(config, owner) if owner else config
-    return next(field.default for field in dataclasses.fields(part) if field.name == name)
+def without_idle_values(tree: Tree, preset: Mapping[str, Any], defaults: Tree) -> Tree:
+    """The tree, with the default for each value that a preset supplies and other values make useless."""
+    for name in idle_values(tree, defaults):
+        if look_up(tree, name) == look_up(preset, name):
+            tree = with_value(tree, name, look_up(defaults, name))
+    return tree

@@ -1,28 +1,21 @@
-"""Values of a configuration that do nothing in their combination, so that a run can say so."""
+"""Values that do nothing with the data of a run, so that the run can say so; ``effects`` refuses those of any data."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vtsearch.data import PROTOCOLS
 from vtsearch.frameworks.base import RunFacts, ignored_options
-from vtsearch.models import ModelConfig
-from vtsearch.models.backbones import gives_tokens
-from vtsearch.training.config import OptimizerConfig, ScheduleConfig, TrainConfig, flat, look_up
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from vtsearch.data import RetrievalData
-    from vtsearch.models import HashModel
+    from vtsearch.training.config import TrainConfig
 
 
-def ignored_values(config: TrainConfig, model: HashModel, data: RetrievalData) -> list[str]:
-    """One line for each value that is not the default and does nothing: ``optimizer.momentum: 0.5 does nothing``."""
+def ignored_values(config: TrainConfig, data: RetrievalData) -> list[str]:
+    """One line for each value that is not the default and does nothing: ``data: 'folder' does nothing``."""
     facts = RunFacts(config.epochs, single_labels=data.source.labels.ndim == 1)
-    reasons = dict(_of_training(config)) | dict(_of_model(config, model))
     options = {} if config.options is None else ignored_options(config.options, facts)
     tree = flat(config)
     asked = {name: reason for name, reason in reasons.items() if look_up(tree, name) != _default(name)}
@@ -68,3 +61,13 @@ def _default(dotted: str) -> Any:
     owner, _, name = dotted.rpartition(".")
     kinds = {"optimizer": (OptimizerConfig,), "schedule": (ScheduleConfig,)}.get(owner, (ModelConfig, TrainConfig))
     return next(field.default for kind in kinds for field in dataclasses.fields(kind) if field.name == name)
+    lines = [
+        f"options.{name}: {getattr(config.options, name)!r} does nothing, because {reason}"
+        for name, reason in options.items()
+    ]
+    names_its_images = config.protocol == "digits" or (
+        config.protocol not in PROTOCOLS and Path(config.protocol).exists()
+    )
+    if config.data is not None and names_its_images:
+        lines.insert(0, f"data: {config.data!r} does nothing, because the protocol names its images itself")
+    return lines

@@ -264,7 +264,7 @@ class Run:
             self.progress.note(f"processes: begun by {begun_by}; the steps keep their images, dropout draws anew")
         if data.remark:
             self.progress.note(f"warning: this is {data.remark}")
-        for line in (*ignored_values(self.config, self.components.model, data), *data.remarks):
+        for line in (*ignored_values(self.config, data), *data.remarks):
             self.progress.note(f"warning: {line}")
         if self.best_model.has_too_few_to_hold_out:
             self.progress.note("validation: too few held-out images to choose an epoch; the last one counts")

@@ -35,7 +35,8 @@ from vtsearch.data import Split, save_split
 from vtsearch.errors import VtsearchError, installed_version
 from vtsearch.frameworks import framework_class, own
 from vtsearch.reports import run_files
-from vtsearch.training.config import FREE_ON_RESUME, TrainConfig, differing_keys, flat, look_up
+from vtsearch.training.config import FREE_ON_RESUME, TrainConfig, flat
+from vtsearch.training.trees import differing_keys, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
