@@ -88,10 +88,18 @@ def test_a_started_folder_needs_resume(run, capsys):
 
 
 def test_a_resumed_run_names_the_value_that_differs(run, capsys):
-    assert main(["train", "--output", str(run), "--resume", "--epochs", "5"]) == 2
+    assert main(["train", "--output", str(run), "--resume", "--batch-size", "5"]) == 2
     error = capsys.readouterr().err
-    assert error.startswith(f"vtsearch train: epochs: the run in {run} has 1, this configuration 5;")
+    assert error.startswith(f"vtsearch train: batch_size: the run in {run} has 64, this configuration 5;")
     assert error.count("\n") == 1
+
+
+def test_a_finished_run_without_its_checkpoint_takes_no_more_epochs(run, tmp_path, capsys):
+    shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("last"))
+    assert main(["train", "--output", str(tmp_path / "run"), "--resume", "--epochs", "5"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"vtsearch train: epochs: the run in {tmp_path / 'run'} has no last/ any more")
+    assert files.read_config(tmp_path / "run")["epochs"] == 1
 
 
 def test_the_configuration_of_a_run_starts_another(run, capsys):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from vtsearch.models import ModelConfig, build_model
+from vtsearch.reports import markdown
 from vtsearch.training.config import OptimizerConfig, TrainConfig
 
 
@@ -25,6 +26,12 @@ def tiny_config(tiny_model_config):
         precision="fp32",
         log_every=2,
     )
+
+
+@pytest.fixture
+def _without_figures(monkeypatch):
+    """Reports without figures, which take longer than a tiny run."""
+    monkeypatch.setattr(markdown, "_write_figures", lambda *_: [])
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from torch.utils.data import Dataset
 
 import vtsearch
+from vtsearch import frameworks
 from vtsearch.cli import main
 from vtsearch.data.given import given_images
 from vtsearch.data.open import open_dataset
@@ -52,6 +53,7 @@ class Mean(Framework):
 def asked(monkeypatch):
     """Calls ``train`` and returns the configuration and the images of the run, which does not take place."""
     found = []
+    monkeypatch.setattr(frameworks, "_registered", {})
 
     def pretend(config, folder, *, images, resume, progress):
         found.append((config, images))
@@ -169,6 +171,7 @@ def test_a_result_without_a_folder_has_no_model(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_without_figures")
 @pytest.mark.parametrize("form", ["arrays", "data set"])
 def test_a_killed_run_resumes_with_the_same_images_alone(form, tmp_path, monkeypatch, capsys):
     changed = IMAGES.copy()
@@ -204,6 +207,7 @@ def test_a_killed_run_resumes_with_the_same_images_alone(form, tmp_path, monkeyp
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_without_figures")
 def test_a_run_on_arrays_is_that_on_the_same_images_of_a_protocol(tmp_path):
     values = {**TINY, "epochs": 1, "batch_size": 250}
     pixels = DIGITS.pixels(np.arange(len(DIGITS))).transpose(0, 2, 3, 1)

@@ -75,8 +75,8 @@ def test_the_journal_tells_the_run_in_order(finished):
     assert kinds == [
         *["baseline"] * 4,
         *steps_of_an_epoch,
-        "evaluation",
         "epoch",
+        "evaluation",
         *steps_of_an_epoch,
         "epoch",
         "evaluation",

@@ -9,12 +9,13 @@ import signal
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import own_framework
 import pytest
 import torch
+from alike_runs import assert_alike
 from thorough import amount
 
 from vtsearch import load_model
@@ -24,8 +25,6 @@ from vtsearch.training import loop
 from vtsearch.training import run_folder as files
 from vtsearch.training.checkpoint import load_state
 from vtsearch.training.loop import Run, train
-from vtsearch.training.metrics_log import read_metrics
-from vtsearch.training.result import read_result
 
 KILLS = 4
 ANYWHERE, KILLS_OF_A_RUN = amount(15, 300), 9
@@ -35,7 +34,6 @@ OWN = (
     *("--hidden", "32", "--epochs", "2", "--batch-size", "100", "--precision", "fp32", "--baselines", "false"),
     *("--checkpoint-steps", "5", "--evaluate-every", "1"),
 )
-TIMES = ("seconds", "images_per_second")
 SHORT = {
     "adsh": {"sample": 500, "epochs_per_sample": 1},
     "dpn": {"update": "closest"},
@@ -61,20 +59,6 @@ def start(processes, config, folder):
     process = processes.Process(target=train, args=(config, folder), kwargs={"resume": True})
     process.start()
     return process
-
-
-def equal(one, other):
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one if key not in TIMES)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(equal, one, other))
-    return one == other
-
-
-def journal_without_times(folder):
-    return [{k: v for k, v in event.items() if k not in TIMES} for event in read_metrics(folder / files.METRICS)]
 
 
 @pytest.mark.slow
@@ -219,21 +203,6 @@ def mortal(last):
             return super()._step(*batch)
 
     return Mortal
-
-
-def assert_alike(whole, killed):
-    """Two runs have the same weights, states, journals and results, but for the times, and nothing is left over."""
-    for name in (files.FINAL, files.BEST):
-        one, other = ((run / name / "model.safetensors").read_bytes() for run in (whole, killed))
-        assert one == other
-    states = [load_state(run / files.LAST) for run in (whole, killed)]
-    for state in states:
-        del state["metrics_bytes"]  # the lines hold times
-    assert equal(*states)
-    assert journal_without_times(whole) == journal_without_times(killed)
-    results = [asdict(read_result(run)) for run in (whole, killed)]
-    assert equal(*results)
-    assert sorted(path.name for path in whole.iterdir()) == sorted(path.name for path in killed.iterdir())
 
 
 def work(config, folder, resume, last_operation):

@@ -50,7 +50,7 @@ def test_a_folder_that_is_no_run_is_not_resumed(tmp_path, tiny_config):
     [
         ({"seed": 1}, "seed: the run in .* has 0, this configuration 1; continue"),
         ({"optimizer": OptimizerConfig(lr=1e-3)}, "optimizer.lr: the run in .* has 0.002, this configuration 0.001;"),
-        ({"epochs": 9, "seed": 2}, r"epochs: .* has 2, this configuration 9 \(and seed differ too\);"),
+        ({"epochs": 1, "seed": 2}, r"epochs: .* has 2, this configuration 1 \(and seed differ too\);"),
     ],
 )
 def test_another_configuration_is_refused_by_the_name_of_its_key(run, tiny_config, changes, message):

@@ -82,6 +82,7 @@ def test_no_model_is_refused(config, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_without_figures")
 def test_a_run_goes_on_from_its_checkpoint_without_the_model(config, trained, tmp_path, monkeypatch):
     folder, model = trained
     whole, killed = tmp_path / "whole", tmp_path / "killed"
@@ -109,6 +110,7 @@ def test_a_run_goes_on_from_its_checkpoint_without_the_model(config, trained, tm
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_without_figures")
 def test_the_command_takes_the_models_values_and_other_bits(trained, tmp_path, capsys):
     folder, _ = trained
     words = ["train", "--protocol", "digits", "--start-from", str(folder), "--epochs", "1", "--batch-size", "250"]

@@ -106,7 +106,7 @@ def parser(first: First) -> CommandParser:
     command = CommandParser("train", "Train a model that turns images into binary codes.", EXAMPLE)
     command.add_argument("--config", action="config", help="YAML file with any of the values below")
     command.add_argument("--output", default=None, help="folder of the run; by default runs/PROTOCOL-FRAMEWORK-BITS")
-    command.add_argument("--resume", action="store_true", help="continue the run in --output")
+    command.add_argument("--resume", action="store_true", help="continue the run in --output, also with more --epochs")
     command.add_argument("--json", action="store_true", help="print the result as one JSON object")
     command.add_argument(
         "--preset",

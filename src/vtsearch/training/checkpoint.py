@@ -40,6 +40,8 @@ class TrainState:
     stale: int = 0
     """Evaluations since the best one."""
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
+    schedule_start: int = 0
+    """Finished batches when the learning rate schedule began: at the start, or when the run was given more epochs."""
 
     def __post_init__(self) -> None:
         for each in fields(self):

@@ -23,6 +23,7 @@ from vtsearch.training import run_folder as files
 from vtsearch.training.artifacts import write_artifacts
 from vtsearch.training.coordination import by_main, named_losses, require_same_config, require_shared
 from vtsearch.training.devices import this_process
+from vtsearch.training.extension import check_extension, depends_on_epochs, require_finished, require_last, restart_line
 from vtsearch.training.ignored import ignored_values
 from vtsearch.training.model_selection import BestModelTracker
 from vtsearch.training.optimization import set_learning_rate
@@ -63,7 +64,9 @@ def train(
         config: the complete run.
         folder: new or empty; with `resume` also the folder of this run, which is then continued.
         images: those of the protocol, if they are given in Python: ``vtsearch.data.given.given_images``.
-        resume: continue from the last checkpoint, with the results of an uninterrupted run.
+        resume: continue from the last checkpoint, with the results of an uninterrupted run. A run may be continued
+            with more epochs: with the constant schedule to the results of a run that had them from the start, with
+            another schedule once it is finished, and then through a new one over the added epochs.
         progress: stream for progress messages; None prints nothing.
 
     Raises:
@@ -84,11 +87,13 @@ def train(
         by_main(lambda: files.check(path, config, resume=resume))
         by_main(lambda: require_trackers(config.trackers))
         if resume and (finished := by_main(lambda: _finished(path, messages))) is not None:
+        by_main(lambda: _check(path, config, resume=resume))
+        if resume and (finished := by_main(lambda: _finished(path, config, messages))) is not None:
             return finished
         by_main(lambda: held.enter_context(files.lock(path)))
         require_shared(path)
         require_same_config(given)
-        by_main(lambda: files.check(path, config, resume=resume))  # once more: another run may have been faster
+        by_main(lambda: _check(path, config, resume=resume))  # once more: another run may have been faster
         if resume and not files.is_claimed(path):
             messages.note(f"{path}: no run to continue; a new one starts")
         components = set_up(config, path, messages, images)
@@ -96,13 +101,22 @@ def train(
             return Run(components, path).finish()
 
 
-def _finished(folder: Path, messages: Progress) -> RunResult | None:
-    """The result of a finished run, or None if there is something left to do, such as writing missing parts again.
+def _check(folder: Path, config: TrainConfig, *, resume: bool) -> None:
+    """Refuse a folder in which this run can neither start nor resume."""
+    files.check(folder, config, resume=resume)
+    check_extension(folder, config)
+
+
+def _finished(folder: Path, config: TrainConfig, messages: Progress) -> RunResult | None:
+    """The result of a finished run, or None if there is something left to do: epochs, or missing parts to write again.
 
     Raises:
-        VtsearchError: parts of the finished run are missing and cannot be written again.
+        VtsearchError: parts of the finished run are missing and cannot be written again, or more epochs be trained.
     """
     result = read_result(folder)
+    if result is not None and result.epochs < config.epochs:
+        require_last(folder, config)
+        return None
     if result is None or not (missing := files.missing_parts(folder)):
         return result
     names = ", ".join(f"{name}/" for name in missing)
@@ -123,6 +137,7 @@ class Run:
         self.folder = folder
         self._checkpoint = RunCheckpoint(components, folder)
         self.state = self._checkpoint.restore()
+        self._extends = self.state.step > 0 and self._checkpoint.epochs < components.config.epochs
         self._sizes = [components.sampler.size(epoch) for epoch in range(components.config.epochs)]
         batches = map(components.sampler.batches_of, self._sizes)
         self._steps = sum(math.ceil(count / components.config.accumulate) for count in batches)
@@ -138,6 +153,9 @@ class Run:
         """Run the remaining epochs and write the results."""
         state, config = self.state, self.config
         self._announce()
+        by_main(lambda: files.lengthen(self.folder, config))
+        if self._extends:
+            self._extend()
         if config.baselines and not state.baselines:
             self.best_model.evaluate_baselines()
             self._save()
@@ -148,6 +166,23 @@ class Run:
             self._end_epoch()
         self.progress.stop()
         return self._conclude()
+
+    def _extend(self) -> None:
+        """Go on from the end of a run of fewer epochs, as if it had been one of more from the start.
+
+        Only a schedule that depends on their number begins anew. The checkpoint is the one before the scores of the
+        last epoch on the protocol's queries; if they can choose the best epoch, they do now.
+        """
+        state, before = self.state, self._checkpoint.epochs
+        self.progress.note(f"epochs: {before} before, {self.config.epochs} now{restart_line(self.config)}")
+        require_finished(self.folder, self.config, before, is_finished=state.epoch == before)
+        if state.epoch == before:
+            if depends_on_epochs(self.config):
+                state.schedule_start = state.step
+            if self.best_model.chooses_on == "query" and self.best_model.is_due(state.epoch):
+                self._update_model()
+                self.best_model.evaluate_epoch(state.epoch)
+        self._save()
 
     def _train_epoch(self) -> None:
         """Train on the remaining batches of the current epoch."""
@@ -182,6 +217,12 @@ class Run:
             is_last = number == len(batches) - 1
             with nullcontext() if is_last else accelerator.no_sync(components.parallel_module):
                 loss += self._add_gradient(batch, len(batch.positions) / images, number)
+        set_seed(derived_seed(config.seed, STEP_SEED, self.state.step, accelerator.process_index))
+        set_learning_rate(components.optimizer, config.schedule, self._share())
+        batch = (part.to(accelerator.device, non_blocking=True) for part in (images, labels, positions))
+        with accelerator.autocast():
+            loss: Tensor = components.parallel_module(*batch)
+        accelerator.backward(loss)
         if config.optimizer.clip:
             accelerator.clip_grad_norm_(components.train_module.parameters(), config.optimizer.clip)
         components.optimizer.step()
@@ -210,6 +251,10 @@ class Run:
             loss: Tensor = self.components.parallel_module(*on_device) * share
         accelerator.backward(loss)
         return loss.detach()
+    def _share(self) -> float:
+        """The share of the learning rate schedule that is behind this step."""
+        begun = self.state.schedule_start
+        return (self.state.step - begun) / (self._steps - begun)
 
     def _end_epoch(self) -> None:
         """End the epoch of the framework, evaluate the model if it is due, and advance to the next epoch."""
@@ -220,12 +265,12 @@ class Run:
         began = time.monotonic()
         components.framework.end_epoch(state.epoch)
         state.seconds += time.monotonic() - began
-        if due:
-            self._update_model()
-            self.best_model.evaluate_epoch(epoch)
         loss = self._finite_loss_sum() / max(state.batch, 1)
         speed = round(self.progress.images_per_second, 1)
         components.metrics_log.write("epoch", epoch=epoch, step=state.step, loss=loss, images_per_second=speed)
+        if due:
+            self._update_model()
+            self.best_model.evaluate_epoch(epoch)
         state.epoch, state.batch = epoch, 0
         self._loss_sum.zero_()
         self.progress.epoch(f"epoch {epoch}/{self.config.epochs}", loss)

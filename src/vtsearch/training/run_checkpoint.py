@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from vtsearch.errors import VtsearchError, first_line
@@ -16,6 +16,7 @@ from vtsearch.training.sharding import is_sharded, load_optimizer, load_weights,
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from vtsearch.training.config import TrainConfig
     from vtsearch.training.setup import RunComponents
 
 
@@ -24,6 +25,8 @@ class RunCheckpoint:
 
     def __init__(self, components: RunComponents, folder: Path) -> None:
         self._components, self._folder = components, folder
+        self.epochs = components.config.epochs
+        """Epochs of the run when the checkpoint was written, that `restore` has read."""
 
     def save(self, state: TrainState) -> None:
         """Write a checkpoint with everything that `restore` needs.
@@ -42,7 +45,8 @@ class RunCheckpoint:
                 "processes": components.sampler.begun_by,
                 "data": components.data.fingerprint,
                 "images": components.images,
-                "config": self._config(),
+                "config": self._config(components.config),
+                "epochs": components.config.epochs,
                 "metrics_bytes": components.metrics_log.sync(),
             }
             save_state(self._folder / files.LAST, content)
@@ -65,6 +69,7 @@ class RunCheckpoint:
     def _put_back(self, content: dict[str, Any]) -> TrainState:
         components = self._components
         try:
+            self.epochs = content["epochs"]
             self._compare(content)
             components.sampler.take_over(content["processes"], components.config.epochs)
             components.metrics_log.cut(content["metrics_bytes"])
@@ -78,7 +83,8 @@ class RunCheckpoint:
     def _compare(self, content: dict[str, Any]) -> None:
         """Refuse a checkpoint of another configuration, split or set of images."""
         components = self._components
-        if content["config"] != self._config():
+        known = self._config(replace(components.config, epochs=self.epochs))
+        if content["config"] != known or self.epochs > components.config.epochs:
             raise VtsearchError(f"{self._folder / files.CONFIG}: not the configuration that this run was started with")
         if content["data"] != components.data.fingerprint:
             raise VtsearchError(
@@ -89,9 +95,8 @@ class RunCheckpoint:
             if warning:
                 components.progress.note(f"warning: {warning}")
 
-    def _config(self) -> str:
-        source = own.source_of(self._components.framework.kind)
-        return files.config_fingerprint(self._components.config, source)
+    def _config(self, config: TrainConfig) -> str:
+        return files.config_fingerprint(config, own.source_of(self._components.framework.kind))
 
     def _stateful(self) -> dict[str, Any]:
         components = self._components

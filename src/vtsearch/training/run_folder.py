@@ -98,7 +98,8 @@ def check(folder: Path, config: TrainConfig, *, resume: bool) -> None:
     saved, wanted = read_config(folder), plain(config)
     if _is_moved(str(saved.get("framework")), config.framework):
         saved["framework"] = config.framework  # its content decides
-    differing = [key for key in differing_keys(saved, wanted) if key not in FREE_ON_RESUME]
+    free = FREE_ON_RESUME | ({"epochs"} if _is_longer(saved, config) else set())
+    differing = [key for key in differing_keys(saved, wanted) if key not in free]
     if differing:
         key, more = differing[0], f" (and {', '.join(differing[1:])} differ too)" if differing[1:] else ""
         raise VtsearchError(
@@ -106,6 +107,12 @@ def check(folder: Path, config: TrainConfig, *, resume: bool) -> None:
             f"{more}; continue the run as it was begun, or choose another --output"
         )
     _check_source(folder, config)
+
+
+def _is_longer(saved: dict[str, Any], config: TrainConfig) -> bool:
+    """Whether a configuration has more epochs than the run."""
+    epochs = saved.get("epochs")
+    return type(epochs) is int and epochs < config.epochs
 
 
 def _is_moved(saved: str, wanted: str) -> bool:
@@ -167,11 +174,21 @@ def claim(folder: Path, config: TrainConfig, split: Split, source: bytes | None 
             (folder / FRAMEWORK).unlink(missing_ok=True)  # of a claim that was killed
         else:
             write_file(folder / FRAMEWORK, source)
-        write_file(folder / CONFIG, yaml.safe_dump(plain(config), sort_keys=False).encode())
+        _write_config(folder, plain(config))
     except BaseException:
         for name in (SPLIT, ENVIRONMENT, FRAMEWORK):
             (folder / name).unlink(missing_ok=True)
         raise
+
+
+def lengthen(folder: Path, config: TrainConfig) -> None:
+    """Write the number of epochs to config.yaml, if the run had fewer."""
+    if _is_longer(saved := read_config(folder), config):
+        _write_config(folder, saved | {"epochs": config.epochs})
+
+
+def _write_config(folder: Path, tree: dict[str, Any]) -> None:
+    write_file(folder / CONFIG, yaml.safe_dump(tree, sort_keys=False).encode())
 
 
 def missing_parts(folder: Path) -> list[str]:
