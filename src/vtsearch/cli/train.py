@@ -57,7 +57,6 @@ def run(argv: list[str]) -> int:
     args = parser(first).parse_args([*first.implied, *argv]).as_dict()
     if args["start_from"] is not None and args["pretrained"]:
         raise ValueError("pretrained: expected false with start_from, got true")
-    config = config_of(args)
     supplied = flat(preset(first.preset, first.framework, first.protocol))
     config = config_of(without_idle_values(args, supplied, DEFAULTS))
     framework = own.class_name(config.framework)

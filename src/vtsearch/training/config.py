@@ -183,7 +183,6 @@ class TrainConfig:
         chosen_trackers(self.trackers)
         _ = self.prefixes
         self._check_start()
-        refuse_idle_values(self)
         refuse_idle_values(tree, DEFAULTS)
         object.__setattr__(self, "framework", own.absolute(self.framework))  # a run is continued from any folder
 

@@ -27,11 +27,12 @@ class Idle:
 
 
 def _has_tokens_head(tree: Tree) -> bool:
-    return tree["head"] == "tokens" or (tree["head"] == "auto" and is_vision_transformer(tree["backbone"]))
+    return tree["head"] == "tokens" or (tree["head"] == "published" and is_vision_transformer(tree["backbone"]))
 
 
 def _starts_alike(tree: Tree) -> bool:
-    is_pooled = tree["head"] == "pooled" or (tree["head"] == "auto" and not is_vision_transformer(tree["backbone"]))
+    is_chosen = tree["head"] in ("auto", "published")
+    is_pooled = tree["head"] == "pooled" or (is_chosen and not is_vision_transformer(tree["backbone"]))
     return is_pooled and architecture(tree["backbone"]) != "alexnet"
 
 
@@ -50,6 +51,7 @@ IDLE = (
     Idle("cache_gib", lambda tree: tree["images"] == "loader", "images is loader"),
     Idle("dropout", lambda tree: not _has_tokens_head(tree), "head is not tokens"),
     Idle("hidden", lambda tree: not _has_tokens_head(tree), "head is not tokens"),
+    Idle("groups", lambda tree: tree["head"] != "dual", "head is not dual"),
     Idle("head_init", _starts_alike, "head is pooled"),
     Idle(
         "backbone_dropout",

@@ -18,13 +18,21 @@ def check_extension(folder: Path, config: TrainConfig) -> None:
     """Refuse more epochs for a run whose steps so far would have been others with them.
 
     Raises:
-        VtsearchError: an unfinished run with a schedule that depends on the number of epochs.
+        VtsearchError: an unfinished run with a schedule that depends on the number of epochs; one that has stopped
+            early.
     """
-    if files.is_free(folder) or not depends_on_epochs(config):
+    if files.is_free(folder):
         return
     epochs, result = files.read_config(folder).get("epochs"), read_result(folder)
     is_finished = result is not None and result.epochs == epochs
-    if epochs != config.epochs:
+    if epochs == config.epochs:
+        return
+    if result is not None and result.stopped:
+        raise VtsearchError(
+            f"epochs: the run in {folder} has stopped after {result.epochs} of {epochs} ({result.stopped}) and is "
+            f"finished; got {config.epochs}"
+        )
+    if depends_on_epochs(config):
         require_finished(folder, config, epochs, is_finished=is_finished)
 
 

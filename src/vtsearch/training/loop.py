@@ -84,9 +84,7 @@ def train(
     with named_losses(), ExitStack() as held:
         given, start = config, by_main(lambda: find_start(config, path))
         config = replace(given, **start)
-        by_main(lambda: files.check(path, config, resume=resume))
         by_main(lambda: require_trackers(config.trackers))
-        if resume and (finished := by_main(lambda: _finished(path, messages))) is not None:
         by_main(lambda: _check(path, config, resume=resume))
         if resume and (finished := by_main(lambda: _finished(path, config, messages))) is not None:
             return finished
@@ -114,7 +112,7 @@ def _finished(folder: Path, config: TrainConfig, messages: Progress) -> RunResul
         VtsearchError: parts of the finished run are missing and cannot be written again, or more epochs be trained.
     """
     result = read_result(folder)
-    if result is not None and result.epochs < config.epochs:
+    if result is not None and not result.stopped and result.epochs < config.epochs:
         require_last(folder, config)
         return None
     if result is None or not (missing := files.missing_parts(folder)):
@@ -210,19 +208,13 @@ class Run:
     def _step(self, batches: list[ImageBatch]) -> Tensor:
         """Take one optimizer step; returns the mean loss over all processes, on the device."""
         components, config, accelerator = self.components, self.config, self.components.accelerator
-        set_learning_rate(components.optimizer, config.schedule, self.state.step / self._steps)
+        set_learning_rate(components.optimizer, config.schedule, self._share())
         images = sum(len(batch.positions) for batch in batches)
         loss = torch.zeros((), device=accelerator.device)
         for number, batch in enumerate(batches):
             is_last = number == len(batches) - 1
             with nullcontext() if is_last else accelerator.no_sync(components.parallel_module):
                 loss += self._add_gradient(batch, len(batch.positions) / images, number)
-        set_seed(derived_seed(config.seed, STEP_SEED, self.state.step, accelerator.process_index))
-        set_learning_rate(components.optimizer, config.schedule, self._share())
-        batch = (part.to(accelerator.device, non_blocking=True) for part in (images, labels, positions))
-        with accelerator.autocast():
-            loss: Tensor = components.parallel_module(*batch)
-        accelerator.backward(loss)
         if config.optimizer.clip:
             accelerator.clip_grad_norm_(components.train_module.parameters(), config.optimizer.clip)
         components.optimizer.step()
@@ -251,6 +243,7 @@ class Run:
             loss: Tensor = self.components.parallel_module(*on_device) * share
         accelerator.backward(loss)
         return loss.detach()
+
     def _share(self) -> float:
         """The share of the learning rate schedule that is behind this step."""
         begun = self.state.schedule_start
