@@ -35,7 +35,7 @@ BASES = {
     "data make": ["data", "make", "pictures", "--output", "new", "--queries-per-class", "1", "--train-per-class", "1"],
     "train": [
         *("train", "--protocol", "split", "--backbone", "test_vit", "--no-pretrained", "--image-size", "32"),
-        *("--bits", "8", "--hidden", "8", "--epochs", "1", "--precision", "fp32", "--output", "new"),
+        *("--bits", "8", "--epochs", "1", "--precision", "fp32", "--output", "new"),
     ],
     "fit": [
         *("fit", "lsh", "--protocol", "split", "--backbone", "test_vit", "--no-pretrained", "--image-size", "32"),
@@ -167,7 +167,7 @@ def build(root: Path) -> Path:
             )
             == 0
         )
-    save_model(build_model(ModelConfig("test_vit", 64, image_size=32, pretrained=False, hidden=8)), root / "model")
+    save_model(build_model(ModelConfig("test_vit", 64, image_size=32, pretrained=False)), root / "model")
     with contextlib.chdir(root), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         assert main(["encode", "pictures", "--model", "model", "--output", "index"]) == 0
     codes, labels = pack(draw.integers(0, 2, (6, 64))), np.array([0, 1, 0, 1, 0, 1])

@@ -68,7 +68,7 @@ class Place:
 def build(root: Path) -> Place:
     for name, seed in (("model", 0), ("other-model", 1)):
         torch.manual_seed(seed)
-        save_model(build_model(ModelConfig("test_vit", 64, image_size=32, pretrained=False, hidden=16)), root / name)
+        save_model(build_model(ModelConfig("test_vit", 64, image_size=32, pretrained=False)), root / name)
     draw = np.random.default_rng(0)
     for name in ("cat/1.png", "cat/2.png", "dog/1.png"):
         (root / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)

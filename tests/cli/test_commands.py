@@ -26,7 +26,7 @@ BITS = 20
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "tiny"
     torch.manual_seed(0)
-    save_model(build_model(ModelConfig("test_vit", BITS, image_size=32, pretrained=False, hidden=16)), folder)
+    save_model(build_model(ModelConfig("test_vit", BITS, image_size=32, pretrained=False)), folder)
     return folder
 
 

@@ -16,7 +16,7 @@ from vtsearch.index import Index
 from vtsearch.models import ModelConfig, build_model, save_model
 
 TINY = [
-    *("--backbone", "test_vit", "--no-pretrained", "--image-size", "32", "--bits", "12", "--hidden", "16"),
+    *("--backbone", "test_vit", "--no-pretrained", "--image-size", "32", "--bits", "12"),
     *("--epochs", "1", "--precision", "fp32", "--batch-size", "4", "--baselines", "false"),
 ]
 PROTOCOL = {
@@ -194,7 +194,7 @@ def test_encoded_parts_remember_that_they_are_not_the_published_ones(capsys, tmp
 def test_the_images_of_a_table_are_encoded_and_found_again(tmp_path, form):
     made = FORMATS[form].build(tmp_path)
     torch.manual_seed(0)
-    save_model(build_model(ModelConfig("test_vit", 12, image_size=32, pretrained=False, hidden=16)), tmp_path / "model")
+    save_model(build_model(ModelConfig("test_vit", 12, image_size=32, pretrained=False)), tmp_path / "model")
     words = [
         str(tmp_path / f"manifest.{form}"),
         "--model",

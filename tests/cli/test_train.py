@@ -11,7 +11,7 @@ from vtsearch.training import run_folder as files
 
 TINY = [
     *("--protocol", "digits", "--backbone", "test_vit", "--no-pretrained", "--image-size", "32"),
-    *("--bits", "12", "--hidden", "32", "--epochs", "1", "--precision", "fp32"),
+    *("--bits", "12", "--epochs", "1", "--precision", "fp32"),
 ]
 
 

@@ -13,7 +13,7 @@ from vtsearch.models import ModelConfig, build_model
 @pytest.fixture
 def tiny_model():
     torch.manual_seed(0)
-    return build_model(ModelConfig(backbone="test_vit", bits=12, image_size=32, pretrained=False, hidden=32))
+    return build_model(ModelConfig(backbone="test_vit", bits=12, image_size=32, pretrained=False))
 
 
 @pytest.fixture

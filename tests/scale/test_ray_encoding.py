@@ -29,7 +29,7 @@ IMAGES = 300
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(0)
-    return build_model(ModelConfig(backbone="test_vit", bits=12, image_size=32, pretrained=False, hidden=32))
+    return build_model(ModelConfig(backbone="test_vit", bits=12, image_size=32, pretrained=False))
 
 
 @pytest.fixture(scope="module")

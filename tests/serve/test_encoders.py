@@ -18,7 +18,7 @@ from vtsearch.serve.errors import Refused
 
 def model_folder(path, seed):
     torch.manual_seed(seed)
-    save_model(build_model(ModelConfig(backbone="test_vit", bits=16, image_size=32, pretrained=False, hidden=32)), path)
+    save_model(build_model(ModelConfig(backbone="test_vit", bits=16, image_size=32, pretrained=False)), path)
     return str(path)
 
 

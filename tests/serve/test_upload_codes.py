@@ -28,7 +28,7 @@ def pool():
 @pytest.fixture(scope="module")
 def encoder():
     torch.manual_seed(0)
-    return Encoder(build_model(ModelConfig(backbone="test_vit", bits=48, image_size=32, pretrained=False, hidden=32)))
+    return Encoder(build_model(ModelConfig(backbone="test_vit", bits=48, image_size=32, pretrained=False)))
 
 
 def photo(width, height, mode="RGB"):

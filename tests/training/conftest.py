@@ -12,7 +12,7 @@ from vtsearch.training.config import OptimizerConfig, TrainConfig
 
 @pytest.fixture(scope="session")
 def tiny_model_config():
-    return ModelConfig(backbone="test_vit", bits=12, image_size=32, pretrained=False, hidden=32)
+    return ModelConfig(backbone="test_vit", bits=12, image_size=32, pretrained=False, head="tokens", hidden=32)
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
 
 from vtsearch.cli.train import First, parser
-from vtsearch.frameworks import FRAMEWORKS
+from vtsearch.frameworks import FRAMEWORKS, framework_class
 from vtsearch.models import ModelConfig
 from vtsearch.reproduction.grid import Cell
 from vtsearch.reproduction.recipe import Recipe, cell_config, recipe_of
@@ -38,6 +39,7 @@ REFUSED = [
     ({"images": "loader", "cache_gib": 1.0}, "cache_gib", "4.0 where images is loader, got 1.0"),
     ({"model": replace(CNN, dropout=0.1)}, "dropout", "0.5 where head is not tokens, got 0.1"),
     ({"model": ModelConfig(head="cls", hidden=32)}, "hidden", "1024 where head is not tokens, got 32"),
+    ({"model": ModelConfig(head="cls", groups=2)}, "groups", "4 where head is not dual, got 2"),
     ({"model": replace(CNN, head_init="published")}, "head_init", "'fan_in' where head is pooled, got 'published'"),
     (
         {"model": replace(CNN, backbone_dropout=0.1)},
@@ -75,8 +77,14 @@ def test_values_with_an_effect_are_taken(tiny_config):
     assert idle_values(flat(replace(tiny_config, model=alexnet)), DEFAULTS) == {}
 
 
-@pytest.mark.parametrize("name", PRESETS)
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+def suits(name, framework):
+    """Whether a preset is one of the framework."""
+    return {"transhash": framework == "dch", "paper": framework_class(framework).is_supervised}.get(name, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "framework"), [pair for pair in itertools.product(PRESETS, FRAMEWORKS) if suits(*pair)]
+)
 def test_presets_have_no_value_that_does_nothing(name, framework):
     assert idle_values(flat(preset(name, framework, "digits")), DEFAULTS) == {}
 

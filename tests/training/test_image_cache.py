@@ -119,7 +119,7 @@ def test_a_person_sees_that_images_are_decoded(tiny_config, folder):
 def test_a_step_asks_the_device_for_nothing(framework, backbone, monkeypatch):
     monkeypatch.setattr(torch, "autocast", lambda *_args, **_options: nullcontext())  # which has no such device
     meta = torch.device("meta")
-    model = build_model(ModelConfig(backbone, 16, image_size=32, pretrained=False, hidden=32))
+    model = build_model(ModelConfig(backbone, 16, image_size=32, pretrained=False))
     objective = TrainModule(model, framework_class(framework)(16, 10, 40))
     objective.framework.set_train_labels(torch.arange(40) % 10)
     objective.to(meta).framework.start_epoch(0)

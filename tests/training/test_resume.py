@@ -31,7 +31,7 @@ ANYWHERE, KILLS_OF_A_RUN = amount(15, 300), 9
 OPERATIONS = frozenset({"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.listdir", "os.truncate"})
 OWN = (
     *("--protocol", "digits", "--backbone", "test_vit", "--no-pretrained", "--image-size", "32", "--bits", "12"),
-    *("--hidden", "32", "--epochs", "2", "--batch-size", "100", "--precision", "fp32", "--baselines", "false"),
+    *("--epochs", "2", "--batch-size", "100", "--precision", "fp32", "--baselines", "false"),
     *("--checkpoint-steps", "5", "--evaluate-every", "1"),
 )
 SHORT = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,11 @@ from vtsearch.exchange.hub import may_be_model
 from vtsearch.frameworks import FRAMEWORKS, framework_class, register
 from vtsearch.models import ModelConfig
 from vtsearch.models.backbones import is_known
+from vtsearch.models.hash_model import config_fields
 from vtsearch.training import loop
 from vtsearch.training import run_folder as files
-from vtsearch.training.config import TrainConfig
+from vtsearch.training.config import DEFAULTS, TrainConfig, config_of, flat
+from vtsearch.training.effects import without_idle_values
 from vtsearch.training.presets import preset as preset_config
 from vtsearch.training.start import model_to_train
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 MODEL_FIELDS = tuple(field.name for field in fields(ModelConfig))
 OWN_ARGUMENTS = ("model", "framework", "protocol", "data", "start_from")
 """Fields of a run that ``train`` has arguments of its own for."""
+PARTS = ("optimizer", "schedule", "options")
+"""Fields of a run with fields of their own."""
 RUN_FIELDS = tuple(field.name for field in fields(TrainConfig) if field.name not in OWN_ARGUMENTS)
 
 
@@ -93,11 +97,14 @@ def train(
     network, start_from = _model(model, base, Path(output), resume=resume)
     network = replace(network, **{key: value for key, value in values.items() if key in MODEL_FIELDS})
     run = {key: value for key, value in values.items() if key in RUN_FIELDS}
-    for part in ("optimizer", "schedule", "options"):
+    for part in PARTS:
         if part in run:
             run[part] = _updated(part, getattr(base, part), run[part])
     run |= {"protocol": protocol, "start_from": start_from} | ({} if root is None else {"data": str(root)})
-    return loop.train(replace(base, model=network, **run), output, images=given, resume=resume, progress=progress)
+    supplied = flat(base)
+    changed = {key: asdict(value) if key in PARTS else value for key, value in run.items()}
+    tree = without_idle_values(supplied | config_fields(network) | changed, supplied, DEFAULTS)
+    return loop.train(config_of(tree), output, images=given, resume=resume, progress=progress)
 
 
 def _check_names(values: Mapping[str, Any]) -> None:
