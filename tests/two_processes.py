@@ -23,13 +23,17 @@ CROSSED = [0, 1, 4, 5]  # so that the first halves of both are the first half of
 PAIRWISE = ("dbdh", "dch", "dfh", "dhn", "dpsh", "dsdh", "dsh", "hashnet", "idhn")
 """Frameworks of pairs, which reduce over all processes; the others average what each process has."""
 
+DRAWING = ("cibhash",)
+"""Frameworks whose defaults draw codes, in each process others."""
+
 
 def cases():
     """Name -> (framework, options, rows of the first process)."""
     made = {}
     for name in FRAMEWORKS:
         options = framework_class(name).Options
-        made[f"{name} defaults"] = (name, options(), EVEN)
+        if name not in DRAWING:
+            made[f"{name} defaults"] = (name, options(), EVEN)
         made[f"{name} published"] = (name, options.published(), EVEN)
     for name in PAIRWISE:
         options = framework_class(name).Options
@@ -41,6 +45,7 @@ def cases():
         options = framework_class(name).Options
         made |= {f"{name} {weights}": (name, options(weights=weights), UNEVEN) for weights in ("balanced", "similar")}
     made["bihalf uneven"] = ("bihalf", framework_class("bihalf").Options(), UNEVEN)
+    made["cibhash uneven"] = ("cibhash", framework_class("cibhash").Options.published(), UNEVEN)
     made["dtsh uneven"] = ("dtsh", framework_class("dtsh").Options(), UNEVEN)
     made["hyp2 uneven"] = ("hyp2", framework_class("hyp2").Options(), UNEVEN)
     made["adsh uneven"] = ("adsh", framework_class("adsh").Options(), UNEVEN)

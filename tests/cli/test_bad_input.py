@@ -543,6 +543,17 @@ COMMANDS = [
         "train --framework csq --options.continuation 5 --output new",
         "continuation",
     ),
+    Mistake(
+        "views that are all alike",
+        "train --framework cibhash --augment none --protocol digits --backbone test_vit --image-size 32 "
+        "--no-pretrained --output new",
+        "augment: expected a random one with CIBHash, which compares 2 views, got 'none'",
+    ),
+    Mistake(
+        "the paper's recipe of a framework that had no Vision Transformer",
+        "train --framework bihalf --preset paper --output new",
+        "preset: expected 'modern' with bihalf",
+    ),
     Mistake("a model of 0 bits", "train --protocol digits --bits 0 --output new", "bits: expected at least 1, got 0"),
     Mistake(
         "a held-out share of a database whose codes are learned",

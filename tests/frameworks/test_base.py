@@ -12,7 +12,7 @@ from vtsearch.frameworks.csq import CSQOptions
 
 NAMES = sorted(FRAMEWORKS)
 # Their gradient goes past a sign, and is not the derivative of the loss: their own tests say what it is.
-STRAIGHT_THROUGH = ["bihalf", "greedyhash"]
+STRAIGHT_THROUGH = ["bihalf", "cibhash", "greedyhash"]
 
 
 @pytest.fixture(params=NAMES)
@@ -70,11 +70,12 @@ def test_class_numbers_and_columns_give_the_same_loss(framework):
 
 def test_wrong_shapes_are_named(framework):
     features, labels, positions = batch()
-    with pytest.raises(ValueError, match=r"features: expected shape \(b, 8\), got \(6, 7\)"):
+    with pytest.raises(ValueError, match=rf"features: expected shape \(b, 8\), got \({6 * framework.views}, 7\)"):
         loss_of(framework, features[:, :7], labels, positions)
-    with pytest.raises(ValueError, match=r"positions: expected shape \(6,\), got \(5,\)"):
+    views = framework.views
+    with pytest.raises(ValueError, match=rf"positions: expected shape \({6 * views},\), got \({5 * views},\)"):
         loss_of(framework, features, labels, positions[:5])
-    with pytest.raises(ValueError, match=r"labels: expected shape \(6,\) or \(6, 3\), got \(6, 4\)"):
+    with pytest.raises(ValueError, match=rf"labels: expected shape \({6 * views},\) or .*, got \({6 * views}, 4\)"):
         loss_of(framework, features, torch.zeros(6, 4), positions)
     with pytest.raises(ValueError, match="labels: expected 0 to 2, got 0 to 3"):
         loss_of(framework, features, torch.tensor([0, 1, 2, 3, 0, 1]), positions)

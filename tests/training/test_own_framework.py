@@ -54,6 +54,18 @@ def test_a_framework_that_compares_the_backbones_features_is_tried_with_some():
     try_loss(Comparing(8, 3, 5), LABELS, CPU)
 
 
+class OfThreeViews(Framework):
+    views = 3
+
+    def loss(self, features, labels, positions):
+        assert len(features) == len(labels) == 3 * len(positions.unique())
+        return features.mean()
+
+
+def test_a_framework_of_several_views_is_tried_with_them():
+    try_loss(OfThreeViews(8, 3, 5), LABELS, CPU)
+
+
 @pytest.fixture
 def run(tmp_path, tiny_config):
     """A folder that a run with the framework of the page has claimed, and its configuration."""

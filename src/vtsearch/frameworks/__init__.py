@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FRAMEWORKS: Mapping[str, str] = {
     "adsh": "ADSH",
     "bihalf": "BiHalf",
+    "cibhash": "CIBHash",
     "csq": "CSQ",
     "dbdh": "DBDH",
     "dch": "DCH",

@@ -51,6 +51,9 @@ class Framework(nn.Module, ABC):
     """Whether it learns a code of each image from the image's features, which every epoch then has to bring."""
     is_supervised: ClassVar[bool] = True
     """Whether the loss depends on labels."""
+    views: ClassVar[int] = 1
+    """Views of each image in a batch, each with a random augmentation of its own: the features of all first views, then
+    those of all second ones, and so on, with labels and positions repeated."""
     compares_inputs: ClassVar[bool] = False
     """Whether ``loss`` takes one more argument, ``inputs``, the features of the backbone that the codes are made of:
     float (b, width), without gradient."""
@@ -73,7 +76,7 @@ class Framework(nn.Module, ABC):
         """The loss of a batch.
 
         Args:
-            features: (b, bits), before any activation.
+            features: (b, bits), before any activation; b counts views.
             labels: int64 (b,) class numbers, or 0/1 (b, classes) of any dtype.
             positions: int64 (b,), rows in the training set.
             inputs: (b, width), the backbone's features; only if the class compares them, which then needs them.
@@ -85,6 +88,8 @@ class Framework(nn.Module, ABC):
         """
         if features.ndim != 2 or features.shape[1] != self.bits:
             raise ValueError(f"features: expected shape (b, {self.bits}), got {tuple(features.shape)}")
+        if len(features) % self.kind.views:
+            raise ValueError(f"features: expected {self.kind.views} views of each image, got {len(features)} rows")
         if positions.shape != features.shape[:1]:
             raise ValueError(f"positions: expected shape ({len(features)},), got {tuple(positions.shape)}")
         with torch.autocast(features.device.type, enabled=False):

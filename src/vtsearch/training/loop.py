@@ -3,6 +3,8 @@
 Random numbers are derived from seeds: the order of images from (seed, epoch), an image's augmentation from (seed,
 epoch, row), the dropout of a batch from (seed, step, process, number of the batch in the step). A killed run therefore
 resumes from its last checkpoint with bit-identical results. ``setup.py`` builds the components that are used here.
+epoch, row, view), the dropout of a step from (seed, step, process). A killed run therefore resumes from its last
+checkpoint with bit-identical results. ``setup.py`` builds the components that are used here.
 """
 
 from __future__ import annotations
@@ -200,6 +202,9 @@ class Run:
             self._clock = now
             images = sum(len(batch.positions) for batch in batches) * components.accelerator.num_processes
             self.progress.step(images, f"epoch {state.epoch + 1}/{self.config.epochs}", loss.item)
+            processes = components.accelerator.num_processes
+            shown = len(images) // components.train_images.views * processes
+            self.progress.step(shown, f"epoch {state.epoch + 1}/{self.config.epochs}", loss.item)
             if state.step % self.config.log_every == 0:
                 self._log_step(float(loss))
             if self._is_checkpoint_due():

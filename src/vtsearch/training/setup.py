@@ -103,6 +103,8 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress, given: GivenIm
         ValueError: an unknown framework, protocol or backbone; options or images that do not fit; a held-out share
             with a framework that trains on the database; a file of the user's whose framework cannot be built; averaged
             weights of sharded parameters.
+            with a framework that trains on the database; no augmentation with one that compares views; a file of the
+            user's whose framework cannot be built.
         FileNotFoundError: no data, no weights.
         VtsearchError: another process failed, or opened other data or another framework.
     """
@@ -172,7 +174,13 @@ def _build(
     if config.gradient_checkpointing:
         recompute_activations(model.backbone)
     framework = _framework(config, framework_type, len(data.source.classes), len(fit))
-    train_images = ImageDataset(data.source, fit, model.preprocessing, augment=config.augment, seed=config.seed)
+    views = framework.kind.views
+    if views > 1 and config.augment == "none":
+        name = framework.kind.__name__
+        raise ValueError(f"augment: expected a random one with {name}, which compares {views} views, got 'none'")
+    train_images = ImageDataset(
+        data.source, fit, model.preprocessing, augment=config.augment, seed=config.seed, views=views
+    )
     framework.set_train_labels(train_images.labels)
     if config.sampling != "shuffled" and (framework_type.learns_codes or framework.sample_positions(0) is not None):
         raise ValueError(
@@ -211,7 +219,7 @@ def try_loss(framework: Framework, labels: torch.Tensor, device: torch.device) -
     """
     trial = copy.deepcopy(framework).to(device)
     trial.start_epoch(0)
-    positions = torch.arange(min(TRIED, len(labels)))
+    positions = torch.arange(min(TRIED, len(labels))).repeat(trial.kind.views)
     features = torch.randn(len(positions), trial.bits, device=device).requires_grad_()
     inputs = (torch.randn(len(positions), TRIED_WIDTH, device=device),) if trial.kind.compares_inputs else ()
     loss = trial(features, labels[positions].to(device), positions.to(device), *inputs)

@@ -93,6 +93,29 @@ def test_epochs_and_seeds_draw_differently(augment):
     assert not torch.equal(build(augment, seed=1).__getitems__(range(40)).images, before)
 
 
+def test_views_of_an_image_have_random_choices_of_their_own():
+    data, single = build("flip+crop", seed=4, views=2), build("flip+crop", seed=4)
+    for each in (data, single):
+        each.set_epoch(3)
+    batch, expected = data.__getitems__(range(40)), single.__getitems__(range(40))
+    assert torch.equal(batch.images[:40], expected.images)
+    assert not torch.equal(batch.images[40:], expected.images)
+    assert torch.equal(batch.labels, expected.labels.repeat(2))
+    assert torch.equal(batch.positions, expected.positions.repeat(2))
+    assert torch.equal(data[7].images, expected.images[7])
+
+
+def test_views_are_the_same_after_a_resume_and_in_any_batch():
+    first, second = build("flip+crop", seed=4, views=2), build("flip+crop", seed=4, views=2)
+    first.__getitems__(range(40))
+    for each in (first, second):
+        each.set_epoch(2)
+    whole, part = first.__getitems__(range(40)), second.__getitems__([5, 3])
+    assert torch.equal(part.images, whole.images[[5, 3, 45, 43]])
+    first.set_epoch(1)
+    assert not torch.equal(first.__getitems__(range(40)).images[40:], whole.images[40:])
+
+
 def test_about_half_of_the_images_are_mirrored():
     plain, flipped = (build(augment).__getitems__(range(40)).images for augment in ("none", "flip"))
     same = (plain == flipped).flatten(1).all(1)

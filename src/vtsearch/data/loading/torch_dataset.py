@@ -33,14 +33,15 @@ class ImageBatch(NamedTuple):
     """int64 (b,), or float32 0/1 (b, classes)."""
     positions: Tensor
     """int64 (b,): rows in this data set, 0 to its length - 1; indices into a framework's bank."""
+    # b counts views: with two of each image, the first views of all come first, then the second ones
 
 
 class ImageDataset(Dataset[ImageBatch]):
     """Some positions of an image source, as pixels for one model.
 
     A torch ``DataLoader`` fetches a whole batch at once when it is built with ``collate_fn=whole_batch``; that is
-    much faster than item by item and gives the same pixels. Random choices depend on ``(seed, epoch, row)`` alone: not
-    on the order, the batch, the worker or the process, and not on whether training was interrupted.
+    much faster than item by item and gives the same pixels. Random choices depend on ``(seed, epoch, row, view)``
+    alone: not on the order, the batch, the worker or the process, and not on whether training was interrupted.
 
     Args:
         source: the images.
@@ -48,6 +49,7 @@ class ImageDataset(Dataset[ImageBatch]):
         preprocessing: of the model.
         augment: "none", as in evaluation and encoding, or what ``Augmentation.parsed`` reads.
         seed: of the random choices.
+        views: of each image in a batch, each with random choices of its own; an item has the first alone.
 
     Raises:
         ValueError: an ``augment`` that cannot be read, a position outside the source, or a class number without a name.
@@ -61,6 +63,7 @@ class ImageDataset(Dataset[ImageBatch]):
         *,
         augment: str = "none",
         seed: int = 0,
+        views: int = 1,
     ) -> None:
         self.augmentation = Augmentation.parsed(augment)
         positions = np.asarray(positions, dtype=np.int64)
@@ -70,11 +73,12 @@ class ImageDataset(Dataset[ImageBatch]):
         self.positions = positions
         self.preprocessing = preprocessing
         self.seed = seed
+        self.views = views
         labels = torch.from_numpy(_checked(labels_of(source)[positions], len(classes_of(source))))
         self.labels = labels if labels.ndim == 1 else labels.float()
         epoch: Any = torch.zeros((), dtype=torch.int64)
         self._epoch: Tensor = epoch.share_memory_()  # shared with persistent workers
-        self._draws: tuple[int, Tensor] | None = None
+        self._draws: tuple[int, list[Tensor]] | None = None
         self._origin = reader_of(source, positions, preprocessing, self.augmentation)
         self._reader: Reader = self._origin
         self.device = torch.device("cpu")
@@ -145,10 +149,24 @@ class ImageDataset(Dataset[ImageBatch]):
         return draws
 
     def _epoch_draws(self) -> Tensor:
+        """The batch of the given rows, in their order, once for each view."""
+        index = torch.as_tensor(rows, dtype=torch.int64)
+        images, index = self.preprocessing.normalize(self.pixels(index)), index.repeat(self.views)
+        return ImageBatch(images, self.labels[index], index)
+
+    def pixels(self, rows: Tensor) -> Tensor:
+        """uint8 (b * views, 3, image_size, image_size): the images of rows, int64 (b,), before they are normalized."""
+        resized = self._reader.read(rows)
+        views = [self.augmentation.apply(resized, self.preprocessing, draws[rows]) for draws in self._epoch_draws()]
+        return views[0] if len(views) == 1 else torch.cat(views)
+
+    def _epoch_draws(self) -> list[Tensor]:
+        """The random numbers of all rows in this epoch, (n, ``DRAWS``) for each view."""
         epoch = int(self._epoch)
         if self._draws is None or self._draws[0] != epoch:
-            random = np.random.Generator(np.random.PCG64([self.seed, epoch]))
-            self._draws = (epoch, torch.from_numpy(random.random((len(self), DRAWS))))
+            seeds = [[self.seed, epoch, *([view] if view else [])] for view in range(self.views)]
+            randoms = [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]
+            self._draws = (epoch, [torch.from_numpy(random.random((len(self), DRAWS))) for random in randoms])
         return self._draws[1]
 
 
