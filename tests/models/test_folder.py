@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 import vtsearch.models.folder as folder_module
 from vtsearch.errors import VtsearchError
 from vtsearch.models import ModelConfig, build_model, load_model, save_model
+from vtsearch.models.folder import read_facts
 
 
 def build(seed=0, **fields):
@@ -54,6 +55,18 @@ def test_a_model_is_loaded_as_it_was_saved(tmp_path, fields):
     assert torch.equal(again(images), model.eval()(images))
     assert again.fingerprint() == model.fingerprint()
     assert (again.config, again.preprocessing) == (model.config, model.preprocessing)
+
+
+def test_configuration_and_fingerprint_are_read_without_the_weights(saved, model):
+    (saved / "model.safetensors").unlink()
+    assert read_facts(saved) == (model.config, model.fingerprint())
+    content = json.loads((saved / "config.json").read_text())
+    for damaged in ({**content, "config": {"bits": 0}}, {**content, "config": {"bytes": 8}}, {"format": "other"}):
+        (saved / "config.json").write_text(json.dumps(damaged))
+        with pytest.raises(VtsearchError, match=r"model: damaged model folder|expected format"):
+            read_facts(saved)
+    with pytest.raises(FileNotFoundError, match="nowhere: expected a model folder"):
+        read_facts(saved / "nowhere")
 
 
 def test_a_folder_holds_weights_and_config_and_nothing_else(saved):

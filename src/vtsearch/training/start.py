@@ -34,7 +34,7 @@ def model_to_train(start_from: str) -> ModelConfig:
         FileNotFoundError: neither a folder nor a repository.
         VtsearchError: not a model, or a damaged one.
     """
-    return replace(read_facts(_model_of(start_from))[0], weights=None, pretrained=False)
+    return replace(_facts(start_from)[0], weights=None, pretrained=False)
 
 
 def find_start(config: TrainConfig, folder: Path) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def find_start(config: TrainConfig, folder: Path) -> dict[str, Any]:
         saved = {name: str(files.read_config(folder).get(name)) for name in ("start_from", "start_fingerprint")}
         is_same = _is_same(config.start_from, saved["start_from"])
         return saved if is_same and config.start_fingerprint in (None, saved["start_fingerprint"]) else {}
-    model, fingerprint = read_facts(_model_of(config.start_from))
+    model, fingerprint = _facts(config.start_from)
     for name in TAKEN:
         wanted, got = getattr(model, name), getattr(config.model, name)
         if got != wanted:
@@ -76,6 +76,14 @@ def start(model: HashModel, config: TrainConfig) -> str:
     difference = take_weights(model, trained)
     taken = f"backbone; the head starts anew: {difference}" if difference else "backbone and head"
     return f"start_from: {config.start_from} ({fingerprint[:DIGITS]}): {taken}"
+
+
+def _facts(start_from: str) -> tuple[ModelConfig, str]:
+    """Configuration and fingerprint of the model."""
+    try:
+        return read_facts(_model_of(start_from))
+    except (FileNotFoundError, VtsearchError) as reason:
+        raise type(reason)(f"start_from: {reason}") from reason
 
 
 def _check_fingerprint(config: TrainConfig, fingerprint: str) -> None:
