@@ -111,6 +111,9 @@ def test_a_model_is_a_backbone_a_configuration_or_a_trained_one(asked, tiny_mode
     config, _ = asked("digits", model=str(tmp_path / "model"), bits=4)
     assert config.start_from == str(tmp_path / "model")
     assert config.model == replace(tiny_model.config, bits=4)
+    pinned = replace(config, start_fingerprint="abc")
+    assert asked(config=pinned)[0] == pinned
+    assert asked(config=pinned, model="test_vit2")[0].start_fingerprint is None
 
 
 def test_a_begun_run_is_asked_for_the_model_it_began_with(asked, tiny_config, tmp_path):

@@ -100,6 +100,8 @@ def train(
     for part in PARTS:
         if part in run:
             run[part] = _updated(part, getattr(base, part), run[part])
+    if start_from != base.start_from:
+        run.setdefault("start_fingerprint", None)  # that of the configuration is another model's
     run |= {"protocol": protocol, "start_from": start_from} | ({} if root is None else {"data": str(root)})
     supplied = flat(base)
     changed = {key: asdict(value) if key in PARTS else value for key, value in run.items()}
