@@ -162,7 +162,9 @@ def test_a_truncated_image_that_pillow_has_opened_is_named(tiny_model, pictures,
 def test_arguments_out_of_range_are_named(tiny_model, source, tmp_path):
     with pytest.raises(ValueError, match="batch_size: expected at least 1, got 0"):
         Encoder(tiny_model, batch_size=0)
-    with pytest.raises(ValueError, match="precision: expected one of auto, bf16, fp32, got 'fp16'"):
+    with pytest.raises(ValueError, match="precision: expected one of auto, bf16, fp16, fp32, got 'fp8'"):
+        Encoder(tiny_model, precision="fp8")
+    with pytest.raises(ValueError, match="precision: expected auto, bf16 or fp32 on a cpu device, got 'fp16'"):
         Encoder(tiny_model, precision="fp16")
     with pytest.raises(ValueError, match="positions: expected 0 to 1796"):
         Encoder(tiny_model).encode(source, [1797])

@@ -23,7 +23,15 @@ def test_a_device_that_nobody_asked_about_computes_in_fp32():
     assert resolve_precision("auto", torch.device("meta")) == "fp32"
 
 
-@pytest.mark.parametrize(("arithmetic", "dtype"), [("bf16", torch.bfloat16), ("fp32", torch.float32)])
+def test_fp16_needs_a_gpu():
+    assert resolve_precision("fp16", torch.device("cuda")) == "fp16"
+    with pytest.raises(ValueError, match="precision: expected auto, bf16 or fp32 on a cpu device, got 'fp16'"):
+        resolve_precision("fp16", CPU)
+
+
+@pytest.mark.parametrize(
+    ("arithmetic", "dtype"), [("bf16", torch.bfloat16), ("fp16", torch.float16), ("fp32", torch.float32)]
+)
 def test_matrix_products_run_in_that_arithmetic_and_weights_stay(arithmetic, dtype):
     layer = torch.nn.Linear(4, 4)
     with autocast(CPU, arithmetic):

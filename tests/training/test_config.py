@@ -38,7 +38,7 @@ def test_every_field_documents_itself(kind):
         ({"epochs": True}, "epochs: expected a whole number, at least 1, got True"),
         ({"seed": 2**64}, "seed: expected at most 9,223,372,036,854,775,807, got 18446744073709551616"),
         ({"sampling": "classes"}, "sampling: expected one of shuffled, balanced, got 'classes'"),
-        ({"precision": "fp8"}, "precision: expected one of auto, bf16, fp32, got 'fp8'"),
+        ({"precision": "fp8"}, "precision: expected one of auto, bf16, fp16, fp32, got 'fp8'"),
         ({"optimizer": OptimizerConfig(name="adamx")}, "optimizer.name: expected one of adamw, adam, sgd, got 'adamx'"),
     ],
 )
@@ -62,6 +62,7 @@ def test_no_number_of_a_run_is_nan_infinite_or_text(tiny_config, name, value):
 def test_every_number_and_every_choice_of_a_run_has_its_range():
     others = {"baselines", "compile", "framework", "protocol", "data", "strip_prefix", "options", "augment", "nested"}
     others |= {"gradient_checkpointing", "start_from", "start_fingerprint", "trackers"}
+    others |= {"gradient_checkpointing", "trackers", "tf32"}
     named = set(RANGES) | set(CHOICES) | others
     names = {field.name for field in fields(TrainConfig)} - {"model", "optimizer", "schedule"}
     names |= {f"optimizer.{field.name}" for field in fields(OptimizerConfig)}
@@ -75,6 +76,7 @@ def test_every_number_and_every_choice_of_a_run_has_its_range():
         {"baselines": 1},
         {"gradient_checkpointing": 1},
         {"compile": "yes"},
+        {"tf32": 1},
         {"protocol": 3},
         {"data": 3},
         {"strip_prefix": 3},

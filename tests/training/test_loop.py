@@ -323,6 +323,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_it_reaches_a_checkpoint(
             {"framework": "dsdh", "sampling": "balanced"},
             "sampling: expected shuffled with dsdh, which needs each image",
         ),
+        ({"precision": "fp16"}, "precision: expected auto, bf16 or fp32 on a cpu device, got 'fp16'"),
+        ({"tf32": True}, "tf32: expected false on a cpu device, got true"),
         ({"options": object()}, "options: expected CSQOptions, got object"),
     ],
 )

@@ -52,7 +52,7 @@ MOST_PROCESSES = 65_536
 LONGEST_PAUSE = 86_400
 """Seconds between two looks at the images."""
 
-PRECISION = Literal["auto", "bf16", "fp32"]  # as encoding.Precision, without torch: help is quick
+PRECISION = Literal["auto", "bf16", "fp16", "fp32"]  # as encoding.Precision, without torch: help is quick
 
 
 def parser() -> CommandParser:
@@ -102,7 +102,7 @@ def add_encoder_arguments(command: CommandParser) -> None:
         "--precision",
         type=PRECISION,
         default="auto",
-        help="arithmetic; auto is bf16 where the device has it, else fp32",
+        help="arithmetic; auto is bf16 where the device has it, else fp32; fp16 needs a GPU",
     )
     command.add_argument("--workers", type=int, help="processes that read images; by default none without a GPU")
 

@@ -61,7 +61,8 @@ class Encoder:
 
     Raises:
         FileNotFoundError: no such folder and no such repository.
-        ValueError: batch_size below 1, an unknown precision, or a device that this machine does not have.
+        ValueError: batch_size below 1, a precision that is unknown or not the device's, or a device that this machine
+            does not have.
         VtsearchError: the folder is not a model, or is damaged.
     """
 
@@ -100,7 +101,7 @@ class Encoder:
 
     @property
     def arithmetic(self) -> Arithmetic:
-        """bf16 or fp32: the precision as resolved for the device."""
+        """bf16, fp16 or fp32: the precision as resolved for the device."""
         return self._arithmetic
 
     @property

@@ -113,7 +113,11 @@ class TrainConfig:
     seed: int = 0
     """Decides the split, the initial head, the order of images, augmentation and dropout."""
     precision: Precision = "auto"
-    """Arithmetic of the forward pass; auto takes bf16 where the device has it."""
+    """Arithmetic of the forward pass; auto takes bf16 where the device has it. fp16 needs a GPU; its gradients are
+    scaled."""
+    tf32: bool = False
+    """Whether training steps on a GPU compute products of float32 matrices in TF32: faster, with 10 bits of the
+    mantissa."""
     evaluate_every: int = 0
     """Epochs between evaluations, whose best model is kept in best/; 0 evaluates at the end alone."""
     validation: float = 0.0
@@ -213,7 +217,7 @@ class TrainConfig:
 
 
 KINDS: dict[str, type[Any]] = {
-    **dict.fromkeys(("baselines", "gradient_checkpointing", "compile"), bool),
+    **dict.fromkeys(("baselines", "tf32", "gradient_checkpointing", "compile"), bool),
     **dict.fromkeys(("framework", "protocol"), str),
 }
 """Name of each field of a run that is true or false, or text -> its type."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ from vtsearch.tensors.devices import usable_device
 from vtsearch.tensors.distributed import number_of_processes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from vtsearch.encoding.precision import Precision
 
 
@@ -43,7 +46,7 @@ def accelerator_for(precision: Precision) -> Accelerator:
     """The accelerator of one run, in the resolved precision; with ACCELERATE_USE_FSDP it shards the parameters.
 
     Raises:
-        ValueError: FSDP_VERSION is not 2.
+        ValueError: FSDP_VERSION is not 2; a precision that the device does not have.
     """
     arithmetic = resolve_precision(precision, this_process().device)
     # accelerate refuses a second precision in one process
@@ -53,13 +56,24 @@ def accelerator_for(precision: Precision) -> Accelerator:
     plugin = _sharding_plugin()
     accelerator = Accelerator(
         cpu=_on_cpu(),
-        mixed_precision="bf16" if arithmetic == "bf16" else "no",
+        mixed_precision="no" if arithmetic == "fp32" else arithmetic,  # fp16 with scaled gradients
         kwargs_handlers=[alike],
         fsdp_plugin=plugin,
     )
     if plugin is not None:
         _shard_with(plugin)
     return accelerator
+
+
+@contextmanager
+def matrix_products(*, tf32: bool) -> Iterator[None]:
+    """Compute products of float32 matrices on a GPU in TF32, with 10 bits of the mantissa; False leaves them alone."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if tf32 else before)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def leave_processes() -> None:

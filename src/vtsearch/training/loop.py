@@ -26,6 +26,7 @@ from vtsearch.training.artifacts import write_artifacts
 from vtsearch.training.coordination import by_main, named_losses, require_same_config, require_shared
 from vtsearch.training.devices import this_process
 from vtsearch.training.extension import check_extension, depends_on_epochs, require_finished, require_last, restart_line
+from vtsearch.training.devices import matrix_products, this_process
 from vtsearch.training.ignored import ignored_values
 from vtsearch.training.model_selection import BestModelTracker
 from vtsearch.training.optimization import set_learning_rate
@@ -162,7 +163,8 @@ class Run:
         done, current = sum(self._sizes[: state.epoch]), sum(self._sizes[state.epoch : state.epoch + 1])
         self.progress.start(sum(self._sizes), done + min(state.batch * config.batch_size, current))
         while state.epoch < config.epochs and not self.best_model.reason_to_stop:
-            self._train_epoch()
+            with matrix_products(tf32=config.tf32):  # evaluations compute as every encoder does
+                self._train_epoch()
             self._end_epoch()
         self.progress.stop()
         return self._conclude()

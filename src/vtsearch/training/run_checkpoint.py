@@ -14,10 +14,18 @@ from vtsearch.training.image_identity import compare_images
 from vtsearch.training.sharding import is_sharded, load_optimizer, load_weights, whole
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from vtsearch.training.config import TrainConfig
     from vtsearch.training.setup import RunComponents
+
+
+LOADERS: dict[str, Callable[[Any, Any], object]] = {
+    "optimizer": load_optimizer,
+    "scaler": lambda scaler, state: scaler.load_state_dict(state),
+}
+"""Name of a part of a checkpoint -> how its state is put back; the others are modules."""
 
 
 class RunCheckpoint:
@@ -74,7 +82,7 @@ class RunCheckpoint:
             components.sampler.take_over(content["processes"], components.config.epochs)
             components.metrics_log.cut(content["metrics_bytes"])
             for name, part in self._stateful().items():
-                (load_optimizer if name == "optimizer" else load_weights)(part, content[name])
+                LOADERS.get(name, load_weights)(part, content[name])
             return TrainState(**content["state"])
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as reason:
             file = self._folder / files.LAST / STATE_FILE
@@ -106,5 +114,6 @@ class RunCheckpoint:
             "classifier": components.train_module.classifier,
             "average": components.model if components.average is not None else None,
             "optimizer": components.optimizer,
+            "scaler": components.accelerator.scaler,
         }
         return {name: part for name, part in parts.items() if part is not None}
