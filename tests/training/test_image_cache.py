@@ -125,7 +125,8 @@ def test_a_step_asks_the_device_for_nothing(framework, backbone, monkeypatch):
     objective.to(meta).framework.start_epoch(0)
     items = ImageDataset(open_dataset("digits").source, np.arange(40), model.preprocessing, augment="flip+crop")
     items.hold(meta)
-    images, labels, positions = items.__getitems__(range(8))
+    pixels, labels, positions = items.__getitems__(range(8))
+    images = model.preprocessing.normalize(pixels)
     loss = objective(images, labels.to(meta), positions.to(meta))
     loss.backward()
     nn.utils.clip_grad_norm_(objective.parameters(), 1.0)
@@ -157,7 +158,9 @@ def test_a_compiled_backbone_is_the_same_model(tiny_config, tmp_path, monkeypatc
     for choice in (False, True):
         components = set_up(replace(tiny_config, compile=choice), tmp_path / str(choice), Progress(None))
         with components.metrics_log, torch.no_grad():
-            losses.append(components.train_module.eval()(*components.train_images.__getitems__(range(8))))
+            pixels, labels, positions = components.train_images.__getitems__(range(8))
+            images = components.model.preprocessing.normalize(pixels)
+            losses.append(components.train_module.eval()(images, labels, positions))
     assert compiled == ["VisionTransformer"]
     torch.testing.assert_close(*losses)
     assert set(components.model.state_dict()) == set(build_model(tiny_config.model).state_dict())

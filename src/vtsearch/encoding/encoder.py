@@ -187,7 +187,7 @@ class Encoder:
 
         It is called within ``evaluating``.
         """
-        return pack(self._forward(self._of_pixels, pixels))
+        return pack(self._forward(self._model, pixels))
 
     def features(
         self, images: Images, positions: Positions | None = None, *, progress: Progress | None = None
@@ -252,19 +252,15 @@ class Encoder:
         finally:
             self._model.train(was_training)
 
-    def _of_pixels(self, pixels: Tensor) -> Tensor:
-        """Features of images that are not normalized yet: that is quickest on the device."""
-        features: Tensor = self._model(self._model.preprocessing.normalize(pixels))
-        return features
-
     def _forward(self, function: Callable[[Tensor], Tensor], images: Tensor) -> NDArray[np.float32]:
-        """Outputs (b, width) of images (b, 3, h, w), in passes of one shape."""
+        """Outputs (b, width) of images, uint8 (b, 3, h, w), in passes of one shape."""
         outputs = []
         for part in torch.split(images, self._shape):
             missing = self._shape - len(part)
             filled = torch.cat([part, part[:1].expand(missing, -1, -1, -1)]) if missing else part
             with torch.inference_mode(), autocast(self._device, self._arithmetic):
-                outputs.append(function(filled.to(self._device, non_blocking=True)).float()[: len(part)].cpu())
+                normalized = self._model.preprocessing.normalize(filled.to(self._device, non_blocking=True))
+                outputs.append(function(normalized).float()[: len(part)].cpu())
         return torch.cat(outputs).numpy()
 
 

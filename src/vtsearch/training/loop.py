@@ -245,9 +245,10 @@ class Run:
         accelerator, of_batch = self.components.accelerator, (number,) if number else ()
         seed = derived_seed(self.config.seed, STEP_SEED, self.state.step, accelerator.process_index, *of_batch)
         set_seed(seed)
-        on_device = (part.to(accelerator.device, non_blocking=True) for part in batch)
+        pixels, labels, positions = (part.to(accelerator.device, non_blocking=True) for part in batch)
+        images = self.components.model.preprocessing.normalize(pixels)
         with accelerator.autocast():
-            loss: Tensor = self.components.parallel_module(*on_device) * share
+            loss: Tensor = self.components.parallel_module(images, labels, positions) * share
         accelerator.backward(loss)
         return loss.detach()
 

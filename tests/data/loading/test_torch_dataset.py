@@ -53,7 +53,7 @@ def test_sources_with_and_without_a_cache_have_the_same_pixels(augment):
 def test_items_are_pixels_labels_and_rows():
     batch = build().__getitems__([5, 6])
     assert batch.images.shape == (2, 3, 16, 16)
-    assert (batch.images.dtype, batch.labels.dtype, batch.positions.dtype) == (torch.float32, torch.int64, torch.int64)
+    assert (batch.images.dtype, batch.labels.dtype, batch.positions.dtype) == (torch.uint8, torch.int64, torch.int64)
     assert batch.labels.tolist() == DigitsSource().labels[105:107].tolist()
     assert batch.positions.tolist() == [5, 6]
 

@@ -28,7 +28,8 @@ class ImageBatch(NamedTuple):
     """A batch of a training step; a single item lacks the first dimension."""
 
     images: Tensor
-    """float32 (b, 3, image_size, image_size), normalized."""
+    """uint8 (b, 3, image_size, image_size), not normalized yet: that is done on the device, which so gets a quarter of
+    the bytes."""
     labels: Tensor
     """int64 (b,), or float32 0/1 (b, classes)."""
     positions: Tensor
@@ -133,10 +134,10 @@ class ImageDataset(Dataset[ImageBatch]):
         """
         index = torch.as_tensor(rows, dtype=torch.int64)
         pixels, index = self.pixels(index), index % len(self)
-        return ImageBatch(self.preprocessing.normalize(pixels), self.labels[index], index)
+        return ImageBatch(pixels, self.labels[index], index)
 
     def pixels(self, rows: Tensor) -> Tensor:
-        """uint8 (b, 3, image_size, image_size): the images of rows, int64 (b,), before they are normalized."""
+        """uint8 (b, 3, image_size, image_size): the images of rows, int64 (b,)."""
         resized, draws = self._reader.read(rows % len(self)), self._draws_of(rows)
         return self.augmentation.apply(resized, self.preprocessing, draws)
 
