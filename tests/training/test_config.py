@@ -61,8 +61,7 @@ def test_no_number_of_a_run_is_nan_infinite_or_text(tiny_config, name, value):
 
 def test_every_number_and_every_choice_of_a_run_has_its_range():
     others = {"baselines", "compile", "framework", "protocol", "data", "strip_prefix", "options", "augment", "nested"}
-    others |= {"gradient_checkpointing", "start_from", "start_fingerprint", "trackers"}
-    others |= {"gradient_checkpointing", "trackers", "tf32"}
+    others |= {"gradient_checkpointing", "start_from", "start_fingerprint", "trackers", "tf32"}
     named = set(RANGES) | set(CHOICES) | others
     names = {field.name for field in fields(TrainConfig)} - {"model", "optimizer", "schedule"}
     names |= {f"optimizer.{field.name}" for field in fields(OptimizerConfig)}

@@ -1,10 +1,9 @@
 """The life of a training run, top to bottom. It uses the interfaces of model, framework and data, never their names.
 
 Random numbers are derived from seeds: the order of images from (seed, epoch), an image's augmentation from (seed,
-epoch, row), the dropout of a batch from (seed, step, process, number of the batch in the step). A killed run therefore
-resumes from its last checkpoint with bit-identical results. ``setup.py`` builds the components that are used here.
-epoch, row, view), the dropout of a step from (seed, step, process). A killed run therefore resumes from its last
-checkpoint with bit-identical results. ``setup.py`` builds the components that are used here.
+epoch, row, view), the dropout of a batch from (seed, step, process, number of the batch in the step). A killed run
+therefore resumes from its last checkpoint with bit-identical results. ``setup.py`` builds the components that are used
+here.
 """
 
 from __future__ import annotations
@@ -24,9 +23,8 @@ from vtsearch.errors import VtsearchError
 from vtsearch.training import run_folder as files
 from vtsearch.training.artifacts import write_artifacts
 from vtsearch.training.coordination import by_main, named_losses, require_same_config, require_shared
-from vtsearch.training.devices import this_process
-from vtsearch.training.extension import check_extension, depends_on_epochs, require_finished, require_last, restart_line
 from vtsearch.training.devices import matrix_products, this_process
+from vtsearch.training.extension import check_extension, depends_on_epochs, require_finished, require_last, restart_line
 from vtsearch.training.ignored import ignored_values
 from vtsearch.training.model_selection import BestModelTracker
 from vtsearch.training.optimization import set_learning_rate
@@ -202,11 +200,9 @@ class Run:
             state.step += 1
             state.seconds += (now := time.monotonic()) - self._clock
             self._clock = now
-            images = sum(len(batch.positions) for batch in batches) * components.accelerator.num_processes
+            images = sum(len(batch.positions) for batch in batches) // components.train_images.views
+            images *= components.accelerator.num_processes
             self.progress.step(images, f"epoch {state.epoch + 1}/{self.config.epochs}", loss.item)
-            processes = components.accelerator.num_processes
-            shown = len(images) // components.train_images.views * processes
-            self.progress.step(shown, f"epoch {state.epoch + 1}/{self.config.epochs}", loss.item)
             if state.step % self.config.log_every == 0:
                 self._log_step(float(loss))
             if self._is_checkpoint_due():

@@ -100,13 +100,10 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress, given: GivenIm
         given: the images, if the configuration's protocol is one of images that are given in Python.
 
     Raises:
-        ValueError: an unknown framework, protocol or backbone; options or images that do not fit; a held-out share
-            with a framework that trains on the database; a file of the user's whose framework cannot be built; averaged
-            weights of sharded parameters.
-            with a framework that trains on the database; no augmentation with one that compares views; a file of the
         ValueError: an unknown framework, protocol or backbone; options or images that do not fit; an arithmetic that
-            the device does not have; a held-out share with a framework that trains on the database; a file of the
-            user's whose framework cannot be built.
+            the device does not have; a held-out share with a framework that trains on the database; no augmentation
+            with one that compares views; a file of the user's whose framework cannot be built; averaged weights of
+            sharded parameters.
         FileNotFoundError: no data, no weights.
         VtsearchError: another process failed, or opened other data or another framework.
     """
@@ -114,14 +111,12 @@ def set_up(config: TrainConfig, folder: Path, progress: Progress, given: GivenIm
     is_sharded = accelerator.distributed_type == DistributedType.FSDP
     if is_sharded and config.ema:
         raise ValueError(f"ema: expected 0 where parameters are sharded over processes, got {config.ema}")
+    if config.tf32 and accelerator.device.type != "cuda":
+        raise ValueError(f"tf32: expected false on a {accelerator.device.type} device, got true")
     split, has_weights = by_main(lambda: (_saved_split(folder), (folder / files.LAST).is_dir()))
     data, train_module, train_images, (fit, held_out) = first_on_each_node(lambda: _build(config, split, given))
     if config.start_from is not None and not has_weights:  # the last checkpoint has them
         progress.note(first_on_each_node(lambda: start(train_module.model, config)))
-    if config.tf32 and accelerator.device.type != "cuda":
-        raise ValueError(f"tf32: expected false on a {accelerator.device.type} device, got true")
-    split = by_main(lambda: _saved_split(folder))
-    data, train_module, train_images, (fit, held_out) = first_on_each_node(lambda: _build(config, split))
     require_same(data.fingerprint, f"{config.protocol}: split and labels")
     model, framework = train_module.model, train_module.framework
     source = own.source_of(framework.kind)

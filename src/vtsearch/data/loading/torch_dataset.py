@@ -128,38 +128,29 @@ class ImageDataset(Dataset[ImageBatch]):
         return ImageBatch(*(part[0] for part in self.__getitems__([row])))
 
     def __getitems__(self, rows: Sequence[int]) -> ImageBatch:
-        """The batch of the given rows, in their order.
+        """The batch of the given rows, in their order, once for each view.
 
         A row plus a multiple of ``len(self)`` is the same image with other random choices, for epochs that repeat it.
         """
         index = torch.as_tensor(rows, dtype=torch.int64)
-        pixels, index = self.pixels(index), index % len(self)
+        pixels, index = self.pixels(index), (index % len(self)).repeat(self.views)
         return ImageBatch(pixels, self.labels[index], index)
 
     def pixels(self, rows: Tensor) -> Tensor:
-        """uint8 (b, 3, image_size, image_size): the images of rows, int64 (b,)."""
-        resized, draws = self._reader.read(rows % len(self)), self._draws_of(rows)
-        return self.augmentation.apply(resized, self.preprocessing, draws)
-
-    def _draws_of(self, rows: Tensor) -> Tensor:
-        """(b, DRAWS) random numbers of rows, repeats included."""
-        draws = self._epoch_draws()[rows % len(self)]
-        for at in (rows >= len(self)).nonzero().flatten().tolist():
-            random = np.random.Generator(np.random.PCG64([self.seed, int(self._epoch), int(rows[at])]))
-            draws[at] = torch.from_numpy(random.random(DRAWS))
-        return draws
-
-    def _epoch_draws(self) -> Tensor:
-        """The batch of the given rows, in their order, once for each view."""
-        index = torch.as_tensor(rows, dtype=torch.int64)
-        images, index = self.preprocessing.normalize(self.pixels(index)), index.repeat(self.views)
-        return ImageBatch(images, self.labels[index], index)
-
-    def pixels(self, rows: Tensor) -> Tensor:
-        """uint8 (b * views, 3, image_size, image_size): the images of rows, int64 (b,), before they are normalized."""
-        resized = self._reader.read(rows)
-        views = [self.augmentation.apply(resized, self.preprocessing, draws[rows]) for draws in self._epoch_draws()]
+        """uint8 (b * views, 3, image_size, image_size): the images of rows, int64 (b,)."""
+        resized = self._reader.read(rows % len(self))
+        views = [self.augmentation.apply(resized, self.preprocessing, draws) for draws in self._draws_of(rows)]
         return views[0] if len(views) == 1 else torch.cat(views)
+
+    def _draws_of(self, rows: Tensor) -> list[Tensor]:
+        """For each view (b, DRAWS) random numbers of rows, repeats included."""
+        repeated = (rows >= len(self)).nonzero().flatten().tolist()
+        found = [draws[rows % len(self)] for draws in self._epoch_draws()]
+        for view, draws in enumerate(found):
+            for at in repeated:
+                seed = [self.seed, int(self._epoch), int(rows[at]), *([view] if view else [])]
+                draws[at] = torch.from_numpy(np.random.Generator(np.random.PCG64(seed)).random(DRAWS))
+        return found
 
     def _epoch_draws(self) -> list[Tensor]:
         """The random numbers of all rows in this epoch, (n, ``DRAWS``) for each view."""
