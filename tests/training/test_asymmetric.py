@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 def asymmetric(tiny_config):
     return replace(
         tiny_config,
-        model=replace(tiny_config.model, bits=16, head="cls"),
+        model=replace(tiny_config.model, bits=16, head="cls", hidden=1024),
         framework="adsh",
         options=ADSHOptions(sample=900, epochs_per_sample=2),
         epochs=8,
@@ -131,7 +131,7 @@ def interrupt(*_):
 
 def test_a_held_out_share_is_refused(asymmetric, tmp_path):
     with pytest.raises(ValueError) as error:
-        train(replace(asymmetric, validation=0.1), tmp_path / "run")
+        train(replace(asymmetric, evaluate_every=1, validation=0.1), tmp_path / "run")
     assert str(error.value) == (
         "validation: expected 0 with adsh, which learns the code of every database image, got 0.1"
     )

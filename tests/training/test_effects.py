@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from vtsearch.cli.reproduce import _changes
 from vtsearch.cli.train import First, parser
 from vtsearch.frameworks import FRAMEWORKS, framework_class
 from vtsearch.models import ModelConfig
@@ -12,8 +13,7 @@ from vtsearch.reproduction.grid import Cell
 from vtsearch.reproduction.recipe import Recipe, cell_config, recipe_of
 from vtsearch.training.config import DEFAULTS, OptimizerConfig, ScheduleConfig, TrainConfig, config_of, flat
 from vtsearch.training.effects import IDLE, idle_values, without_idle_values
-from vtsearch.training.presets import PRESETS, preset
-from vtsearch.training.trees import look_up
+from vtsearch.training.presets import PRESETS, completed, preset
 
 CNN = ModelConfig(backbone="resnet18", pretrained=False)
 REFUSED = [
@@ -116,9 +116,9 @@ def test_the_recipe_of_a_network_without_dropout_is_that_of_its_grid():
     assert recipe_of(tree, "paper").changed["backbone_dropout"] == 0.0
 
 
-def test_the_command_line_has_the_presets_values_as_defaults():
+def test_a_command_may_switch_off_what_its_presets_values_depend_on():
     args = parser(First("csq", "modern", "digits")).parse_args(["--evaluate-every", "0"]).as_dict()
     assert args["validation"] == 0.05
-    settled = without_idle_values(args, flat(preset("modern", "csq", "digits")), DEFAULTS)
-    assert look_up(settled, "validation") == 0.0
-    assert config_of(settled).validation == 0.0
+    assert completed(args, "modern", "csq", "digits").validation == 0.0
+    cells = [Cell("digits", "test_vit", "all", "csq", 16, 0)]
+    assert _changes("modern", cells, ["--evaluate-every", "0"]) == {"evaluate_every": 0}

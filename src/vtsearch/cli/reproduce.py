@@ -218,7 +218,7 @@ def _changes(preset: str, cells: Sequence[Cell], others: list[str]) -> dict[str,
     """The changes that arguments of train make to the preset, checked for every framework and protocol of the grid."""
     from vtsearch.cli import train
     from vtsearch.reproduction.recipe import recipe_of
-    from vtsearch.training.config import config_of
+    from vtsearch.training.presets import completed
     from vtsearch.training.presets import preset as recipe_for
     from vtsearch.training.run_folder import plain
 
@@ -228,7 +228,7 @@ def _changes(preset: str, cells: Sequence[Cell], others: list[str]) -> dict[str,
         command = train.parser(train.First(framework, preset, protocol))
         command.prog = "vtsearch reproduce"
         train.check_options(framework, others)
-        config = config_of(command.parse_args(others).as_dict())
+        config = completed(command.parse_args(others).as_dict(), preset, framework, protocol)
         changed |= recipe_of(plain(config), preset).changed
     return changed
 

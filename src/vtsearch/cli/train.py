@@ -19,12 +19,12 @@ from vtsearch.frameworks import FRAMEWORKS, framework_class, own
 from vtsearch.models import ModelConfig
 from vtsearch.models.hash_model import config_fields
 from vtsearch.training import run_folder as files
-from vtsearch.training.config import DEFAULTS, TrainConfig, config_of, flat
+from vtsearch.training.config import TrainConfig, flat
 from vtsearch.training.devices import leave_processes, this_process
-from vtsearch.training.effects import without_idle_values
 from vtsearch.training.loop import train
 from vtsearch.training.presets import PRESETS, preset
 from vtsearch.training.start import model_to_train
+from vtsearch.training.presets import PRESETS, completed, preset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +59,7 @@ def run(argv: list[str]) -> int:
         raise ValueError("pretrained: expected false with start_from, got true")
     supplied = flat(preset(first.preset, first.framework, first.protocol))
     config = config_of(without_idle_values(args, supplied, DEFAULTS))
+    config = completed(args, first.preset, first.framework, first.protocol)
     framework = own.class_name(config.framework)
     output = Path(args["output"] or f"runs/{Path(config.protocol).name}-{framework}-{config.model.bits}")
     check_output_folder("output", str(output))

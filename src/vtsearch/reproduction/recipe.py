@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from vtsearch.models.backbones import SHORT_NAMES
 from vtsearch.reproduction.grid import Cell
 from vtsearch.reproduction.published import CONVOLUTIONAL
-from vtsearch.training.config import DEFAULTS, FREE_ON_RESUME, TrainConfig, config_of, flat
-from vtsearch.training.effects import idle_values, without_idle_values
-from vtsearch.training.presets import preset
+from vtsearch.training.config import DEFAULTS, FREE_ON_RESUME, TrainConfig, flat
+from vtsearch.training.effects import idle_values
+from vtsearch.training.presets import completed, preset
 from vtsearch.training.trees import differing_keys, look_up, with_value
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ def cell_config(cell: Cell, recipe: Recipe, data: str | None = None) -> TrainCon
     Raises:
         ValueError: an unknown preset or framework, a change of a key that the preset lacks, invalid values.
     """
-    supplied = flat(preset(recipe.preset, cell.framework, cell.protocol))
-    tree = copy.deepcopy(supplied)
+    tree = copy.deepcopy(flat(preset(recipe.preset, cell.framework, cell.protocol)))
     for name, value in recipe.changed.items():
         _set(tree, name, value)
     of_the_cell = {
@@ -64,7 +63,7 @@ def cell_config(cell: Cell, recipe: Recipe, data: str | None = None) -> TrainCon
         "seed": cell.seed,
         "data": data,
     }
-    return config_of(without_idle_values(tree | of_the_cell, supplied, DEFAULTS))
+    return completed(tree | of_the_cell, recipe.preset, cell.framework, cell.protocol)
 
 
 def cell_of(tree: Mapping[str, Any]) -> Cell:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from vtsearch.data import PROTOCOLS
 from vtsearch.frameworks import FRAMEWORKS, framework_class, own
 from vtsearch.models import ModelConfig
-from vtsearch.training.config import OptimizerConfig, ScheduleConfig, TrainConfig
+from vtsearch.training.config import DEFAULTS, OptimizerConfig, ScheduleConfig, TrainConfig, config_of, flat
+from vtsearch.training.effects import without_idle_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,6 +192,22 @@ def preset(name: str, framework: str, protocol: str) -> TrainConfig:
     if name not in PRESETS:
         raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, got {name!r}")
     return replace(PRESETS[name](framework, protocol), protocol=protocol)
+
+
+def completed(tree: dict[str, Any], name: str, framework: str, protocol: str) -> TrainConfig:
+    """The configuration of a tree that began as a preset, of which what would do nothing now gives way.
+
+    Args:
+        tree: as `flat` gives it, with some values changed.
+        name: of the preset.
+        framework: that the preset was made for.
+        protocol: that the preset was made for.
+
+    Raises:
+        ValueError: as of `preset`; a value that no run can have, or that was asked for and would do nothing.
+        TypeError: a value of another kind than the field's.
+    """
+    return config_of(without_idle_values(tree, flat(preset(name, framework, protocol)), DEFAULTS))
 
 
 def _dataset(protocol: str) -> str:
