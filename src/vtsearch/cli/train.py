@@ -22,9 +22,8 @@ from vtsearch.training import run_folder as files
 from vtsearch.training.config import TrainConfig, flat
 from vtsearch.training.devices import leave_processes, this_process
 from vtsearch.training.loop import train
-from vtsearch.training.presets import PRESETS, preset
-from vtsearch.training.start import model_to_train
 from vtsearch.training.presets import PRESETS, completed, preset
+from vtsearch.training.start import model_to_train
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,8 +56,6 @@ def run(argv: list[str]) -> int:
     args = parser(first).parse_args([*first.implied, *argv]).as_dict()
     if args["start_from"] is not None and args["pretrained"]:
         raise ValueError("pretrained: expected false with start_from, got true")
-    supplied = flat(preset(first.preset, first.framework, first.protocol))
-    config = config_of(without_idle_values(args, supplied, DEFAULTS))
     config = completed(args, first.preset, first.framework, first.protocol)
     framework = own.class_name(config.framework)
     output = Path(args["output"] or f"runs/{Path(config.protocol).name}-{framework}-{config.model.bits}")
