@@ -117,8 +117,9 @@ def test_the_recipe_of_a_network_without_dropout_is_that_of_its_grid():
 
 
 def test_a_command_may_switch_off_what_its_presets_values_depend_on():
-    args = parser(First("csq", "modern", "digits")).parse_args(["--evaluate-every", "0"]).as_dict()
-    assert args["validation"] == 0.05
-    assert completed(args, "modern", "csq", "digits").validation == 0.0
-    cells = [Cell("digits", "test_vit", "all", "csq", 16, 0)]
-    assert _changes("modern", cells, ["--evaluate-every", "0"]) == {"evaluate_every": 0}
+    words = ["--optimizer.name", "adamw"]
+    args = parser(First("adsh", "paper", "digits")).parse_args(words).as_dict()
+    assert args["optimizer"]["momentum"] == 0.0
+    assert completed(args, "paper", "adsh", "digits").optimizer.momentum == OptimizerConfig().momentum == 0.9
+    cells = [Cell("digits", "test_vit", "cls", "adsh", 16, 0)]
+    assert _changes("paper", cells, words) == {"optimizer.name": "adamw"}
