@@ -15,7 +15,7 @@ import torch
 
 from vtsearch.frameworks import discrete_descent
 from vtsearch.frameworks.base import Framework, check_options
-from vtsearch.tensors.distributed import average, from_first, gather
+from vtsearch.tensors.distributed import average, from_first, gather_batch
 
 if TYPE_CHECKING:
     from typing import Any
@@ -168,5 +168,5 @@ class ADSH(Framework):
 
     def _store_outputs(self, outputs: Tensor, positions: Tensor) -> None:
         """Store the outputs of the batches of all processes; rows outside them stay 0 and do not change the sums."""
-        outputs, positions = gather(outputs), gather(positions)
+        outputs, positions = gather_batch(outputs), gather_batch(positions)
         self.outputs[positions] = outputs.to(self.outputs.dtype)

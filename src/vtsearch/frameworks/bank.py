@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from vtsearch.tensors.distributed import gather
+from vtsearch.tensors.distributed import gather_batch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +37,7 @@ class Bank(nn.Module):
     @torch.no_grad()
     def update(self, features: Tensor, labels: Tensor, positions: Tensor) -> None:
         """Overwrite the rows at ``positions`` (b,) with features (b, bits) and labels (b, classes)."""
-        features, labels, positions = (gather(part.detach()) for part in (features, labels, positions))
+        features, labels, positions = (gather_batch(part.detach()) for part in (features, labels, positions))
         features = features[_first_of_each(positions)]
         self.features[positions] = features.to(self.features.dtype)
         self.labels[positions] = labels.to(self.labels.dtype)

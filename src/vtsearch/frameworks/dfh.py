@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from vtsearch.frameworks.base import check_options, label_shares
 from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions
-from vtsearch.tensors.distributed import gather, mean
+from vtsearch.tensors.distributed import gather_batch, mean
 
 if TYPE_CHECKING:
     from typing import Any
@@ -103,7 +103,7 @@ class DFH(PairwiseFramework):
         centers = self.centers.to(features.dtype)
         pulled = self.options.pull * labels @ centers.sign() + features
         codes = torch.where(pulled > 0, 1.0, -1.0).to(features.dtype)
-        self.centers.copy_(self._descend(centers, gather(labels), gather(codes)))
+        self.centers.copy_(self._descend(centers, gather_batch(labels), gather_batch(codes)))
         return codes
 
     def _descend(self, centers: Tensor, labels: Tensor, codes: Tensor) -> Tensor:

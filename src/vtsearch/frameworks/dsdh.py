@@ -14,7 +14,7 @@ from vtsearch.frameworks import discrete_descent
 from vtsearch.frameworks.base import check_options
 from vtsearch.frameworks.pairs import PairwiseFramework, WeightedPairOptions
 from vtsearch.frameworks.similarity import pairwise_loss
-from vtsearch.tensors.distributed import from_first, gather, mean
+from vtsearch.tensors.distributed import from_first, gather_batch, mean
 
 if TYPE_CHECKING:
     from typing import Any
@@ -121,7 +121,7 @@ class DSDH(PairwiseFramework):
     @torch.no_grad()
     def _store(self, features: Tensor, positions: Tensor) -> None:
         """Store the features of the batches of all processes."""
-        self.outputs[gather(positions)] = gather(features.detach()).to(self.outputs.dtype)
+        self.outputs[gather_batch(positions)] = gather_batch(features.detach()).to(self.outputs.dtype)
 
 
 def signs(features: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from vtsearch.frameworks.base import Framework, check_options
 from vtsearch.frameworks.similarity import share_a_label
-from vtsearch.tensors.distributed import gather, mean
+from vtsearch.tensors.distributed import gather_batch, mean
 
 if TYPE_CHECKING:
     from typing import Self
@@ -58,7 +58,7 @@ class DTSH(Framework):
 
     def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
         """The likelihood of the triplets and the distance to binary codes."""
-        others, other_labels, other_positions = (gather(part) for part in (features, labels, positions))
+        others, other_labels, other_positions = (gather_batch(part) for part in (features, labels, positions))
         similar = share_a_label(labels, other_labels)  # (b, n)
         negative = 1 - similar
         positive = similar

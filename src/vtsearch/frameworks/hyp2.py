@@ -17,7 +17,7 @@ from torch.nn import functional
 from vtsearch.frameworks.base import Framework, check_options
 from vtsearch.frameworks.centers import class_centers
 from vtsearch.frameworks.similarity import cosines, share_a_label
-from vtsearch.tensors.distributed import gather, mean
+from vtsearch.tensors.distributed import gather_batch, mean
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -78,7 +78,7 @@ class HyP2(Framework):
 
     def _pairs(self, features: Tensor, labels: Tensor) -> Tensor:
         """The mean excess of the cosines of unrelated images with several labels."""
-        others, other_labels = gather(features), gather(labels)
+        others, other_labels = gather_batch(features), gather_batch(labels)
         several, others_several = ((each.sum(dim=1) > 1).to(labels.dtype) for each in (labels, other_labels))
         unrelated = several[:, None] * others_several * (1 - share_a_label(labels, other_labels))
         return mean(self._excess(cosines(features, others)), unrelated)

@@ -11,7 +11,7 @@ import torch
 from vtsearch.frameworks.bank import Bank
 from vtsearch.frameworks.base import Framework
 from vtsearch.frameworks.similarity import share_a_label
-from vtsearch.tensors.distributed import average, gather, mean
+from vtsearch.tensors.distributed import average, gather_batch, mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -136,7 +136,7 @@ class PairwiseFramework(Framework):
     def _within_the_batch(self, features: Tensor, labels: Tensor, positions: Tensor) -> Sides:
         half = len(features) // 2 if self.options.pairs == "halves" else None
         left, right = slice(half), slice(half, None)
-        others, other_labels, other_positions = (gather(part[right]) for part in (features, labels, positions))
+        others, other_labels, other_positions = (gather_batch(part[right]) for part in (features, labels, positions))
         exists = labels.new_ones(len(features[left]), len(others))
         if self.options.pairs == "distinct":
             exists = (positions[:, None] != other_positions).to(labels.dtype)

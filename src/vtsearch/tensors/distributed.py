@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import distributed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from torch import Tensor
+
+_EQUAL = ContextVar("equal batches", default=False)
 
 
 def gather(part: Tensor) -> Tensor:
@@ -22,7 +26,33 @@ def gather(part: Tensor) -> Tensor:
     """
     if number_of_processes() == 1:
         return part
-    gathered: Tensor = _Gather.apply(part) if part.requires_grad else _gather(part, _lengths(part))
+    return _gathered(part, _lengths(part))
+
+
+def gather_batch(part: Tensor) -> Tensor:
+    """As ``gather``, for a part whose number of rows follows from that of the batch.
+
+    Within ``equal_batches`` no process asks the others for their number, an answer that a GPU would have to wait for.
+    """
+    count = number_of_processes()
+    if count == 1:
+        return part
+    return _gathered(part, [len(part)] * count if _EQUAL.get() else _lengths(part))
+
+
+@contextmanager
+def equal_batches() -> Iterator[None]:
+    """The batches of all processes have equally many rows, as in a training step."""
+    before = _EQUAL.set(True)
+    try:
+        yield
+    finally:
+        _EQUAL.reset(before)
+
+
+def _gathered(part: Tensor, lengths: list[int]) -> Tensor:
+    """The rows of every process, of these lengths."""
+    gathered: Tensor = _Gather.apply(part, lengths) if part.requires_grad else _gather(part, lengths)
     return gathered
 
 
@@ -91,17 +121,16 @@ class _Gather(torch.autograd.Function):
     """Rows of all processes forward; backward, the gradients that all processes have for this one's rows."""
 
     @staticmethod
-    def forward(context: Any, part: Tensor) -> Tensor:
-        lengths = _lengths(part)
+    def forward(context: Any, part: Tensor, lengths: list[int]) -> Tensor:
         context.first = sum(lengths[: distributed.get_rank()])
         context.length = len(part)
         return _gather(part, lengths)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
         total = gradient.contiguous().clone()
         distributed.all_reduce(total)
-        return total[context.first : context.first + context.length]
+        return total[context.first : context.first + context.length], None
 
 
 def _lengths(part: Tensor) -> list[int]:

@@ -20,6 +20,7 @@ from accelerate.utils import set_seed
 
 from vtsearch.encoding.precision import resolve_precision
 from vtsearch.errors import VtsearchError
+from vtsearch.tensors.distributed import equal_batches
 from vtsearch.training import run_folder as files
 from vtsearch.training.artifacts import write_artifacts
 from vtsearch.training.coordination import by_main, named_losses, require_same_config, require_shared
@@ -243,7 +244,7 @@ class Run:
         set_seed(seed)
         pixels, labels, positions = (part.to(accelerator.device, non_blocking=True) for part in batch)
         images = self.components.model.preprocessing.normalize(pixels)
-        with accelerator.autocast():
+        with accelerator.autocast(), equal_batches():
             loss: Tensor = self.components.parallel_module(images, labels, positions) * share
         accelerator.backward(loss)
         return loss.detach()
