@@ -10,7 +10,14 @@ from vtsearch.models.fine_tuning import take_weights
 
 def build(seed, **fields):
     torch.manual_seed(seed)
-    options = {"backbone": "test_vit", "bits": 12, "image_size": 32, "pretrained": False, "hidden": 16}
+    options = {
+        "backbone": "test_vit",
+        "bits": 12,
+        "head": "tokens",
+        "image_size": 32,
+        "pretrained": False,
+        "hidden": 16,
+    }
     return build_model(ModelConfig(**{**options, **fields}))
 
 
@@ -52,7 +59,9 @@ def test_position_embeddings_are_resampled_to_another_image_size(head, is_taken)
 
 
 def test_a_cnn_takes_its_statistics_too():
-    trained, model = build(0, backbone="test_resnet"), build(1, backbone="test_resnet", image_size=48)
+    trained, model = (
+        build(seed, backbone="test_resnet", head="pooled", image_size=size) for seed, size in enumerate((32, 48))
+    )
     trained.backbone.bn1.running_mean.fill_(7.0)
     assert take_weights(model, trained) == ""
     assert model.backbone.bn1.running_mean[0] == 7.0

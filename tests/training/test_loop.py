@@ -274,8 +274,16 @@ def test_validation_chooses_the_best_epoch_on_held_out_training_images(tiny_conf
     config = replace(tiny_config, validation=0.2, evaluate_every=1, epochs=2, baselines=False)
     result = train(config, tmp_path / "run")
     events = [e for e in read_metrics(tmp_path / "run" / files.METRICS) if e["event"] == "evaluation"]
-    assert [(e["on"], e["epoch"]) for e in events] == [("validation", 1), ("validation", 2), ("query", 2)]
-    assert result.chosen_on == "validation"
+    against = "validation against training images"
+    both = [(on, epoch) for epoch in (1, 2) for on in (against, "validation")]
+    assert [(e["on"], e["epoch"]) for e in events] == [*both, ("query", 2)]
+    assert (result.chosen_on, result.best) == ("validation", max(e["expected"] for e in events[1:4:2]))
+    data = open_dataset("digits")
+    held_out = hold_out(data.split.train, 0.2, seed=config.seed)[1]
+    labels = data.source.labels[held_out]
+    codes = Encoder(load_model(tmp_path / "run" / files.FINAL), precision="fp32").encode(data.source, held_out)
+    found = mean_average_precision(codes, codes, labels, labels, exclude="self")
+    assert found == pytest.approx(events[3]["expected"], abs=1e-12)
     assert result.baselines == {}
 
 

@@ -121,8 +121,8 @@ class TrainConfig:
     evaluate_every: int = 0
     """Epochs between evaluations, whose best model is kept in best/; 0 evaluates at the end alone."""
     validation: float = 0.0
-    """Share of the training images held out to choose the best epoch; 0 chooses on the protocol's queries. A share of
-    fewer than 50 images is not held out, and the last epoch counts."""
+    """Share of the training images held out to choose the best epoch, by their mAP among themselves; 0 chooses on the
+    protocol's queries. A share of fewer than 50 images is not held out, and the last epoch counts."""
     patience: int = 0
     """Evaluations in a row without a better score than the best one's, after which the run ends; 0 runs all epochs."""
     baselines: bool = True

@@ -11,6 +11,7 @@ from accelerate.utils import gather_object
 from vtsearch.codes import pack, prefix
 from vtsearch.encoding.encoder import Encoder
 from vtsearch.encoding.evaluation import Sides, evaluate_at, evaluate_codes
+from vtsearch.evaluation import evaluate
 from vtsearch.models.backbones import registers_of
 from vtsearch.models.heads import pooled
 from vtsearch.training.baselines import class_codes, coin_flips, random_projection
@@ -91,10 +92,12 @@ class ModelEvaluator:
                 found[name + suffix] = self._evaluate(part, *at, self._data.protocol.k)
         return found
 
-    def on_held_out(self, held_out: NDArray[np.int64], fit: NDArray[np.int64]) -> Evaluation:
-        """Scores of held-out training images as queries against the others, over all of them."""
-        sides = Sides(self.codes(held_out, "validation"), self.codes(fit, "training images"), self._model.bits)
-        return self._evaluate(sides, held_out, fit, None)
+    def on_held_out(self, held_out: NDArray[np.int64], fit: NDArray[np.int64]) -> tuple[Evaluation, Evaluation]:
+        """Scores of held-out training images as queries: among themselves, and against the others, over all of them."""
+        codes, bits = self.codes(held_out, "validation"), self._model.bits
+        labels = self._data.source.labels[held_out]
+        among = by_main(lambda: evaluate(codes, codes, labels, labels, bits=bits, exclude="self"))
+        return among, self._evaluate(Sides(codes, self.codes(fit, "training images"), bits), held_out, fit, None)
 
     def of_baselines(self, seed: int) -> dict[str, Evaluation]:
         """Scores of the baselines on the protocol.

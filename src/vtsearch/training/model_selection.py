@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from vtsearch.training.checkpoint import TrainState
     from vtsearch.training.setup import RunComponents
 
+AGAINST = "validation against training images"
+"""Name of the scores of held-out images in a database of training images: more than queries will have, because the
+model knows these by heart. What chooses is their scores among themselves."""
+
 
 class BestModelTracker:
     """Evaluates the current model of a run, logs the scores, and saves the best model to best/."""
@@ -65,7 +69,10 @@ class BestModelTracker:
         """Evaluate the model after an epoch; the protocol's queries after the last one are left to `conclude`."""
         components = self._components
         if self.chooses_on == "validation":
-            self._choose(components.evaluator.on_held_out(components.held_out, components.fit), epoch)
+            among, against = components.evaluator.on_held_out(components.held_out, components.fit)
+            step, found = self._state.step, score(against)
+            components.metrics_log.write("evaluation", on=AGAINST, epoch=epoch, step=step, **found)
+            self._choose(among, epoch)
         elif epoch < components.config.epochs:
             self._choose(components.evaluator.on_protocol(components.framework.database_codes())[1], epoch)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vtsearch.reports.saved_run import SavedRun
     from vtsearch.reports.subjects import Subject
 
-WHERE = {"query": "the protocol's queries", "validation": "held-out training images"}
+WHERE = {"query": "the protocol's queries", "validation": "held-out training images, among themselves"}
 """On what an epoch was evaluated, in words."""
 
 
