@@ -53,14 +53,12 @@ class DPNOptions:
     update_share: float = 1.0
     """Share of a class's images, those closest to its target, in the vote of "closest"; above 0, at most 1."""
     thresholds: float = 0.0
-    """Largest threshold of a bit, from 0 to below 1, on the scale of u / margin. 0: the sign decides every bit. Above:
-    each bit has its own, evenly from minus to plus the largest, so that an image of which the model is unsure lies
-    between centers and does not tie with images that it is sure of."""
+    """Largest threshold of a bit, in margins. 0: the sign decides every bit. Above: each bit has its own, evenly from
+    minus to plus the largest, so that an image of which the model is unsure lies between centers and does not tie with
+    images that it is sure of. Beyond 1, also images that have reached the margin differ."""
 
     def __post_init__(self) -> None:
-        check_options(
-            self, above_zero=("margin", "update_share"), at_least_one=("update_every",), below_one=("thresholds",)
-        )
+        check_options(self, above_zero=("margin", "update_share"), at_least_one=("update_every",))
         if self.update_share > 1:
             raise ValueError(f"update_share: expected at most 1, got {self.update_share}")
 
