@@ -135,6 +135,8 @@ def _request(args: dict[str, Any], others: list[str], grid: GridFolder) -> _Aske
     else:
         axes = axes_of(_table(args["table"]), chosen.pop("seeds", [0]), **chosen)
         cells = list(axes.cells())
+    for name in dict.fromkeys(cell.backbone for cell in cells):
+        _check_backbone(name)
     if before is not None and args["preset"] is None and not others:
         recipe = before.recipe
     else:
@@ -155,7 +157,6 @@ class _Asked:
         else:
             self.cells = [] if before is None else before.cells()
         for cell in self.cells:  # report a mistake once, before any run
-            _check_backbone(cell.backbone)
             cell_config(cell, recipe, data)
         weights = recipe.changed.get("weights")
         if weights and len({cell.backbone for cell in self.cells}) > 1:
@@ -215,9 +216,9 @@ def _check_backbone(name: str) -> None:
 
 
 def _changes(preset: str, cells: Sequence[Cell], others: list[str]) -> dict[str, Any]:
-    """The changes that arguments of train make to the preset, checked for every framework and protocol of the grid."""
+    """The changes that arguments of train make to the preset, checked for every kind of run of the grid."""
     from vtsearch.cli import train
-    from vtsearch.reproduction.recipe import recipe_of
+    from vtsearch.reproduction.recipe import HEADS, recipe_of
     from vtsearch.training.presets import completed
     from vtsearch.training.presets import preset as recipe_for
     from vtsearch.training.run_folder import plain
@@ -228,8 +229,12 @@ def _changes(preset: str, cells: Sequence[Cell], others: list[str]) -> dict[str,
         command = train.parser(train.First(framework, preset, protocol))
         command.prog = "vtsearch reproduce"
         train.check_options(framework, others)
-        config = completed(command.parse_args(others).as_dict(), preset, framework, protocol)
-        changed |= recipe_of(plain(config), preset).changed
+        tree = command.parse_args(others).as_dict()
+        alike = [cell for cell in cells if (cell.framework, cell.protocol) == (framework, protocol)]
+        for backbone, features in dict.fromkeys((cell.backbone, cell.features) for cell in alike):
+            of_the_cell = {"backbone": backbone, "head": HEADS[features]}
+            config = completed(tree | of_the_cell, preset, framework, protocol)
+            changed |= recipe_of(plain(config), preset).changed
     return changed
 
 

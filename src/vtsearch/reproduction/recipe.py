@@ -6,7 +6,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from vtsearch.models.backbones import SHORT_NAMES
+from vtsearch.models.backbones import SHORT_NAMES, is_vision_transformer
 from vtsearch.reproduction.grid import Cell
 from vtsearch.reproduction.published import CONVOLUTIONAL
 from vtsearch.training.config import DEFAULTS, FREE_ON_RESUME, TrainConfig, flat
@@ -70,6 +70,8 @@ def cell_of(tree: Mapping[str, Any]) -> Cell:
     """The cell of a run, from its config.yaml."""
     short = {full: name for name, full in SHORT_NAMES.items()}
     backbone, head = short.get(tree["backbone"], tree["backbone"]), tree["head"]
+    if head == "auto":
+        head = "cls" if is_vision_transformer(backbone) else "pooled"
     of_its_own = head == "cls" or (head == "pooled" and backbone not in CONVOLUTIONAL)
     features = head if of_its_own else "all"
     return Cell(tree["protocol"], backbone, features, tree["framework"], tree["bits"], tree["seed"])
