@@ -45,7 +45,9 @@ def indexes(photos, tmp_path_factory):
     made = []
     for bits in (32, 16):
         torch.manual_seed(bits)
-        model = build_model(ModelConfig(backbone="test_vit", bits=bits, image_size=32, pretrained=False))
+        model = build_model(
+            ModelConfig(backbone="test_vit", bits=bits, image_size=32, pretrained=False, head="tokens", hidden=32)
+        )
         save_model(model, root / f"model-{bits}")
         made.append(root / f"photos-{bits}")
         words = [str(photos), "--model", str(root / f"model-{bits}"), "--output", str(made[-1]), "--device", "cpu"]
