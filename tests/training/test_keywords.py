@@ -27,7 +27,7 @@ from vtsearch.training.result import RunResult
 DIGITS = open_dataset("digits").source
 IMAGES = np.ascontiguousarray(DIGITS.pixels(np.arange(200)).transpose(0, 2, 3, 1))
 LABELS = DIGITS.labels[:200]
-NETWORK = {"model": "test_vit", "pretrained": False, "image_size": 32, "bits": 8, "hidden": 16}
+NETWORK = {"model": "test_vit", "pretrained": False, "image_size": 32, "bits": 8, "head": "tokens", "hidden": 16}
 TINY = NETWORK | {"epochs": 2, "batch_size": 40, "precision": "fp32", "evaluate_every": 0, "baselines": False}
 
 
