@@ -198,7 +198,7 @@ def test_two_encodings_of_one_output_do_not_run_together(models, photos, tmp_pat
 def test_ctrl_c_saves_the_codes_and_says_that_the_same_command_continues(models, photos, tmp_path):
     words = [sys.executable, "-m", "vtsearch", "encode", photos, "--output", tmp_path / "index", "--batch-size", "8"]
     words = list(map(str, [*words, "--save-images", "8", "--model", models[0]]))
-    for number in range(50, 300):
+    for number in range(50, 1000):
         Image.new("RGB", (24, 24), (number % 256, 3, 7)).save(photos / f"{number}.png")
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     chunks = tmp_path / ".index.encode/chunks"
@@ -207,8 +207,8 @@ def test_ctrl_c_saves_the_codes_and_says_that_the_same_command_continues(models,
     process.send_signal(signal.SIGINT)
     said = process.communicate()[1].splitlines()
     assert process.returncode == 130
-    assert said[0].endswith("of 300 images are encoded; the same command continues")
+    assert said[0].endswith("of 1,000 images are encoded; the same command continues")
     assert said[1] == "vtsearch encode: interrupted"
     done = subprocess.run(words, stderr=subprocess.PIPE, text=True, check=True)
     assert "vtsearch encode: continuing: " in done.stderr
-    assert len(content(tmp_path / "index")[2]) == 300
+    assert len(content(tmp_path / "index")[2]) == 1000
