@@ -14,7 +14,7 @@ import torch
 from vtsearch.frameworks.base import Framework, check_options
 from vtsearch.frameworks.greedyhash import straight_through
 from vtsearch.frameworks.similarity import cosines
-from vtsearch.tensors.distributed import gather
+from vtsearch.tensors.distributed import gather_batch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,7 +61,7 @@ class BiHalf(Framework):
     ) -> Tensor:
         """The differences of the cosines of codes and of inputs, and the pull towards the codes."""
         assert inputs is not None  # the base class has checked it
-        features, inputs = gather(features), gather(inputs)
+        features, inputs = gather_batch(features), gather_batch(inputs)
         codes = bi_half(features.detach())
         through = straight_through(codes, features)
         errors = (cosines(through, through) - cosines(inputs, inputs)).square()  # (n, n)

@@ -15,7 +15,7 @@ from torch.nn import functional
 from vtsearch.frameworks.base import Framework, check_options
 from vtsearch.frameworks.greedyhash import straight_through
 from vtsearch.frameworks.similarity import cosines
-from vtsearch.tensors.distributed import gather, mean
+from vtsearch.tensors.distributed import gather_batch, mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,7 +56,7 @@ class CIBHash(Framework):
 
     def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:  # noqa: ARG002 (unsupervised)
         """The contrast of the codes and the divergence of their probabilities."""
-        first, second = (gather(codes) for codes in self._codes(features).chunk(2))
+        first, second = (gather_batch(codes) for codes in self._codes(features).chunk(2))
         beta: float = self.options.beta
         return self._contrast(first, second) + beta * _divergence(*features.chunk(2))
 
