@@ -110,15 +110,18 @@ class ModelEvaluator:
         """
         bits, split, labels = self._model.bits, self._data.split, self._data.source.labels
         random = np.random.Generator(np.random.PCG64((seed, COIN_SEED)))
-        query, database = (self._features_and_tokens(part, label) for part, label in _parts(split))
+        train = split.train if labels.ndim == 1 else split.train[:0]
+        items = np.union1d(split.database, train)  # training images that are searched too are encoded once
+        query, outputs = (self._features_and_tokens(*part) for part in ((split.query, "query"), (items, "database")))
+        database = outputs[np.searchsorted(items, split.database)]
         tokens = query[:, bits:], database[:, bits:]
         found = {
             "untrained model": Sides(pack(query[:, :bits]), pack(database[:, :bits]), bits),
             "pooled features": random_projection(*tokens, bits, random),
         }
-        if labels.ndim == 1:
-            train = self._features_and_tokens(split.train, "training images")[:, bits:]
-            found["linear classifier"] = class_codes(*tokens, train, labels[split.train])
+        if len(train):
+            known = outputs[np.searchsorted(items, train), bits:]
+            found["linear classifier"] = class_codes(*tokens, known, labels[train])
         found["random codes"] = coin_flips(len(query), len(database), bits, random)
         return {name: self._evaluate_protocol(sides) for name, sides in found.items()}
 
