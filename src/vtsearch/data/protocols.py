@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -128,6 +128,23 @@ def _cifar10(
 
 _IN_BOTH = "training images are searched too"
 _APART = "training images are apart from the database"
+_IMAGENET100 = RetrievalProtocol(
+    name="imagenet100@1000",
+    source="imagenet",
+    k=1_000,
+    queries=50,
+    train=130,
+    database="rest+train",
+    description=f"100 classes: validation images are queries, 130 training images per class; {_IN_BOTH}",
+    published=PublishedSplit(
+        query=5_000,
+        train=13_000,
+        database=128_503,
+        classes=100,
+        lists="imagenet",
+        sha256={"query": "0aadea2e9afadd0e", "train": "c141cb443b3c674c"},
+    ),
+)
 PROTOCOLS: Mapping[str, RetrievalProtocol] = {
     protocol.name: protocol
     for protocol in (
@@ -135,30 +152,10 @@ PROTOCOLS: Mapping[str, RetrievalProtocol] = {
         _cifar10("cifar10@all", 100, 500, "rest+train", _sizes(1_000, 5_000, 59_000)),
         _cifar10("cifar10@50000", 1_000, 5_000, "train", _sizes(10_000, 50_000, 50_000)),
         _cifar10("cifar10@unseen", 100, 500, "rest", _sizes(1_000, 3_500, 55_500), seen=7),
-        RetrievalProtocol(
-            name="imagenet100@1000",
-            source="imagenet",
-            k=1_000,
-            queries=50,
-            train=130,
-            database="rest+train",
-            description=f"100 classes: validation images are queries, 130 training images per class; {_IN_BOTH}",
-            published=PublishedSplit(
-                query=5_000,
-                train=13_000,
-                database=128_503,
-                classes=100,
-                lists="imagenet",
-                sha256={"query": "0aadea2e9afadd0e", "train": "c141cb443b3c674c"},
-            ),
-        ),
-        RetrievalProtocol(
+        _IMAGENET100,
+        replace(
+            _IMAGENET100,
             name="imagenet100@unseen",
-            source="imagenet",
-            k=1_000,
-            queries=50,
-            train=130,
-            database="rest+train",
             description=f"as imagenet100@1000, with training images of 75 classes; {_IN_BOTH}",
             seen_classes=75,
             published=PublishedSplit(query=5_000, train=9_750, database=128_503, classes=100, lists="imagenet"),
