@@ -120,6 +120,6 @@ def test_a_command_may_switch_off_what_its_presets_values_depend_on():
     words = ["--optimizer.name", "adamw"]
     args = parser(First("adsh", "paper", "digits")).parse_args(words).as_dict()
     assert args["optimizer"]["momentum"] == 0.0
-    assert completed(args, "paper", "adsh", "digits").optimizer.momentum == OptimizerConfig().momentum == 0.9
+    assert completed(args, preset("paper", "adsh", "digits")).optimizer.momentum == OptimizerConfig().momentum == 0.9
     cells = [Cell("digits", "test_vit", "cls", "adsh", 16, 0)]
     assert _changes("paper", cells, words) == {"optimizer.name": "adamw"}

@@ -95,6 +95,10 @@ def test_a_configuration_is_taken_as_it_is_but_for_values(asked, tiny_config):
     assert changed == replace(tiny_config, protocol="cifar10@all", framework="dsh", options=options, epochs=7)
 
 
+def test_no_options_are_the_defaults_of_the_framework(asked):
+    assert asked("digits", framework="csq", options=None)[0].options == framework_class("csq").Options()
+
+
 def test_a_folder_is_named_by_its_absolute_path(asked, tmp_path, monkeypatch):
     (tmp_path / "photos").mkdir()
     monkeypatch.chdir(tmp_path)

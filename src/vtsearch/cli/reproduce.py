@@ -225,7 +225,7 @@ def _changes(preset: str, cells: Sequence[Cell], others: list[str]) -> dict[str,
 
     changed: dict[str, Any] = {}
     for framework, protocol in dict.fromkeys((cell.framework, cell.protocol) for cell in cells):
-        recipe_for(preset, framework, protocol)
+        supplied = recipe_for(preset, framework, protocol)
         command = train.parser(train.First(framework, preset, protocol))
         command.prog = "vtsearch reproduce"
         train.check_options(framework, others)
@@ -233,7 +233,7 @@ def _changes(preset: str, cells: Sequence[Cell], others: list[str]) -> dict[str,
         alike = [cell for cell in cells if (cell.framework, cell.protocol) == (framework, protocol)]
         for backbone, features in dict.fromkeys((cell.backbone, cell.features) for cell in alike):
             of_the_cell = {"backbone": backbone, "head": HEADS[features]}
-            config = completed(tree | of_the_cell, preset, framework, protocol)
+            config = completed(tree | of_the_cell, supplied)
             changed |= recipe_of(plain(config), preset).changed
     return changed
 

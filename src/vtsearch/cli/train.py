@@ -56,7 +56,7 @@ def run(argv: list[str]) -> int:
     args = parser(first).parse_args([*first.implied, *argv]).as_dict()
     if args["start_from"] is not None and args["pretrained"]:
         raise ValueError("pretrained: expected false with start_from, got true")
-    config = completed(args, first.preset, first.framework, first.protocol)
+    config = completed(args, preset(first.preset, first.framework, first.protocol))
     framework = own.class_name(config.framework)
     output = Path(args["output"] or f"runs/{Path(config.protocol).name}-{framework}-{config.model.bits}")
     check_output_folder("output", str(output))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -52,9 +51,12 @@ def cell_config(cell: Cell, recipe: Recipe, data: str | None = None) -> TrainCon
     Raises:
         ValueError: an unknown preset or framework, a change of a key that the preset lacks, invalid values.
     """
-    tree = copy.deepcopy(flat(preset(recipe.preset, cell.framework, cell.protocol)))
+    supplied = preset(recipe.preset, cell.framework, cell.protocol)
+    tree = flat(supplied)
     for name, value in recipe.changed.items():
-        _set(tree, name, value)
+        if name in OF_A_CELL or not _has(tree, name):
+            raise ValueError(f"changed: expected names of a recipe, got {name!r}")
+        tree = with_value(tree, name, value)
     of_the_cell = {
         "protocol": cell.protocol,
         "backbone": cell.backbone,
@@ -63,7 +65,7 @@ def cell_config(cell: Cell, recipe: Recipe, data: str | None = None) -> TrainCon
         "seed": cell.seed,
         "data": data,
     }
-    return completed(tree | of_the_cell, recipe.preset, cell.framework, cell.protocol)
+    return completed(tree | of_the_cell, supplied)
 
 
 def cell_of(tree: Mapping[str, Any]) -> Cell:
@@ -82,7 +84,7 @@ def recipe_of(tree: Mapping[str, Any], name: str) -> Recipe:
     supplied = flat(preset(name, tree["framework"], tree["protocol"]))
     keys = [
         key
-        for key in differing_keys(copy.deepcopy(supplied), dict(tree))
+        for key in differing_keys(supplied, dict(tree))
         if key not in OF_A_CELL | {"data"} and _has(tree, key) and not _is_left_out(tree, key, supplied)
     ]
     return Recipe(name, {key: look_up(tree, key) for key in keys})
@@ -92,15 +94,6 @@ def _is_left_out(tree: Mapping[str, Any], key: str, supplied: Mapping[str, Any])
     """Whether a run has the default in place of a preset's value that would do nothing in it."""
     as_supplied = with_value({**supplied, **tree}, key, look_up(supplied, key))
     return bool(look_up(tree, key) == look_up(DEFAULTS, key)) and key in idle_values(as_supplied, DEFAULTS)
-
-
-def _set(tree: dict[str, Any], dotted: str, value: Any) -> None:
-    *path, last = dotted.split(".")
-    for name in path:
-        tree = tree.get(name, {})
-    if last not in tree or dotted in OF_A_CELL:
-        raise ValueError(f"changed: expected names of a recipe, got {dotted!r}")
-    tree[last] = value
 
 
 def _has(tree: Any, dotted: str) -> bool:

@@ -41,7 +41,7 @@ class TrainState:
     """Evaluations since the best one."""
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
     schedule_start: int = 0
-    """Finished batches when the learning rate schedule began: at the start, or when the run was given more epochs."""
+    """Finished steps when the learning rate schedule began: at the start, or when the run was given more epochs."""
 
     def __post_init__(self) -> None:
         for each in fields(self):

@@ -18,8 +18,8 @@ from vtsearch.models.backbones import is_known
 from vtsearch.models.hash_model import config_fields
 from vtsearch.training import loop
 from vtsearch.training import run_folder as files
-from vtsearch.training.config import DEFAULTS, TrainConfig, config_of, flat
-from vtsearch.training.effects import without_idle_values
+from vtsearch.training.config import TrainConfig, flat
+from vtsearch.training.presets import completed
 from vtsearch.training.presets import preset as preset_config
 from vtsearch.training.start import model_to_train
 
@@ -103,10 +103,9 @@ def train(
     if start_from != base.start_from:
         run.setdefault("start_fingerprint", None)  # that of the configuration is another model's
     run |= {"protocol": protocol, "start_from": start_from} | ({} if root is None else {"data": str(root)})
-    supplied = flat(base)
-    changed = {key: asdict(value) if key in PARTS else value for key, value in run.items()}
-    tree = without_idle_values(supplied | config_fields(network) | changed, supplied, DEFAULTS)
-    return loop.train(config_of(tree), output, images=given, resume=resume, progress=progress)
+    changed = {key: asdict(value) if key in PARTS and value is not None else value for key, value in run.items()}
+    complete = completed(flat(base) | config_fields(network) | changed, base)
+    return loop.train(complete, output, images=given, resume=resume, progress=progress)
 
 
 def _check_names(values: Mapping[str, Any]) -> None:

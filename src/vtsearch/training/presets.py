@@ -196,20 +196,18 @@ def preset(name: str, framework: str, protocol: str) -> TrainConfig:
     return replace(PRESETS[name](framework, protocol), protocol=protocol)
 
 
-def completed(tree: dict[str, Any], name: str, framework: str, protocol: str) -> TrainConfig:
-    """The configuration of a tree that began as a preset, of which what would do nothing now gives way.
+def completed(tree: dict[str, Any], supplied: TrainConfig) -> TrainConfig:
+    """The configuration of a tree that began as another one, of which what would do nothing now gives way.
 
     Args:
         tree: as `flat` gives it, with some values changed.
-        name: of the preset.
-        framework: that the preset was made for.
-        protocol: that the preset was made for.
+        supplied: what it began as, such as a preset.
 
     Raises:
-        ValueError: as of `preset`; a value that no run can have, or that was asked for and would do nothing.
+        ValueError: a value that no run can have, or that was asked for and would do nothing.
         TypeError: a value of another kind than the field's.
     """
-    return config_of(without_idle_values(tree, flat(preset(name, framework, protocol)), DEFAULTS))
+    return config_of(without_idle_values(tree, flat(supplied), DEFAULTS))
 
 
 def _dataset(protocol: str) -> str:
