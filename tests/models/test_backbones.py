@@ -21,7 +21,8 @@ from vtsearch.models.backbones import (
     is_known,
     registers_of,
 )
-from vtsearch.models.heads import PooledHead, pooled
+from vtsearch.models.hash_model import outline
+from vtsearch.models.heads import ClassTokenHead, PooledHead, TokensHead, pooled
 from vtsearch.models.weights import load_backbone_weights
 from vtsearch.tensors.preprocessing import Preprocessing
 
@@ -204,24 +205,30 @@ def test_any_network_of_timm_gives_pooled_features(name):
 
 
 @pytest.mark.parametrize(
-    ("head", "name", "expected"),
+    ("head", "name", "pretrained", "expected"),
     [
-        ("auto", "vit_tiny_patch16_224", "cls"),
-        ("auto", "xcit_nano_12_p16_224", "cls"),
-        ("auto", "vit_base_patch16_siglip_224", "pooled"),
-        ("auto", "resnet18", "pooled"),
-        ("published", "vit_tiny_patch16_224", "tokens"),
-        ("published", "resnet18", "pooled"),
+        ("auto", "vit_tiny_patch16_224", True, ClassTokenHead),
+        ("auto", "vit_tiny_patch16_224", False, TokensHead),
+        ("auto", "xcit_nano_12_p16_224", True, ClassTokenHead),
+        ("auto", "vit_base_patch16_siglip_224", True, PooledHead),
+        ("auto", "vit_base_patch16_siglip_224", False, TokensHead),
+        ("auto", "resnet18", True, PooledHead),
+        ("auto", "resnet18", False, PooledHead),
+        ("published", "vit_tiny_patch16_224", True, TokensHead),
+        ("published", "resnet18", True, PooledHead),
     ],
 )
-def test_some_heads_are_what_suits_the_backbone(head, name, expected):
-    with torch.device("meta"):
-        model = build_model(ModelConfig(name, 12, head=head, image_size=32, pretrained=False))
-    assert model.config.head == expected
+def test_some_heads_are_what_suits_the_backbone(head, name, pretrained, expected):
+    assert type(outline(ModelConfig(name, 12, head=head, image_size=32, pretrained=pretrained))["head"]) is expected
+
+
+def test_a_file_of_weights_is_pretraining():
+    assert ModelConfig(weights="w.safetensors", pretrained=False).is_pretrained
+    assert not ModelConfig(pretrained=False).is_pretrained
 
 
 def test_a_model_is_the_same_by_either_name_of_its_head():
-    assert build("vit_tiny_patch16_224").fingerprint() == build("vit_tiny_patch16_224", head="cls").fingerprint()
+    assert build("vit_tiny_patch16_224").fingerprint() == build("vit_tiny_patch16_224", head="tokens").fingerprint()
 
 
 def test_pooled_is_the_mean_token():

@@ -16,6 +16,7 @@ from vtsearch.fitting.affine import ITERATIONS, check_options, fit_affine
 from vtsearch.models import ModelConfig, build_model, save_model
 from vtsearch.models.fitted import Fitted
 from vtsearch.models.folder import check_replaceable
+from vtsearch.models.hash_model import linear_head, outline
 from vtsearch.models.heads import ClassTokenAndPatchesHead, ClassTokenHead, PooledHead
 from vtsearch.tensors.devices import usable_device
 
@@ -171,6 +172,8 @@ def _fittable(config: ModelConfig) -> ModelConfig:
         raise ValueError(f"head_norm: expected none for a fitted head, got {config.head_norm}")
     if config.head not in HEADS:
         raise ValueError(f"head: expected one of {', '.join(HEADS)} for a fitted head, got {config.head}")
+    if config.head == "auto":  # which for random weights is a head of two layers
+        return replace(config, head=linear_head(outline(config)["backbone"]))
     return config
 
 

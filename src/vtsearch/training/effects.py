@@ -26,13 +26,18 @@ class Idle:
     """The value of another field that makes it so."""
 
 
+def _is_chosen(tree: Tree) -> bool:
+    """Whether the backbone decides which head there is."""
+    return tree["head"] in ("auto", "published")
+
+
 def _has_tokens_head(tree: Tree) -> bool:
-    return tree["head"] == "tokens" or (tree["head"] == "published" and is_vision_transformer(tree["backbone"]))
+    is_published = tree["head"] == "published" or not (tree["pretrained"] or tree["weights"])
+    return tree["head"] == "tokens" or (_is_chosen(tree) and is_published and is_vision_transformer(tree["backbone"]))
 
 
 def _starts_alike(tree: Tree) -> bool:
-    is_chosen = tree["head"] in ("auto", "published")
-    is_pooled = tree["head"] == "pooled" or (is_chosen and not is_vision_transformer(tree["backbone"]))
+    is_pooled = tree["head"] == "pooled" or (_is_chosen(tree) and not is_vision_transformer(tree["backbone"]))
     return is_pooled and architecture(tree["backbone"]) != "alexnet"
 
 
