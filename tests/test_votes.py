@@ -13,6 +13,7 @@ from strategies import seeded_codes
 import vtsearch
 from vtsearch import Evaluation, reference
 from vtsearch.evaluation import with_vote
+from vtsearch.metrics import votes
 
 
 @settings(deadline=None, max_examples=200)
@@ -29,6 +30,17 @@ def test_the_vote_is_its_definition(seed, items, width, classes, voters):
     query_labels, db_labels = random.integers(0, classes + 1, 6), 3 * random.integers(0, classes, items)
     arguments = query_codes, db_codes, query_labels, db_labels, voters
     np.testing.assert_array_equal(vtsearch.vote_accuracy(*arguments), reference.vote_accuracy(*arguments))
+
+
+def test_queries_are_counted_in_blocks(monkeypatch):
+    random = np.random.default_rng(0)
+    arguments = (
+        *(random.integers(0, 4, (n, 2), np.uint8) for n in (7, 40)),
+        *(random.integers(0, 3, n) for n in (7, 40)),
+    )
+    for of_a_query in (0, 1, 3, 100):
+        monkeypatch.setattr(votes, "BLOCK_BYTES", of_a_query * 8 * 3 * 17)
+        np.testing.assert_array_equal(vtsearch.vote_accuracy(*arguments), reference.vote_accuracy(*arguments))
 
 
 def test_no_order_of_ties_decides():

@@ -121,6 +121,12 @@ def test_modern_chooses_no_epoch(framework):
     assert (config.validation, config.evaluate_every) == (0.0, 0)
 
 
+def test_modern_leaves_digits_as_they_are():
+    augment = {name: preset("modern", "csq", name).augment for name in ("digits", "cifar10@54000", "my-photos")}
+    assert augment == {"digits": "none", "cifar10@54000": "flip+resized_crop", "my-photos": "flip+resized_crop"}
+    assert preset("modern", "cibhash", "digits").augment != "none"  # its views have to differ
+
+
 def test_modern_trains_on_the_backbones_own_pixels():
     assert preset("modern", "csq", "digits").model.preprocessing == "backbone"
 

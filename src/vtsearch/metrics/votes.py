@@ -11,11 +11,13 @@ from vtsearch._labels import checked_labels
 from vtsearch.ranking import histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
 VOTERS = 20
+
+BLOCK_BYTES = 64 << 20  # of counts by class and distance
 
 
 def vote_accuracy(
@@ -50,26 +52,44 @@ def vote_accuracy(
         >>> vtsearch.vote_accuracy(codes[:1], codes, np.array([7]), np.array([7, 7, 2]), voters=2)
         array([1.])
     """
-    within = histogram(query_codes, db_codes, threads=threads).cumsum(axis=1)  # (q, distances)
-    of_queries = _classes("query_labels", query_labels, len(within), "query_codes")
-    of_items = _classes("db_labels", db_labels, len(db_codes), "db_codes")
-    voters = min(_validate.whole_number("voters", voters, 1), len(of_items))
-    if not len(of_items):
+    queries, items = _validate.code_pair(query_codes, db_codes)
+    of_queries = _classes("query_labels", query_labels, len(queries), "query_codes")
+    of_items = _classes("db_labels", db_labels, len(items), "db_codes")
+    voters = min(_validate.whole_number("voters", voters, 1), len(items))
+    if not len(items):
         raise ValueError("db_codes: expected at least one code, got none")
-    last = (within < voters).sum(axis=1)  # distance of the last voter
-    before = _at(within, last - 1)
-    tied, places = _at(within, last) - before, voters - before
-    names, votes = [], []
-    for name, codes in _by_class(db_codes, of_items):
-        found = histogram(query_codes, codes, threads=threads).cumsum(axis=1)
-        inside = _at(found, last - 1)
-        names.append(name)
-        votes.append(inside * tied + (_at(found, last) - inside) * places)  # times `tied`, to stay whole
-    most = np.stack(votes, axis=1)  # (q, classes)
-    winners = most == most.max(axis=1, keepdims=True)
-    right = (winners & (of_queries[:, None] == np.array(names))).any(axis=1)
+    order = np.argsort(of_items, kind="stable")
+    names, starts = np.unique(of_items[order], return_index=True)
+    classes = np.split(items[order], starts[1:])
+    winners = np.empty((len(queries), len(names)), np.bool_)
+    for rows in _blocks(len(queries), len(names) * (8 * items.shape[1] + 1)):
+        votes = _votes(queries[rows], classes, voters, threads)
+        winners[rows] = votes == votes.max(axis=1, keepdims=True)
+    right = (winners & (of_queries[:, None] == names)).any(axis=1)
     shares: NDArray[np.float64] = right / winners.sum(axis=1)
     return shares
+
+
+def _votes(
+    queries: NDArray[np.uint8], classes: Sequence[NDArray[np.uint8]], voters: int, threads: int | None
+) -> NDArray[np.int64]:
+    """(q, classes) votes, each query's times the number of items that tie for its last places, to stay whole."""
+    found = np.stack([histogram(queries, codes, threads=threads) for codes in classes], axis=1)
+    within = found.cumsum(axis=2)  # (q, classes, distances)
+    total = within.sum(axis=1)
+    last = (total < voters).sum(axis=1)[:, None, None]  # distance of the last voter
+    tied = np.take_along_axis(found, last, axis=2)[..., 0]
+    before = np.take_along_axis(within, last, axis=2)[..., 0] - tied
+    places = voters - before.sum(axis=1, keepdims=True)
+    votes: NDArray[np.int64] = before * tied.sum(axis=1, keepdims=True) + tied * places
+    return votes
+
+
+def _blocks(count: int, numbers: int) -> Iterator[slice]:
+    """Queries at a time, of so many numbers each, within `BLOCK_BYTES`."""
+    step = max(1, BLOCK_BYTES // (8 * numbers))
+    for start in range(0, count, step):
+        yield slice(start, start + step)
 
 
 def _classes(name: str, labels: NDArray[np.generic], count: int, codes: str) -> NDArray[np.int64]:
@@ -77,17 +97,3 @@ def _classes(name: str, labels: NDArray[np.generic], count: int, codes: str) -> 
     if array.ndim != 1:
         raise ValueError(f"{name}: expected shape ({count},), one class for each code, got {array.shape}")
     return array.astype(np.int64)
-
-
-def _by_class(codes: NDArray[Any], labels: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Each class and its codes; one class is copied at a time."""
-    order = np.argsort(labels, kind="stable")
-    names, starts = np.unique(labels[order], return_index=True)
-    for name, rows in zip(names.tolist(), np.split(order, starts[1:]), strict=True):
-        yield name, codes[rows]
-
-
-def _at(within: NDArray[np.int64], distance: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(q,): how many lie within a distance of each query; 0 within -1."""
-    found: NDArray[np.int64] = within[np.arange(len(within)), np.maximum(distance, 0)]
-    return np.where(distance < 0, 0, found)
