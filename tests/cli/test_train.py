@@ -171,7 +171,7 @@ def test_help_shows_the_options_of_the_framework_with_their_documentation(capsys
         (["--preset", "best"], "preset: expected one of modern, paper, transhash, got 'best'"),
         (
             ["--options.magic=1"],
-            "options: csq has quantization, form, centers, multi_label, thresholds, smoothing, not 'magic'",
+            "options: csq has quantization, form, centers, multi_label, smoothing, not 'magic'",
         ),
         (["--magic", "1"], "--magic"),
         (["--options.quantization", "-1"], "quantization: expected at least 0, got -1.0"),

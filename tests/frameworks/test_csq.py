@@ -24,17 +24,13 @@ def test_the_loss_is_the_papers(form):
 
 
 @pytest.mark.parametrize("form", ["logits", "published"])
-def test_thresholds_shift_the_scale_of_tanh_and_smoothing_the_targets(form):
-    options = CSQOptions(quantization=0.3, form=form, thresholds=0.6, smoothing=0.2)
+def test_smoothing_shortens_the_targets(form):
+    options = CSQOptions(quantization=0.3, form=form, smoothing=0.2)
     framework = CSQ(12, 5, 9, options).double()
     features = torch.randn(7, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     labels = torch.tensor([0, 1, 2, 3, 4, 0, 2])
-    thresholds = framework.thresholds.numpy()
-    np.testing.assert_allclose(np.sort(thresholds), np.linspace(-0.6, 0.6, 12), atol=1e-6)
-    shifted = features.numpy() + np.arctanh(thresholds)
-    expected = reference(shifted, 0.8 * framework.centers[labels].numpy(), 0.3)
+    expected = reference(features.numpy(), 0.8 * framework.centers[labels].numpy(), 0.3)
     assert framework(features, labels, torch.arange(7)).item() == pytest.approx(expected, rel=1e-12)
-    assert np.array_equal(features.numpy() > 0, np.tanh(shifted) > thresholds)
 
 
 def test_several_labels_vote_and_even_votes_take_the_tie_vector():
@@ -64,9 +60,8 @@ def test_options_out_of_range_are_named():
         CSQOptions(centers="far")
     with pytest.raises(ValueError, match="multi_label: expected one of majority, first, got 'all'"):
         CSQOptions(multi_label="all")
-    for name in ("thresholds", "smoothing"):
-        with pytest.raises(ValueError, match=f"{name}: expected a number below 1, got 1.0"):
-            CSQOptions(**{name: 1.0})
+    with pytest.raises(ValueError, match=r"smoothing: expected a number below 1, got 1\.0"):
+        CSQOptions(smoothing=1.0)
 
 
 def test_published_centers_may_be_the_same_and_ours_are_not():

@@ -46,17 +46,6 @@ def test_loss_and_gradient_are_the_papers(kind, seed):
     np.testing.assert_allclose(gradient, expected[1], rtol=1e-12)
 
 
-@pytest.mark.parametrize("most", [0.5, 1.5])
-def test_thresholds_are_counted_in_margins(most):
-    framework = build(margin=0.8, thresholds=most)
-    features, labels, positions = random_batch(KINDS[0], 0)
-    targets = targets_of(labels.numpy(), framework.centers.numpy(), framework.tie.numpy())
-    thresholds = framework.thresholds.numpy()
-    np.testing.assert_allclose(np.sort(thresholds), np.linspace(-most, most, BITS), atol=1e-6)
-    expected, _ = reference(features.numpy() + 0.8 * thresholds, targets, 0.8)
-    assert framework(features, labels, positions).item() == pytest.approx(expected, rel=1e-12)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_target_adds_its_own_loss_over_all_bits_as_the_authors_do(kind):
     framework = build(multi_label="each", over_bits="sum", shrinkage=0.001)
@@ -186,7 +175,6 @@ def test_the_published_options():
         ({"update_every": 0}, "update_every: expected at least 1, got 0"),
         ({"update_share": 0.0}, "update_share: expected a number above 0, got 0.0"),
         ({"update_share": 1.5}, "update_share: expected at most 1, got 1.5"),
-        ({"thresholds": -0.5}, "thresholds: expected at least 0, got -0.5"),
         ({"centers": "far"}, "centers: expected one of distant, redrawn, balanced, bernoulli, got 'far'"),
         ({"multi_label": "all"}, "multi_label: expected one of majority, each, first, got 'all'"),
         ({"over_bits": "max"}, "over_bits: expected one of mean, sum, got 'max'"),

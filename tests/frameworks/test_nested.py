@@ -54,9 +54,6 @@ def test_a_class_has_one_code_and_its_beginnings(name):
     nested = build(name)
     for part in nested.parts:
         assert torch.equal(part.centers, nested.parts[-1].centers[:, : part.bits])
-    options = framework_class("csq").Options(thresholds=0.5)
-    thresholds = [part.thresholds for part in build("csq", options=options).parts]
-    assert torch.equal(thresholds[0], thresholds[-1][:4])
 
 
 @pytest.mark.parametrize(("classes", "share"), [(10, 0.5), (21, 0.25), (100, 0.12)])

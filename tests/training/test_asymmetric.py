@@ -129,12 +129,11 @@ def interrupt(*_):
     raise KeyboardInterrupt
 
 
-def test_a_held_out_share_is_refused(asymmetric, tmp_path):
+@pytest.mark.parametrize("name", ["validation", "thresholds"])
+def test_what_needs_codes_of_the_model_is_refused(asymmetric, tmp_path, name):
     with pytest.raises(ValueError) as error:
-        train(replace(asymmetric, evaluate_every=1, validation=0.1), tmp_path / "run")
-    assert str(error.value) == (
-        "validation: expected 0 with adsh, which learns the code of every database image, got 0.1"
-    )
+        train(replace(asymmetric, evaluate_every=1, **{name: 0.1}), tmp_path / "run")
+    assert str(error.value) == f"{name}: expected 0 with adsh, which learns the code of every database image, got 0.1"
     assert list(tmp_path.iterdir()) == []
 
 

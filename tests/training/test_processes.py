@@ -70,6 +70,7 @@ def test_two_processes_have_the_losses_of_one(tiny_config, tmp_path, framework, 
         sampling="balanced" if framework == "csq" else "shuffled",
         classification=0.1,
         ema=0.9,
+        thresholds=0.75 if framework == "csq" else 0.0,
         baselines=False,
         log_every=1,
     )

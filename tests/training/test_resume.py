@@ -119,6 +119,8 @@ def test_every_framework_goes_on_from_between_two_checkpoints_of_its_second_epoc
         augment="flip+crop+trivial+erasing",
         classification=0.1,
         ema=0.9,
+        evaluate_every=1,
+        thresholds=0.0 if framework == "adsh" else 0.75,
         nested=NESTED.get(framework),
         sampling="shuffled" if framework_class(framework).learns_codes else "balanced",
     )

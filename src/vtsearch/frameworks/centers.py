@@ -35,26 +35,22 @@ ENUMERATED_BITS = 16  # up to here all codes are candidates, in random order
 
 
 class CenterBasedFramework(Framework):
-    """A framework with a center for each class; its options have ``centers``, ``multi_label`` and ``thresholds``."""
+    """A framework with a center for each class; its options have ``centers`` and ``multi_label``."""
 
     centers: Tensor
     tie: Tensor
-    thresholds: Tensor
 
     def __init__(self, bits: int, classes: int, train_size: int, options: Any = None, seed: int = 0) -> None:
         super().__init__(bits, classes, train_size, options, seed)
         centers = draw_centers(self.options.centers, classes, bits, seed)
         self.register_buffer("centers", centers)  # (classes, bits) of -1, +1
         self.register_buffer("tie", tie_vector(bits, seed))  # (bits,) of -1, +1
-        thresholds = spread_thresholds(bits, self.options.thresholds, seed)
-        self.register_buffer("thresholds", thresholds, persistent=bool(self.options.thresholds))  # (bits,)
 
     def share_bits(self, shorter: Sequence[Framework]) -> None:
-        """Centers that are far from each other in every prefix; a bit has one threshold and one vote in even ones."""
+        """Centers that are far from each other in every prefix; a bit has one vote in even ones."""
         share_centers(self, shorter)
         for each in shorter:
             each.get_buffer("tie").copy_(self.tie[: each.bits])
-            each.get_buffer("thresholds").copy_(self.thresholds[: each.bits])
 
     def centers_of(self, labels: Tensor) -> Tensor:
         """The center of each item, (b, classes) of 0 and 1 -> (b, bits): by majority, or that of the first label."""
@@ -119,17 +115,6 @@ def _least_distance(centers: Tensor) -> tuple[float, int]:
     apart = (centers.shape[1] - centers @ centers.T).fill_diagonal_(torch.inf) / 2
     least = apart.min()
     return float(least), -int((apart == least).sum())
-
-
-def spread_thresholds(bits: int, most: float, seed: int = 0) -> Tensor:
-    """One threshold a bit, evenly from -most to most in random order: float32 (bits,).
-
-    A bit of an image of which a classifier is p sure is that of the class's center where 2 p - 1 is above the bit's
-    threshold: with one threshold for all bits the whole code is the center's, however unsure the classifier is; with
-    different ones the code lies between the centers of the classes that it may be.
-    """
-    order = torch.randperm(bits, generator=torch.Generator().manual_seed(seed))
-    return torch.linspace(-most, most, bits)[order]
 
 
 def draw_centers(construction: Construction, classes: int, bits: int, seed: int = 0) -> Tensor:

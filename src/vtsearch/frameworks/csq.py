@@ -36,16 +36,12 @@ class CSQOptions:
     multi_label: Literal["majority", "first"] = "majority"
     """Target of an item with several labels: the "majority" of their centers, or the center of the "first" one, as
     published for all data sets but NUS-WIDE-21 and COCO."""
-    thresholds: float = 0.0
-    """Largest threshold of a bit, from 0 to below 1, on the scale of tanh u. 0: the sign decides every bit. Above:
-    each bit has its own, evenly from minus to plus the largest, so that an image of which the model is unsure lies
-    between centers and does not tie with images that it is sure of."""
     smoothing: float = 0.0
     """Share of a target's probability that is spread over both values of a bit: c becomes (1 - smoothing) c; below 1.
     """
 
     def __post_init__(self) -> None:
-        check_options(self, below_one=("thresholds", "smoothing"))
+        check_options(self, below_one=("smoothing",))
 
     def without_effect(self, facts: RunFacts) -> dict[str, str]:
         """Options that do nothing beside the others -> the reason."""
@@ -60,8 +56,6 @@ class CSQOptions:
 class CSQ(CenterBasedFramework):
     """L = BCE((t + 1) / 2, (c + 1) / 2) + quantization * mean((|t| - 1)^2), t = tanh(u), c the item's center.
 
-    With thresholds h, t = tanh(u + atanh h): u is above 0 where t is above h.
-
     An item with several labels has the majority of their centers; a vector drawn once from the seed decides even
     votes, and is the center of items without labels.
     """
@@ -75,7 +69,6 @@ class CSQ(CenterBasedFramework):
 
     def loss(self, features: Tensor, labels: Tensor, positions: Tensor) -> Tensor:  # noqa: ARG002 (no bank)
         """Central similarity (equation 4 of the paper) and quantization (equation 6, in its published square)."""
-        features = features + self.thresholds.to(features.dtype).atanh()
         activated = features.tanh()
         probability = ((1 - self.options.smoothing) * self.centers_of(labels) + 1) / 2  # (b, bits)
         if self.options.form == "logits":  # (tanh u + 1) / 2 = sigmoid(2 u)

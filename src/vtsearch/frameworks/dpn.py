@@ -52,10 +52,6 @@ class DPNOptions:
     """Epochs between two updates, at least 1."""
     update_share: float = 1.0
     """Share of a class's images, those closest to its target, in the vote of "closest"; above 0, at most 1."""
-    thresholds: float = 0.0
-    """Largest threshold of a bit, in margins. 0: the sign decides every bit. Above: each bit has its own, evenly from
-    minus to plus the largest, so that an image of which the model is unsure lies between centers and does not tie with
-    images that it is sure of. Beyond 1, also images that have reached the margin differ."""
 
     def __post_init__(self) -> None:
         check_options(self, above_zero=("margin", "update_share"), at_least_one=("update_every",))
@@ -79,8 +75,6 @@ class DPNOptions:
 
 class DPN(CenterBasedFramework):
     """L = mean(max(margin - u t, 0)), t in {-1, +1} the item's target.
-
-    With thresholds h, u + margin h stands for u: u is above 0 where that is above margin h.
 
     An item with several labels has the majority of their targets; a vector drawn once from the seed decides even votes,
     and is the target of items without labels.
@@ -111,7 +105,6 @@ class DPN(CenterBasedFramework):
         """The polarization loss (equation 1) of each item's target or targets."""
         if self.bank is not None:
             self.bank.update(features, labels, positions)
-        features = features + self.options.margin * self.thresholds.to(features.dtype)
         polarized = ternary(features, self.options.margin) if self.options.ternary else features
         costs = self._costs(polarized, labels)  # (b, bits)
         cost = costs.mean() if self.options.over_bits == "mean" else costs.sum(dim=1).mean()

@@ -125,6 +125,14 @@ def output_layers(head: Head) -> tuple[nn.Linear, ...]:
     return (head.outer, head.outer_local) if isinstance(head, DualHead) else (head.outer,)
 
 
+def feature_biases(head: nn.Module) -> tuple[nn.Parameter, ...]:
+    """What is added last to the features, the parts in their order: of the norm, or of the layers that end a head."""
+    if isinstance(head, nn.Sequential):
+        return (head[-1].get_parameter("bias"),)
+    assert isinstance(head, Head)
+    return tuple(layer.get_parameter("bias") for layer in output_layers(head))
+
+
 def pooled(outputs: Tensor, registers: slice = NOWHERE) -> Tensor:
     """One vector per image, (b, width): the mean of tokens (b, tokens, width) but registers, or pooled features."""
     if outputs.ndim < 3:

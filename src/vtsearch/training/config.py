@@ -93,6 +93,10 @@ class TrainConfig:
     nested: str | None = None
     """Shorter lengths, joined by commas and ascending, whose codes are the first bits of the model's: the framework's
     loss is then the mean over all lengths. `--bits 8,16,32` is `--bits 32 --nested 8,16`."""
+    thresholds: float = 0.0
+    """Largest threshold of a bit, in mean sizes of a feature of training images. Where the model is evaluated and
+    written, each bit has a threshold of its own, evenly from minus to plus the largest, so that an image of which it is
+    unsure does not tie with those that it is sure of. 0: the sign of a feature is its bit."""
     teaching: float = 0.0
     """Weight of what the longest of nested codes teaches the shorter ones: their pairs of images as similar as its."""
     classification: float = 0.0
@@ -236,6 +240,7 @@ RANGES = {
     "checkpoint_steps": whole(0),
     "log_every": whole(1),
     "timeout_minutes": Range(most=1_000_000, above=True),
+    "thresholds": Range(),
     "teaching": Range(),
     "classification": Range(),
     "smoothing": Range(most=1, below=True, noun="a share"),

@@ -53,6 +53,11 @@ class ModelEvaluator:
             mine = self._encoder.encode(self._data.source, share, progress=count)
         return np.concatenate(gather_object([mine]))
 
+    def feature_size(self, positions: NDArray[np.int64]) -> float:
+        """The mean of the absolute features of the images at these positions."""
+        mine = np.abs(self._encoder.features(self._data.source, self._share(positions))).mean(axis=1)
+        return float(np.concatenate(gather_object([mine])).mean())
+
     def on_protocol(self, learned: Tensor | None = None) -> tuple[Sides, Evaluation]:
         """Codes of the protocol's query and database, and all their scores at its k.
 

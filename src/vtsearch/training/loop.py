@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,9 +36,11 @@ from vtsearch.training.sampler import STEP_SEED, derived_seed, windows
 from vtsearch.training.setup import set_up
 from vtsearch.training.sharding import copy_weights
 from vtsearch.training.start import find_start
+from vtsearch.training.thresholds import thresholds_applied
 from vtsearch.training.trackers import require_trackers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from os import PathLike
     from typing import TextIO
 
@@ -181,8 +183,8 @@ class Run:
             if depends_on_epochs(self.config):
                 state.schedule_start = state.step
             if self.best_model.chooses_on == "query" and self.best_model.is_due(state.epoch):
-                self._update_model()
-                self.best_model.evaluate_epoch(state.epoch)
+                with self._evaluated_model():
+                    self.best_model.evaluate_epoch(state.epoch)
         self._save()
 
     def _train_epoch(self) -> None:
@@ -267,8 +269,8 @@ class Run:
         speed = round(self.progress.images_per_second, 1)
         components.metrics_log.write("epoch", epoch=epoch, step=state.step, loss=loss, images_per_second=speed)
         if due:
-            self._update_model()
-            self.best_model.evaluate_epoch(epoch)
+            with self._evaluated_model():
+                self.best_model.evaluate_epoch(epoch)
         state.epoch, state.batch = epoch, 0
         self._loss_sum.zero_()
         self.progress.epoch(f"epoch {epoch}/{self.config.epochs}", loss)
@@ -279,17 +281,20 @@ class Run:
 
     def _conclude(self) -> RunResult:
         """Evaluate the final model and write the artifacts of the run."""
-        self._update_model()
-        outcome = self.best_model.conclude(images=sum(self._sizes[: self.state.epoch]))
-        by_main(lambda: write_artifacts(self.folder, self.components, outcome))
+        with self._evaluated_model():
+            outcome = self.best_model.conclude(images=sum(self._sizes[: self.state.epoch]))
+            by_main(lambda: write_artifacts(self.folder, self.components, outcome))
         return outcome.result
 
-    def _update_model(self) -> None:
-        """Bring the model that is evaluated and saved up to date, alike in all processes."""
+    @contextmanager
+    def _evaluated_model(self) -> Iterator[None]:
+        """Within it the model that is evaluated and saved is up to date, alike in all processes."""
         components = self.components
         copy_weights(
             components.train_module.model if components.average is None else components.model, components.model
         )
+        with thresholds_applied(components):
+            yield
 
     # -----------------------------------------------------------------------------------------------------------------
     # Messages and the metrics log

@@ -256,11 +256,12 @@ def _training_images(
                 f"epoch, got {config.patience}"
             )
         return fit, held_out
-    if config.validation:
-        raise ValueError(
-            f"validation: expected 0 with {config.framework}, which learns the code of every database image, "
-            f"got {config.validation}"
-        )
+    for name in ("validation", "thresholds"):
+        if value := getattr(config, name):
+            raise ValueError(
+                f"{name}: expected 0 with {config.framework}, which learns the code of every database image, "
+                f"got {value}"
+            )
     return hold_out(split.database, 0.0, seed=config.seed)
 
 
