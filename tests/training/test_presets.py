@@ -54,8 +54,12 @@ def test_modern_weighs_pairs_and_normalizes_features_where_codes_would_collapse(
         assert framework_class(framework).Options().weights == "equal"  # the papers'
         config = preset("modern", framework, "digits")
         assert (config.options.weights, config.model.head_norm) == ("balanced", "batch")
-    config = preset("modern", "dsh", "digits")
-    assert (config.options, config.model.head_norm) == (framework_class("dsh").Options(), "none")
+
+
+@pytest.mark.parametrize("framework", ["dpn", "dsh"])
+def test_modern_normalizes_features_that_pairs_or_centers_move_far(framework):
+    config = preset("modern", framework, "digits")
+    assert (config.options, config.model.head_norm) == (framework_class(framework).Options(), "batch")
 
 
 def test_modern_normalizes_features_that_nothing_bounds():
