@@ -23,7 +23,7 @@ GRID = [
     *("--augment", "none", "--baselines", "false", "--epochs", "2", "--evaluate-every", "1", "--checkpoint-steps", "3"),
 ]
 CHANGED = (
-    "recipe: modern, changed: augment none, epochs 2, evaluate_every 1, hidden 32, image_size 32, precision fp32, "
+    "recipe: modern, changed: epochs 2, evaluate_every 1, hidden 32, image_size 32, precision fp32, "
     "pretrained false"
 )
 

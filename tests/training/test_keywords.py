@@ -217,7 +217,7 @@ def test_a_killed_run_resumes_with_the_same_images_alone(form, tmp_path, monkeyp
 @pytest.mark.slow
 @pytest.mark.usefixtures("_without_figures")
 def test_a_run_on_arrays_is_that_on_the_same_images_of_a_protocol(tmp_path):
-    values = {**TINY, "epochs": 1, "batch_size": 250}
+    values = {**TINY, "epochs": 1, "batch_size": 250, "augment": "none"}
     pixels = DIGITS.pixels(np.arange(len(DIGITS))).transpose(0, 2, 3, 1)
     split = open_dataset("digits").split
     parts = [(pixels[each], DIGITS.labels[each]) for each in (split.train, split.query, split.database)]
