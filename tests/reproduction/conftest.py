@@ -23,8 +23,7 @@ GRID = [
     *("--augment", "none", "--baselines", "false", "--epochs", "2", "--evaluate-every", "1", "--checkpoint-steps", "3"),
 ]
 CHANGED = (
-    "recipe: modern, changed: epochs 2, evaluate_every 1, hidden 32, image_size 32, precision fp32, "
-    "pretrained false"
+    "recipe: modern, changed: epochs 2, evaluate_every 1, hidden 32, image_size 32, precision fp32, pretrained false"
 )
 
 
