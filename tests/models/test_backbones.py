@@ -18,6 +18,7 @@ from vtsearch.models.backbones import (
     architecture,
     create_backbone,
     feature_width,
+    has_stochastic_depth,
     is_known,
     registers_of,
 )
@@ -314,3 +315,11 @@ def test_torchvisions_weights_that_cannot_be_fetched_say_what_to_do(monkeypatch,
     monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
     with pytest.raises(VtsearchError, match=r"cannot fetch the weights of alexnet.tv_in1k \(URLError\); give a file"):
         create_backbone("alexnet", image_size=None, pretrained=True, dropout=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "has_it"),
+    [("vts16", True), ("resnet50", True), ("convnext_atto", True), ("alexnet", False), ("vgg11", False)],
+)
+def test_networks_whose_blocks_training_can_leave_out(name, has_it):
+    assert has_stochastic_depth(name) == has_it

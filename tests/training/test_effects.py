@@ -49,7 +49,7 @@ REFUSED = [
     (
         {"model": ModelConfig(backbone="alexnet", drop_path=0.1)},
         "drop_path",
-        "0.0 where backbone is alexnet, got 0.1",
+        "0.0 where backbone has no blocks to leave out, got 0.1",
     ),
 ]
 

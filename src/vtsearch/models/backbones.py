@@ -16,6 +16,7 @@ import numpy as np
 import timm
 import torch
 from timm.data.config import resolve_data_config
+from timm.layers import DropPath
 
 from vtsearch.errors import VtsearchError, first_line, suggestion
 from vtsearch.models.alexnet import SMALLEST_IMAGE, AlexNet
@@ -109,6 +110,24 @@ def is_vision_transformer(name: str) -> bool:
     _check_name(full_name(name), pretrained=False)
     with meta_device():
         return gives_tokens(_create(architecture(name), num_classes=0))
+
+
+@cache
+def has_stochastic_depth(name: str) -> bool:
+    """Whether training can leave out blocks of the backbone of that name.
+
+    Raises:
+        ValueError: a name that timm does not know.
+    """
+    if architecture(name) == "alexnet":
+        return False
+    _check_name(full_name(name), pretrained=False)
+    try:
+        with meta_device():
+            network = _create(architecture(name), num_classes=0, drop_path_rate=0.1)
+    except ValueError:  # the architecture has no such argument
+        return False
+    return any(isinstance(module, DropPath) for module in network.modules())
 
 
 def has_class_token(backbone: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vtsearch.models.backbones import architecture, is_vision_transformer
+from vtsearch.models.backbones import architecture, has_stochastic_depth, is_vision_transformer
 from vtsearch.training.trees import look_up, with_value
 
 if TYPE_CHECKING:
@@ -63,7 +63,11 @@ IDLE = (
         lambda tree: not is_vision_transformer(tree["backbone"]),
         "backbone is no Vision Transformer",
     ),
-    Idle("drop_path", lambda tree: architecture(tree["backbone"]) == "alexnet", "backbone is alexnet"),
+    Idle(
+        "drop_path",
+        lambda tree: not has_stochastic_depth(tree["backbone"]),
+        "backbone has no blocks to leave out",
+    ),
 )
 """Fields that do nothing beside certain values of others."""
 

@@ -50,7 +50,8 @@ THRESHOLDS = {"csq": 0.75, "dpn": 1.1, "dsh": 0.75, "hashnet": 0.5, "idhn": 0.75
 
 
 def modern(framework: str, protocol: str) -> TrainConfig:
-    """AdamW with one cycle and layer decay, bf16, random resized crops and flips, averaged weights, the class token.
+    """AdamW with one cycle and layer decay, bf16, random resized crops and flips, stochastic depth, averaged weights, the class
+    token.
 
     Digits stay as they are: a mirrored one is not that digit, nor is a part of one.
 
@@ -59,7 +60,7 @@ def modern(framework: str, protocol: str) -> TrainConfig:
     kind = framework_class(framework)
     if not kind.is_supervised:
         return _without_labels(framework)
-    options, model = kind.Options(), ModelConfig(backbone=SMALL_BACKBONE, bits=64)
+    options, model = kind.Options(), ModelConfig(backbone=SMALL_BACKBONE, bits=64, drop_path=0.1)
     if framework in COLLAPSING:
         # 600 photographs with several labels, IDHN: mAP 0.634, and 0.377 without the norm
         options = replace(options, weights="balanced")
