@@ -14,9 +14,12 @@ from saved_runs import save_run
 
 from vtsearch.cli import main
 from vtsearch.codes import pack
+from vtsearch.data.sources.decode import read_image
 from vtsearch.index import Index
 from vtsearch.models import ModelConfig, build_model, save_model
+from vtsearch.tensors.preprocessing import to_tensor
 
+ORIENTATION = 0x0112
 PAGE = Path(__file__).parents[2] / "docs" / "model_exchange.md"
 
 
@@ -43,22 +46,36 @@ def model(tmp_path, monkeypatch):
     return model
 
 
+def pictures(folder):
+    """Wide, high, square, smaller than the model's 32 pixels, with transparency, and on its side by EXIF."""
+    paths = []
+    for number, size in enumerate([(60, 41), (37, 90), (40, 40), (20, 20), (20, 33), (50, 45)]):
+        noise = np.random.default_rng(number).integers(0, 256, (5, 7, 4 if number == 4 else 3), dtype=np.uint8)
+        image = Image.fromarray(noise).resize(size)
+        paths.append(folder / f"{number}.png")
+        exif = Image.Exif()
+        exif[ORIENTATION] = 6 if number == 5 else 1
+        image.save(paths[-1], exif=exif)
+    return paths
+
+
 @pytest.mark.slow
-def test_exports_of_the_page(model):
+def test_exports_of_the_page(model, tmp_path):
     for package in ("onnxscript", "onnxruntime"):
         pytest.importorskip(package, reason=f"needs {package}: pip install 'vtsearch[onnx]'")
-    exporting, with_onnx, with_torch = python_of("ONNX and torch.export")
+    exporting, preparing, with_onnx, with_torch = python_of("ONNX and torch.export")
     for command in commands_of("ONNX and torch.export"):
         assert main(command) == 0
-    names = {}
+    names = {"paths": pictures(tmp_path)}
     with pytest.raises(FileExistsError, match=r"target: expected a new file, got 'model\.onnx'"):  # of the command
         exec(exporting, names)
-    pixels = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    expected = pack(model(pixels).detach().numpy())
-    names["images"] = pixels.numpy()
+    exec(preparing, names)
     exec(with_onnx, names)
+    tensors = [model.preprocessing.square(to_tensor(read_image(path, str(path)))) for path in names["paths"]]
+    images = torch.stack([model.preprocessing.normalize(tensor) for tensor in tensors])
+    np.testing.assert_allclose(names["images"], images, atol=2 / 255 / 0.5)  # Pillow and torch round to other pixels
+    expected = pack(model(torch.from_numpy(names["images"])).detach().numpy())
     assert names["codes"].tobytes() == expected.tobytes()
-    names["images"] = pixels
     exec(with_torch, names)
     assert np.packbits(names["features"].detach() > 0, axis=1).tobytes() == expected.tobytes()
     assert '"bits": 16' in names["about"]["vtsearch"]
