@@ -45,7 +45,7 @@ MODERN_OPTIONS: dict[str, dict[str, Any]] = {
 """Options beside the batch norm that differ from a framework's defaults."""
 
 
-THRESHOLDS = {"csq": 0.75, "dpn": 1.1, "dsh": 0.75, "hashnet": 0.5, "idhn": 0.75}
+THRESHOLDS = {"csq": 0.75, "dpn": 1.1, "dsh": 0.75, "greedyhash": 0.5, "hashnet": 0.5, "idhn": 0.75}
 """Frameworks whose codes gain by a threshold for each bit: docs/recipe.md has the measurements."""
 
 
