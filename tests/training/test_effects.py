@@ -61,6 +61,14 @@ def test_a_value_that_does_nothing_is_refused(changes, name, message):
     assert str(error.value) == f"{name}: expected its default {message}, which would do nothing"
 
 
+@pytest.mark.parametrize(("pretrained", "idle"), [(True, {"head_init", "dropout"}), (False, set())])
+def test_a_head_that_the_backbone_decides_counts(tiny_config, pretrained, idle):
+    """Without a class token it is pooled after pretraining, and all tokens before."""
+    fields = {"backbone": "vit_base_patch16_siglip_224", "head": "auto", "head_init": "published", "dropout": 0.1}
+    tree = flat(tiny_config) | fields | {"pretrained": pretrained, "hidden": DEFAULTS["hidden"]}
+    assert set(idle_values(tree, DEFAULTS)) == idle
+
+
 def test_every_rule_is_tried():
     assert [name for _, name, _ in REFUSED] == [each.field for each in IDLE]
 

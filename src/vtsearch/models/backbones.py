@@ -16,7 +16,7 @@ import numpy as np
 import timm
 import torch
 from timm.data.config import resolve_data_config
-from timm.layers import DropPath
+from timm.layers.drop import DropPath
 
 from vtsearch.errors import VtsearchError, first_line, suggestion
 from vtsearch.models.alexnet import SMALLEST_IMAGE, AlexNet
@@ -99,17 +99,18 @@ def gives_tokens(backbone: Any) -> bool:
 
 
 @cache
-def is_vision_transformer(name: str) -> bool:
-    """Whether the backbone of that name gives all its tokens.
+def on_meta_device(name: str) -> nn.Module:
+    """The backbone of that name without memory: what it is made of, and what it gives.
 
     Raises:
         ValueError: a name that timm does not know.
     """
-    if architecture(name) == "alexnet":
-        return False
-    _check_name(full_name(name), pretrained=False)
     with meta_device():
-        return gives_tokens(_create(architecture(name), num_classes=0))
+        if architecture(name) == "alexnet":
+            return _alexnet(full_name(name), None, pretrained=False)
+        _check_name(full_name(name), pretrained=False)
+        network: nn.Module = _create(architecture(name), num_classes=0)
+        return network
 
 
 @cache
@@ -194,8 +195,7 @@ def published_preprocessing(image_size: int) -> Preprocessing:
 
 def _arguments(name: str, image_size: int | None, dropout: float, drop_path: float) -> dict[str, Any]:
     """Arguments of timm.create_model; a network on the meta device shows which of them it accepts."""
-    with meta_device():
-        probe = _create(architecture(name), num_classes=0)
+    probe = on_meta_device(name)
     arguments: dict[str, Any] = {"num_classes": 0} | ({"drop_path_rate": drop_path} if drop_path else {})
     if image_size is not None and "img_size" in inspect.signature(type(probe)).parameters:
         arguments["img_size"] = image_size

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from vtsearch.models.backbones import SHORT_NAMES, is_vision_transformer
+from vtsearch.models.backbones import SHORT_NAMES, on_meta_device
+from vtsearch.models.hash_model import suitable_head
 from vtsearch.reproduction.grid import Cell
 from vtsearch.reproduction.published import CONVOLUTIONAL
 from vtsearch.training.config import DEFAULTS, FREE_ON_RESUME, TrainConfig, flat
@@ -73,7 +74,8 @@ def cell_of(tree: Mapping[str, Any]) -> Cell:
     short = {full: name for name, full in SHORT_NAMES.items()}
     backbone, head = short.get(tree["backbone"], tree["backbone"]), tree["head"]
     if head == "auto":
-        head = "cls" if is_vision_transformer(backbone) else "pooled"
+        is_pretrained = tree["pretrained"] or tree["weights"] is not None
+        head = suitable_head(head, on_meta_device(backbone), is_pretrained=is_pretrained)
     of_its_own = head == "cls" or (head == "pooled" and backbone not in CONVOLUTIONAL)
     features = head if of_its_own else "all"
     return Cell(tree["protocol"], backbone, features, tree["framework"], tree["bits"], tree["seed"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vtsearch.models.backbones import architecture, has_stochastic_depth, is_vision_transformer
+from vtsearch.models.backbones import architecture, gives_tokens, has_stochastic_depth, on_meta_device
+from vtsearch.models.hash_model import suitable_head
 from vtsearch.training.trees import look_up, with_value
 
 if TYPE_CHECKING:
@@ -26,19 +27,17 @@ class Idle:
     """The value of another field that makes it so."""
 
 
-def _is_chosen(tree: Tree) -> bool:
-    """Whether the backbone decides which head there is."""
-    return tree["head"] in ("auto", "published")
-
-
-def _has_tokens_head(tree: Tree) -> bool:
-    is_published = tree["head"] == "published" or not (tree["pretrained"] or tree["weights"])
-    return tree["head"] == "tokens" or (_is_chosen(tree) and is_published and is_vision_transformer(tree["backbone"]))
+def _head(tree: Tree) -> str:
+    """The head, where the backbone decides which, too."""
+    if tree["head"] not in ("auto", "published"):
+        return str(tree["head"])
+    is_pretrained = tree["pretrained"] or tree["weights"] is not None
+    return suitable_head(tree["head"], on_meta_device(tree["backbone"]), is_pretrained=is_pretrained)
 
 
 def _starts_alike(tree: Tree) -> bool:
-    is_pooled = tree["head"] == "pooled" or (_is_chosen(tree) and not is_vision_transformer(tree["backbone"]))
-    return is_pooled and architecture(tree["backbone"]) != "alexnet"
+    """Whether its head starts in the same way with both values of `head_init`."""
+    return _head(tree) == "pooled" and architecture(tree["backbone"]) != "alexnet"
 
 
 IDLE = (
@@ -54,13 +53,13 @@ IDLE = (
         "evaluate_every and epochs leave no more evaluations",
     ),
     Idle("cache_gib", lambda tree: tree["images"] == "loader", "images is loader"),
-    Idle("dropout", lambda tree: not _has_tokens_head(tree), "head is not tokens"),
-    Idle("hidden", lambda tree: not _has_tokens_head(tree), "head is not tokens"),
+    Idle("dropout", lambda tree: _head(tree) != "tokens", "head is not tokens"),
+    Idle("hidden", lambda tree: _head(tree) != "tokens", "head is not tokens"),
     Idle("groups", lambda tree: tree["head"] != "dual", "head is not dual"),
     Idle("head_init", _starts_alike, "head is pooled"),
     Idle(
         "backbone_dropout",
-        lambda tree: not is_vision_transformer(tree["backbone"]),
+        lambda tree: not gives_tokens(on_meta_device(tree["backbone"])),
         "backbone is no Vision Transformer",
     ),
     Idle(
