@@ -50,8 +50,7 @@ THRESHOLDS = {"csq": 0.75, "dpn": 1.1, "dsh": 0.75, "greedyhash": 0.5, "hashnet"
 
 
 def modern(framework: str, protocol: str) -> TrainConfig:
-    """AdamW with one cycle and layer decay, bf16, random resized crops and flips, stochastic depth, averaged weights, the class
-    token.
+    """AdamW, one cycle, layer decay, bf16, crops and flips, stochastic depth, averaged weights, the class token.
 
     Digits stay as they are: a mirrored one is not that digit, nor is a part of one.
 
