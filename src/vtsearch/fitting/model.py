@@ -14,9 +14,10 @@ from vtsearch.encoding.evaluation import Sides, evaluate_codes
 from vtsearch.encoding.progress import counting
 from vtsearch.fitting.affine import ITERATIONS, check_options, fit_affine
 from vtsearch.models import ModelConfig, build_model, save_model
+from vtsearch.models.backbones import on_meta_device
 from vtsearch.models.fitted import Fitted
 from vtsearch.models.folder import check_replaceable
-from vtsearch.models.hash_model import linear_head, outline
+from vtsearch.models.hash_model import linear_head
 from vtsearch.models.heads import ClassTokenAndPatchesHead, ClassTokenHead, PooledHead
 from vtsearch.tensors.devices import usable_device
 
@@ -173,7 +174,7 @@ def _fittable(config: ModelConfig) -> ModelConfig:
     if config.head not in HEADS:
         raise ValueError(f"head: expected one of {', '.join(HEADS)} for a fitted head, got {config.head}")
     if config.head == "auto":  # which for random weights is a head of two layers
-        return replace(config, head=linear_head(outline(config)["backbone"]))
+        return replace(config, head=linear_head(on_meta_device(config.backbone)))
     return config
 
 
