@@ -64,6 +64,17 @@ def test_the_gradient_with_all_terms_is_that_of_finite_differences():
     )
 
 
+@pytest.mark.parametrize(("shrinkage", "sure"), [(0.0, 1.0), (0.5, 0.4)])
+def test_shrinkage_by_half_ends_at_the_expected_target(shrinkage, sure):
+    """Of ten images with the same features seven are of one class, three of its opposite: 7/10 - 3/10 instead of 1."""
+    framework = DPN(1, 2, 10, DPNOptions(shrinkage=shrinkage)).double()
+    framework.centers = torch.tensor([[1.0], [-1.0]])
+    labels = torch.eye(2, dtype=torch.float64)[[0] * 7 + [1] * 3]
+    values = np.linspace(-2, 2, 401)
+    losses = [framework(torch.full((10, 1), value), labels, torch.arange(10)).item() for value in values]
+    assert values[np.argmin(losses)] == pytest.approx(sure)
+
+
 def test_the_first_label_alone_can_decide():
     features, labels, positions = random_batch("multi", 0)
     first = torch.eye(CLASSES, dtype=torch.float64)[labels.argmax(dim=1)]
