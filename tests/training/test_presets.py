@@ -56,7 +56,7 @@ def test_modern_weighs_pairs_and_normalizes_features_where_codes_would_collapse(
         assert (config.options.weights, config.model.head_norm) == ("balanced", "batch")
 
 
-@pytest.mark.parametrize(("framework", "options"), [("dpn", {"shrinkage": 0.5}), ("dsh", {})])
+@pytest.mark.parametrize(("framework", "options"), [("dpn", {"shrinkage": 0.5}), ("dsh", {"margin": 1.5})])
 def test_modern_normalizes_features_that_pairs_or_centers_move_far(framework, options):
     config = preset("modern", framework, "digits")
     assert (config.options, config.model.head_norm) == (framework_class(framework).Options(**options), "batch")
