@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from vtsearch.models.backbones import SHORT_NAMES, on_meta_device
-from vtsearch.models.hash_model import suitable_head
+from vtsearch.models.backbones import SHORT_NAMES
 from vtsearch.reproduction.grid import Cell
 from vtsearch.reproduction.published import CONVOLUTIONAL
 from vtsearch.training.config import DEFAULTS, FREE_ON_RESUME, TrainConfig, flat
-from vtsearch.training.effects import idle_values
+from vtsearch.training.effects import head_of, idle_values
 from vtsearch.training.presets import completed, preset
 from vtsearch.training.trees import differing_keys, look_up, with_value
 
@@ -74,8 +73,7 @@ def cell_of(tree: Mapping[str, Any]) -> Cell:
     short = {full: name for name, full in SHORT_NAMES.items()}
     backbone, head = short.get(tree["backbone"], tree["backbone"]), tree["head"]
     if head == "auto":
-        is_pretrained = tree["pretrained"] or tree["weights"] is not None
-        head = suitable_head(head, on_meta_device(backbone), is_pretrained=is_pretrained)
+        head = head_of(tree)
     of_its_own = head == "cls" or (head == "pooled" and backbone not in CONVOLUTIONAL)
     features = head if of_its_own else "all"
     return Cell(tree["protocol"], backbone, features, tree["framework"], tree["bits"], tree["seed"])

@@ -27,8 +27,8 @@ class Idle:
     """The value of another field that makes it so."""
 
 
-def _head(tree: Tree) -> str:
-    """The head, where the backbone decides which, too."""
+def head_of(tree: Mapping[str, Any]) -> str:
+    """The name of a configuration's head, or what "auto" or "published" stands for with its backbone."""
     if tree["head"] not in ("auto", "published"):
         return str(tree["head"])
     is_pretrained = tree["pretrained"] or tree["weights"] is not None
@@ -37,7 +37,7 @@ def _head(tree: Tree) -> str:
 
 def _starts_alike(tree: Tree) -> bool:
     """Whether its head starts in the same way with both values of `head_init`."""
-    return _head(tree) == "pooled" and architecture(tree["backbone"]) != "alexnet"
+    return head_of(tree) == "pooled" and architecture(tree["backbone"]) != "alexnet"
 
 
 IDLE = (
@@ -53,8 +53,8 @@ IDLE = (
         "evaluate_every and epochs leave no more evaluations",
     ),
     Idle("cache_gib", lambda tree: tree["images"] == "loader", "images is loader"),
-    Idle("dropout", lambda tree: _head(tree) != "tokens", "head is not tokens"),
-    Idle("hidden", lambda tree: _head(tree) != "tokens", "head is not tokens"),
+    Idle("dropout", lambda tree: head_of(tree) != "tokens", "head is not tokens"),
+    Idle("hidden", lambda tree: head_of(tree) != "tokens", "head is not tokens"),
     Idle("groups", lambda tree: tree["head"] != "dual", "head is not dual"),
     Idle("head_init", _starts_alike, "head is pooled"),
     Idle(
