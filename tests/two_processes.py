@@ -46,6 +46,7 @@ def cases():
         made |= {f"{name} {weights}": (name, options(weights=weights), UNEVEN) for weights in ("balanced", "similar")}
     made["bihalf uneven"] = ("bihalf", framework_class("bihalf").Options(), UNEVEN)
     made["cibhash uneven"] = ("cibhash", framework_class("cibhash").Options.published(), UNEVEN)
+    made["crovca uneven"] = ("crovca", framework_class("crovca").Options(), UNEVEN)
     made["dtsh uneven"] = ("dtsh", framework_class("dtsh").Options(), UNEVEN)
     made["hyp2 uneven"] = ("hyp2", framework_class("hyp2").Options(), UNEVEN)
     made["adsh uneven"] = ("adsh", framework_class("adsh").Options(), UNEVEN)

@@ -22,6 +22,7 @@ FRAMEWORKS: Mapping[str, str] = {
     "adsh": "ADSH",
     "bihalf": "BiHalf",
     "cibhash": "CIBHash",
+    "crovca": "CroVCA",
     "csq": "CSQ",
     "dbdh": "DBDH",
     "dch": "DCH",
