@@ -32,6 +32,38 @@ def test_the_vote_is_its_definition(seed, items, width, classes, voters):
     np.testing.assert_array_equal(vtsearch.vote_accuracy(*arguments), reference.vote_accuracy(*arguments))
 
 
+@settings(deadline=None, max_examples=200)
+@given(seed=st.integers(0, 2**32 - 1), items=st.integers(1, 40), voters=st.integers(1, 9), data=st.data())
+def test_items_that_a_query_may_not_find_have_no_vote(seed, items, voters, data):
+    random = np.random.default_rng(seed)
+    arguments = (
+        random.integers(0, 4, (6, 2), np.uint8),
+        random.integers(0, 4, (items, 2), np.uint8),
+        random.integers(0, 4, 6),
+        3 * random.integers(0, 4, items),
+        voters,
+    )
+    allowed = random.random((6, items)) < data.draw(st.sampled_from([0.1, 0.5, 1.0]))
+    mask = data.draw(st.sampled_from([None, allowed[0], allowed, np.packbits(allowed, axis=1)]))
+    one, several = random.integers(-1, items, 6), [random.integers(0, items, random.integers(0, 5)) for _ in range(6)]
+    exclude = data.draw(st.sampled_from([None, one, several]))
+    expected = reference.vote_accuracy(*arguments, mask=mask, exclude=exclude)
+    np.testing.assert_array_equal(vtsearch.vote_accuracy(*arguments, mask=mask, exclude=exclude), expected)
+    cut = items // 2
+    parts = [part for part in (arguments[1][:cut], arguments[1][cut:]) if len(part)]
+    shared = mask if mask is None or mask.ndim == 1 else None
+    database = vtsearch.Database(parts, mask=shared, labels=arguments[3])
+    own = None if shared is not None else mask
+    found = vtsearch.vote_accuracy(arguments[0], database, arguments[2], voters=voters, mask=own, exclude=exclude)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_query_that_finds_nothing_is_not_right():
+    codes, labels = np.zeros((2, 8), np.uint8), np.zeros(2, int)
+    assert vtsearch.vote_accuracy(codes, codes, labels, labels, mask=[False, False]).tolist() == [0, 0]
+    assert vtsearch.vote_accuracy(codes, codes, labels, labels, mask=[True, False], exclude="self").tolist() == [0, 1]
+
+
 def test_queries_are_counted_in_blocks(monkeypatch):
     random = np.random.default_rng(0)
     arguments = (
@@ -40,7 +72,9 @@ def test_queries_are_counted_in_blocks(monkeypatch):
     )
     for of_a_query in (0, 1, 3, 100):
         monkeypatch.setattr(votes, "BLOCK_BYTES", of_a_query * 8 * 3 * 17)
-        np.testing.assert_array_equal(vtsearch.vote_accuracy(*arguments), reference.vote_accuracy(*arguments))
+        for exclude in (None, np.arange(7)):
+            expected = reference.vote_accuracy(*arguments, exclude=exclude)
+            np.testing.assert_array_equal(vtsearch.vote_accuracy(*arguments, exclude=exclude), expected)
 
 
 def test_no_order_of_ties_decides():
@@ -81,3 +115,10 @@ def test_an_evaluation_of_single_labels_takes_the_vote_in():
         assert before.vote is None
         assert after == replace(before, vote=expected)
         assert Evaluation.from_dict(after.to_dict()) == after
+
+
+def test_the_vote_of_an_evaluation_leaves_out_the_same_items():
+    left_out = {"mask": np.arange(20) % 4 != 0, "exclude": np.arange(3) + 5}
+    before = vtsearch.evaluate(QUERIES, DATABASE, *LABELS, **left_out)
+    after = with_vote(before, QUERIES, vtsearch.Database(DATABASE, labels=LABELS[1]), LABELS[0], **left_out)
+    assert after.vote == reference.vote_accuracy(QUERIES, DATABASE, *LABELS, **left_out).mean()

@@ -329,21 +329,32 @@ def relevance_histograms(
 
 
 def vote_accuracy(
-    query_codes: Codes, db_codes: Codes, query_labels: Array, db_labels: Array, voters: int = 20
+    query_codes: Codes,
+    db_codes: Codes,
+    query_labels: Array,
+    db_labels: Array,
+    voters: int = 20,
+    *,
+    mask: Array | None = None,
+    exclude: Exclude | None = None,
 ) -> Scores:
     """(q,): 1 where most of the nearest items have the query's class, else 0.
 
     Items that tie for the last places share these; classes that tie for the most votes share the 1.
     """
     scores = np.zeros(len(query_codes))
-    for query, apart in enumerate(distances(query_codes, db_codes)):
+    allowed = _allowed(mask, exclude, len(query_codes), len(db_codes))
+    for query, row in enumerate(distances(query_codes, db_codes)):
+        apart, labels = row[allowed[query]], np.asarray(db_labels)[allowed[query]]
+        if not len(apart):
+            continue
         last = np.sort(apart)[: min(voters, len(apart))].max()
         inside, tied = apart < last, apart == last
         places = min(voters, len(apart)) - inside.sum()
         votes = {
-            label: Fraction(int((inside & (db_labels == label)).sum()))
-            + Fraction(int(places * (tied & (db_labels == label)).sum()), int(tied.sum()))
-            for label in set(np.asarray(db_labels).tolist())
+            label: Fraction(int((inside & (labels == label)).sum()))
+            + Fraction(int(places * (tied & (labels == label)).sum()), int(tied.sum()))
+            for label in set(labels.tolist())
         }
         winners = [label for label, count in votes.items() if count == max(votes.values())]
         scores[query] = (query_labels[query] in winners) / len(winners)

@@ -421,6 +421,11 @@ COMMANDS = [
     Mistake("indexes of different models", "evaluate --queries index --database other-index", "fingerprints: "),
     Mistake("codes of different lengths", "evaluate --queries index --database narrow-index", "bits: .*64.*32"),
     Mistake(
+        "a vote by shards",
+        f"{EVALUATE} --vote --shards 2",
+        "vote: expected without --shards and --ray, got it beside one of them",
+    ),
+    Mistake(
         "an index without labels",
         "evaluate --queries index --database unlabelled-index",
         "database: .*with labels",

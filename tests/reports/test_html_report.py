@@ -106,6 +106,7 @@ def test_a_single_run_shows_the_interval_of_its_evaluation(tmp_path):
     assert row["interval"] == f"{100 * interval['low']:.2f} to {100 * interval['high']:.2f}"
     assert row["P@r≤2"] == f"{100 * found['precision_within_2']:.2f}"
     assert row["mAP@all"] == f"{100 * found['mean_average_precision']['expected']:.2f}"
+    assert "vote" not in row
 
 
 def test_methods_are_compared_query_by_query_as_compare_does(tmp_path):

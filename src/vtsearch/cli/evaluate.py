@@ -28,7 +28,7 @@ from vtsearch.cli.sharding import add_shard_arguments, opened
 from vtsearch.data.locate import ImageLocator, knows_images
 from vtsearch.data.pictures import Pictures
 from vtsearch.errors import VtsearchError
-from vtsearch.evaluation import Comparison, Evaluation, compare, evaluate, map_name
+from vtsearch.evaluation import Comparison, Evaluation, compare, evaluate, map_name, with_vote
 from vtsearch.metrics import Normalizer
 from vtsearch.reports import (
     PicturedSide,
@@ -74,6 +74,11 @@ def parser() -> CommandParser:
         choices=("self", "ids"),
         help="leave every query out of what it searches: self if query i is item i, ids to find it by its id",
     )
+    command.add_argument(
+        "--vote",
+        action="store_true",
+        help="also the accuracy of a vote of the 20 nearest items, of single labels; copies the codes in memory",
+    )
     command.add_argument("--threads", type=int, help="number of threads; by default the available CPUs")
     add_shard_arguments(command)
     command.add_argument(
@@ -107,6 +112,8 @@ def run(argv: list[str]) -> int:
     pair = both.prefixes(args.bits).masked(mask)
     others = None if args.against is None else open_others(args.against, pair).masked(mask)
     exclude = excluded_positions(pair, args.exclude)
+    if args.vote:
+        _check_vote(pair, args)
     evaluation = (_evaluate if args.shards is None and args.ray is None else _evaluate_by_shards)(pair, args, exclude)
     comparison = None if others is None else _compare(pair, others, evaluation, exclude, args.threads)
     warning = "" if exclude is not None else _self_matches(pair)
@@ -126,14 +133,20 @@ def run(argv: list[str]) -> int:
     return 0
 
 
+def _check_vote(pair: CodePair, args: Namespace) -> None:
+    """Raise where no vote can be had."""
+    if args.shards is not None or args.ray is not None:
+        raise ValueError("vote: expected without --shards and --ray, got it beside one of them")
+    if np.ndim(pair.queries.labels) == 2:
+        raise ValueError("vote: expected items of one class each, got some with several labels")
+
+
 def _evaluate(pair: CodePair, args: Namespace, exclude: NDArray[np.int64] | None) -> Evaluation:
     queries, database = pair
+    both = queries.array(), database.database, queries.labels, database.labels
     with scanning("evaluating") as progress:
-        return evaluate(
-            queries.array(),
-            database.database,
-            queries.labels,
-            database.labels,
+        evaluation = evaluate(
+            *both,
             args.k,
             normalizer=args.normalizer,
             bits=database.bits,
@@ -141,6 +154,7 @@ def _evaluate(pair: CodePair, args: Namespace, exclude: NDArray[np.int64] | None
             threads=args.threads,
             progress=progress,
         )
+    return with_vote(evaluation, *both, exclude=exclude, threads=args.threads) if args.vote else evaluation
 
 
 def _evaluate_by_shards(pair: CodePair, args: Namespace, exclude: NDArray[np.int64] | None) -> Evaluation:
@@ -196,6 +210,11 @@ def as_text(evaluation: Evaluation, context: ReportContext, comparison: Comparis
         f"{'P@radius<=2':<14}{evaluation.precision_within_2:.6f}",
         f"{'MRR':<14}{evaluation.mean_reciprocal_rank:.6f}",
         f"{'R-precision':<14}{evaluation.r_precision:.6f}",
+        *(
+            []
+            if evaluation.vote is None
+            else [f"{'vote of 20':<14}{evaluation.vote:.6f}  accuracy of the nearest items"]
+        ),
     ]
     lines += [
         f"{f'P@{point.n}':<14}{point.precision:.6f}  R@{point.n} {point.recall:.6f}  hit@{point.n} {point.hit:.6f}"

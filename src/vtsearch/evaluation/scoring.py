@@ -111,10 +111,12 @@ def evaluate(
 def with_vote(
     evaluation: Evaluation,
     query_codes: NDArray[np.uint8],
-    db_codes: NDArray[np.uint8],
+    db_codes: NDArray[np.uint8] | Database,
     query_labels: NDArray[np.generic],
-    db_labels: NDArray[np.generic],
+    db_labels: NDArray[np.generic] | None = None,
     *,
+    mask: ArrayLike | None = None,
+    exclude: Exclude | None = None,
     threads: int | None = None,
 ) -> Evaluation:
     """The evaluation with the accuracy of the vote of the nearest items; as it was for several labels.
@@ -124,12 +126,14 @@ def with_vote(
         query_codes: (q, bytes) uint8.
         db_codes: (n, bytes) uint8.
         query_labels: int64 (q,), or 0/1 (q, classes).
-        db_labels: int64 (n,), or 0/1 (n, classes).
+        db_labels: int64 (n,), or 0/1 (n, classes); None with a ``Database`` that has labels.
+        mask: that of the evaluation.
+        exclude: that of the evaluation.
         threads: upper bound; by default the CPUs that this process may use.
     """
     if evaluation.multi_label:
         return evaluation
-    right = vote_accuracy(query_codes, db_codes, query_labels, db_labels, threads=threads)
+    right = vote_accuracy(query_codes, db_codes, query_labels, db_labels, mask=mask, exclude=exclude, threads=threads)
     return replace(evaluation, vote=_mean(right))
 
 

@@ -17,6 +17,7 @@ SPREAD = "±: sample standard deviation over seeds. "
 TIES = "Ties: mAP in the worst and the best order of items at equal distance."
 INTERVALS = "Interval: 95 %, over samples of queries (BCa bootstrap, 10,000 resamples, seed 0)."
 EVERY = "P@r≤2: precision within radius 2, the hash lookup. Chance: the share of relevant items in the database."
+VOTE = " Vote: the share of queries whose class most of the 20 nearest items have."
 
 
 def results(groups: Sequence[Scores]) -> Section | None:
@@ -117,6 +118,7 @@ def _long(setting: Setting, groups: Sequence[Scores], title: str, *, folded: boo
     several = len(groups) > 1 and not folded
     best = best_of(groups)
     seeded = any(subject.seed is not None for group in groups for subject in group.subjects)
+    voted = any(each.vote is not None for group in groups for each in group.evaluations)
     rows: list[Row] = []
     for group in groups:
         within = statistics.fmean(each.precision_within_2 for each in group.evaluations)
@@ -131,18 +133,26 @@ def _long(setting: Setting, groups: Sequence[Scores], title: str, *, folded: boo
                 Cell(NONE if interval is None else range_of(interval.low, interval.high)),
                 Cell(f"{100 * within:.2f}"),
                 Cell(f"{100 * chance:.2f}"),
+                *([Cell(_vote(group))] if voted else []),
                 *([Cell(group.seeds)] if seeded else []),
             ]
         )
     head = ["method", "bits", setting.map_name, "ties", "interval", "P@r≤2", "chance"]
+    columns = [*head, *(["vote"] if voted else []), *(["seeds"] if seeded else [])]
     name = "Every number" if folded else setting.map_name
     return Table(
         name + title,
-        [*head, *(["seeds"] if seeded else [])],
-        rows + ([] if folded else _long_baselines(groups, len(head) - 3 + seeded)),
-        f"Percent; {setting}. {_explained(groups)} {INTERVALS} {EVERY}",
+        columns,
+        rows + ([] if folded else _long_baselines(groups, len(columns) - 3)),
+        f"Percent; {setting}. {_explained(groups)} {INTERVALS} {EVERY}{VOTE if voted else ''}",
         folded=folded,
     )
+
+
+def _vote(group: Scores) -> str:
+    """The mean over the runs of a group that have it."""
+    votes = [each.vote for each in group.evaluations if each.vote is not None]
+    return f"{100 * statistics.fmean(votes):.2f}" if votes else NONE
 
 
 def _long_baselines(groups: Sequence[Scores], rest: int) -> list[Row]:
