@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vtsearch.encoding.precision import autocast, resolve_precision
+from vtsearch.encoding.precision import autocast, has_bf16, resolve_precision
 
 CPU = torch.device("cpu")
 
@@ -13,9 +13,11 @@ def test_what_is_asked_for_is_taken(precision):
     assert resolve_precision(precision, CPU) == precision
 
 
-def test_auto_takes_bf16_where_the_cpu_has_it():
-    abilities = torch.cpu.get_capabilities()
-    has_it = any(abilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+@pytest.mark.parametrize("name", ["avx512_bf16", "amx_bf16", "bf16"])
+@pytest.mark.parametrize("has_it", [True, False])
+def test_auto_takes_bf16_where_the_cpu_has_it(name, has_it, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, name: has_it})
+    assert has_bf16(CPU) is has_it
     assert resolve_precision("auto", CPU) == ("bf16" if has_it else "fp32")
 
 

@@ -239,6 +239,17 @@ def test_values_that_do_nothing_are_announced(tiny_config, tmp_path):
 
 
 @pytest.mark.slow
+def test_arithmetic_that_the_processor_lacks_is_announced(tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    line = "warning: this device has no bfloat16 instructions; --precision fp32 is faster on it"
+    for precision in ("bf16", "auto"):
+        seen = io.StringIO()
+        config = replace(tiny_config, precision=precision, epochs=1, baselines=False)
+        train(config, tmp_path / precision, progress=seen)
+        assert (line in seen.getvalue().splitlines()) == (precision == "bf16")
+
+
+@pytest.mark.slow
 def test_a_run_that_was_killed_while_it_wrote_its_report_concludes_again(finished, tmp_path):
     config, folder, result, _ = finished
     shutil.copytree(folder, tmp_path / "run")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 from accelerate.utils import set_seed
 
-from vtsearch.encoding.precision import resolve_precision
+from vtsearch.encoding.precision import has_bf16, resolve_precision
 from vtsearch.errors import VtsearchError
 from vtsearch.tensors.distributed import equal_batches
 from vtsearch.training import run_folder as files
@@ -302,12 +302,15 @@ class Run:
     def _announce(self) -> None:
         """Print the sizes of the split, the devices, and remarks on the data."""
         data, accelerator, state = self.components.data, self.components.accelerator, self.state
+        arithmetic = resolve_precision(self.config.precision, accelerator.device)
         resumed = f", from epoch {state.epoch + 1}, step {state.step}" if state.step else ""
         self.progress.note(
             f"{self.config.protocol}: {len(self.components.fit):,} train, {len(data.split.query):,} query,"
             f" {len(data.split.database):,} database; {accelerator.num_processes} x {accelerator.device.type},"
-            f" {resolve_precision(self.config.precision, accelerator.device)}; {self.folder}{resumed}"
+            f" {arithmetic}; {self.folder}{resumed}"
         )
+        if arithmetic == "bf16" and not has_bf16(accelerator.device):
+            self.progress.note("warning: this device has no bfloat16 instructions; --precision fp32 is faster on it")
         if (begun_by := self.components.sampler.begun_by) != accelerator.num_processes:
             self.progress.note(f"processes: begun by {begun_by}; the steps keep their images, dropout draws anew")
         if data.remark:
