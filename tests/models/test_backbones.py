@@ -224,8 +224,9 @@ def test_some_heads_are_what_suits_the_backbone(head, name, pretrained, expected
 
 
 def test_a_file_of_weights_is_pretraining():
-    assert ModelConfig(weights="w.safetensors", pretrained=False).is_pretrained
-    assert not ModelConfig(pretrained=False).is_pretrained
+    for pretrained in (True, False):
+        config = ModelConfig("vit_tiny_patch16_224", 12, image_size=32, weights="w", pretrained=pretrained)
+        assert type(outline(config)["head"]) is ClassTokenHead
 
 
 def test_a_model_is_the_same_by_either_name_of_its_head():

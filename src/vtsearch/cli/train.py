@@ -17,7 +17,7 @@ from vtsearch.errors import VtsearchError, first_line
 from vtsearch.evaluation import map_name
 from vtsearch.frameworks import FRAMEWORKS, framework_class, own
 from vtsearch.models import ModelConfig
-from vtsearch.models.hash_model import config_fields
+from vtsearch.models.config import config_fields
 from vtsearch.training import run_folder as files
 from vtsearch.training.config import TrainConfig, flat
 from vtsearch.training.devices import leave_processes, this_process

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from vtsearch.models.config import ModelConfig
 from vtsearch.models.export import ExportedModel, export_model
 from vtsearch.models.folder import load_model, save_model, write_model
-from vtsearch.models.hash_model import HashModel, ModelConfig, build_model
+from vtsearch.models.hash_model import HashModel, build_model
 from vtsearch.models.push import push_model
 
 __all__ = [

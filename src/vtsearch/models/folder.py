@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file
 from vtsearch._atomic_io import replaced_folder
 from vtsearch.errors import VtsearchError
 from vtsearch.exchange.hub import CONFIG, FORMAT, WEIGHTS, check_config, locate_model
+from vtsearch.models.config import ModelConfig, config_fields
 from vtsearch.models.fitted import Fitted
-from vtsearch.models.hash_model import ModelConfig, build_model, config_fields, outline
+from vtsearch.models.hash_model import build_model, outline
 from vtsearch.tensors.preprocessing import Preprocessing
 
 if TYPE_CHECKING:

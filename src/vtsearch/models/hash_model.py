@@ -6,14 +6,12 @@ import hashlib
 import json
 import math
 import os
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from vtsearch._ranges import Range, whole
-from vtsearch._validate import WIDEST
 from vtsearch.models.alexnet import AlexNet
 from vtsearch.models.backbones import (
     architecture,
@@ -28,13 +26,13 @@ from vtsearch.models.backbones import (
     registers_of,
     suit_attention,
 )
+from vtsearch.models.config import HeadName, ModelConfig
 from vtsearch.models.dual_head import DualHead
 from vtsearch.models.heads import (
     ClassTokenAndPatchesHead,
     ClassTokenHead,
     FeatureNorm,
     Head,
-    HeadInit,
     PooledHead,
     TokensHead,
     initialize,
@@ -46,86 +44,6 @@ from vtsearch.models.weights import load_backbone_weights, state_bytes
 if TYPE_CHECKING:
     from vtsearch.models.fitted import Fitted
     from vtsearch.tensors.preprocessing import Preprocessing
-
-
-HeadName = Literal["auto", "published", "tokens", "cls", "cls+patches", "dual", "pooled"]
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """The configuration of a model."""
-
-    backbone: str = "vit_base_patch16_224.orig_in21k"
-    """vts16, vts32, vit_l16, vit_l32, resnet50 or alexnet as published, or a timm model with or without a tag of
-    weights."""
-    bits: int = 64
-    """Length of the features and of the codes, at least 1."""
-    head: HeadName = "auto"
-    """"tokens" sees all tokens, at one image size; "cls" the class token alone; "cls+patches" the class token and
-    the mean of the patch tokens; "dual" the class token for half of the bits and groups of patches for the others, a
-    reconstruction of TransHash's head; "pooled" the pooled features of a CNN, or the mean of all tokens but registers;
-    "published" is tokens for a Vision Transformer and pooled for anything else; "auto" is the same for one that starts
-    from random weights, and after pretraining cls where there is a class token, else pooled."""
-    image_size: int | None = None
-    """Side of the input in pixels; None is the backbone's own."""
-    weights: str | None = None
-    """A local file with the backbone's weights (.safetensors, .pth or .npz); used instead of ``pretrained``."""
-    pretrained: bool = True
-    """Fetch timm's weights for the backbone; False starts from random ones."""
-    head_init: HeadInit = "fan_in"
-    """How the head starts: "fan_in" near scale 1, "published" as the authors' code, several times larger."""
-    head_norm: Literal["none", "batch"] = "none"
-    """"batch" ends the head with batch normalization of each feature, and no bias before it, as OrthoHash's authors."""
-    dropout: float = 0.5
-    """Share of the flattened tokens that training zeroes (head "tokens")."""
-    hidden: int = 1024
-    """Width of the inner layer (head "tokens")."""
-    groups: int = 4
-    """Groups of patches, at most as many as there are patches (head "dual")."""
-    backbone_dropout: float = 0.0
-    """Dropout inside a Vision Transformer; the published training has 0.1."""
-    drop_path: float = 0.0
-    """Stochastic depth: the share of images for which training leaves out the last block, growing with depth from 0
-    (Huang et al., Deep Networks with Stochastic Depth, ECCV 2016)."""
-    preprocessing: Literal["backbone", "published"] = "backbone"
-    """"backbone" is what its weights were trained with; "published" ImageNet's mean and std, bilinear, for all."""
-
-    def __post_init__(self) -> None:
-        """Validate the values.
-
-        Raises:
-            ValueError: a value outside its range, NaN included, or none of the choices.
-            TypeError: a value of another kind than the field's.
-        """
-        for name, allowed in RANGES.items():
-            if not (name == "image_size" and self.image_size is None):
-                allowed.check(name, getattr(self, name))
-        texts: tuple[object, object] = self.backbone, self.weights
-        if not isinstance(texts[0], str) or not isinstance(texts[1], str | None):
-            raise TypeError(f"backbone, weights: expected text, got {self.backbone!r} and {self.weights!r}")
-        if not isinstance(self.pretrained, bool):
-            raise TypeError(f"pretrained: expected true or false, got {self.pretrained!r}")
-        choices = {"head": get_args(HeadName), "head_init": get_args(HeadInit), "head_norm": ("none", "batch")}
-        for name, known in (choices | {"preprocessing": ("backbone", "published")}).items():
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
-
-    @property
-    def is_pretrained(self) -> bool:
-        """Whether the backbone starts from weights that were trained."""
-        return self.pretrained or self.weights is not None
-
-
-RANGES = {
-    "bits": whole(1, 8 * WIDEST),
-    "hidden": whole(1, 65_536),
-    "groups": whole(1, 65_536),
-    "image_size": whole(1, 8_192),
-    "dropout": Range(most=1, below=True),
-    "backbone_dropout": Range(most=1, below=True),
-    "drop_path": Range(most=1, below=True),
-}
-"""Name of each number of a model -> its range: no more bits than the engine compares, no size beyond any real model."""
 
 
 class HashModel(nn.Module):
@@ -270,13 +188,20 @@ def _create_backbone(config: ModelConfig, *, pretrained: bool) -> nn.Module:
 def _resolved(config: ModelConfig, backbone: nn.Module) -> tuple[int, ModelConfig]:
     """The image size, and the configuration with it and with the head that "auto" or "published" stands for."""
     size = input_side(backbone, config.image_size)
-    head = suitable_head(config.head, backbone, is_pretrained=config.is_pretrained)
+    head = suitable_head(config.head, backbone, pretrained=config.pretrained, weights=config.weights)
     return size, replace(config, image_size=size, head=head)
 
 
-def suitable_head(head: HeadName, backbone: nn.Module, *, is_pretrained: bool) -> HeadName:
-    """The head that "auto" or "published" stands for with a backbone; any other as it is."""
-    if head == "published" or (head == "auto" and not is_pretrained):
+def suitable_head(head: HeadName, backbone: nn.Module, *, pretrained: bool, weights: str | None) -> HeadName:
+    """The head that "auto" or "published" stands for with a backbone; any other as it is.
+
+    Args:
+        head: of a ``ModelConfig``, as are pretrained and weights, which say whether the backbone was trained before.
+        backbone: on any device, also on "meta".
+        pretrained: whether weights are fetched.
+        weights: a file of weights.
+    """
+    if head == "published" or (head == "auto" and not pretrained and weights is None):
         # random weights taught the class token nothing: 500 digits, 8 epochs: mAP 0.37, and 0.69 with all tokens
         return "tokens" if gives_tokens(backbone) else "pooled"
     return linear_head(backbone) if head == "auto" else head
@@ -285,11 +210,6 @@ def suitable_head(head: HeadName, backbone: nn.Module, *, is_pretrained: bool) -
 def linear_head(backbone: nn.Module) -> HeadName:
     """The head of one layer that suits a backbone: the class token where there is one, else pooled features."""
     return "cls" if has_class_token(backbone) else "pooled"
-
-
-def config_fields(config: ModelConfig) -> dict[str, Any]:
-    """The fields as JSON values."""
-    return asdict(config)
 
 
 def _normed_head(config: ModelConfig, backbone: Any) -> nn.Module:

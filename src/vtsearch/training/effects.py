@@ -31,8 +31,8 @@ def head_of(tree: Mapping[str, Any]) -> str:
     """The name of a configuration's head, or what "auto" or "published" stands for with its backbone."""
     if tree["head"] not in ("auto", "published"):
         return str(tree["head"])
-    is_pretrained = tree["pretrained"] or tree["weights"] is not None
-    return suitable_head(tree["head"], on_meta_device(tree["backbone"]), is_pretrained=is_pretrained)
+    started = {name: tree[name] for name in ("pretrained", "weights")}
+    return suitable_head(tree["head"], on_meta_device(tree["backbone"]), **started)
 
 
 def _starts_alike(tree: Tree) -> bool:

@@ -15,7 +15,7 @@ from vtsearch.exchange.hub import may_be_model
 from vtsearch.frameworks import FRAMEWORKS, framework_class, register
 from vtsearch.models import ModelConfig
 from vtsearch.models.backbones import is_known
-from vtsearch.models.hash_model import config_fields
+from vtsearch.models.config import config_fields
 from vtsearch.training import loop
 from vtsearch.training import run_folder as files
 from vtsearch.training.config import TrainConfig, flat
