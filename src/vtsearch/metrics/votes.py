@@ -113,9 +113,8 @@ def _votes(found: NDArray[np.int64], voters: int) -> NDArray[np.int64]:
     last = (total < places).sum(axis=1)[:, None, None]  # distance of the last voter
     tied = np.take_along_axis(found, last, axis=2)[..., 0]
     before = np.take_along_axis(within, last, axis=2)[..., 0] - tied
-    votes: NDArray[np.int64] = before * tied.sum(axis=1, keepdims=True) + tied * (
-        places - before.sum(axis=1, keepdims=True)
-    )
+    left = places - before.sum(axis=1, keepdims=True)  # to those that tie
+    votes: NDArray[np.int64] = before * tied.sum(axis=1, keepdims=True) + tied * left
     return votes
 
 
