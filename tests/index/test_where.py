@@ -108,6 +108,10 @@ def test_every_question_takes_a_condition(index):
         for one, other in zip(got, expected, strict=True):
             np.testing.assert_array_equal(one, other)
     assert index.evaluate(queries, labels, **asked).to_dict() == index.evaluate(queries, labels, mask=mask).to_dict()
+    with pytest.raises(
+        ValueError, match="where: expected a condition that holds for at least one item, got 'label < 0'"
+    ):
+        index.evaluate(queries, labels, where="label < 0")
 
 
 def test_items_search_for_others_like_them(index):

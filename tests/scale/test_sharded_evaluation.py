@@ -111,6 +111,14 @@ def test_mistakes_are_named_as_by_an_index_and_sent_to_no_shard(labelled, questi
         assert str(raised.value) == str(expected.value)
 
 
+def test_a_condition_that_holds_for_nothing(labelled):
+    index, truth = labelled
+    with ShardedIndex.open(index.path, 3) as sharded:
+        for each in (index, sharded):
+            with pytest.raises(ValueError, match="where: expected a condition that holds for at least one item, got"):
+                each.evaluate(QUERIES, truth, where="id = 'nobody'")
+
+
 def test_a_mask_that_allows_nothing(labelled):
     index, truth = labelled
     with (

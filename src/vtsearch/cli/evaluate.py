@@ -29,6 +29,7 @@ from vtsearch.data.locate import ImageLocator, knows_images
 from vtsearch.data.pictures import Pictures
 from vtsearch.errors import VtsearchError
 from vtsearch.evaluation import Comparison, Evaluation, compare, evaluate, map_name, with_vote
+from vtsearch.index.where import refuse_none
 from vtsearch.metrics import Normalizer
 from vtsearch.reports import (
     PicturedSide,
@@ -107,8 +108,8 @@ def run(argv: list[str]) -> int:
     )
     refuse_mixing(both)
     mask = None if args.where is None else matching(both.database, args.where)
-    if mask is not None and not mask.any():
-        raise ValueError(f"where: expected a condition that holds for at least one item, got {args.where!r}")
+    if mask is not None:
+        refuse_none(args.where, mask)
     pair = both.prefixes(args.bits).masked(mask)
     others = None if args.against is None else open_others(args.against, pair).masked(mask)
     exclude = excluded_positions(pair, args.exclude)

@@ -77,7 +77,7 @@ class Analysis(Queries):
             ValueError: an index without labels; as ``search`` and ``vtsearch.evaluate``.
             TypeError: as ``search`` and ``vtsearch.evaluate``.
         """
-        items, codes, database, allowed = self._asked(query_codes, where, params, mask, bits)
+        items, codes, database, allowed = self._asked(query_codes, where, params, mask, bits, of_some=True)
         labels = items.labels()
         if labels is None:
             raise ValueError(f"query_labels: expected none for {self.path}, an index without labels")

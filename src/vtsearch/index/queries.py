@@ -14,6 +14,7 @@ from vtsearch.index.about import checked_names
 from vtsearch.index.answers import Answers
 from vtsearch.index.explanation import SearchExplanation
 from vtsearch.index.ids import refuse_unknown
+from vtsearch.index.where import refuse_none
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -294,10 +295,17 @@ class Queries(ABC):
         params: Params,
         mask: ArrayLike | None,
         bits: int | None,
+        *,
+        of_some: bool = False,
     ) -> Asked:
-        """A search of the items of this moment."""
+        """A search of the items of this moment; `of_some` refuses a condition that holds for none."""
         frozen = self._frozen()
-        allowed = mask if where is None else restricted(mask, frozen.where(where, params))
+        allowed = mask
+        if where is not None:
+            found = frozen.where(where, params)
+            if of_some:
+                refuse_none(where, found)
+            allowed = restricted(mask, found)
         codes = query_codes if bits is None else _prefixes(query_codes, self.bits, bits)
         return Asked(frozen, codes, frozen._scanned(bits), allowed)  # noqa: SLF001 (its own)
 

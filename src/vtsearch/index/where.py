@@ -174,6 +174,12 @@ class Where:
         return f"columns are {', '.join(self._columns)}"
 
 
+def refuse_none(condition: str, allowed: NDArray[np.bool_]) -> None:
+    """Refuse a condition that holds for no item."""
+    if not allowed.any():
+        raise ValueError(f"where: expected a condition that holds for at least one item, got {condition!r}")
+
+
 def _checked_params(params: Any) -> dict[str, Value] | tuple[Value, ...]:
     if isinstance(params, Mapping):
         return {str(name): plain("params", value) for name, value in params.items()}

@@ -113,7 +113,7 @@ class ShardedState(IndexView):
             VtsearchError: as ``search``.
         """
         form = self._generation().about.labels
-        _, codes, database, allowed = self._asked(query_codes, where, params, mask, bits)
+        _, codes, database, allowed = self._asked(query_codes, where, params, mask, bits, of_some=True)
         if form.kind == "none":
             raise ValueError(f"query_labels: expected none for {self.path}, an index without labels")
         selection = _selection.select(codes, database, allowed, exclude)
