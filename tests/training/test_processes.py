@@ -19,9 +19,9 @@ from vtsearch.training.metrics_log import read_metrics
 
 pytestmark = pytest.mark.slow  # two processes that import torch, for every framework
 BATCH = 50
-TOLERANCES = {"dsh": 1e-4, "a file": 1e-3}
+TOLERANCES = {"dsh": 1e-3, "a file": 1e-3}
 """By rounding, DSH's pairs leave the hinge and a feature near 0 changes the slope of |u| here or there; from then on
-runs differ by more than rounding."""
+runs differ by more than rounding, on some processors by 1e-4. The first steps do not."""
 LAUNCH = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "vtsearch")
 
 
@@ -78,6 +78,7 @@ def test_two_processes_have_the_losses_of_one(tiny_config, tmp_path, framework, 
     result = train(config, one)
     train_in_two_processes(replace(config, batch_size=BATCH // 2), two)
     assert len(losses(one)) == 2 * (500 // (BATCH * config.accumulate) + 1)
+    np.testing.assert_allclose(losses(two)[:5], losses(one)[:5], rtol=1e-5)
     np.testing.assert_allclose(losses(two), losses(one), rtol=TOLERANCES.get(framework, 1e-5))
     with Index.open(one / files.CODES / "database") as alone, Index.open(two / files.CODES / "database") as shared:
         assert len(shared) == len(alone) == 1197  # each image once
