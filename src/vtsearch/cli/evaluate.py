@@ -113,8 +113,6 @@ def run(argv: list[str]) -> int:
     pair = both.prefixes(args.bits).masked(mask)
     others = None if args.against is None else open_others(args.against, pair).masked(mask)
     exclude = excluded_positions(pair, args.exclude)
-    if args.vote:
-        _check_vote(pair, args)
     evaluation = (_evaluate if args.shards is None and args.ray is None else _evaluate_by_shards)(pair, args, exclude)
     comparison = None if others is None else _compare(pair, others, evaluation, exclude, args.threads)
     warning = "" if exclude is not None else _self_matches(pair)
@@ -134,16 +132,10 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _check_vote(pair: CodePair, args: Namespace) -> None:
-    """Raise where no vote can be had."""
-    if args.shards is not None or args.ray is not None:
-        raise ValueError("vote: expected without --shards and --ray, got it beside one of them")
-    if np.ndim(pair.queries.labels) == 2:
-        raise ValueError("vote: expected items of one class each, got some with several labels")
-
-
 def _evaluate(pair: CodePair, args: Namespace, exclude: NDArray[np.int64] | None) -> Evaluation:
     queries, database = pair
+    if args.vote and np.ndim(queries.labels) == 2:
+        raise ValueError("vote: expected items of one class each, got some with several labels")
     both = queries.array(), database.database, queries.labels, database.labels
     with scanning("evaluating") as progress:
         evaluation = evaluate(
@@ -160,6 +152,8 @@ def _evaluate(pair: CodePair, args: Namespace, exclude: NDArray[np.int64] | None
 
 def _evaluate_by_shards(pair: CodePair, args: Namespace, exclude: NDArray[np.int64] | None) -> Evaluation:
     queries, database = pair
+    if args.vote:
+        raise ValueError("vote: expected without --shards and --ray, got it beside one of them")
     if database.index is None:
         raise ValueError("shards: expected a database that is an index, got an array")
     with opened(args.database, args) as index, scanning("evaluating") as progress:
@@ -211,11 +205,7 @@ def as_text(evaluation: Evaluation, context: ReportContext, comparison: Comparis
         f"{'P@radius<=2':<14}{evaluation.precision_within_2:.6f}",
         f"{'MRR':<14}{evaluation.mean_reciprocal_rank:.6f}",
         f"{'R-precision':<14}{evaluation.r_precision:.6f}",
-        *(
-            []
-            if evaluation.vote is None
-            else [f"{'vote of 20':<14}{evaluation.vote:.6f}  accuracy of the nearest items"]
-        ),
+        *_vote(evaluation),
     ]
     lines += [
         f"{f'P@{point.n}':<14}{point.precision:.6f}  R@{point.n} {point.recall:.6f}  hit@{point.n} {point.hit:.6f}"
@@ -236,6 +226,11 @@ def as_text(evaluation: Evaluation, context: ReportContext, comparison: Comparis
         f"model {context.model[:12]}",
     ]
     return "\n".join(map(printable, lines))
+
+
+def _vote(evaluation: Evaluation) -> list[str]:
+    vote = evaluation.vote
+    return [] if vote is None else [f"{'vote of 20':<14}{vote:.6f}  accuracy of the nearest items"]
 
 
 def _interval(evaluation: Evaluation) -> list[str]:
