@@ -17,7 +17,6 @@ from vtsearch.errors import VtsearchError, first_line
 from vtsearch.evaluation import map_name
 from vtsearch.frameworks import FRAMEWORKS, framework_class, own
 from vtsearch.models import ModelConfig
-from vtsearch.models.config import config_fields
 from vtsearch.training import run_folder as files
 from vtsearch.training.config import TrainConfig, flat
 from vtsearch.training.devices import leave_processes, this_process
@@ -130,7 +129,7 @@ def parser(first: First) -> CommandParser:
     defaults = _dotted(flat(preset(first.preset, first.framework, first.protocol)))
     defaults["backbone"] = backbone_of(first.weights) or defaults["backbone"]
     if first.start_from is not None and not first.implied:
-        defaults |= config_fields(model_to_train(first.start_from))
+        defaults |= dataclasses.asdict(model_to_train(first.start_from))
     command.set_defaults(defaults)
     return command
 

@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 
 from vtsearch.frameworks.base import Framework, check_options
-from vtsearch.frameworks.similarity import SHORTEST
+from vtsearch.frameworks.similarity import directions
 from vtsearch.tensors.distributed import gather_batch, mean
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class CroVCA(Framework):
 
     def _coding_rate(self, features: Tensor) -> Tensor:
         """R of one view of the batch of all processes."""
-        directions = functional.normalize(gather_batch(features), eps=SHORTEST)
-        count, bits = directions.shape
-        spread = bits / (count * self.options.epsilon) * directions.T @ directions
+        pointing = directions(gather_batch(features))
+        count, bits = pointing.shape
+        spread = bits / (count * self.options.epsilon) * pointing.T @ pointing
         identity = torch.eye(bits, dtype=features.dtype, device=features.device)
         return (count + bits) / (count * bits) * torch.logdet(identity + spread) / 2

@@ -10,7 +10,8 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from torch import Tensor
 
-SHORTEST = 1e-4  # features shorter than this are not normalized to length 1
+SHORTEST = 1e-4
+"""The length from which features have a direction."""
 
 
 def share_a_label(labels: Tensor, others: Tensor) -> Tensor:
@@ -35,9 +36,14 @@ def pairwise_loss(logits: Tensor, similar: Tensor) -> Tensor:
     return functional.softplus(logits) - similar * logits
 
 
+def directions(features: Tensor) -> Tensor:
+    """(b, bits) -> (b, bits): features of length 1; those shorter than ``SHORTEST`` are divided by that instead."""
+    return functional.normalize(features, eps=SHORTEST)
+
+
 def cosines(features: Tensor, others: Tensor) -> Tensor:
     """(b, bits) and (n, bits) -> (b, n): the cosines of the angles between features; 0 for features of 0."""
-    return functional.normalize(features, eps=SHORTEST) @ functional.normalize(others, eps=SHORTEST).T
+    return directions(features) @ directions(others).T
 
 
 def squared_distances(features: Tensor, others: Tensor) -> Tensor:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from vtsearch._ranges import Range, whole
 from vtsearch._validate import WIDEST
@@ -82,8 +82,3 @@ RANGES = {
     "drop_path": Range(most=1, below=True),
 }
 """Name of each number of a model -> its range: no more bits than the engine compares, no size beyond any real model."""
-
-
-def config_fields(config: ModelConfig) -> dict[str, Any]:
-    """The fields as JSON values."""
-    return asdict(config)

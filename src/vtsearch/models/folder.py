@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from vtsearch._atomic_io import replaced_folder
 from vtsearch.errors import VtsearchError
 from vtsearch.exchange.hub import CONFIG, FORMAT, WEIGHTS, check_config, locate_model
-from vtsearch.models.config import ModelConfig, config_fields
+from vtsearch.models.config import ModelConfig
 from vtsearch.models.fitted import Fitted
 from vtsearch.models.hash_model import build_model, outline
 from vtsearch.tensors.preprocessing import Preprocessing
@@ -51,7 +51,7 @@ def write_model(model: HashModel, folder: Path) -> None:
         "format": FORMAT,
         "version": 1,
         "fingerprint": model.fingerprint(),
-        "config": config_fields(model.config),
+        "config": asdict(model.config),
         "preprocessing": model.preprocessing.to_dict(),
     } | ({} if model.fitted is None else {"fitted": asdict(model.fitted)})
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}

@@ -15,7 +15,6 @@ from vtsearch.exchange.hub import may_be_model
 from vtsearch.frameworks import FRAMEWORKS, framework_class, register
 from vtsearch.models import ModelConfig
 from vtsearch.models.backbones import is_known
-from vtsearch.models.config import config_fields
 from vtsearch.training import loop
 from vtsearch.training import run_folder as files
 from vtsearch.training.config import TrainConfig, flat
@@ -104,7 +103,7 @@ def train(
         run.setdefault("start_fingerprint", None)  # that of the configuration is another model's
     run |= {"protocol": protocol, "start_from": start_from} | ({} if root is None else {"data": str(root)})
     changed = {key: asdict(value) if key in PARTS and value is not None else value for key, value in run.items()}
-    complete = completed(flat(base) | config_fields(network) | changed, base)
+    complete = completed(flat(base) | asdict(network) | changed, base)
     return loop.train(complete, output, images=given, resume=resume, progress=progress)
 
 
