@@ -86,7 +86,8 @@ class TrainConfig:
     """Beginning to remove from the paths in lists and tables, such as the folder of the images on another computer."""
     augment: str = "flip"
     """Random augmentation of training images: none, or joined by + any of flip; crop (a square of an image somewhat
-    larger) or resized_crop (a rectangle of 8 to 100 %); rand (RandAugment) or trivial (TrivialAugment); erasing."""
+    larger) or resized_crop (a rectangle of 8 to 100 %; resized_crop:0.35 of 35 to 100 %); rand (RandAugment) or
+    trivial (TrivialAugment); erasing."""
     sampling: Sampling = "shuffled"
     """What an epoch consists of: each training image once (shuffled), or as many images, of each class equally many
     (balanced), for data whose classes differ in size."""

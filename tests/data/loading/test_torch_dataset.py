@@ -10,7 +10,7 @@ from vtsearch.data.loading.torch_dataset import ImageDataset, whole_batch
 from vtsearch.data.sources.digits import DigitsSource
 from vtsearch.tensors.preprocessing import Preprocessing
 
-AUGMENTS = ["none", "flip", "flip+crop", "flip+resized_crop", "flip+rand", "resized_crop+trivial+erasing"]
+AUGMENTS = ["none", "flip", "flip+crop", "flip+resized_crop", "flip+rand", "resized_crop:0.5+trivial+erasing"]
 
 
 def augmented(images, preprocessing, text, draws):
@@ -124,23 +124,27 @@ def test_about_half_of_the_images_are_mirrored():
     assert 8 <= int(mirrored.sum()) <= 32
 
 
-def test_a_resized_crop_shows_a_part_of_the_image():
+@pytest.mark.parametrize(
+    ("augment", "least", "median", "farthest"),
+    [("flip+resized_crop", 0.08, 0.54, 60), ("resized_crop:0.4+flip", 0.4, 0.7, 40)],
+)
+def test_a_resized_crop_shows_a_part_of_the_image(augment, least, median, farthest):
     """Of an image whose pixels are their places, a crop's corners tell which part it is."""
     preprocessing = Preprocessing(64, interpolation="bilinear")
     across, down = torch.meshgrid(torch.arange(120), torch.arange(120), indexing="xy")
     image = torch.stack([2 * across, 2 * down, across]).to(torch.uint8)
     draws = torch.rand(400, DRAWS, generator=torch.Generator().manual_seed(0))
     draws[:, 0] = 1.0  # none is mirrored
-    crops = augmented(image.expand(400, -1, -1, -1), preprocessing, "flip+resized_crop", draws).float()
+    crops = augmented(image.expand(400, -1, -1, -1), preprocessing, augment, draws).float()
     wide, tall = (crops[:, 0, 32, 63] - crops[:, 0, 32, 0]) / 2, (crops[:, 1, 63, 32] - crops[:, 1, 0, 32]) / 2
     area, shape = wide * tall / 120**2, wide / tall
-    assert area.min() == pytest.approx(0.08, abs=0.02)
-    assert area.median().item() == pytest.approx(0.54, abs=0.08)
+    assert area.min() == pytest.approx(least, abs=0.02)
+    assert area.median().item() == pytest.approx(median, abs=0.08)
     assert shape.quantile(0.02).item() == pytest.approx(3 / 4, abs=0.04)
     assert shape.quantile(0.98).item() == pytest.approx(4 / 3, abs=0.06)
     left = crops[:, 0, 32, 0] / 2
     assert left.min() < 3
-    assert left.max() > 60
+    assert left.max() > farthest
 
 
 def test_a_loader_gets_whole_batches():
@@ -161,6 +165,19 @@ def test_workers_see_the_epoch():
 @pytest.mark.parametrize("text", ["mirror", "flip+", "", "flip+flip", "crop+resized_crop", "rand+trivial", "none+flip"])
 def test_what_is_no_augmentation_lists_the_parts(text):
     with pytest.raises(ValueError, match=r"augment: expected none, or joined by \+ any of flip, one of crop and"):
+        build(text)
+
+
+@pytest.mark.parametrize("area", ["", "0", "1", "1.5", "-0.1", "nan", "half", "8%"])
+def test_a_crop_keeps_a_share_of_the_image(area):
+    message = f"augment: expected a share of the image above 0 and below 1 after 'resized_crop:', got '{area}'"
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        build(f"flip+resized_crop:{area}")
+
+
+@pytest.mark.parametrize("text", ["crop:0.2", "crop+resized_crop:0.2", "resized_crop+resized_crop:0.2"])
+def test_one_resized_crop_has_an_area(text):
+    with pytest.raises(ValueError, match=r"^augment: expected none, or joined by"):
         build(text)
 
 

@@ -16,14 +16,14 @@ from torchvision.transforms import v2
 from vtsearch.tensors.preprocessing import MARGIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
     from vtsearch.tensors.preprocessing import Preprocessing
 
 TRAIN_CROP = 224 / 256  # the published training crop of the list-file data sets
-AREAS, SHAPES = (0.08, 1.0), (3 / 4, 4 / 3)  # of a resized crop: share of the image, width to height
+LEAST_AREA, SHAPES = 0.08, (3 / 4, 4 / 3)  # of a resized crop: share of the image, width to height
 DRAWS = 6  # random numbers per item: mirrored or not, four for the crop, one for the seed of the distortions
 ERASED = 0.25  # share of the images that lose a rectangle
 SMOOTH = v2.InterpolationMode.BILINEAR  # of operations on shapes
@@ -31,6 +31,7 @@ SMOOTH = v2.InterpolationMode.BILINEAR  # of operations on shapes
 CROPS = ("crop", "resized_crop")
 POLICIES = ("rand", "trivial")
 PARTS = ("flip", *CROPS, *POLICIES, "erasing")
+MILDER = "resized_crop:"  # before the least area
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,10 @@ class Augmentation:
 
     crop: str = ""
     """"crop": the shorter side is resized to ``image_size * 256 / 224`` and a random square kept. "resized_crop": a
-    rectangle of 8 to 100 % of the image, 3:4 to 4:3, resized to the square (Szegedy et al., Going deeper with
-    convolutions, CVPR 2015). Empty: evaluation's pixels."""
+    rectangle of the image, 3:4 to 4:3, resized to the square (Szegedy et al., Going deeper with convolutions, CVPR
+    2015). Empty: evaluation's pixels."""
+    least_area: float = LEAST_AREA
+    """The smallest share of the image that "resized_crop" keeps; the largest is all of it."""
     flip: bool = False
     """Half of the images are mirrored."""
     policy: str = ""
@@ -54,10 +57,14 @@ class Augmentation:
     def parsed(cls, text: str) -> Augmentation:
         """Read "none", or parts joined by a plus: flip, crop or resized_crop, rand or trivial, erasing.
 
+        "resized_crop:0.35" is one with that ``least_area``.
+
         Raises:
-            ValueError: an unknown part, the same one twice, two crops or two policies.
+            ValueError: an unknown part, the same one twice, two crops or two policies; an area that is no share.
         """
-        parts = [] if text == "none" else str(text).split("+")
+        written = [] if text == "none" else str(text).split("+")
+        areas = [part.removeprefix(MILDER) for part in written if part.startswith(MILDER)]
+        parts = ["resized_crop" if part.startswith(MILDER) else part for part in written]
         groups = [[part for part in parts if part in kind] for kind in (("flip",), CROPS, POLICIES, ("erasing",))]
         if not set(parts) <= set(PARTS) or any(len(group) > 1 for group in groups):
             raise ValueError(
@@ -65,7 +72,8 @@ class Augmentation:
                 f"one of {' and '.join(POLICIES)}, erasing; got {text!r}"
             )
         flip, crop, policy, erasing = groups
-        return cls("".join(crop), bool(flip), "".join(policy), bool(erasing))
+        least_area = _share(areas[0]) if areas else LEAST_AREA
+        return cls("".join(crop), least_area, flip=bool(flip), policy="".join(policy), erasing=bool(erasing))
 
     def resize(self, images: Tensor, preprocessing: Preprocessing) -> Tensor:
         """Images resized as the random part needs them.
@@ -94,14 +102,21 @@ class Augmentation:
             preprocessing: of the trained model.
             draws: (b, ``DRAWS``) float64, uniform in [0, 1), on the CPU.
         """
-        cut = CUTS.get(self.crop)
-        if cut is not None:
-            resized = [cut(image, preprocessing, draw) for image, draw in zip(resized, draws[:, 1:5], strict=True)]
+        if self.crop:
+            resized = [
+                self._cut(image, preprocessing, draw) for image, draw in zip(resized, draws[:, 1:5], strict=True)
+            ]
         images = resized if isinstance(resized, torch.Tensor) else torch.stack(list(resized))
         if self.flip:
             mirrored = (draws[:, 0] < 0.5)[:, None, None, None].to(images.device, non_blocking=True)
             images = torch.where(mirrored, images.flip(-1), images)
         return self._distort(images, preprocessing, draws[:, 5]) if self.policy or self.erasing else images
+
+    def _cut(self, image: Tensor, preprocessing: Preprocessing, draw: Tensor) -> Tensor:
+        """An image of any size (3, h, w), cut to the square by four numbers in [0, 1)."""
+        if self.crop == "crop":
+            return _square(image, preprocessing, draw)
+        return _rectangle(image, preprocessing, draw, self.least_area)
 
     def _distort(self, images: Tensor, preprocessing: Preprocessing, draws: Tensor) -> Tensor:
         """Images after policy and erasing, each with a seed of its own, as these draw from torch's own generator."""
@@ -112,6 +127,21 @@ class Augmentation:
                 torch.default_generator.manual_seed(seed)
                 changed.append(distort(image))
         return torch.stack(changed) if changed else images
+
+
+def _share(text: str) -> float:
+    """The number of a share of an image.
+
+    Raises:
+        ValueError: not above 0 and below 1.
+    """
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise ValueError(f"augment: expected a share of the image above 0 and below 1 after {MILDER!r}, got {text!r}")
+    return share
 
 
 @cache
@@ -140,19 +170,15 @@ def _square(image: Tensor, preprocessing: Preprocessing, draw: Tensor) -> Tensor
     return image[:, top : top + size, left : left + size]
 
 
-def _rectangle(image: Tensor, preprocessing: Preprocessing, draw: Tensor) -> Tensor:
+def _rectangle(image: Tensor, preprocessing: Preprocessing, draw: Tensor, least_area: float) -> Tensor:
     """A rectangle of an image (3, h, w) given by four numbers in [0, 1), resized to the square.
 
     A rectangle larger than the image is cut to its height or width.
     """
     (height, width), (down, across, area, shape) = image.shape[-2:], draw.tolist()
-    pixels = (AREAS[0] + area * (AREAS[1] - AREAS[0])) * height * width
+    pixels = (least_area + area * (1 - least_area)) * height * width
     proportion = SHAPES[0] * (SHAPES[1] / SHAPES[0]) ** shape
     tall = min(max(round((pixels / proportion) ** 0.5), 1), height)
     wide = min(max(round((pixels * proportion) ** 0.5), 1), width)
     top, left = int(down * (height - tall + 1)), int(across * (width - wide + 1))
     return preprocessing.cut(image, top, left, tall, wide)
-
-
-CUTS: dict[str, Callable[[Tensor, Preprocessing, Tensor], Tensor]] = {"crop": _square, "resized_crop": _rectangle}
-"""Name of a crop -> how an image of any size is cut to the square."""
